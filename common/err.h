@@ -1,0 +1,27 @@
+/*
+ * err - what went wrong, in words, without an allocation
+ *
+ * Owns     nothing: a fixed-size value that nobody frees
+ * Fails    never; a text that is too long is cut
+ *
+ * The text names the attempt, the object and what is allowed. Who returns an error does not log
+ * it; who handles it logs it once.
+ */
+#ifndef POSTERN_COMMON_ERR_H
+#define POSTERN_COMMON_ERR_H
+
+struct err {
+	char text[512];
+};
+
+/* Writes the text and returns -1, so that a failing function can `return err_set(err_out, …)`.
+ * `err_out` may be NULL. */
+int err_set(struct err *err_out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Stays in release builds: a broken promise ends the role with a core, and the parent starts it
+ * again. */
+#define ensure(condition) ((condition) ? (void)0 : ensure_failed(#condition, __FILE__, __LINE__))
+
+_Noreturn void ensure_failed(const char *condition, const char *file, int line);
+
+#endif

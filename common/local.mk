@@ -1,0 +1,19 @@
+# common: no mail knowledge, no daemon; bytes in, values out
+noinst_LIBRARIES += common/libcommon.a
+common_libcommon_a_SOURCES = \
+	common/buf.c \
+	common/buf.h \
+	common/chunk.c \
+	common/chunk.h \
+	common/clock.c \
+	common/clock.h \
+	common/err.c \
+	common/err.h \
+	common/ident.c \
+	common/ident.h \
+	common/list.h \
+	common/log.c \
+	common/log.h \
+	common/log_events.h \
+	common/xalloc.c \
+	common/xalloc.h

@@ -1,0 +1,271 @@
+/*
+ * log - builds a line on the stack and writes it at once.
+ *
+ * The roles' lines go through a pipe that the parent owns. A line is at most PIPE_BUF long, so
+ * that lines of several roles never mix, and the pipe does not block: a log that is stuck must
+ * not stop the mail.
+ */
+#include "common/log.h"
+
+#include "common/clock.h"
+#include "common/ident.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const event_names[] = {
+#define X(name, text) text,
+    LOG_EVENTS(X)
+#undef X
+};
+
+static const char *const key_names[] = {
+#define X(name, text) text,
+    LOG_KEYS(X)
+#undef X
+};
+
+static const int syslog_levels[] = {3, 4, 6, 7};
+
+static struct {
+	int fd;
+	bool has_level_prefix;
+	enum log_level level;
+	atomic_uint lost;
+} sink = {.fd = STDERR_FILENO, .level = LOG_INFO};
+
+void
+log_open(int fd, bool has_level_prefix)
+{
+	sink.fd = fd;
+	sink.has_level_prefix = has_level_prefix;
+}
+
+void
+log_set_level(enum log_level level)
+{
+	sink.level = level;
+}
+
+bool
+log_is_on(enum log_level level)
+{
+	return level <= sink.level;
+}
+
+/* A line that is too long is cut; room is kept for a closing quote and the newline. */
+static void
+put(struct log_line *line, const char *bytes, size_t size)
+{
+	size_t limit = sizeof(line->text) - 2;
+	size_t room = line->size < limit ? limit - line->size : 0;
+
+	if (size > room)
+		size = room;
+	memcpy(line->text + line->size, bytes, size);
+	line->size += size;
+}
+
+static void put_formatted(struct log_line *line, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+put_formatted(struct log_line *line, const char *format, ...)
+{
+	char text[128];
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (length > 0)
+		put(line, text, (size_t)length < sizeof(text) ? (size_t)length : sizeof(text) - 1);
+}
+
+/* The length of the well-formed UTF-8 sequence at `at`, or 0 (RFC 3629 4). */
+static size_t
+utf8_length(const unsigned char *at)
+{
+	size_t length = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+
+	if (at[0] < 0xc2 || at[0] > 0xf4)
+		return 0;
+	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+	    (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f) ||
+	    (at[0] == 0xc2 && at[1] < 0xa0)) /* C1 control characters */
+		return 0;
+	for (size_t i = 1; i < length; i++)
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	return length;
+}
+
+static void
+put_escaped(struct log_line *line, const char *value)
+{
+	const unsigned char *at = (const unsigned char *)value;
+
+	while (*at != '\0') {
+		size_t length = 1;
+
+		if (*at >= 0x80 && (length = utf8_length(at)) > 0) {
+			put(line, (const char *)at, length);
+		} else if (*at < 0x20 || *at >= 0x7f || *at == '"' || *at == '\\') {
+			put_formatted(line, "\\x%02x", *at);
+			length = 1;
+		} else {
+			put(line, (const char *)at, 1);
+		}
+		at += length;
+	}
+}
+
+static void
+put_key(struct log_line *line, enum log_key key)
+{
+	put_formatted(line, " %s=", key_names[key]);
+}
+
+bool
+log_begin(struct log_line *line, enum log_level level, enum log_event event, uint64_t id)
+{
+	char ident[IDENT_SIZE];
+
+	if (!log_is_on(level))
+		return false;
+	line->size = 0;
+	if (sink.has_level_prefix)
+		put_formatted(line, "<%d>", syslog_levels[level]);
+	if (id != 0)
+		put_formatted(line, "id=%s ", ident_format(id, ident));
+	put_formatted(line, "event=%s", event_names[event]);
+	return true;
+}
+
+static bool
+is_plain(const char *value)
+{
+	for (const char *at = value; *at != '\0'; at++)
+		if (*at <= ' ' || *at == '"' || *at == '=' || (unsigned char)*at >= 0x7f)
+			return false;
+	return *value != '\0';
+}
+
+void
+log_text(struct log_line *line, enum log_key key, const char *value)
+{
+	bool is_quoted = value == NULL || !is_plain(value);
+
+	put_key(line, key);
+	if (is_quoted)
+		put(line, "\"", 1);
+	put_escaped(line, value == NULL ? "" : value);
+	if (is_quoted && line->size < sizeof(line->text) - 1)
+		line->text[line->size++] = '"';
+}
+
+void
+log_mailbox(struct log_line *line, enum log_key key, const char *value)
+{
+	put_key(line, key);
+	put(line, "<", 1);
+	put_escaped(line, value);
+	put(line, ">", 1);
+}
+
+void
+log_number(struct log_line *line, enum log_key key, int64_t value)
+{
+	put_key(line, key);
+	put_formatted(line, "%lld", (long long)value);
+}
+
+void
+log_seconds(struct log_line *line, enum log_key key, int64_t value_ms)
+{
+	put_key(line, key);
+	put_formatted(line, "%.3fs", (double)value_ms / 1000);
+}
+
+void
+log_time(struct log_line *line, enum log_key key, int64_t at_ms)
+{
+	char text[CLOCK_RFC3339_SIZE];
+
+	put_key(line, key);
+	put_formatted(line, "%s", clock_rfc3339(at_ms, text, sizeof(text)));
+}
+
+static bool
+write_line(const char *text, size_t size)
+{
+	ssize_t written;
+
+	do {
+		written = write(sink.fd, text, size);
+	} while (written < 0 && errno == EINTR);
+	return written == (ssize_t)size;
+}
+
+static void
+report_lost(void)
+{
+	unsigned lost = atomic_exchange(&sink.lost, 0);
+	char text[128];
+	int length;
+
+	if (lost == 0)
+		return;
+	length =
+	    snprintf(text, sizeof(text), "%sevent=problem reason=\"log lines lost\" count=%u\n",
+		sink.has_level_prefix ? "<4>" : "", lost);
+	if (!write_line(text, (size_t)length))
+		atomic_fetch_add(&sink.lost, lost);
+}
+
+void
+log_end(struct log_line *line)
+{
+	line->text[line->size++] = '\n';
+	if (write_line(line->text, line->size))
+		report_lost();
+	else
+		atomic_fetch_add(&sink.lost, 1);
+}
+
+void
+log_problem(enum log_level level, const char *format, ...)
+{
+	struct log_line line;
+	char reason[1024];
+	va_list args;
+
+	if (!log_begin(&line, level, EVENT_PROBLEM, 0))
+		return;
+	va_start(args, format);
+	(void)vsnprintf(reason, sizeof(reason), format, args);
+	va_end(args);
+	log_text(&line, KEY_REASON, reason);
+	log_end(&line);
+}
+
+void
+log_trace(const char *format, ...)
+{
+	struct log_line line;
+	char reason[1024];
+	va_list args;
+
+	if (!log_begin(&line, LOG_DEBUG, EVENT_TRACE, 0))
+		return;
+	va_start(args, format);
+	(void)vsnprintf(reason, sizeof(reason), format, args);
+	va_end(args);
+	log_text(&line, KEY_REASON, reason);
+	log_end(&line);
+}

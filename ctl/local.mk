@@ -1,0 +1,1 @@
+# posternctl: a file for each noun

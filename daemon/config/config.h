@@ -1,0 +1,118 @@
+/*
+ * config - one immutable snapshot of the configuration
+ *
+ * Owns     everything it points to; shared by counting
+ * Units    *_ms milliseconds, *_bytes bytes
+ *
+ * The table in table.c has one row for each option; load.c fills this struct from it. A reload
+ * builds a whole new snapshot or changes nothing.
+ */
+#ifndef POSTERN_CONFIG_CONFIG_H
+#define POSTERN_CONFIG_CONFIG_H
+
+#include "common/err.h"
+#include "common/log.h"
+#include "daemon/core/values.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct port_range {
+	uint16_t first, last;
+};
+
+struct config_listener {
+	char *address;            /* "*" is IPv4 and IPv6 */
+	struct port_range *ports; /* with the excluded ones taken out */
+	size_t port_count;        /* of ranges */
+	enum listener_tls tls;
+	enum tls_version min_version;
+	bool is_required;
+};
+
+struct config_trusted {
+	char *network;        /* as written */
+	uint8_t address[16];  /* IPv4 as ::ffff:a.b.c.d */
+	unsigned prefix_bits; /* of 128 */
+	char *user;
+};
+
+enum auth_without_tls { AUTH_CLEAR_NEVER, AUTH_CLEAR_LOOPBACK, AUTH_CLEAR_ALWAYS };
+enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_JOURNAL };
+
+#define CONFIG_RETRY_MAX 32
+
+struct config {
+	unsigned references;
+	uint32_t generation;
+
+	char *hostname;
+	char *state_dir, *run_dir, *capture_dir;
+	char *user, *net_user, *admin_group;
+	unsigned smtpd_processes; /* 0: one for each CPU; config_smtpd_processes() */
+
+	struct config_listener *listeners;
+	size_t listener_count;
+	struct config_trusted *trusted;
+	size_t trusted_count;
+
+	struct {
+		char *certificate, *key; /* NULL: our own CA */
+		enum tls_version min_version;
+	} tls;
+
+	struct {
+		char *mechanisms; /* upper case, separated by one blank */
+		enum auth_without_tls without_tls;
+	} auth;
+
+	struct {
+		uint64_t message_size_bytes;
+		unsigned recipients;
+		unsigned connections; /* in all */
+		uint64_t header_size_bytes;
+		unsigned received_headers; /* more are a loop */
+		int64_t command_timeout_ms;
+		int64_t data_timeout_ms;
+		unsigned auth_failures;    /* in one session */
+		unsigned errors;           /* in one session */
+		uint64_t free_space_bytes; /* of the state directory; below it 452 4.3.1 */
+	} limits;
+
+	struct {
+		int64_t lifetime_ms;
+		int64_t retry_ms[CONFIG_RETRY_MAX]; /* the last one repeats */
+		size_t retry_count;
+		bool has_bounces;      /* queue.bounce */
+		uint64_t memory_bytes; /* bodies that wait in memory for relay */
+	} queue;
+
+	enum unauthorized_action sender_authorization;
+	char **drop_headers; /* NULL-terminated, as written */
+
+	struct {
+		int64_t interval_ms;
+	} alerts;
+
+	struct {
+		enum log_target target;
+		enum log_level level;
+	} log;
+
+	int64_t drain_ms; /* how long SIGTERM waits in all */
+};
+
+/* Reads and checks a file. On failure -1 and *err_out as `FILE:LINE: what is wrong and what is
+ * allowed`. `*text_out` (caller frees; may be NULL) is the whole config in libconfig's form with
+ * includes resolved, for config_parse(). */
+int config_load(const char *path, struct config **config_out, char **text_out, struct err *err_out);
+/* From a text that config_load() made, or a test's. */
+int config_parse(const char *text, size_t size, struct config **config_out, struct err *err_out);
+
+struct config *config_hold(const struct config *config);
+void config_release(const struct config *config); /* NULL is allowed */
+
+unsigned config_smtpd_processes(const struct config *config);
+
+#endif

@@ -1,0 +1,12 @@
+# daemon/core: what every role stands on: loop, links and their messages, connections, TLS
+noinst_LIBRARIES += daemon/core/libcore.a
+daemon_core_libcore_a_SOURCES = \
+	daemon/core/conn.h \
+	daemon/core/link.h \
+	daemon/core/loop.c \
+	daemon/core/loop.h \
+	daemon/core/messages.def \
+	daemon/core/messages.h \
+	daemon/core/role.h \
+	daemon/core/tls.h \
+	daemon/core/values.h

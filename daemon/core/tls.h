@@ -1,0 +1,39 @@
+/*
+ * tls - TLS contexts for servers and clients; the only part that includes <openssl/ssl.h>
+ *
+ * Owns     a context is counted: connections hold it, a reload replaces it without disturbing them
+ * Fails    -1/NULL and *err_out, with OpenSSL's words
+ *
+ * Server contexts: TLS 1.2 and 1.3 unless the listener says otherwise, one session ticket at the
+ * end of the handshake (it carries the client's ACK: without it a client waits 40 ms), no session
+ * cache, ticket keys shared by all smtpds, SSL_MODE_RELEASE_BUFFERS, no renegotiation.
+ */
+#ifndef POSTERN_CORE_TLS_H
+#define POSTERN_CORE_TLS_H
+
+#include "common/err.h"
+#include "daemon/core/messages.h"
+#include "daemon/core/values.h"
+
+struct tls_context;
+struct tls_store; /* trusted CAs, parsed once */
+
+struct tls_context *tls_server_new(struct msg_bytes certificate_pem, struct msg_bytes key_pem,
+    struct msg_bytes ticket_keys, enum tls_version min_version, struct err *err_out);
+
+struct tls_store *tls_store_new(struct msg_bytes pem, struct err *err_out);
+struct tls_store *tls_store_hold(struct tls_store *store);
+void tls_store_release(struct tls_store *store);
+
+struct tls_client_settings {
+	enum tls_version min_version;
+	enum tls_verify verify;
+	const char *fingerprint; /* SHA-256 of the certificate in hex, colons allowed */
+	struct tls_store *store; /* borrowed; for VERIFY_NAME */
+};
+struct tls_context *tls_client_new(const struct tls_client_settings *settings, struct err *err_out);
+
+struct tls_context *tls_hold(struct tls_context *context);
+void tls_release(struct tls_context *context); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * values - the small vocabularies that several roles share in messages and in the config
+ *
+ * The numbers travel between processes of one build only; what is stored on disk uses the names.
+ */
+#ifndef POSTERN_CORE_VALUES_H
+#define POSTERN_CORE_VALUES_H
+
+#include <stdint.h>
+
+/* Bytes of one body that may be on the way between two roles. */
+#define STREAM_CREDIT (256u * 1024)
+
+/* What the parent reads for others (FILE). */
+enum file_kind {
+	FILE_TLS_CERTIFICATE, /* PEM, with its chain: smtpd */
+	FILE_TLS_KEY,         /* PEM: smtpd */
+	FILE_TLS_CA,          /* PEM, our own CA's certificate, empty if not in use: control */
+	FILE_TICKET_KEYS,     /* 80 random bytes, the same for all smtpds: smtpd */
+	FILE_SEAL_KEY,        /* 32 bytes: accounts */
+	FILE_SYSTEM_CAS,      /* PEM bundle: relay */
+	FILE_RESOLV_CONF,     /* relay */
+	FILE_HOSTS,           /* relay */
+	FILE_KIND_COUNT
+};
+
+/* What became of a recipient in an attempt. */
+enum fate {
+	FATE_DELIVERED,
+	FATE_DEFERRED, /* try again later */
+	FATE_FAILED,   /* for good */
+	FATE_UNCERTAIN /* the connection broke between the final dot and its reply */
+};
+
+/* How an attempt ended. Anything but `attempted` is the profile's problem: no recipient's fate
+ * changes, no attempt is counted, the mail waits. */
+enum attempt_outcome {
+	ATTEMPT_ATTEMPTED,
+	ATTEMPT_CANCELLED,    /* the queue or the drain took it back; nothing is wrong */
+	ATTEMPT_UNREACHABLE,  /* name, connect, greeting, EHLO, timeouts before MAIL */
+	ATTEMPT_TLS,          /* no TLS, or a certificate that was not accepted */
+	ATTEMPT_AUTH_REFUSED, /* 5xx at AUTH: an operator must act */
+	ATTEMPT_AUTH_LATER,   /* 4xx at AUTH */
+	ATTEMPT_MISCONFIGURED /* what the profile asks for can't be done; see reason */
+};
+
+enum intake_state { INTAKE_OPEN, INTAKE_DISK_FULL, INTAKE_CLOSING };
+
+enum commit_outcome {
+	COMMIT_STORED,
+	COMMIT_DISK_FULL, /* 452 4.3.1 */
+	COMMIT_FAILED     /* 451 4.3.0 */
+};
+
+enum sasl_outcome {
+	SASL_CONTINUE, /* send the token as a challenge */
+	SASL_DONE,
+	SASL_FAILED,     /* 535: wrong credentials, unknown or inactive user, aborted */
+	SASL_TEMPORARY,  /* 454: overloaded, or the database is away */
+	SASL_MALFORMED,  /* 501: a token that can't be read */
+	SASL_UNSUPPORTED /* 504: no such mechanism */
+};
+
+/* Which sides of a message a user's senders are held against. */
+enum check_sides { CHECK_BOTH, CHECK_ENVELOPE, CHECK_HEADER };
+
+enum unauthorized_action { UNAUTHORIZED_BLOCK, UNAUTHORIZED_ALERT };
+
+enum route_row { ROUTE_BEGIN, ROUTE_PROFILE, ROUTE_USER, ROUTE_END };
+
+/* Of a listener. */
+enum listener_tls { LISTENER_NONE, LISTENER_STARTTLS, LISTENER_IMPLICIT, LISTENER_AUTO };
+
+/* Of a profile. */
+enum profile_tls { PROFILE_NONE, PROFILE_OPPORTUNISTIC, PROFILE_STARTTLS, PROFILE_IMPLICIT };
+
+enum tls_verify { VERIFY_NAME, VERIFY_OFF, VERIFY_FINGERPRINT };
+
+enum tls_version { TLS_VERSION_1_0, TLS_VERSION_1_1, TLS_VERSION_1_2, TLS_VERSION_1_3 };
+
+#endif

@@ -1,0 +1,1 @@
+# daemon/parent: starts the roles, watches them, binds the ports

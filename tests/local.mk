@@ -1,0 +1,10 @@
+# unit tests (cmocka), fuzz targets, bench tools
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_ident
+endif
+UNIT_LIBS = common/libcommon.a $(CMOCKA_LIBS)
+UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+
+tests_unit_test_ident_SOURCES = tests/unit/test_ident.c
+tests_unit_test_ident_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ident_LDADD = $(UNIT_LIBS)
