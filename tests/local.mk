@@ -8,3 +8,5 @@ UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_ident_SOURCES = tests/unit/test_ident.c
 tests_unit_test_ident_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ident_LDADD = $(UNIT_LIBS)
+
+include tests/unit/accounts.mk

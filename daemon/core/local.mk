@@ -7,6 +7,8 @@ daemon_core_libcore_a_SOURCES = \
 	daemon/core/loop.h \
 	daemon/core/messages.def \
 	daemon/core/messages.h \
+	daemon/core/pool.c \
+	daemon/core/pool.h \
 	daemon/core/role.h \
 	daemon/core/tls.h \
 	daemon/core/values.h
