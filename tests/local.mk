@@ -10,3 +10,4 @@ tests_unit_test_ident_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ident_LDADD = $(UNIT_LIBS)
 
 include tests/unit/accounts.mk
+include tests/unit/core.mk

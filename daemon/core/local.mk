@@ -2,13 +2,17 @@
 noinst_LIBRARIES += daemon/core/libcore.a
 daemon_core_libcore_a_SOURCES = \
 	daemon/core/conn.h \
+	daemon/core/link.c \
 	daemon/core/link.h \
 	daemon/core/loop.c \
 	daemon/core/loop.h \
+	daemon/core/messages.c \
 	daemon/core/messages.def \
 	daemon/core/messages.h \
 	daemon/core/pool.c \
 	daemon/core/pool.h \
+	daemon/core/request.c \
+	daemon/core/request.h \
 	daemon/core/role.h \
 	daemon/core/tls.h \
 	daemon/core/values.h

@@ -42,16 +42,21 @@ read_clock(struct loop *loop)
 }
 
 static void
-run_jobs(struct list *jobs)
+take_all(struct list *batch, struct list *jobs)
 {
-	struct list batch;
 	struct list *first;
 
-	/* What these jobs defer runs in a batch of its own, so that I/O gets its turn. */
-	list_init(&batch);
+	list_init(batch);
 	while ((first = list_take_first(jobs)) != NULL)
-		list_append(&batch, first);
-	while ((first = list_take_first(&batch)) != NULL) {
+		list_append(batch, first);
+}
+
+static void
+run_batch(struct list *batch)
+{
+	struct list *first;
+
+	while ((first = list_take_first(batch)) != NULL) {
 		struct job *job = LIST_ENTRY(first, struct job, link);
 
 		job->fn(job->ctx);
@@ -59,13 +64,21 @@ run_jobs(struct list *jobs)
 	}
 }
 
+/*
+ * What these jobs defer runs in a batch of its own, so that I/O gets its turn. What they hand over
+ * to be freed waits for the next batch too: a job that was deferred before its object was given up
+ * always finds the object.
+ */
 static void
 on_turn_end(int fd, short what, void *ctx)
 {
 	struct loop *loop = ctx;
+	struct list deferred, to_free;
 
-	run_jobs(&loop->deferred);
-	run_jobs(&loop->to_free);
+	take_all(&deferred, &loop->deferred);
+	take_all(&to_free, &loop->to_free);
+	run_batch(&deferred);
+	run_batch(&to_free);
 	if (!list_is_empty(&loop->deferred) || !list_is_empty(&loop->to_free))
 		event_active(loop->turn_end, EV_TIMEOUT, 0);
 }
@@ -95,8 +108,12 @@ loop_new(void)
 void
 loop_free(struct loop *loop)
 {
-	while (!list_is_empty(&loop->to_free))
-		run_jobs(&loop->to_free);
+	struct list batch;
+
+	while (!list_is_empty(&loop->to_free)) {
+		take_all(&batch, &loop->to_free);
+		run_batch(&batch);
+	}
 	LIST_EACH_SAFE (&loop->deferred, at, next)
 		free(LIST_ENTRY(at, struct job, link));
 	event_free(loop->turn_end);

@@ -91,6 +91,9 @@ union message {
 /* A frame's payload is never larger than this. */
 #define MESSAGE_SIZE_MAX (2u << 20)
 
+/* The version and a hash of the whole declaration: both ends of a link must agree. */
+const char *message_build_id(void);
+
 const char *message_name(enum message_kind kind);
 /* Whether `from` may send `kind` to `to`. */
 bool message_is_allowed(enum message_kind kind, enum role from, enum role to);

@@ -1,0 +1,8 @@
+# unit tests of daemon/core
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_link
+endif
+
+tests_unit_test_link_SOURCES = tests/unit/test_link.c
+tests_unit_test_link_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_link_LDADD = daemon/core/libcore.a common/libcommon.a $(EVENT_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)

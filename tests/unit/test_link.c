@@ -1,0 +1,247 @@
+/* Links: what is sent arrives, whole and in order; what is wrong ends the link and nothing else. */
+#include "daemon/core/link.h"
+#include "daemon/core/loop.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+struct peer {
+	struct link *link;
+	unsigned messages;
+	uint64_t sum; /* of the body bytes */
+	uint64_t last_stream;
+	bool is_closed;
+	char reason[256];
+	bool is_answering;
+	int fd;
+};
+
+struct pair {
+	struct loop *loop;
+	struct peer a, b;
+};
+
+static void
+on_message(struct link *link, const struct link_message *message, void *ctx)
+{
+	struct peer *peer = ctx;
+
+	peer->messages++;
+	if (message->kind == MSG_BODY) {
+		struct slice slice = link_message_slice(message, message->body->body.bytes);
+
+		for (uint32_t i = 0; i < slice.size; i++)
+			peer->sum += slice_bytes(&slice)[i];
+		peer->last_stream = message->body->body.stream;
+		slice_release(&slice);
+	}
+	if (message->kind == MSG_LINK)
+		peer->fd = link_take_fd(link);
+	if (message->kind == MSG_COMMIT && peer->is_answering) {
+		struct msg_committed answer = {.message_id = message->body->commit.message_id};
+
+		link_answer(link, message->request_id, MSG_COMMITTED, &answer);
+	}
+}
+
+static void
+on_closed(struct link *link, const char *reason, void *ctx)
+{
+	struct peer *peer = ctx;
+
+	peer->is_closed = true;
+	(void)snprintf(peer->reason, sizeof(peer->reason), "%s", reason);
+}
+
+static const struct link_callbacks callbacks = {on_message, on_closed};
+
+static void
+open_pair(struct pair *pair, enum role a, enum role b)
+{
+	int fds[2];
+
+	*pair = (struct pair){.loop = loop_new()};
+	pair->a.fd = pair->b.fd = -1;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	pair->a.link = link_open(pair->loop, fds[0], a, b, 0, &callbacks, &pair->a);
+	pair->b.link = link_open(pair->loop, fds[1], b, a, 0, &callbacks, &pair->b);
+}
+
+static void
+close_pair(struct pair *pair)
+{
+	if (!pair->a.is_closed)
+		link_close(pair->a.link);
+	if (!pair->b.is_closed)
+		link_close(pair->b.link);
+	for (int i = 0; i < 4; i++)
+		loop_turn(pair->loop, 0);
+	loop_free(pair->loop);
+}
+
+#define TURN_UNTIL(pair, condition)                                                                \
+	do {                                                                                       \
+		for (int turns = 0; !(condition) && turns < 5000; turns++)                         \
+			loop_turn((pair)->loop, 1);                                                \
+		assert_true(condition);                                                            \
+	} while (0)
+
+/* Bodies of every size around the scratch buffer, without a copy on the way out. */
+static void
+test_bodies(void **state)
+{
+	static const uint32_t sizes[] = {
+	    0, 1, 100, 4096, 65499, 65500, 65535, 65536, 65537, 262144};
+	struct pair pair;
+	uint64_t sum = 0;
+	unsigned count = sizeof(sizes) / sizeof(sizes[0]);
+
+	open_pair(&pair, ROLE_SMTPD, ROLE_QUEUE);
+	for (unsigned i = 0; i < count; i++) {
+		struct chunk *chunk = chunk_new(sizes[i]);
+		struct slice slice;
+
+		memset(chunk->bytes, (int)i + 1, sizes[i]);
+		chunk->size = sizes[i];
+		sum += (uint64_t)(i + 1) * sizes[i];
+		slice = slice_of(chunk, 0, sizes[i]);
+		link_send_body(pair.a.link, i, false, &slice);
+		slice_release(&slice);
+		chunk_release(chunk);
+	}
+	TURN_UNTIL(&pair, pair.b.messages == count);
+	assert_int_equal(pair.b.sum, sum);
+	assert_int_equal(pair.b.last_stream, count - 1);
+	assert_int_equal(link_peer_pid(pair.a.link), getpid());
+	close_pair(&pair);
+}
+
+static void
+on_answer(const union message *answer, void *ctx)
+{
+	*(int *)ctx = answer == NULL ? -1 : (int)answer->committed.message_id;
+}
+
+static void
+test_request(void **state)
+{
+	struct msg_commit commit = {.message_id = 7, .sender = "a@example.com"};
+	struct pair pair;
+	int answered = 0, late = 0, cancelled = 0;
+	uint32_t id;
+
+	open_pair(&pair, ROLE_SMTPD, ROLE_QUEUE);
+	pair.b.is_answering = true;
+	(void)link_request(pair.a.link, MSG_COMMIT, &commit, 5000, on_answer, &answered);
+	TURN_UNTIL(&pair, answered == 7);
+	pair.b.is_answering = false;
+	id = link_request(pair.a.link, MSG_COMMIT, &commit, 5000, on_answer, &cancelled);
+	link_cancel(pair.a.link, id);
+	(void)link_request(pair.a.link, MSG_COMMIT, &commit, 1, on_answer, &late);
+	TURN_UNTIL(&pair, late == -1);
+	assert_int_equal(cancelled, 0);
+	close_pair(&pair);
+}
+
+static void
+test_loss_ends_requests(void **state)
+{
+	struct msg_commit commit = {.message_id = 7};
+	struct pair pair;
+	int answered = 0;
+
+	open_pair(&pair, ROLE_SMTPD, ROLE_QUEUE);
+	(void)link_request(pair.a.link, MSG_COMMIT, &commit, 60000, on_answer, &answered);
+	link_close(pair.b.link);
+	pair.b.is_closed = true;
+	TURN_UNTIL(&pair, pair.a.is_closed);
+	assert_int_equal(answered, -1);
+	assert_string_equal(pair.a.reason, "the other role is gone");
+	close_pair(&pair);
+}
+
+/* Sockets come with their message, and what is sent behind it stays behind it. */
+static void
+test_sockets_travel(void **state)
+{
+	struct msg_link notice = {.role = ROLE_QUEUE};
+	struct msg_ready ready = {.generation = 1};
+	struct pair pair;
+	int ends[2];
+	char byte = 0;
+
+	open_pair(&pair, ROLE_PARENT, ROLE_SMTPD);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	link_send(pair.a.link, MSG_READY, &ready);
+	link_send_with_fds(pair.a.link, MSG_LINK, &notice, &ends[1], 1);
+	link_send(pair.a.link, MSG_READY, &ready);
+	(void)close(ends[1]);
+	TURN_UNTIL(&pair, pair.b.messages == 3);
+	assert_int_not_equal(pair.b.fd, -1);
+	assert_int_equal(write(pair.b.fd, "x", 1), 1);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	(void)close(pair.b.fd);
+	(void)close(ends[0]);
+	close_pair(&pair);
+}
+
+/* Bytes that no role would send. */
+static void
+test_bad_frames(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t bytes[16];
+		const char *reason;
+	} rows[] = {
+	    {"too large", {0xff, 0xff, 0xff, 0x7f, 1, 0, 0, 0, 0, 0, 0, 0},
+		"a frame over the limit"},
+	    {"no such kind", {0, 0, 0, 0, 0xee, 0, 0, 0, 0, 0, 0, 0},
+		"UNKNOWN may not come from smtpd"},
+	    {"wrong direction", {0, 0, 0, 0, MSG_DELIVER, 0, 0, 0, 0, 0, 0, 0},
+		"DELIVER may not come from smtpd"},
+	    {"cut off", {1, 0, 0, 0, MSG_HELLO, 0, 0, 0, 0, 0, 0, 0, 9},
+		"HELLO.build_id: is over its limit"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct peer peer = {0};
+		struct loop *loop = loop_new();
+		struct pair pair = {.loop = loop};
+		int fds[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+		peer.link = link_open(loop, fds[0], ROLE_QUEUE, ROLE_SMTPD, 0, &callbacks, &peer);
+		assert_int_equal(write(fds[1], rows[i].bytes, 13), 13);
+		TURN_UNTIL(&pair, peer.is_closed);
+		assert_string_equal(peer.reason, rows[i].reason);
+		(void)close(fds[1]);
+		for (int turns = 0; turns < 3; turns++)
+			loop_turn(loop, 0);
+		loop_free(loop);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_bodies),
+	    cmocka_unit_test(test_request),
+	    cmocka_unit_test(test_loss_ends_requests),
+	    cmocka_unit_test(test_sockets_travel),
+	    cmocka_unit_test(test_bad_frames),
+	};
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
