@@ -1,0 +1,2 @@
+# tests of the relay role
+EXTRA_DIST += tests/lib/fakehost.py tests/lib/test_fakehost.py
