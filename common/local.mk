@@ -7,6 +7,8 @@ common_libcommon_a_SOURCES = \
 	common/chunk.h \
 	common/clock.c \
 	common/clock.h \
+	common/domain.c \
+	common/domain.h \
 	common/err.c \
 	common/err.h \
 	common/ident.c \
@@ -15,5 +17,11 @@ common_libcommon_a_SOURCES = \
 	common/log.c \
 	common/log.h \
 	common/log_events.h \
+	common/mailaddr.c \
+	common/mailaddr.h \
+	common/netaddr.c \
+	common/netaddr.h \
+	common/sender_rules.c \
+	common/sender_rules.h \
 	common/xalloc.c \
 	common/xalloc.h

@@ -12,3 +12,4 @@ tests_unit_test_ident_LDADD = $(UNIT_LIBS)
 include tests/unit/accounts.mk
 include tests/unit/core.mk
 include tests/unit/relay.mk
+include tests/unit/grammar.mk

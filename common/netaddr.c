@@ -1,0 +1,139 @@
+/* netaddr - IP addresses and networks. */
+#include "common/netaddr.h"
+
+#include "common/err.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+static void
+set_ipv4(struct netaddr *address, const void *bytes)
+{
+	memcpy(address->bytes, mapped_prefix, sizeof(mapped_prefix));
+	memcpy(address->bytes + sizeof(mapped_prefix), bytes, 4);
+}
+
+bool
+netaddr_parse(const char *text, struct netaddr *address_out)
+{
+	uint8_t ipv4[4];
+
+	if (inet_pton(AF_INET, text, ipv4) == 1) {
+		set_ipv4(address_out, ipv4);
+		return true;
+	}
+	return inet_pton(AF_INET6, text, address_out->bytes) == 1;
+}
+
+static bool
+parse_prefix(const char *text, unsigned limit, unsigned *bits_out)
+{
+	unsigned bits = 0;
+
+	if (text[0] == '\0' || strlen(text) > 3 || strspn(text, "0123456789") != strlen(text))
+		return false;
+	for (; *text != '\0'; text++)
+		bits = bits * 10 + (unsigned)(*text - '0');
+	*bits_out = bits;
+	return bits <= limit;
+}
+
+/* With the bits below the prefix cleared. */
+static struct netaddr
+masked(const struct netaddr *address, unsigned prefix_bits)
+{
+	struct netaddr network = *address;
+
+	for (unsigned i = 0; i < sizeof(network.bytes); i++) {
+		unsigned kept = prefix_bits > i * 8 ? prefix_bits - i * 8 : 0;
+
+		if (kept < 8)
+			network.bytes[i] &= (uint8_t)(0xff00u >> kept);
+	}
+	return network;
+}
+
+bool
+netaddr_parse_network(const char *text, struct netaddr *network_out, unsigned *prefix_bits_out)
+{
+	char address[NETADDR_TEXT_SIZE];
+	const char *slash = strchrnul(text, '/');
+	struct netaddr network;
+	unsigned family_bits, bits;
+
+	if ((size_t)(slash - text) >= sizeof(address))
+		return false;
+	memcpy(address, text, (size_t)(slash - text));
+	address[slash - text] = '\0';
+	if (!netaddr_parse(address, network_out))
+		return false;
+	/* a prefix counts the bits of the family in which it's written */
+	family_bits = strchr(address, ':') != NULL ? 128 : 32;
+	bits = family_bits;
+	if (*slash == '/' && !parse_prefix(slash + 1, family_bits, &bits))
+		return false;
+	*prefix_bits_out = 128 - family_bits + bits;
+	network = masked(network_out, *prefix_bits_out);
+	return memcmp(&network, network_out, sizeof(network)) == 0;
+}
+
+bool
+netaddr_from_sockaddr(
+    const struct sockaddr *socket_address, struct netaddr *address_out, uint16_t *port_out)
+{
+	const struct sockaddr_in *ipv4 = (const void *)socket_address;
+	const struct sockaddr_in6 *ipv6 = (const void *)socket_address;
+
+	if (socket_address->sa_family == AF_INET)
+		set_ipv4(address_out, &ipv4->sin_addr);
+	else if (socket_address->sa_family == AF_INET6)
+		memcpy(address_out->bytes, &ipv6->sin6_addr, sizeof(address_out->bytes));
+	else
+		return false;
+	if (port_out != NULL)
+		*port_out =
+		    ntohs(socket_address->sa_family == AF_INET ? ipv4->sin_port : ipv6->sin6_port);
+	return true;
+}
+
+bool
+netaddr_is_ipv4(const struct netaddr *address)
+{
+	return memcmp(address->bytes, mapped_prefix, sizeof(mapped_prefix)) == 0;
+}
+
+bool
+netaddr_is_loopback(const struct netaddr *address)
+{
+	static const struct netaddr ipv6 = {.bytes = {[15] = 1}};
+
+	if (netaddr_is_ipv4(address))
+		return address->bytes[12] == 127;
+	return memcmp(address, &ipv6, sizeof(ipv6)) == 0;
+}
+
+bool
+netaddr_is_within(
+    const struct netaddr *address, const struct netaddr *network, unsigned prefix_bits)
+{
+	struct netaddr own = masked(address, prefix_bits);
+
+	return memcmp(&own, network, sizeof(own)) == 0;
+}
+
+const char *
+netaddr_format(const struct netaddr *address, char buffer[static NETADDR_TEXT_SIZE])
+{
+	const char *text;
+
+	if (netaddr_is_ipv4(address))
+		text = inet_ntop(AF_INET, address->bytes + 12, buffer, NETADDR_TEXT_SIZE);
+	else
+		text = inet_ntop(AF_INET6, address->bytes, buffer, NETADDR_TEXT_SIZE);
+	ensure(text != NULL);
+	return buffer;
+}

@@ -1,0 +1,39 @@
+/*
+ * netaddr - IP addresses and networks; IPv4 is kept in its mapped form ::ffff:a.b.c.d
+ *
+ * Owns     nothing
+ * Units    prefixes in bits of 128
+ * Fails    false for what isn't an address or a network
+ */
+#ifndef POSTERN_COMMON_NETADDR_H
+#define POSTERN_COMMON_NETADDR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct netaddr {
+	uint8_t bytes[16];
+};
+
+#define NETADDR_TEXT_SIZE 46
+
+/* IPv4 or IPv6 without brackets, port or scope. */
+bool netaddr_parse(const char *text, struct netaddr *address_out);
+/* `127.0.0.0/8`, `::1/128`, or an address alone. Bits below the prefix must be zero. */
+bool netaddr_parse_network(
+    const char *text, struct netaddr *network_out, unsigned *prefix_bits_out);
+/* From AF_INET or AF_INET6; the port may be NULL. False for other families. */
+bool netaddr_from_sockaddr(
+    const struct sockaddr *socket_address, struct netaddr *address_out, uint16_t *port_out);
+
+bool netaddr_is_ipv4(const struct netaddr *address);
+bool netaddr_is_loopback(const struct netaddr *address);
+bool netaddr_is_within(
+    const struct netaddr *address, const struct netaddr *network, unsigned prefix_bits);
+
+/* IPv4 dotted, IPv6 as RFC 5952 has it. */
+const char *netaddr_format(const struct netaddr *address, char buffer[static NETADDR_TEXT_SIZE]);
+
+#endif
