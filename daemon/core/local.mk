@@ -13,6 +13,9 @@ daemon_core_libcore_a_SOURCES = \
 	daemon/core/pool.h \
 	daemon/core/request.c \
 	daemon/core/request.h \
+	daemon/core/rights.c \
+	daemon/core/rights.h \
+	daemon/core/role.c \
 	daemon/core/role.h \
 	daemon/core/tls.h \
 	daemon/core/values.h
