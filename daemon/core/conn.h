@@ -46,7 +46,8 @@ struct conn_callbacks {
 	void (*on_secured)(struct conn *conn, void *ctx);
 	/* The output fell below the low mark after it was above it, or is empty now. */
 	void (*on_drained)(struct conn *conn, void *ctx);
-	/* The last callback; the conn is freed after it has returned. */
+	/* The last callback; the conn is freed after it has returned. After CONN_TIMEOUT it may
+	 * write a last reply, which leaves as far as the socket takes it. */
 	void (*on_closed)(struct conn *conn, enum conn_end end, const char *detail, void *ctx);
 };
 
@@ -77,9 +78,10 @@ void conn_set_marks(struct conn *conn, size_t low, size_t high);
 /* The connection ends with CONN_TIMEOUT after so long without being set again; 0: never. */
 void conn_set_deadline(struct conn *conn, int64_t after_ms);
 
-/* Begins TLS. Waits until the output is written. As a server, bytes that are in the input are an
- * attack (RFC 3207, they came in clear): the caller looks before. `server_name` (client): for SNI
- * and, with VERIFY_NAME, the name to verify. */
+/* Begins TLS behind what was written before. Bytes that are in the input are taken for the peer's
+ * handshake (a listener that tells TLS from SMTP by the first byte needs that); behind STARTTLS
+ * they are an attack (RFC 3207, they came in clear): the caller looks before. `server_name`
+ * (client): for SNI and, with VERIFY_NAME, the name to verify. */
 void conn_start_tls_server(struct conn *conn, struct tls_context *context);
 void conn_start_tls_client(struct conn *conn, struct tls_context *context, const char *server_name);
 

@@ -1,6 +1,7 @@
 # daemon/core: what every role stands on: loop, links and their messages, connections, TLS
 noinst_LIBRARIES += daemon/core/libcore.a
 daemon_core_libcore_a_SOURCES = \
+	daemon/core/conn.c \
 	daemon/core/conn.h \
 	daemon/core/link.c \
 	daemon/core/link.h \
@@ -17,5 +18,9 @@ daemon_core_libcore_a_SOURCES = \
 	daemon/core/rights.h \
 	daemon/core/role.c \
 	daemon/core/role.h \
+	daemon/core/tls.c \
 	daemon/core/tls.h \
+	daemon/core/tls_internal.h \
+	daemon/core/tls_session.c \
+	daemon/core/tls_session.h \
 	daemon/core/values.h

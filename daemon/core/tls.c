@@ -1,0 +1,277 @@
+/* tls - contexts: certificates, keys, trusted CAs and versions, made once and shared by sessions. */
+#include "daemon/core/tls.h"
+
+#include "common/err.h"
+#include "common/xalloc.h"
+#include "daemon/core/tls_internal.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TICKET_KEYS_SIZE 80
+
+struct tls_store {
+	X509_STORE *store;
+	unsigned references;
+};
+
+const char *
+tls_error_words(void)
+{
+	unsigned long code = ERR_peek_last_error();
+	const char *words = code != 0 ? ERR_reason_error_string(code) : NULL;
+
+	ERR_clear_error();
+	return words != NULL ? words : "unknown error";
+}
+
+static int
+protocol_of(enum tls_version version)
+{
+	switch (version) {
+	case TLS_VERSION_1_0:
+		return TLS1_VERSION;
+	case TLS_VERSION_1_1:
+		return TLS1_1_VERSION;
+	case TLS_VERSION_1_3:
+		return TLS1_3_VERSION;
+	case TLS_VERSION_1_2:
+		break;
+	}
+	return TLS1_2_VERSION;
+}
+
+static struct tls_context *
+context_new(const SSL_METHOD *method, enum tls_version min_version)
+{
+	struct tls_context *context = xcalloc(1, sizeof(*context));
+
+	ERR_clear_error();
+	context->references = 1;
+	context->ssl = SSL_CTX_new(method);
+	ensure(context->ssl != NULL);
+	ensure(SSL_CTX_set_min_proto_version(context->ssl, protocol_of(min_version)) == 1);
+	/* OpenSSL 3 has the hashes that TLS 1.0 and 1.1 need on its lowest level only. */
+	if (min_version < TLS_VERSION_1_2)
+		SSL_CTX_set_security_level(context->ssl, 0);
+	SSL_CTX_set_mode(context->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+					   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_options(context->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	return context;
+}
+
+static BIO *
+bio_of(struct msg_bytes bytes)
+{
+	BIO *bio = BIO_new_mem_buf(bytes.size > 0 ? (const void *)bytes.at : "", (int)bytes.size);
+
+	ensure(bio != NULL);
+	return bio;
+}
+
+/* The end of a PEM text looks like an error to OpenSSL. */
+static bool
+is_end_of_pem(void)
+{
+	unsigned long code = ERR_peek_last_error();
+	bool is_end =
+	    ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
+
+	if (is_end)
+		ERR_clear_error();
+	return is_end;
+}
+
+static int
+use_chain(SSL_CTX *ssl, BIO *bio, struct err *err_out)
+{
+	X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	int is_used;
+
+	if (certificate == NULL)
+		return err_set(
+		    err_out, "TLS certificate: no PEM certificate: %s", tls_error_words());
+	is_used = SSL_CTX_use_certificate(ssl, certificate);
+	X509_free(certificate);
+	if (is_used != 1)
+		return err_set(err_out, "TLS certificate: %s", tls_error_words());
+	while ((certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+		if (SSL_CTX_add0_chain_cert(ssl, certificate) != 1) {
+			X509_free(certificate);
+			return err_set(err_out, "TLS certificate chain: %s", tls_error_words());
+		}
+	if (!is_end_of_pem())
+		return err_set(err_out, "TLS certificate chain: %s", tls_error_words());
+	return 0;
+}
+
+/* Without this OpenSSL would ask at the terminal. */
+static int
+no_passphrase(char *buffer, int size, int is_writing, void *ctx)
+{
+	return -1;
+}
+
+static int
+use_key(SSL_CTX *ssl, BIO *bio, struct err *err_out)
+{
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+	int is_used;
+
+	if (key == NULL)
+		return err_set(
+		    err_out, "TLS key: no PEM key without a passphrase: %s", tls_error_words());
+	is_used = SSL_CTX_use_PrivateKey(ssl, key);
+	EVP_PKEY_free(key);
+	if (is_used != 1 || SSL_CTX_check_private_key(ssl) != 1)
+		return err_set(
+		    err_out, "TLS key does not belong to the certificate: %s", tls_error_words());
+	return 0;
+}
+
+static int
+use_tickets(SSL_CTX *ssl, struct msg_bytes keys, struct err *err_out)
+{
+	uint8_t copy[TICKET_KEYS_SIZE];
+
+	(void)SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+	ensure(SSL_CTX_set_session_id_context(ssl, (const uint8_t *)"postern", 7) == 1);
+	ensure(SSL_CTX_set_num_tickets(ssl, 1) == 1);
+	if (keys.size == 0)
+		return 0;
+	if (keys.size != TICKET_KEYS_SIZE)
+		return err_set(err_out, "TLS ticket keys: %u bytes instead of %d", keys.size,
+		    TICKET_KEYS_SIZE);
+	memcpy(copy, keys.at, sizeof(copy));
+	ensure(SSL_CTX_set_tlsext_ticket_keys(ssl, copy, sizeof(copy)) == 1);
+	OPENSSL_cleanse(copy, sizeof(copy));
+	return 0;
+}
+
+struct tls_context *
+tls_server_new(struct msg_bytes certificate_pem, struct msg_bytes key_pem,
+    struct msg_bytes ticket_keys, enum tls_version min_version, struct err *err_out)
+{
+	struct tls_context *context = context_new(TLS_server_method(), min_version);
+	BIO *certificate = bio_of(certificate_pem);
+	BIO *key = bio_of(key_pem);
+	bool is_good = use_chain(context->ssl, certificate, err_out) == 0 &&
+		       use_key(context->ssl, key, err_out) == 0 &&
+		       use_tickets(context->ssl, ticket_keys, err_out) == 0;
+
+	BIO_free(certificate);
+	BIO_free(key);
+	if (is_good)
+		return context;
+	tls_release(context);
+	return NULL;
+}
+
+struct tls_store *
+tls_store_new(struct msg_bytes pem, struct err *err_out)
+{
+	struct tls_store *store = xcalloc(1, sizeof(*store));
+	BIO *bio = bio_of(pem);
+	X509 *certificate;
+	unsigned count = 0;
+
+	ERR_clear_error();
+	store->references = 1;
+	store->store = X509_STORE_new();
+	ensure(store->store != NULL);
+	/* What an operator trusts is trusted, also an intermediate or a server's own certificate. */
+	ensure(X509_STORE_set_flags(store->store, X509_V_FLAG_PARTIAL_CHAIN) == 1);
+	while ((certificate = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)) != NULL) {
+		count += X509_STORE_add_cert(store->store, certificate) == 1;
+		X509_free(certificate);
+	}
+	BIO_free(bio);
+	if (is_end_of_pem() && count > 0)
+		return store;
+	if (count == 0)
+		(void)err_set(err_out, "trusted CAs: there is no certificate in the PEM text");
+	else
+		(void)err_set(
+		    err_out, "trusted CAs: behind certificate %u: %s", count, tls_error_words());
+	tls_store_release(store);
+	return NULL;
+}
+
+struct tls_store *
+tls_store_hold(struct tls_store *store)
+{
+	store->references++;
+	return store;
+}
+
+void
+tls_store_release(struct tls_store *store)
+{
+	if (store == NULL || --store->references > 0)
+		return;
+	X509_STORE_free(store->store);
+	free(store);
+}
+
+static int
+parse_fingerprint(const char *text, uint8_t out[static TLS_FINGERPRINT_SIZE])
+{
+	long size = 0;
+	unsigned char *bytes = text != NULL ? OPENSSL_hexstr2buf(text, &size) : NULL;
+	int is_good = bytes != NULL && size == TLS_FINGERPRINT_SIZE;
+
+	if (is_good)
+		memcpy(out, bytes, TLS_FINGERPRINT_SIZE);
+	OPENSSL_free(bytes);
+	ERR_clear_error();
+	return is_good ? 0 : -1;
+}
+
+static int
+use_verification(
+    struct tls_context *context, const struct tls_client_settings *settings, struct err *err_out)
+{
+	context->verify = settings->verify;
+	if (settings->verify == VERIFY_FINGERPRINT &&
+	    parse_fingerprint(settings->fingerprint, context->fingerprint) != 0)
+		return err_set(err_out, "fingerprint of the certificate: it is 64 hex digits "
+					"(SHA-256), colons allowed");
+	if (settings->verify == VERIFY_FINGERPRINT)
+		SSL_CTX_set_cert_verify_callback(context->ssl, tls_verify_fingerprint, NULL);
+	if (settings->verify != VERIFY_NAME)
+		return 0;
+	if (settings->store == NULL)
+		return err_set(err_out, "there are no trusted CAs to verify certificates with");
+	ensure(SSL_CTX_set1_verify_cert_store(context->ssl, settings->store->store) == 1);
+	return 0;
+}
+
+struct tls_context *
+tls_client_new(const struct tls_client_settings *settings, struct err *err_out)
+{
+	struct tls_context *context = context_new(TLS_client_method(), settings->min_version);
+
+	if (use_verification(context, settings, err_out) == 0)
+		return context;
+	tls_release(context);
+	return NULL;
+}
+
+struct tls_context *
+tls_hold(struct tls_context *context)
+{
+	context->references++;
+	return context;
+}
+
+void
+tls_release(struct tls_context *context)
+{
+	if (context == NULL || --context->references > 0)
+		return;
+	SSL_CTX_free(context->ssl);
+	free(context);
+}
