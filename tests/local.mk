@@ -13,3 +13,4 @@ include tests/unit/accounts.mk
 include tests/unit/core.mk
 include tests/unit/relay.mk
 include tests/unit/grammar.mk
+include tests/unit/control.mk

@@ -1,19 +1,71 @@
-/* control - the entry of the control role. */
+/* control - the role's entry: an HTTP server on the Unix socket, and the API on it. */
 #include "daemon/control/control.h"
+
+#include "common/xalloc.h"
+#include "daemon/control/api.h"
+#include "daemon/control/http.h"
+
+#include <stdlib.h>
+
+struct control {
+	struct role_context *role;
+	struct api *api;
+	struct http_server *server;
+};
 
 static int
 start(struct role_context *role, struct err *err_out)
 {
+	struct control *control = xcalloc(1, sizeof(*control));
+
+	control->role = role;
+	control->api = api_open(role);
+	control->server = http_open(role->loop, api_on_request, control->api);
+	role->state = control;
 	return 0;
 }
 
 static void
+on_listen(struct role_context *role, unsigned listener, int fd)
+{
+	struct control *control = role->state;
+	struct err err;
+
+	if (http_listen(control->server, fd, &err) < 0)
+		log_problem(LOG_ERROR, "%s", err.text);
+}
+
+static void
+on_idle(void *ctx)
+{
+	struct control *control = ctx;
+
+	role_drained(control->role);
+}
+
+/* No timer: each answer has its own deadline, and the parent has one for the drain. */
+static void
 drain(struct role_context *role, int64_t within_ms)
 {
-	role_drained(role);
+	struct control *control = role->state;
+
+	http_drain(control->server, on_idle, control);
+}
+
+static void
+stop(struct role_context *role)
+{
+	struct control *control = role->state;
+
+	api_close(control->api);
+	http_close(control->server);
+	free(control);
+	role->state = NULL;
 }
 
 const struct role_ops control_ops = {
     .start = start,
+    .on_listen = on_listen,
     .drain = drain,
+    .stop = stop,
 };

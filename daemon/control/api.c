@@ -1,0 +1,295 @@
+/*
+ * api - the way of a request: route, ask the owners, put their answers together, reply.
+ *
+ * Most requests have one part: the owner's answer goes back as it is. A profile's state lies with
+ * queue, the status with three roles; these are asked at the same time.
+ */
+#include "daemon/control/api.h"
+
+#include "common/list.h"
+#include "common/xalloc.h"
+#include "daemon/control/compose.h"
+#include "daemon/control/routes.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PARTS_MAX 3
+#define TARGET_MAX 2048           /* CALL's path */
+#define ADDITION_DEADLINE_MS 5000 /* what is only merged in need not hold the answer up */
+
+struct gather;
+
+struct part {
+	struct gather *gather;
+	enum role owner;
+	struct link *link; /* while is_waiting */
+	uint32_t request_id;
+	bool is_waiting;
+	bool was_asked;
+	unsigned status; /* 0: no answer */
+	char content_type[65];
+	struct buf body;
+};
+
+/* A request and what its owners said so far. */
+struct gather {
+	struct list link;
+	struct api *api;
+	struct http_request *request;
+	const struct route *route;
+	enum route_answer answer;
+	struct part parts[PARTS_MAX]; /* the first decides, the others only add */
+	unsigned part_count;
+};
+
+struct api {
+	struct role_context *role;
+	struct list gathers;
+};
+
+static void
+reply_json(struct http_request *request, unsigned status, const json_t *value)
+{
+	char *text = json_dumps(value, JSON_COMPACT);
+
+	ensure(text != NULL);
+	http_reply(request, status, "application/json",
+	    (struct msg_bytes){(const uint8_t *)text, (uint32_t)strlen(text)});
+	free(text);
+}
+
+static void reply_error(struct http_request *request, unsigned status, const char *code,
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static void
+reply_error(
+    struct http_request *request, unsigned status, const char *code, const char *format, ...)
+{
+	char message[512];
+	va_list args;
+	json_t *error;
+
+	va_start(args, format);
+	(void)vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	error =
+	    json_pack("{s:{s:s, s:s, s:n}}", "error", "code", code, "message", message, "field");
+	ensure(error != NULL);
+	reply_json(request, status, error);
+	json_decref(error);
+}
+
+static void
+reply_unavailable(struct gather *gather)
+{
+	const struct part *part = &gather->parts[0];
+	const char *name = role_name(part->owner);
+
+	if (part->was_asked && role_link(gather->api->role, part->owner, 0) != NULL)
+		reply_error(gather->request, 503, "unavailable",
+		    "the %s role has not answered within %d s; it may still do what was asked: "
+		    "look before you try again, and see its lines in the log",
+		    name, (int)(gather->route->deadline_ms / 1000));
+	else
+		reply_error(gather->request, 503, "unavailable",
+		    "the %s role is not running; it is started again by itself: try again in a few "
+		    "seconds, and see its lines in the log if it stays away",
+		    name);
+}
+
+/* The part's answer as JSON, or NULL. */
+static json_t *
+part_json(const struct part *part)
+{
+	if (part->status < 200 || part->status > 299)
+		return NULL;
+	return json_loadb(part->body.bytes, part->body.size, JSON_DECODE_ANY, NULL);
+}
+
+static void
+reply_composed(struct gather *gather)
+{
+	json_t *parts[PARTS_MAX] = {NULL};
+
+	for (unsigned i = 0; i < gather->part_count; i++)
+		parts[i] = part_json(&gather->parts[i]);
+	if (parts[0] == NULL) {
+		reply_error(gather->request, 500, "bad-answer",
+		    "the %s role gave an answer that is not JSON: a bug in postern, please report "
+		    "it",
+		    role_name(gather->parts[0].owner));
+	} else {
+		if (gather->answer == ANSWER_STATUS)
+			compose_status(parts[0], parts[1], parts[2]);
+		else if (gather->answer == ANSWER_PROFILES)
+			compose_profiles(parts[0], parts[1]);
+		else
+			compose_profile(parts[0], parts[1]);
+		reply_json(gather->request, gather->parts[0].status, parts[0]);
+	}
+	for (unsigned i = 0; i < gather->part_count; i++)
+		json_decref(parts[i]);
+}
+
+static void
+reply_as_is(struct gather *gather)
+{
+	const struct part *part = &gather->parts[0];
+
+	http_reply(gather->request, part->status,
+	    part->content_type[0] == '\0' ? "application/json" : part->content_type,
+	    (struct msg_bytes){(const uint8_t *)part->body.bytes, (uint32_t)part->body.size});
+}
+
+static void
+gather_finish(struct gather *gather)
+{
+	const struct part *first = &gather->parts[0];
+
+	if (first->status == 0)
+		reply_unavailable(gather);
+	else if (gather->answer == ANSWER_AS_IS || first->status < 200 || first->status > 299)
+		reply_as_is(gather);
+	else
+		reply_composed(gather);
+	for (unsigned i = 0; i < gather->part_count; i++)
+		buf_fini(&gather->parts[i].body);
+	list_remove(&gather->link);
+	free(gather);
+}
+
+static bool
+is_waiting(const struct gather *gather)
+{
+	for (unsigned i = 0; i < gather->part_count; i++)
+		if (gather->parts[i].is_waiting)
+			return true;
+	return false;
+}
+
+static void
+on_answer(const union message *answer, void *ctx)
+{
+	struct part *part = ctx;
+
+	part->is_waiting = false;
+	if (answer != NULL) {
+		part->status = answer->result.status;
+		(void)snprintf(part->content_type, sizeof(part->content_type), "%s",
+		    answer->result.content_type);
+		buf_append(&part->body, answer->result.body.at, answer->result.body.size);
+	}
+	if (!is_waiting(part->gather))
+		gather_finish(part->gather);
+}
+
+static void
+ask(struct gather *gather, enum role owner, const struct msg_call *call, int64_t deadline_ms)
+{
+	struct part *part = &gather->parts[gather->part_count++];
+
+	part->gather = gather;
+	part->owner = owner;
+	buf_init(&part->body);
+	part->link = role_link(gather->api->role, owner, 0);
+	if (part->link == NULL)
+		return;
+	part->was_asked = part->is_waiting = true;
+	part->request_id = link_request(part->link, MSG_CALL, call, deadline_ms, on_answer, part);
+}
+
+static void
+ask_to_add(struct gather *gather, enum role owner, const char *path)
+{
+	const struct msg_call call = {.method = "GET", .path = path};
+
+	ask(gather, owner, &call, ADDITION_DEADLINE_MS);
+}
+
+static void
+gather_start(struct api *api, struct http_request *request, const struct route *route)
+{
+	struct gather *gather = xcalloc(1, sizeof(*gather));
+	const struct msg_call call = {.method = http_method(request),
+	    .path = http_target(request),
+	    .body = http_body(request)};
+
+	gather->api = api;
+	gather->request = request;
+	gather->route = route;
+	gather->answer = strcmp(call.method, "GET") == 0 ? route->answer : ANSWER_AS_IS;
+	list_append(&api->gathers, &gather->link);
+	ask(gather, route->owner, &call, route->deadline_ms);
+	if (gather->answer != ANSWER_AS_IS)
+		ask_to_add(gather, ROLE_QUEUE, "/v1/queue");
+	if (gather->answer == ANSWER_STATUS)
+		ask_to_add(gather, ROLE_ACCOUNTS, "/v1/profiles");
+	if (!is_waiting(gather))
+		gather_finish(gather);
+}
+
+static void
+reply_wrong_method(struct http_request *request, const struct route *route)
+{
+	char allow[ROUTE_ALLOW_SIZE];
+
+	http_set_header(request, "Allow", route_allow(route, allow));
+	reply_error(request, 405, "method-not-allowed", "%s can't be used here; allowed: %s",
+	    http_method(request), allow);
+}
+
+void
+api_on_request(struct http_request *request, void *ctx)
+{
+	struct api *api = ctx;
+	const struct route *route;
+
+	if (http_body(request).size > HTTP_BODY_MAX) {
+		reply_error(request, 413, "too-large", "the body is over the limit of %u bytes",
+		    HTTP_BODY_MAX);
+		return;
+	}
+	if (strlen(http_target(request)) > TARGET_MAX) {
+		reply_error(
+		    request, 414, "too-long", "the path is over the limit of %d bytes", TARGET_MAX);
+		return;
+	}
+	switch (route_find(http_method(request), http_target(request), &route)) {
+	case ROUTE_FOUND:
+		gather_start(api, request, route);
+		break;
+	case ROUTE_NO_METHOD:
+		reply_wrong_method(request, route);
+		break;
+	case ROUTE_NO_PATH:
+		reply_error(request, 404, "unknown-path", "there is no such path in this version");
+		break;
+	}
+}
+
+struct api *
+api_open(struct role_context *role)
+{
+	struct api *api = xcalloc(1, sizeof(*api));
+
+	api->role = role;
+	list_init(&api->gathers);
+	return api;
+}
+
+void
+api_close(struct api *api)
+{
+	LIST_EACH_SAFE (&api->gathers, at, next) {
+		struct gather *gather = LIST_ENTRY(at, struct gather, link);
+
+		for (unsigned i = 0; i < gather->part_count; i++)
+			if (gather->parts[i].is_waiting)
+				link_cancel(gather->parts[i].link, gather->parts[i].request_id);
+		gather_finish(gather);
+	}
+	free(api);
+}

@@ -1,0 +1,117 @@
+/* compose - merges the answers of accounts, queue and parent. */
+#include "daemon/control/compose.h"
+
+#include <string.h>
+
+static const char *const state_fields[] = {"state", "rate_limited_until", "last_error", "waiting"};
+static const char *const queue_counts[] = {
+    "ready", "deferred", "scheduled", "held", "sending", "uncertain"};
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static json_t *
+field_or_null(const json_t *object, const char *field)
+{
+	json_t *value = json_object_get(object, field);
+
+	return value == NULL ? json_null() : json_incref(value);
+}
+
+static const json_t *
+find_profile(const json_t *profiles, const char *name)
+{
+	size_t i;
+	json_t *profile;
+
+	json_array_foreach(profiles, i, profile)
+	{
+		const char *its_name = json_string_value(json_object_get(profile, "name"));
+
+		if (its_name != NULL && strcmp(its_name, name) == 0)
+			return profile;
+	}
+	return NULL;
+}
+
+/* A profile that queue doesn't name has no mail and no trouble. What accounts says of its state
+ * (paused) stands in that case. */
+static void
+fare_well(json_t *profile)
+{
+	if (json_object_get(profile, "state") == NULL)
+		(void)json_object_set_new(profile, "state", json_string("ok"));
+	(void)json_object_set_new(profile, "rate_limited_until", json_null());
+	(void)json_object_set_new(profile, "last_error", json_null());
+	(void)json_object_set_new(profile, "waiting", json_integer(0));
+}
+
+/* Queue is away: what is not known is null. */
+static void
+fare_unknown(json_t *profile)
+{
+	for (size_t i = 0; i < COUNT_OF(state_fields); i++)
+		if (json_object_get(profile, state_fields[i]) == NULL)
+			(void)json_object_set_new(profile, state_fields[i], json_null());
+}
+
+void
+compose_profile(json_t *profile, const json_t *queue)
+{
+	const char *name = json_string_value(json_object_get(profile, "name"));
+	const json_t *state;
+
+	if (name == NULL)
+		return;
+	if (queue == NULL) {
+		fare_unknown(profile);
+		return;
+	}
+	state = find_profile(json_object_get(queue, "profiles"), name);
+	if (state == NULL) {
+		fare_well(profile);
+		return;
+	}
+	for (size_t i = 0; i < COUNT_OF(state_fields); i++)
+		(void)json_object_set_new(
+		    profile, state_fields[i], field_or_null(state, state_fields[i]));
+}
+
+void
+compose_profiles(json_t *profiles, const json_t *queue)
+{
+	size_t i;
+	json_t *profile;
+
+	json_array_foreach(profiles, i, profile) compose_profile(profile, queue);
+}
+
+static json_t *
+profile_summary(const json_t *profile, const json_t *queue)
+{
+	json_t *summary = json_object();
+
+	(void)json_object_set_new(summary, "name", field_or_null(profile, "name"));
+	(void)json_object_set_new(summary, "default", field_or_null(profile, "default"));
+	if (json_object_get(profile, "state") != NULL)
+		(void)json_object_set_new(summary, "state", field_or_null(profile, "state"));
+	compose_profile(summary, queue);
+	return summary;
+}
+
+void
+compose_status(json_t *status, const json_t *queue, const json_t *profiles)
+{
+	json_t *counts = queue == NULL ? json_null() : json_object();
+	json_t *summaries = profiles == NULL ? json_null() : json_array();
+	size_t i;
+	json_t *profile;
+
+	if (queue != NULL)
+		for (size_t k = 0; k < COUNT_OF(queue_counts); k++)
+			(void)json_object_set_new(
+			    counts, queue_counts[k], field_or_null(queue, queue_counts[k]));
+	json_array_foreach(profiles, i, profile)(void)
+	    json_array_append_new(summaries, profile_summary(profile, queue));
+	(void)json_object_set_new(status, "queue", counts);
+	(void)json_object_set_new(status, "profiles", summaries);
+}

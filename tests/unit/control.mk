@@ -1,0 +1,15 @@
+# unit tests of daemon/control and ctl
+if HAVE_CMOCKA
+check_PROGRAMS += \
+	tests/unit/test_control_compose \
+	tests/unit/test_control_routes
+endif
+
+tests_unit_test_control_compose_SOURCES = tests/unit/test_control_compose.c
+tests_unit_test_control_compose_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_control_compose_LDADD = \
+	daemon/control/libcontrol.a $(UNIT_LIBS) $(JANSSON_LIBS)
+
+tests_unit_test_control_routes_SOURCES = tests/unit/test_control_routes.c
+tests_unit_test_control_routes_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_control_routes_LDADD = daemon/control/libcontrol.a $(UNIT_LIBS)

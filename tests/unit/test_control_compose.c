@@ -1,0 +1,100 @@
+/* What accounts, queue and parent say becomes one answer, also when one of them is away. */
+#include "daemon/control/compose.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+#define QUEUE                                                                                      \
+	"{\"ready\":3,\"deferred\":1,\"scheduled\":0,\"held\":0,\"sending\":2,\"uncertain\":0,"    \
+	"\"profiles\":[{\"name\":\"office\",\"state\":\"limited\","                                \
+	"\"rate_limited_until\":\"2026-03-01T12:31:04Z\",\"last_error\":\"421\",\"waiting\":4}]}"
+
+static json_t *
+parse(const char *text)
+{
+	return text == NULL ? NULL : json_loads(text, JSON_DECODE_ANY, NULL);
+}
+
+static void
+assert_json(json_t *value, const char *expected)
+{
+	char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
+
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void
+test_profile(void **state)
+{
+	static const struct {
+		const char *profile, *queue, *expected;
+	} rows[] = {
+	    {"{\"name\":\"office\"}", QUEUE,
+		"{\"last_error\":\"421\",\"name\":\"office\",\"rate_limited_until\":"
+		"\"2026-03-01T12:31:04Z\",\"state\":\"limited\",\"waiting\":4}"},
+	    {"{\"name\":\"new\"}", QUEUE,
+		"{\"last_error\":null,\"name\":\"new\",\"rate_limited_until\":null,"
+		"\"state\":\"ok\",\"waiting\":0}"},
+	    {"{\"name\":\"new\",\"state\":\"paused\"}", QUEUE,
+		"{\"last_error\":null,\"name\":\"new\",\"rate_limited_until\":null,"
+		"\"state\":\"paused\",\"waiting\":0}"},
+	    {"{\"name\":\"office\"}", NULL,
+		"{\"last_error\":null,\"name\":\"office\",\"rate_limited_until\":null,"
+		"\"state\":null,\"waiting\":null}"},
+	    {"{\"name\":\"office\"}", "{\"profiles\":7}",
+		"{\"last_error\":null,\"name\":\"office\",\"rate_limited_until\":null,"
+		"\"state\":\"ok\",\"waiting\":0}"},
+	    {"[1]", QUEUE, "[1]"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_t *profile = parse(rows[i].profile), *queue = parse(rows[i].queue);
+
+		compose_profile(profile, queue);
+		assert_json(profile, rows[i].expected);
+		json_decref(profile);
+		json_decref(queue);
+	}
+}
+
+static void
+test_status(void **state)
+{
+	static const struct {
+		const char *queue, *profiles, *expected;
+	} rows[] = {
+	    {QUEUE, "[{\"name\":\"office\",\"default\":true,\"host\":\"h\"}]",
+		"{\"profiles\":[{\"default\":true,\"last_error\":\"421\",\"name\":\"office\","
+		"\"rate_limited_until\":\"2026-03-01T12:31:04Z\",\"state\":\"limited\","
+		"\"waiting\":4}],\"queue\":{\"deferred\":1,\"held\":0,\"ready\":3,\"scheduled\":0,"
+		"\"sending\":2,\"uncertain\":0},\"version\":\"1\"}"},
+	    {NULL, NULL, "{\"profiles\":null,\"queue\":null,\"version\":\"1\"}"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_t *status = parse("{\"version\":\"1\"}");
+		json_t *queue = parse(rows[i].queue), *profiles = parse(rows[i].profiles);
+
+		compose_status(status, queue, profiles);
+		assert_json(status, rows[i].expected);
+		json_decref(status);
+		json_decref(queue);
+		json_decref(profiles);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_profile),
+	    cmocka_unit_test(test_status),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
