@@ -1,7 +1,9 @@
 # tests of the accounts role, and of the pool it brought
 if HAVE_CMOCKA
 check_PROGRAMS += \
-	tests/unit/test_pool
+	tests/unit/test_pool \
+	tests/unit/test_seal \
+	tests/unit/test_verifier
 endif
 ACCOUNTS_LIBS = daemon/accounts/libaccounts.a daemon/core/libcore.a daemon/config/libconf.a \
 	common/libcommon.a $(CMOCKA_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) $(SQLITE_LIBS) \
@@ -10,3 +12,11 @@ ACCOUNTS_LIBS = daemon/accounts/libaccounts.a daemon/core/libcore.a daemon/confi
 tests_unit_test_pool_SOURCES = tests/unit/test_pool.c
 tests_unit_test_pool_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pool_LDADD = $(ACCOUNTS_LIBS)
+
+tests_unit_test_seal_SOURCES = tests/unit/test_seal.c
+tests_unit_test_seal_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_seal_LDADD = $(ACCOUNTS_LIBS)
+
+tests_unit_test_verifier_SOURCES = tests/unit/test_verifier.c
+tests_unit_test_verifier_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_verifier_LDADD = $(ACCOUNTS_LIBS)
