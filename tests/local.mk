@@ -14,3 +14,4 @@ include tests/unit/core.mk
 include tests/unit/relay.mk
 include tests/unit/grammar.mk
 include tests/unit/control.mk
+include tests/unit/config.mk

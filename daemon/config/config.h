@@ -42,6 +42,7 @@ enum auth_without_tls { AUTH_CLEAR_NEVER, AUTH_CLEAR_LOOPBACK, AUTH_CLEAR_ALWAYS
 enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_JOURNAL };
 
 #define CONFIG_RETRY_MAX 32
+#define SMTPD_PROCESSES_MAX 64
 
 struct config {
 	unsigned references;
@@ -107,12 +108,16 @@ struct config {
  * allowed`. `*text_out` (caller frees; may be NULL) is the whole config in libconfig's form with
  * includes resolved, for config_parse(). */
 int config_load(const char *path, struct config **config_out, char **text_out, struct err *err_out);
-/* From a text that config_load() made, or a test's. */
+/* From a text that config_load() made, or a test's. Opens no file. */
 int config_parse(const char *text, size_t size, struct config **config_out, struct err *err_out);
 
 struct config *config_hold(const struct config *config);
 void config_release(const struct config *config); /* NULL is allowed */
 
 unsigned config_smtpd_processes(const struct config *config);
+
+/* Whether `next` may replace `now` while the daemon runs. If not: -1, and *err_out names the
+ * options that only a restart can change. */
+int config_check_reload(const struct config *now, const struct config *next, struct err *err_out);
 
 #endif

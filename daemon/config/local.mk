@@ -1,4 +1,11 @@
 # daemon/config: the options table and the snapshot made from it
 noinst_LIBRARIES += daemon/config/libconf.a
 daemon_config_libconf_a_SOURCES = \
-	daemon/config/config.h
+	daemon/config/config.c \
+	daemon/config/config.h \
+	daemon/config/load.c \
+	daemon/config/table.c \
+	daemon/config/table.h \
+	daemon/config/units.c \
+	daemon/config/units.h \
+	daemon/config/value.c

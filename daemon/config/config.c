@@ -1,0 +1,101 @@
+/* config - holding, releasing and comparing snapshots. */
+#include "daemon/config/config.h"
+
+#include "common/buf.h"
+#include "daemon/config/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct config *
+config_hold(const struct config *config)
+{
+	struct config *counted = (struct config *)config;
+
+	counted->references++;
+	return counted;
+}
+
+static void
+free_lists(struct config *config)
+{
+	for (size_t i = 0; i < config->listener_count; i++) {
+		free(config->listeners[i].address);
+		free(config->listeners[i].ports);
+	}
+	free(config->listeners);
+	for (size_t i = 0; i < config->trusted_count; i++) {
+		free(config->trusted[i].network);
+		free(config->trusted[i].user);
+	}
+	free(config->trusted);
+	for (char **name = config->drop_headers; name != NULL && *name != NULL; name++)
+		free(*name);
+	free(config->drop_headers);
+}
+
+void
+config_release(const struct config *config)
+{
+	struct config *counted = (struct config *)config;
+
+	if (counted == NULL)
+		return;
+	ensure(counted->references > 0);
+	if (--counted->references > 0)
+		return;
+	free_lists(counted);
+	free(counted->hostname);
+	free(counted->state_dir);
+	free(counted->run_dir);
+	free(counted->capture_dir);
+	free(counted->user);
+	free(counted->net_user);
+	free(counted->admin_group);
+	free(counted->tls.certificate);
+	free(counted->tls.key);
+	free(counted->auth.mechanisms);
+	free(counted);
+}
+
+unsigned
+config_smtpd_processes(const struct config *config)
+{
+	long cpus;
+
+	if (config->smtpd_processes > 0)
+		return config->smtpd_processes;
+	cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	if (cpus < 1)
+		return 1;
+	return cpus < SMTPD_PROCESSES_MAX ? (unsigned)cpus : SMTPD_PROCESSES_MAX;
+}
+
+static bool
+is_same(const struct option *option, const struct config *now, const struct config *next)
+{
+	const void *before = (const char *)now + option->target;
+	const void *after = (const char *)next + option->target;
+
+	if (option->type == OPTION_PATH || option->type == OPTION_ACCOUNT)
+		return strcmp(*(char *const *)before, *(char *const *)after) == 0;
+	return *(const unsigned *)before == *(const unsigned *)after;
+}
+
+int
+config_check_reload(const struct config *now, const struct config *next, struct err *err_out)
+{
+	struct buf names;
+	int status = 0;
+
+	buf_init(&names);
+	for (const struct option *option = options; option->path != NULL; option++)
+		if (option->effect == ON_RESTART && !is_same(option, now, next))
+			buf_printf(&names, "%s%s", names.size > 0 ? ", " : "", option->path);
+	if (names.size > 0)
+		status =
+		    err_set(err_out, "%s can only change with a restart of posternd", names.bytes);
+	buf_fini(&names);
+	return status;
+}

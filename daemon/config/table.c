@@ -1,0 +1,193 @@
+/*
+ * table - the options. A new one is a row here, a field in config.h, a line in the sample config
+ * and a paragraph in postern.conf(5); scripts/check-docs compares the four.
+ */
+#include "daemon/config/table.h"
+
+#include <string.h>
+
+/* clang-format off */
+static const struct option_choice listener_tls[] = {
+	{"none", LISTENER_NONE, false}, {"starttls", LISTENER_STARTTLS, false},
+	{"implicit", LISTENER_IMPLICIT, false}, {"auto", LISTENER_AUTO, true}, {NULL, 0, false}};
+static const struct option_choice tls_versions[] = {
+	{"1.0", TLS_VERSION_1_0, true}, {"1.1", TLS_VERSION_1_1, true},
+	{"1.2", TLS_VERSION_1_2, false}, {"1.3", TLS_VERSION_1_3, false}, {NULL, 0, false}};
+static const struct option_choice mechanisms[] = {
+	{"LOGIN", 0, false}, {"PLAIN", 0, false}, {"ANONYMOUS", 0, true}, {"CRAM-MD5", 0, true},
+	{"SCRAM-SHA-1", 0, true}, {"SCRAM-SHA-1-PLUS", 0, true}, {"SCRAM-SHA-256", 0, true},
+	{"SCRAM-SHA-256-PLUS", 0, true}, {"NTLM", 0, true}, {"XOAUTH2", 0, true},
+	{"OAUTHBEARER", 0, true}, {"EXTERNAL", 0, true}, {NULL, 0, false}};
+static const struct option_choice without_tls[] = {
+	{"never", AUTH_CLEAR_NEVER, false}, {"loopback", AUTH_CLEAR_LOOPBACK, false},
+	{"always", AUTH_CLEAR_ALWAYS, false}, {NULL, 0, false}};
+static const struct option_choice unauthorized[] = {
+	{"block", UNAUTHORIZED_BLOCK, false}, {"alert", UNAUTHORIZED_ALERT, false}, {NULL, 0, false}};
+static const struct option_choice log_targets[] = {
+	{"stderr", LOG_TARGET_STDERR, false}, {"syslog", LOG_TARGET_SYSLOG, false},
+	{"journal", LOG_TARGET_JOURNAL, false}, {NULL, 0, false}};
+static const struct option_choice log_levels[] = {
+	{"error", LOG_ERROR, false}, {"warning", LOG_WARNING, false},
+	{"info", LOG_INFO, false}, {"debug", LOG_DEBUG, false}, {NULL, 0, false}};
+
+#define SECOND INT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define KIB INT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define PATH_BYTES 1, 1000
+#define NO_RANGE 0, 0
+#define AT(field) offsetof(struct config, field)
+#define OF_LISTENER(field) offsetof(struct listener_row, field)
+#define OF_TRUSTED(field) offsetof(struct trusted_row, field)
+
+/*	path, type, unit, minimum, maximum, default, takes effect, field, choices, help */
+const struct option options[] = {
+	{"hostname", OPTION_HOSTNAME, "name", 1, 253, NULL, ON_RELOAD, AT(hostname), NULL,
+	 "Name of this relay in its banner, in EHLO, in Received: and Message-ID:; "
+	 "the machine's own name if absent."},
+	{"state_dir", OPTION_PATH, "path", PATH_BYTES, LOCALSTATEDIR "/lib/postern", ON_RESTART,
+	 AT(state_dir), NULL,
+	 "Directory of accounts.db, queue.db and the keys; only the account user may enter it."},
+	/* room for /control.sock in a socket's address */
+	{"run_dir", OPTION_PATH, "path", 1, 90, "/run/postern", ON_RESTART, AT(run_dir), NULL,
+	 "Directory of control.sock, the socket of posternctl."},
+	{"capture_dir", OPTION_PATH, "path", PATH_BYTES, LOCALSTATEDIR "/lib/postern/capture",
+	 ON_RESTART, AT(capture_dir), NULL,
+	 "Directory below which capture profiles keep their Maildirs."},
+	{"user", OPTION_ACCOUNT, "account", 1, 32, "postern", ON_RESTART, AT(user), NULL,
+	 "Account that owns the databases; used when started by root."},
+	{"net_user", OPTION_ACCOUNT, "account", 1, 32, "postern-net", ON_RESTART, AT(net_user), NULL,
+	 "Account that faces the network and owns nothing; used when started by root."},
+	{"admin_group", OPTION_ACCOUNT, "group", 1, 32, "postern-admin", ON_RESTART, AT(admin_group),
+	 NULL, "Group whose members may use posternctl; used when started by root."},
+	{"smtpd_processes", OPTION_NUMBER, "processes", 0, SMTPD_PROCESSES_MAX, "0", ON_RESTART, AT(smtpd_processes),
+	 NULL, "Processes that talk to clients; 0 is one for each CPU."},
+
+	{"listeners", OPTION_LISTENERS, "list", 1, 100, NULL, ON_RELOAD, 0, NULL,
+	 "Where clients may connect; if absent, ports 25 and 587 with starttls and 465 with implicit "
+	 "TLS on every address."},
+	{"listeners.address", OPTION_ADDRESS, "address", NO_RANGE, "*", ON_RELOAD,
+	 OF_LISTENER(listener.address), NULL,
+	 "Address to listen on; * is every IPv4 and IPv6 address."},
+	{"listeners.ports", OPTION_PORTS, "ports", NO_RANGE, NULL, ON_RELOAD, OF_LISTENER(ports), NULL,
+	 "Ports and ranges of ports with commas between them; every listener needs them."},
+	{"listeners.exclude", OPTION_PORTS, "ports", NO_RANGE, NULL, ON_RELOAD, OF_LISTENER(exclude),
+	 NULL, "Ports of these ranges to keep off."},
+	{"listeners.tls", OPTION_CHOICE, "mode", NO_RANGE, "starttls", ON_RELOAD,
+	 OF_LISTENER(listener.tls), listener_tls,
+	 "Whether clients talk plainly, may change to TLS, or begin with it."},
+	{"listeners.min_version", OPTION_CHOICE, "version", NO_RANGE, NULL, ON_RELOAD,
+	 OF_LISTENER(listener.min_version), tls_versions,
+	 "Lowest TLS version that is taken here; as tls.min_version if absent."},
+	{"listeners.required", OPTION_BOOL, "yes or no", NO_RANGE, "false", ON_RELOAD,
+	 OF_LISTENER(listener.is_required), NULL,
+	 "Whether a port that is taken is an error; otherwise it is skipped with a warning and tried "
+	 "again at reload."},
+
+	{"tls.certificate", OPTION_PATH, "path", PATH_BYTES, NULL, ON_RELOAD, AT(tls.certificate), NULL,
+	 "File with the certificate and its chain (PEM); if absent, a certificate of postern's own CA "
+	 "is made once."},
+	{"tls.key", OPTION_PATH, "path", PATH_BYTES, NULL, ON_RELOAD, AT(tls.key), NULL,
+	 "File with the certificate's private key (PEM)."},
+	{"tls.min_version", OPTION_CHOICE, "version", NO_RANGE, "1.2", ON_RELOAD, AT(tls.min_version),
+	 tls_versions, "Lowest TLS version that is taken from clients."},
+
+	{"auth.mechanisms", OPTION_MECHANISMS, "names", NO_RANGE, "LOGIN PLAIN", ON_RELOAD,
+	 AT(auth.mechanisms), mechanisms, "SASL mechanisms to offer, in this order."},
+	{"auth.without_tls", OPTION_CHOICE, "where", NO_RANGE, "loopback", ON_RELOAD,
+	 AT(auth.without_tls), without_tls,
+	 "Where passwords may cross the network without TLS."},
+
+	{"trusted", OPTION_TRUSTED, "list", 0, 1000, NULL, ON_RELOAD, 0, NULL,
+	 "Networks whose clients need no AUTH, each mapped to one user; none if absent."},
+	{"trusted.network", OPTION_NETWORK, "network", NO_RANGE, NULL, ON_RELOAD,
+	 OF_TRUSTED(trusted.network), NULL, "An address, or a network as ADDRESS/BITS."},
+	{"trusted.user", OPTION_TEXT, "login", 1, 255, NULL, ON_RELOAD, OF_TRUSTED(trusted.user), NULL,
+	 "Login of the user that its clients are."},
+
+	{"limits.message_size", OPTION_SIZE, "bytes", KIB, 4 * GIB, "50M", ON_RELOAD,
+	 AT(limits.message_size_bytes), NULL, "Largest message."},
+	{"limits.recipients", OPTION_NUMBER, "recipients", 1, 10000, "1000", ON_RELOAD,
+	 AT(limits.recipients), NULL, "Recipients of one message."},
+	{"limits.connections", OPTION_NUMBER, "connections", 1, 1000000, "10000", ON_RELOAD,
+	 AT(limits.connections), NULL, "Clients connected at once, in all."},
+	{"limits.connections_per_client", OPTION_REFUSED, "", NO_RANGE, NULL, ON_RELOAD, 0, NULL, ""},
+	{"limits.header_size", OPTION_SIZE, "bytes", 4 * KIB, MIB, "256K", ON_RELOAD,
+	 AT(limits.header_size_bytes), NULL, "Largest header of a message."},
+	{"limits.received_headers", OPTION_NUMBER, "fields", 1, 1000, "50", ON_RELOAD,
+	 AT(limits.received_headers), NULL,
+	 "Received: fields of one message; one with more is in a loop and refused."},
+	{"limits.command_timeout", OPTION_DURATION, "ms", SECOND, HOUR, "5m", ON_RELOAD,
+	 AT(limits.command_timeout_ms), NULL, "How long a client may be silent between commands."},
+	{"limits.data_timeout", OPTION_DURATION, "ms", SECOND, HOUR, "5m", ON_RELOAD,
+	 AT(limits.data_timeout_ms), NULL, "How long a client may be silent within a message."},
+	{"limits.auth_failures", OPTION_NUMBER, "failures", 1, 1000, "5", ON_RELOAD,
+	 AT(limits.auth_failures), NULL, "Failed logins before a connection ends."},
+	{"limits.errors", OPTION_NUMBER, "errors", 1, 10000, "20", ON_RELOAD, AT(limits.errors), NULL,
+	 "Refused commands before a connection ends."},
+	{"limits.free_space", OPTION_SIZE, "bytes", 0, 1024 * GIB, "128M", ON_RELOAD,
+	 AT(limits.free_space_bytes), NULL,
+	 "Free space of state_dir's file system below which no message is taken."},
+
+	{"queue.lifetime", OPTION_DURATION, "ms", SECOND, 90 * DAY, "5d", ON_RELOAD,
+	 AT(queue.lifetime_ms), NULL, "How long a message is tried before its sender is told."},
+	{"queue.retry", OPTION_SCHEDULE, "ms", 100, 7 * DAY, "1m 2m 5m 10m 20m 30m 1h", ON_RELOAD,
+	 AT(queue), NULL, "Waiting times between attempts; the last one repeats."},
+	{"queue.delay_warning", OPTION_REFUSED, "", NO_RANGE, NULL, ON_RELOAD, 0, NULL, ""},
+	{"queue.bounce", OPTION_BOOL, "yes or no", NO_RANGE, "true", ON_RELOAD, AT(queue.has_bounces),
+	 NULL, "Whether senders are told of messages that could not be delivered."},
+	{"queue.memory", OPTION_SIZE, "bytes", MIB, 64 * GIB, "24M", ON_RELOAD, AT(queue.memory_bytes),
+	 NULL, "Memory for messages that wait to be sent; what is beyond it is read back from disk."},
+
+	{"sender_authorization", OPTION_CHOICE, "what to do", NO_RANGE, "block", ON_RELOAD,
+	 AT(sender_authorization), unauthorized,
+	 "What happens to a message with an unauthorized sender in lists that don't say it themselves."},
+	{"drop_headers", OPTION_HEADERS, "names", NO_RANGE, "Bcc Resent-Bcc Return-Path", ON_RELOAD,
+	 AT(drop_headers), NULL, "Header fields that are taken out of every message."},
+
+	{"alerts.interval", OPTION_DURATION, "ms", SECOND, 30 * DAY, "1h", ON_RELOAD,
+	 AT(alerts.interval_ms), NULL,
+	 "Alerts of one kind, user and address within this time are one alert with a count."},
+	{"alerts.to", OPTION_REFUSED, "", NO_RANGE, NULL, ON_RELOAD, 0, NULL, ""},
+	{"alerts.webhook", OPTION_REFUSED, "", NO_RANGE, NULL, ON_RELOAD, 0, NULL, ""},
+	{"signature", OPTION_REFUSED, "", NO_RANGE, NULL, ON_RELOAD, 0, NULL, ""},
+	{"control.http", OPTION_REFUSED, "", NO_RANGE, NULL, ON_RELOAD, 0, NULL, ""},
+
+	{"log.target", OPTION_CHOICE, "where", NO_RANGE, "journal", ON_RESTART, AT(log.target),
+	 log_targets, "Where the log goes."},
+	{"log.level", OPTION_CHOICE, "level", NO_RANGE, "info", ON_RELOAD, AT(log.level), log_levels,
+	 "The least important lines that are logged."},
+	{"drain", OPTION_DURATION, "ms", SECOND, HOUR, "90s", ON_RELOAD, AT(drain_ms), NULL,
+	 "How long a stop waits for what is under way."},
+	{NULL, OPTION_REFUSED, NULL, NO_RANGE, NULL, ON_RELOAD, 0, NULL, NULL}};
+/* clang-format on */
+
+const struct option *
+option_find(const char *path)
+{
+	for (const struct option *option = options; option->path != NULL; option++)
+		if (strcmp(option->path, path) == 0)
+			return option;
+	return NULL;
+}
+
+bool
+option_is_group(const char *path)
+{
+	size_t size = strlen(path);
+
+	for (const struct option *option = options; option->path != NULL; option++)
+		if (strncmp(option->path, path, size) == 0 && option->path[size] == '.')
+			return true;
+	return false;
+}
+
+bool
+option_is_element(const struct option *option)
+{
+	return strncmp(option->path, "listeners.", strlen("listeners.")) == 0 ||
+	       strncmp(option->path, "trusted.", strlen("trusted.")) == 0;
+}

@@ -1,0 +1,396 @@
+/* The config: what is wrong is refused with its place and what is allowed, the rest is taken. */
+#include "daemon/config/config.h"
+
+#include "daemon/config/table.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+#define LISTENER(body) "listeners = ( { " body " } );"
+#define TRUSTED(body) "trusted = ( { " body " } );"
+
+static const struct {
+	const char *text, *expected;
+} wrong[] = {
+    /* what any option can have wrong */
+    {"hostnam = \"x\";", "config:1: hostnam: unknown option; here there may be hostname state_dir"},
+    {"\nlimits = {\n\tx = 1;\n};", "config:3: limits.x: unknown option; here there may be message"},
+    {LISTENER("port = \"25\";"), "listeners.port: unknown option; here there may be address ports"},
+    {"queue = \"fast\";", "config:1: queue: must be a group of options"},
+    {"hostname", "config:1: syntax error"},
+    {"drain = \"1s\"; drain = \"2s\";", "config:1: duplicate setting name"},
+    {"@include \"/etc/passwd\"\n", "cannot open include file"},
+
+    {"hostname = 5;", "hostname: must be a host name"},
+    {"hostname = \"\";", "hostname: \"\" must be a host name"},
+    {"hostname = \"a b\";", "hostname: \"a b\" must be a host name"},
+    {"hostname = \"-a.example\";", "must be a host name"},
+    {"hostname = \"a..example\";", "must be a host name"},
+    {"hostname = \"a.example.\";", "must be a host name"},
+    {"state_dir = \"var\";", "state_dir: \"var\" must be an absolute path of at most 1000 bytes"},
+    {"state_dir = true;", "state_dir: must be an absolute path"},
+    {"run_dir = \"\";", "run_dir: \"\" must be an absolute path of at most 90 bytes"},
+    {"run_dir = \"/12345678901234567890123456789012345678901234567890"
+     "1234567890123456789012345678901234567890\";",
+	"must be an absolute path of at most 90 bytes"},
+    {"capture_dir = \"./x\";", "capture_dir: \"./x\" must be an absolute path"},
+    {"capture_dir = \"/a\\nb\";", "must be an absolute path"},
+    {"user = \"\";", "user: \"\" must be the name of an account"},
+    {"user = \"Root!\";", "must be the name of an account"},
+    {"user = 7;", "user: must be the name of an account"},
+    {"net_user = \"-x\";", "net_user: \"-x\" must be the name of an account"},
+    {"net_user = \"postern\";", "net_user: must be another account than user"},
+    {"user = \"postern-net\";", "net_user: must be another account than user"},
+    {"admin_group = \"a b\";", "admin_group: \"a b\" must be the name of an account"},
+    {"smtpd_processes = -1;", "smtpd_processes: \"-1\" must be a number from 0 to 64"},
+    {"smtpd_processes = 65;", "must be a number from 0 to 64"},
+    {"smtpd_processes = 1.5;", "smtpd_processes: must be a number from 0 to 64"},
+    {"smtpd_processes = \"2\";", "smtpd_processes: must be a number from 0 to 64"},
+
+    {"listeners = ();", "listeners: must be a list of 1 to 100 groups"},
+    {"listeners = 25;", "listeners: must be a list of 1 to 100 groups"},
+    {"listeners = { ports = \"25\"; };", "listeners: must be a list of 1 to 100 groups"},
+    {"listeners = ( 25 );", "listeners: must be a list of 1 to 100 groups"},
+    {LISTENER(""), "listeners.ports: must be ports from 1 to 65535 and ranges"},
+    {LISTENER("ports = 25;"), "listeners.ports: must be ports from 1 to 65535"},
+    {LISTENER("ports = \"\";"), "listeners.ports: \"\" must be ports"},
+    {LISTENER("ports = \"0\";"), "\"0\" must be ports"},
+    {LISTENER("ports = \"65536\";"), "\"65536\" must be ports"},
+    {LISTENER("ports = \"30-20\";"), "\"30-20\" must be ports"},
+    {LISTENER("ports = \"25,\";"), "\"25,\" must be ports"},
+    {LISTENER("ports = \"25 587\";"), "\"25 587\" must be ports"},
+    {LISTENER("ports = \"smtp\";"), "\"smtp\" must be ports"},
+    {LISTENER("ports = \"99999999999999999999999\";"), "must be ports"},
+    {LISTENER("ports = \"25\"; exclude = \"x\";"), "listeners.exclude: \"x\" must be ports"},
+    {LISTENER("ports = \"25\"; exclude = \"20-30\";"), "listeners.exclude: leaves no port"},
+    {LISTENER("ports = \"25\"; address = \"localhost\";"),
+	"listeners.address: \"localhost\" must be \"*\", an IPv4 or an IPv6 address"},
+    {LISTENER("ports = \"25\"; tls = \"yes\";"),
+	"listeners.tls: \"yes\" must be none | starttls | implicit"},
+    {LISTENER("ports = \"25\"; tls = \"auto\";"),
+	"listeners.tls: auto is not available in this version"},
+    {LISTENER("ports = \"25\"; min_version = \"3\";"),
+	"listeners.min_version: \"3\" must be 1.2 |"},
+    {LISTENER("ports = \"25\"; min_version = \"1.0\";"), "1.0 is not available in this version"},
+    {LISTENER("ports = \"25\"; required = 1;"), "listeners.required: must be true or false"},
+    {"listeners = ( { ports = \"25-30\"; },\n{ ports = \"29-40\"; } );",
+	"config:2: listeners.ports: port 29 of * belongs to an earlier listener"},
+
+    {"tls = { certificate = \"cert.pem\"; };", "tls.certificate: \"cert.pem\" must be an absolute"},
+    {"tls = { key = \"key.pem\"; };", "tls.key: \"key.pem\" must be an absolute path"},
+    {"tls = { key = \"/key.pem\"; };", "tls: certificate and key must be given together"},
+    {"tls = { certificate = \"/c.pem\"; };", "tls: certificate and key must be given together"},
+    {"tls = { min_version = \"1.1\"; };", "tls.min_version: 1.1 is not available in this version"},
+    {"tls = { min_version = 1.2; };", "tls.min_version: must be 1.2 | 1.3"},
+
+    {"auth = { mechanisms = \"\"; };",
+	"auth.mechanisms: \"\" must be one or more of LOGIN | PLAIN"},
+    {"auth = { mechanisms = \"PLAIN PLAIN\"; };", "each once"},
+    {"auth = { mechanisms = \"DIGEST\"; };", "auth.mechanisms: \"DIGEST\" must be one or more of"},
+    {"auth = { mechanisms = \"PLAIN CRAM-MD5\"; };",
+	"auth.mechanisms: CRAM-MD5 is not available in this version"},
+    {"auth = { mechanisms = \"scram-sha-256-plus\"; };",
+	"auth.mechanisms: SCRAM-SHA-256-PLUS is not available in this version"},
+    {"auth = { without_tls = \"sometimes\"; };",
+	"auth.without_tls: \"sometimes\" must be never | loopback | always"},
+    {"auth = { without_tls = false; };", "auth.without_tls: must be never | loopback | always"},
+
+    {"trusted = { network = \"::1\"; };", "trusted: must be a list of 0 to 1000 groups"},
+    {TRUSTED("network = \"::1\";"), "trusted: needs both network and user"},
+    {TRUSTED("user = \"a\";"), "trusted: needs both network and user"},
+    {TRUSTED("user = \"\"; network = \"::1\";"), "trusted.user: \"\" must be a text of 1 to 255"},
+    {TRUSTED("user = \"a\"; network = \"10.0.0.0/33\";"), "trusted.network: \"10.0.0.0/33\" must"},
+    {TRUSTED("user = \"a\"; network = \"10.0.0.1/8\";"), "no bits set behind the prefix"},
+    {TRUSTED("user = \"a\"; network = \"lan\";"), "trusted.network: \"lan\" must be an address or"},
+    {TRUSTED("user = \"a\"; network = \"2001:db8::/\";"), "must be an address or a network"},
+    {TRUSTED("user = \"a\"; network = \"2001:db8::/129\";"), "must be an address or a network"},
+
+    {"limits = { message_size = 50; };",
+	"limits.message_size: must be a size from \"1K\" to \"4G\""},
+    {"limits = { message_size = \"50\"; };", "must be a size from"},
+    {"limits = { message_size = \"50m\"; };", "must be a size from"},
+    {"limits = { message_size = \"-1M\"; };", "must be a size from"},
+    {"limits = { message_size = \"5G\"; };", "must be a size from"},
+    {"limits = { message_size = \"99999999999T\"; };", "must be a size from"},
+    {"limits = { recipients = 0; };", "limits.recipients: \"0\" must be a number from 1 to 10000"},
+    {"limits = { recipients = 99999999999; };", "must be a number from 1 to 10000"},
+    {"limits = { connections = 0; };", "limits.connections: \"0\" must be a number"},
+    {"limits = { connections_per_client = 5; };",
+	"config:1: limits.connections_per_client is not available in this version"},
+    {"limits = { header_size = \"1K\"; };",
+	"limits.header_size: \"1K\" must be a size from \"4K\""},
+    {"limits = { received_headers = 0; };", "limits.received_headers: \"0\" must be a number"},
+    {"limits = { command_timeout = \"0\"; };", "limits.command_timeout: \"0\" must be a duration"},
+    {"limits = { command_timeout = 300; };",
+	"limits.command_timeout: must be a duration from \"1s\" to \"1h\" (units ms s m h d)"},
+    {"limits = { data_timeout = \"5 m\"; };", "limits.data_timeout: \"5 m\" must be a duration"},
+    {"limits = { auth_failures = 0; };", "limits.auth_failures: \"0\" must be a number"},
+    {"limits = { errors = true; };", "limits.errors: must be a number from 1 to 10000"},
+    {"limits = { free_space = \"10%\"; };",
+	"limits.free_space: \"10%\" must be a size from \"0B\""},
+
+    {"queue = { lifetime = \"5w\"; };", "queue.lifetime: \"5w\" must be a duration from \"1s\""},
+    {"queue = { lifetime = \"91d\"; };", "must be a duration from \"1s\" to \"90d\""},
+    {"queue = { retry = \"\"; };", "queue.retry: \"\" must be durations from \"100ms\" to \"7d\""},
+    {"queue = { retry = \"1m,2m\"; };", "queue.retry: \"1m,2m\" must be durations"},
+    {"queue = { retry = \"1m 0s\"; };", "queue.retry: \"1m 0s\" must be durations"},
+    {"queue = { retry = \"1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s "
+     "1s 1s 1s 1s 1s 1s 1s 1s 1s\"; };",
+	"1 to 32 with blanks"},
+    {"queue = { delay_warning = \"4h\"; };", "config:1: queue.delay_warning is not available in"},
+    {"queue = { bounce = \"yes\"; };", "queue.bounce: must be true or false"},
+    {"queue = { memory = \"1K\"; };", "queue.memory: \"1K\" must be a size from \"1M\" to \"64G\""},
+
+    {"sender_authorization = \"allow\";", "sender_authorization: \"allow\" must be block | alert"},
+    {"drop_headers = \"Bcc: X\";", "drop_headers: \"Bcc: X\" must be names of header fields"},
+    {"drop_headers = ( \"Bcc\" );", "drop_headers: must be names of header fields"},
+    {"alerts = { interval = \"0\"; };", "alerts.interval: \"0\" must be a duration"},
+    {"alerts = { to = \"a@b.example\"; };", "config:1: alerts.to is not available in this version"},
+    {"alerts = { webhook = \"https://x\"; };", "alerts.webhook is not available in this version"},
+    {"signature = { text = \"x\"; };", "config:1: signature is not available in this version"},
+    {"control = {\n http = \"127.0.0.1:8025\"; };", "config:2: control.http is not available in"},
+    {"log = { target = \"file\"; };", "log.target: \"file\" must be stderr | syslog | journal"},
+    {"log = { level = \"loud\"; };", "log.level: \"loud\" must be error | warning | info | debug"},
+    {"drain = \"2h\";", "drain: \"2h\" must be a duration from \"1s\" to \"1h\""},
+};
+
+static void
+test_wrong(void **state)
+{
+	struct config *config;
+	struct err err;
+
+	for (size_t i = 0; i < COUNT(wrong); i++) {
+		if (config_parse(wrong[i].text, strlen(wrong[i].text), &config, &err) == 0)
+			fail_msg("taken: %s", wrong[i].text);
+		if (strncmp(err.text, "config:", 7) != 0 && strncmp(err.text, "/dev", 4) != 0)
+			fail_msg("no place: %s", err.text);
+		if (strstr(err.text, wrong[i].expected) == NULL)
+			fail_msg("%s: said %s", wrong[i].text, err.text);
+	}
+}
+
+/* Every option has a row above that names it. */
+static void
+test_all_have_wrong_values(void **state)
+{
+	for (const struct option *option = options; option->path != NULL; option++) {
+		size_t found = 0;
+
+		for (size_t i = 0; i < COUNT(wrong); i++)
+			found += strstr(wrong[i].expected, option->path) != NULL;
+		if (found == 0)
+			fail_msg("%s: no row with a wrong value", option->path);
+	}
+}
+
+static struct config *
+parse(const char *text)
+{
+	struct config *config = NULL;
+	struct err err = {""};
+
+	if (config_parse(text, strlen(text), &config, &err) != 0)
+		fail_msg("%s: %s", text, err.text);
+	return config;
+}
+
+static void
+test_defaults(void **state)
+{
+	struct config *config = parse("");
+
+	assert_true(strlen(config->hostname) > 0);
+	assert_string_equal(config->user, "postern");
+	assert_string_equal(config->net_user, "postern-net");
+	assert_string_equal(config->run_dir, "/run/postern");
+	assert_string_equal(config->auth.mechanisms, "LOGIN PLAIN");
+	assert_int_equal(config->auth.without_tls, AUTH_CLEAR_LOOPBACK);
+	assert_null(config->tls.certificate);
+	assert_int_equal(config->tls.min_version, TLS_VERSION_1_2);
+	assert_int_equal(config->trusted_count, 0);
+	assert_int_equal(config->listener_count, 2);
+	assert_int_equal(config->listeners[0].port_count, 2);
+	assert_int_equal(config->listeners[1].ports[0].first, 465);
+	assert_int_equal(config->listeners[1].tls, LISTENER_IMPLICIT);
+	assert_int_equal(config->limits.message_size_bytes, 50 << 20);
+	assert_int_equal(config->queue.retry_count, 7);
+	assert_int_equal(config->queue.retry_ms[6], 3600000);
+	assert_int_equal(config->queue.lifetime_ms, INT64_C(5) * 86400000);
+	assert_true(config->queue.has_bounces);
+	assert_string_equal(config->drop_headers[1], "Resent-Bcc");
+	assert_null(config->drop_headers[3]);
+	assert_int_equal(config->drain_ms, 90000);
+	assert_in_range(config_smtpd_processes(config), 1, SMTPD_PROCESSES_MAX);
+	config_release(config);
+}
+
+static void
+test_values(void **state)
+{
+	struct config *config = parse(
+	    "hostname = \"relay.example.com\"; smtpd_processes = 3; drop_headers = \"\";"
+	    "tls = { min_version = \"1.3\"; certificate = \"/c\"; key = \"/k\"; };"
+	    "auth = { mechanisms = \" plain \"; without_tls = \"always\"; };"
+	    "limits = { message_size = \"64K\"; free_space = \"0\"; command_timeout = \"90s\"; };"
+	    "queue = { retry = \"300ms 1d\"; bounce = false; };"
+	    "sender_authorization = \"alert\"; log = { level = \"debug\"; target = \"stderr\"; };");
+
+	assert_string_equal(config->hostname, "relay.example.com");
+	assert_int_equal(config_smtpd_processes(config), 3);
+	assert_null(config->drop_headers[0]);
+	assert_string_equal(config->tls.key, "/k");
+	assert_int_equal(config->listeners[0].min_version, TLS_VERSION_1_3);
+	assert_string_equal(config->auth.mechanisms, "PLAIN");
+	assert_int_equal(config->auth.without_tls, AUTH_CLEAR_ALWAYS);
+	assert_int_equal(config->limits.message_size_bytes, 65536);
+	assert_int_equal(config->limits.free_space_bytes, 0);
+	assert_int_equal(config->limits.command_timeout_ms, 90000);
+	assert_int_equal(config->queue.retry_count, 2);
+	assert_int_equal(config->queue.retry_ms[0], 300);
+	assert_false(config->queue.has_bounces);
+	assert_int_equal(config->sender_authorization, UNAUTHORIZED_ALERT);
+	assert_int_equal(config->log.level, LOG_DEBUG);
+	assert_int_equal(config->log.target, LOG_TARGET_STDERR);
+	config_release(config);
+}
+
+static void
+test_listeners(void **state)
+{
+	struct config *config =
+	    parse("listeners = ("
+		  "{ ports = \" 1025 - 5000 , 25,587\"; exclude = \"1433,3306\"; },"
+		  "{ address = \"::1\"; ports = \"465\"; tls = \"implicit\";"
+		  "  min_version = \"1.3\"; required = true; } );");
+	const struct config_listener *listener = config->listeners;
+	static const struct port_range expected[] = {
+	    {25, 25}, {587, 587}, {1025, 1432}, {1434, 3305}, {3307, 5000}};
+
+	assert_int_equal(config->listener_count, 2);
+	assert_string_equal(listener->address, "*");
+	assert_int_equal(listener->tls, LISTENER_STARTTLS);
+	assert_false(listener->is_required);
+	assert_int_equal(listener->port_count, COUNT(expected));
+	assert_memory_equal(listener->ports, expected, sizeof(expected));
+	listener++;
+	assert_string_equal(listener->address, "::1");
+	assert_int_equal(listener->min_version, TLS_VERSION_1_3);
+	assert_true(listener->is_required);
+	config_release(config);
+}
+
+static void
+test_trusted(void **state)
+{
+	static const uint8_t loopback[16] = {[10] = 0xff, [11] = 0xff, [12] = 127};
+	static const uint8_t documentation[16] = {0x20, 0x01, 0x0d, 0xb8};
+	struct config *config =
+	    parse("trusted = ( { network = \"127.0.0.0/8\"; user = \"local\"; },"
+		  "{ network = \"2001:db8::/32\"; user = \"lan\"; },"
+		  "{ network = \"192.0.2.1\"; user = \"one\"; } );");
+	const struct config_trusted *trusted = config->trusted;
+
+	assert_int_equal(config->trusted_count, 3);
+	assert_memory_equal(trusted[0].address, loopback, 16);
+	assert_int_equal(trusted[0].prefix_bits, 104);
+	assert_string_equal(trusted[0].user, "local");
+	assert_memory_equal(trusted[1].address, documentation, 16);
+	assert_int_equal(trusted[1].prefix_bits, 32);
+	assert_int_equal(trusted[2].prefix_bits, 128);
+	config_release(config);
+}
+
+static void
+test_reload(void **state)
+{
+	struct config *now = parse(""),
+		      *same = parse("drain = \"3s\"; hostname = \"other.example\";");
+	struct config *other = parse("state_dir = \"/x\"; smtpd_processes = 7;");
+	struct err err;
+
+	assert_int_equal(config_check_reload(now, same, &err), 0);
+	assert_int_equal(config_check_reload(now, other, &err), -1);
+	assert_string_equal(
+	    err.text, "state_dir, smtpd_processes can only change with a restart of posternd");
+	config_release(now);
+	config_release(same);
+	config_release(other);
+}
+
+static void
+write_file(const char *directory, const char *name, const char *text)
+{
+	char path[200];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* What config_load() writes out with includes resolved is what a role reads. */
+static void
+test_load(void **state)
+{
+	char directory[] = "/tmp/test_config.XXXXXX", path[200], command[250];
+	struct config *config, *again;
+	struct err err = {""};
+	char *text;
+
+	assert_non_null(mkdtemp(directory));
+	(void)snprintf(path, sizeof(path), "%s/postern.conf", directory);
+	write_file(
+	    directory, "postern.conf", "hostname = \"a.example\";\n@include \"more.conf\"\n");
+	write_file(directory, "more.conf", "\n# a \"quoted\" text\nuser = \"u\";\n");
+	assert_int_equal(config_load(path, &config, &text, &err), 0);
+	again = parse(text);
+	assert_string_equal(again->hostname, "a.example");
+	assert_string_equal(again->user, "u");
+	config_release(config);
+	config_release(again);
+	free(text);
+
+	write_file(directory, "more.conf", "\nuser = \"u\";\ndrain = 5;\n");
+	assert_int_equal(config_load(path, &config, NULL, &err), -1);
+	assert_non_null(strstr(err.text, "more.conf:3: drain: must be a duration"));
+	write_file(directory, "postern.conf", "drain = 5;");
+	assert_int_equal(config_load(path, &config, NULL, &err), -1);
+	assert_non_null(strstr(err.text, "/postern.conf:1: drain: must be a duration"));
+	assert_int_equal(config_load("/nowhere/x", &config, NULL, &err), -1);
+	assert_string_equal(
+	    err.text, "/nowhere/x: cannot open the config: No such file or directory");
+	assert_int_equal(config_load(directory, &config, NULL, &err), -1);
+	assert_non_null(strstr(err.text, "is a directory"));
+	(void)snprintf(command, sizeof(command), "rm -r %s", directory);
+	assert_int_equal(system(command), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_wrong),
+	    cmocka_unit_test(test_all_have_wrong_values),
+	    cmocka_unit_test(test_defaults),
+	    cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_listeners),
+	    cmocka_unit_test(test_trusted),
+	    cmocka_unit_test(test_reload),
+	    cmocka_unit_test(test_load),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
