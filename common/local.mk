@@ -1,6 +1,8 @@
 # common: no mail knowledge, no daemon; bytes in, values out
 noinst_LIBRARIES += common/libcommon.a
 common_libcommon_a_SOURCES = \
+	common/base64.c \
+	common/base64.h \
 	common/buf.c \
 	common/buf.h \
 	common/chunk.c \
@@ -9,6 +11,8 @@ common_libcommon_a_SOURCES = \
 	common/clock.h \
 	common/domain.c \
 	common/domain.h \
+	common/enhanced.c \
+	common/enhanced.h \
 	common/err.c \
 	common/err.h \
 	common/ident.c \
@@ -23,5 +27,11 @@ common_libcommon_a_SOURCES = \
 	common/netaddr.h \
 	common/sender_rules.c \
 	common/sender_rules.h \
+	common/smtp_line.c \
+	common/smtp_line.h \
+	common/smtp_reply.c \
+	common/smtp_reply.h \
+	common/smtp_verb.c \
+	common/smtp_verb.h \
 	common/xalloc.c \
 	common/xalloc.h

@@ -1,15 +1,28 @@
 # unit tests of the grammars: bytes in, values out
 if HAVE_CMOCKA
 check_PROGRAMS += \
+	tests/unit/test_base64 \
 	tests/unit/test_domain \
+	tests/unit/test_enhanced \
 	tests/unit/test_mailaddr \
 	tests/unit/test_netaddr \
-	tests/unit/test_sender_rules
+	tests/unit/test_sender_rules \
+	tests/unit/test_smtp_line \
+	tests/unit/test_smtp_reply \
+	tests/unit/test_smtp_verb
 endif
+
+tests_unit_test_base64_SOURCES = tests/unit/test_base64.c
+tests_unit_test_base64_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_base64_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
 
 tests_unit_test_domain_SOURCES = tests/unit/test_domain.c
 tests_unit_test_domain_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_domain_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_enhanced_SOURCES = tests/unit/test_enhanced.c
+tests_unit_test_enhanced_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_enhanced_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
 
 tests_unit_test_mailaddr_SOURCES = tests/unit/test_mailaddr.c
 tests_unit_test_mailaddr_CFLAGS = $(UNIT_CFLAGS)
@@ -22,3 +35,15 @@ tests_unit_test_netaddr_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
 tests_unit_test_sender_rules_SOURCES = tests/unit/test_sender_rules.c
 tests_unit_test_sender_rules_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_sender_rules_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_smtp_line_SOURCES = tests/unit/test_smtp_line.c
+tests_unit_test_smtp_line_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_smtp_line_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_smtp_reply_SOURCES = tests/unit/test_smtp_reply.c
+tests_unit_test_smtp_reply_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_smtp_reply_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_smtp_verb_SOURCES = tests/unit/test_smtp_verb.c
+tests_unit_test_smtp_verb_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_smtp_verb_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
