@@ -15,3 +15,4 @@ include tests/unit/relay.mk
 include tests/unit/grammar.mk
 include tests/unit/control.mk
 include tests/unit/config.mk
+include tests/fuzz/local.mk

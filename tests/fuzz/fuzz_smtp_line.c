@@ -1,0 +1,45 @@
+/* Command lines as smtpd reads them: line, verb, keyword, path, parameters. */
+#include "common/mailaddr.h"
+#include "common/smtp_line.h"
+#include "common/smtp_verb.h"
+
+#include <stdint.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+static void
+parse_mail(struct smtp_verb *verb)
+{
+	struct smtp_mail_parameters parameters;
+	struct mailaddr address;
+	struct err err;
+	size_t used;
+
+	if (mailaddr_parse_path(verb->argument, verb->argument_length, MAILADDR_REVERSE, &address,
+		&used, &err) != MAILADDR_OK)
+		return;
+	(void)smtp_verb_parse_mail(
+	    verb->argument + used, verb->argument_length - used, &parameters, &err);
+	(void)smtp_verb_parse_rcpt(verb->argument + used, verb->argument_length - used, &err);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	const char *at = (const char *)bytes;
+	struct smtp_line line;
+	struct smtp_verb verb;
+
+	while (smtp_line_find(at, size, 512, &line) == SMTP_LINE_COMPLETE) {
+		ensure(line.used <= size && line.length + 2 == line.used);
+		ensure(memchr(line.bytes, '\r', line.length) == NULL);
+		ensure(memchr(line.bytes, '\n', line.length) == NULL);
+		if (smtp_verb_split(line.bytes, line.length, &verb) &&
+		    smtp_verb_drop_keyword(&verb, "FROM:"))
+			parse_mail(&verb);
+		at += line.used;
+		size -= line.used;
+	}
+	return 0;
+}

@@ -1,0 +1,49 @@
+# Fuzz targets. `make check` feeds them their corpus with any compiler; configured with
+# --enable-fuzzing (clang), `make fuzz` explores each for FUZZ_SECONDS.
+FUZZ_TARGETS = \
+	tests/fuzz/fuzz_mailaddr \
+	tests/fuzz/fuzz_smtp_line \
+	tests/fuzz/fuzz_smtp_reply
+FUZZ_CFLAGS = $(AM_CFLAGS)
+FUZZ_LIBS = common/libcommon.a $(IDN2_LIBS)
+FUZZ_SECONDS = 60
+EXTRA_DIST += tests/fuzz/corpus tests/fuzz/dict
+
+if FUZZING
+EXTRA_PROGRAMS = $(FUZZ_TARGETS)
+FUZZ_MAIN =
+FUZZ_LINK_FLAGS = -fsanitize=fuzzer
+
+# What it finds goes to a directory beside; what is worth keeping is moved to the corpus by hand.
+fuzz: $(FUZZ_TARGETS)
+	set -e; for target in $(FUZZ_TARGETS); do \
+		name=$${target##*/fuzz_}; mkdir -p fuzz-found/$$name; \
+		dict=$(srcdir)/tests/fuzz/dict/$$name.dict; \
+		./$$target -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -print_final_stats=1 \
+			$$(test -f $$dict && echo -dict=$$dict) \
+			fuzz-found/$$name $(srcdir)/tests/fuzz/corpus/$$name; \
+	done
+else
+check_PROGRAMS += $(FUZZ_TARGETS)
+FUZZ_MAIN = tests/fuzz/replay.c
+FUZZ_LINK_FLAGS =
+
+fuzz:
+	@echo 'configure with --enable-fuzzing CC=clang first'; exit 1
+endif
+.PHONY: fuzz
+
+tests_fuzz_fuzz_mailaddr_SOURCES = tests/fuzz/fuzz_mailaddr.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_mailaddr_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_mailaddr_LDFLAGS = $(FUZZ_LINK_FLAGS)
+tests_fuzz_fuzz_mailaddr_LDADD = $(FUZZ_LIBS)
+
+tests_fuzz_fuzz_smtp_line_SOURCES = tests/fuzz/fuzz_smtp_line.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_smtp_line_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_smtp_line_LDFLAGS = $(FUZZ_LINK_FLAGS)
+tests_fuzz_fuzz_smtp_line_LDADD = $(FUZZ_LIBS)
+
+tests_fuzz_fuzz_smtp_reply_SOURCES = tests/fuzz/fuzz_smtp_reply.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_smtp_reply_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_smtp_reply_LDFLAGS = $(FUZZ_LINK_FLAGS)
+tests_fuzz_fuzz_smtp_reply_LDADD = $(FUZZ_LIBS)
