@@ -1,7 +1,12 @@
 # the config and the parent's ports
 if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_bind
 check_PROGRAMS += tests/unit/test_config
 endif
+tests_unit_test_bind_SOURCES = tests/unit/test_bind.c
+tests_unit_test_bind_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_bind_LDADD = daemon/parent/libparent.a daemon/config/libconf.a $(UNIT_LIBS) \
+	$(CONFIG_LIBS)
 tests_unit_test_config_SOURCES = tests/unit/test_config.c
 tests_unit_test_config_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_config_LDADD = daemon/config/libconf.a $(UNIT_LIBS) $(CONFIG_LIBS)
