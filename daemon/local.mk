@@ -7,6 +7,7 @@ posternd_LDADD = \
 	daemon/queue/libqueue.a \
 	daemon/relay/librelay.a \
 	daemon/control/libcontrol.a \
+	daemon/parent/libparent.a \
 	daemon/core/libcore.a \
 	daemon/config/libconf.a \
 	common/libcommon.a \

@@ -1,5 +1,21 @@
 # daemon/parent: starts the roles, watches them, binds the ports
 noinst_LIBRARIES += daemon/parent/libparent.a
 daemon_parent_libparent_a_SOURCES = \
+	daemon/parent/api.c \
 	daemon/parent/bind.c \
-	daemon/parent/bind.h
+	daemon/parent/bind.h \
+	daemon/parent/child.c \
+	daemon/parent/child.h \
+	daemon/parent/dirs.c \
+	daemon/parent/dirs.h \
+	daemon/parent/family.c \
+	daemon/parent/family.h \
+	daemon/parent/files.c \
+	daemon/parent/files.h \
+	daemon/parent/logpipe.c \
+	daemon/parent/logpipe.h \
+	daemon/parent/notify.c \
+	daemon/parent/notify.h \
+	daemon/parent/parent.c \
+	daemon/parent/parent.h \
+	daemon/parent/parent_state.h

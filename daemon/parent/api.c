@@ -1,0 +1,136 @@
+/*
+ * api - the parent's part of the API: how the roles are, reload, stop, our CA.
+ *
+ * Only the method and the path of a call are compared; no body is ever looked at.
+ */
+#include "common/clock.h"
+#include "daemon/core/loop.h"
+#include "daemon/parent/parent_state.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void
+answer(struct link *link, uint32_t request_id, unsigned status, json_t *object)
+{
+	char *text = json_dumps(object, JSON_COMPACT);
+	struct msg_result result = {.status = (uint16_t)status,
+	    .content_type = "application/json",
+	    .body = {(const uint8_t *)text, (uint32_t)strlen(text)}};
+
+	link_answer(link, request_id, MSG_RESULT, &result);
+	free(text);
+	json_decref(object);
+}
+
+static void
+answer_error(
+    struct link *link, uint32_t request_id, unsigned status, const char *code, const char *text)
+{
+	answer(link, request_id, status,
+	    json_pack("{s:{s:s, s:s}}", "error", "code", code, "message", text));
+}
+
+static json_t *
+time_of(int64_t at_ms)
+{
+	char text[CLOCK_RFC3339_SIZE];
+
+	return json_string(clock_rfc3339(at_ms, text, sizeof(text)));
+}
+
+static void
+add_role(const struct family_member *member, void *ctx)
+{
+	json_t *role =
+	    json_pack("{s:s, s:i, s:i, s:o, s:i, s:b}", "name", role_name(member->role), "index",
+		(int)member->index, "pid", (int)member->pid, "since", time_of(member->since_ms),
+		"restarts", (int)member->restarts, "ready", (int)member->is_ready);
+
+	(void)json_array_append_new(ctx, role);
+}
+
+static json_t *
+listeners(const struct parent *parent)
+{
+	static const char *const modes[] = {"none", "starttls", "implicit", "auto"};
+	json_t *all = json_array();
+	const struct bound_listener *bound;
+	size_t count = 0;
+
+	if (parent->sockets == NULL)
+		return all;
+	bound = bind_set_listeners(parent->sockets, &count);
+	for (size_t i = 0; i < count; i++) {
+		const struct config_listener *listener = &parent->setup.config->listeners[i];
+		bool is_skipped = bound[i].skipped > 0;
+
+		(void)json_array_append_new(
+		    all, json_pack("{s:s, s:s, s:i, s:i, s:s, s:s}", "address", listener->address,
+			     "tls", modes[listener->tls], "ports", (int)bound[i].bound, "skipped",
+			     (int)bound[i].skipped, "skipped_ports", bound[i].skipped_ports,
+			     "reason", is_skipped ? strerror(bound[i].reason) : ""));
+	}
+	return all;
+}
+
+static void
+answer_status(struct parent *parent, struct link *link, uint32_t request_id)
+{
+	json_t *roles = json_array();
+
+	family_each(parent->family, add_role, roles);
+	answer(link, request_id, 200,
+	    json_pack("{s:s, s:s, s:o, s:i, s:o, s:o}", "version", PACKAGE_VERSION, "hostname",
+		parent->setup.config->hostname, "since", time_of(parent->started_at_ms),
+		"config_generation", (int)parent->generation, "roles", roles, "listeners",
+		listeners(parent)));
+}
+
+static void
+answer_reload(struct parent *parent, struct link *link, uint32_t request_id)
+{
+	struct err err;
+
+	if (parent_reload(parent, &err) != 0)
+		answer_error(link, request_id, 422, "config", err.text);
+	else
+		answer(link, request_id, 200,
+		    json_pack(
+			"{s:b, s:i}", "reloaded", 1, "config_generation", (int)parent->generation));
+}
+
+static void
+answer_ca(struct parent *parent, struct link *link, uint32_t request_id)
+{
+	const struct buf *ca = &parent->setup.files[FILE_TLS_CA];
+
+	if (ca->size == 0)
+		answer_error(link, request_id, 404, "not-found",
+		    "the config names a certificate, so postern's own CA is not in use");
+	else
+		answer(
+		    link, request_id, 200, json_pack("{s:s%}", "certificate", ca->bytes, ca->size));
+}
+
+void
+parent_answer_call(struct parent *parent, struct link *link, const struct link_message *message)
+{
+	const struct msg_call *call = &message->body->call;
+	bool is_get = strcmp(call->method, "GET") == 0, is_post = strcmp(call->method, "POST") == 0;
+	uint32_t id = message->request_id;
+
+	if (is_get && strcmp(call->path, "/v1/status") == 0) {
+		answer_status(parent, link, id);
+	} else if (is_get && strcmp(call->path, "/v1/tls/ca") == 0) {
+		answer_ca(parent, link, id);
+	} else if (is_post && strcmp(call->path, "/v1/reload") == 0) {
+		answer_reload(parent, link, id);
+	} else if (is_post && strcmp(call->path, "/v1/stop") == 0) {
+		answer(link, id, 200, json_pack("{s:b}", "stopping", 1));
+		parent_stop(parent);
+	} else {
+		answer_error(link, id, 404, "not-found", "there is no such path");
+	}
+}

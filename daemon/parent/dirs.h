@@ -1,0 +1,25 @@
+/*
+ * dirs - the directories and accounts that the roles need, made or checked before they start
+ *
+ * Role     parent
+ * Fails    -1 and *err_out, which names the directory or account and what to do
+ *
+ * state_dir   0700, owned by `user`         run_dir        0755
+ * capture_dir 0700, owned by `net_user`     run_dir/empty  0555
+ */
+#ifndef POSTERN_PARENT_DIRS_H
+#define POSTERN_PARENT_DIRS_H
+
+#include "common/err.h"
+#include "daemon/config/config.h"
+
+/* Started by root: both accounts and the admin group must be there. */
+__attribute__((warn_unused_result)) int dirs_check_accounts(
+    const struct config *config, struct err *err_out);
+__attribute__((warn_unused_result)) int dirs_make(const struct config *config, struct err *err_out);
+/* The lock that keeps a second daemon off the same state_dir: a descriptor to keep open. */
+int dirs_lock(const struct config *config, struct err *err_out);
+/* The listening socket for posternctl: 0660, group admin_group. */
+int dirs_control_socket(const struct config *config, struct err *err_out);
+
+#endif
