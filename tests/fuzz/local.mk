@@ -2,6 +2,7 @@
 # --enable-fuzzing (clang), `make fuzz` explores each for FUZZ_SECONDS.
 FUZZ_TARGETS = \
 	tests/fuzz/fuzz_mailaddr \
+	tests/fuzz/fuzz_messages \
 	tests/fuzz/fuzz_smtp_line \
 	tests/fuzz/fuzz_smtp_reply
 FUZZ_CFLAGS = $(AM_CFLAGS)
@@ -47,3 +48,8 @@ tests_fuzz_fuzz_smtp_reply_SOURCES = tests/fuzz/fuzz_smtp_reply.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_smtp_reply_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_smtp_reply_LDFLAGS = $(FUZZ_LINK_FLAGS)
 tests_fuzz_fuzz_smtp_reply_LDADD = $(FUZZ_LIBS)
+
+tests_fuzz_fuzz_messages_SOURCES = tests/fuzz/fuzz_messages.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_messages_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_messages_LDFLAGS = $(FUZZ_LINK_FLAGS)
+tests_fuzz_fuzz_messages_LDADD = daemon/core/libcore.a $(FUZZ_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS)
