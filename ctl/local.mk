@@ -1,1 +1,27 @@
 # posternctl: a file for each noun
+noinst_LIBRARIES += ctl/libctl.a
+ctl_libctl_a_SOURCES = \
+	ctl/alert.c \
+	ctl/args.c \
+	ctl/args.h \
+	ctl/client.c \
+	ctl/client.h \
+	ctl/daemon.c \
+	ctl/help.c \
+	ctl/help.h \
+	ctl/invocation.c \
+	ctl/invocation.h \
+	ctl/list.c \
+	ctl/nouns.h \
+	ctl/profile.c \
+	ctl/queue.c \
+	ctl/table.c \
+	ctl/table.h \
+	ctl/tls.c \
+	ctl/user.c \
+	ctl/value.c \
+	ctl/value.h
+
+sbin_PROGRAMS += posternctl
+posternctl_SOURCES = ctl/main.c
+posternctl_LDADD = ctl/libctl.a common/libcommon.a $(CURL_LIBS) $(JANSSON_LIBS)

@@ -2,7 +2,9 @@
 if HAVE_CMOCKA
 check_PROGRAMS += \
 	tests/unit/test_control_compose \
-	tests/unit/test_control_routes
+	tests/unit/test_control_routes \
+	tests/unit/test_ctl_args \
+	tests/unit/test_ctl_table
 endif
 
 tests_unit_test_control_compose_SOURCES = tests/unit/test_control_compose.c
@@ -13,3 +15,11 @@ tests_unit_test_control_compose_LDADD = \
 tests_unit_test_control_routes_SOURCES = tests/unit/test_control_routes.c
 tests_unit_test_control_routes_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_control_routes_LDADD = daemon/control/libcontrol.a $(UNIT_LIBS)
+
+tests_unit_test_ctl_args_SOURCES = tests/unit/test_ctl_args.c
+tests_unit_test_ctl_args_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ctl_args_LDADD = ctl/libctl.a $(UNIT_LIBS) $(JANSSON_LIBS)
+
+tests_unit_test_ctl_table_SOURCES = tests/unit/test_ctl_table.c
+tests_unit_test_ctl_table_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ctl_table_LDADD = ctl/libctl.a $(UNIT_LIBS) $(JANSSON_LIBS)

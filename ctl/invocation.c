@@ -1,0 +1,255 @@
+/* invocation - calls, errors and results that all nouns have in common. */
+#include "ctl/invocation.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+int
+invocation_fail(enum exit_status status, const char *format, ...)
+{
+	va_list args;
+
+	(void)fputs("posternctl: ", stderr);
+	va_start(args, format);
+	(void)vfprintf(stderr, format, args);
+	va_end(args);
+	(void)fputc('\n', stderr);
+	return status;
+}
+
+char *
+invocation_path(const struct invocation *invocation, const char *prefix, const char *suffix)
+{
+	const char *const parts[] = {prefix, invocation->arguments.operands[0], suffix, NULL};
+
+	return client_path(parts);
+}
+
+/* The daemon's words, led by the option that they are about. */
+static int
+refused(const struct answer *answer, const json_t *result)
+{
+	const json_t *error = json_object_get(result, "error");
+	const char *message = json_string_value(json_object_get(error, "message"));
+	const char *field = json_string_value(json_object_get(error, "field"));
+	char option[64] = "";
+
+	if (message == NULL)
+		return invocation_fail(STATUS_REFUSED,
+		    "posternd answered with HTTP status %ld and no reason", answer->status);
+	if (field != NULL && field[0] != '\0')
+		(void)snprintf(option, sizeof(option), "--%s: ", field);
+	for (char *at = option; *at != '\0'; at++)
+		if (*at == '_')
+			*at = '-';
+	return invocation_fail(STATUS_REFUSED, "%s%s", option, message);
+}
+
+static int
+read_result(const struct answer *answer, json_t **result_out)
+{
+	json_t *result = answer->body.size == 0 ? json_object()
+						: json_loadb(answer->body.bytes, answer->body.size,
+						      JSON_DECODE_ANY, NULL);
+	int status = STATUS_DONE;
+
+	if (answer->status < 200 || answer->status > 299)
+		status = refused(answer, result);
+	else if (result == NULL)
+		status = invocation_fail(STATUS_REFUSED, "posternd's answer is not JSON");
+	if (status == STATUS_DONE && result_out != NULL)
+		*result_out = json_incref(result);
+	json_decref(result);
+	return status;
+}
+
+int
+invocation_call(struct invocation *invocation, const char *method, const char *path,
+    const json_t *body, json_t **result_out)
+{
+	struct answer answer;
+	struct err err;
+	int status;
+
+	if (client_call(invocation->client, method, path, body, &answer, &err) < 0)
+		return invocation_fail(STATUS_UNREACHABLE, "%s", err.text);
+	status = read_result(&answer, result_out);
+	answer_fini(&answer);
+	return status;
+}
+
+int
+invocation_fetch(struct invocation *invocation, const char *path, struct answer *answer_out)
+{
+	struct err err;
+	int status;
+
+	if (client_call(invocation->client, "GET", path, NULL, answer_out, &err) < 0)
+		return invocation_fail(STATUS_UNREACHABLE, "%s", err.text);
+	if (answer_out->status >= 200 && answer_out->status <= 299)
+		return STATUS_DONE;
+	status = read_result(answer_out, NULL);
+	answer_fini(answer_out);
+	return status;
+}
+
+void
+invocation_print_json(const json_t *value)
+{
+	(void)json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	(void)putchar('\n');
+}
+
+int
+invocation_print_rows(
+    const struct invocation *invocation, const json_t *rows, const struct column *columns)
+{
+	if (invocation->is_json)
+		invocation_print_json(rows);
+	else
+		table_print(stdout, rows, columns);
+	return STATUS_DONE;
+}
+
+int
+invocation_print_record(const struct invocation *invocation, json_t *record)
+{
+	if (invocation->is_json)
+		invocation_print_json(record);
+	else
+		table_print_record(stdout, record);
+	return STATUS_DONE;
+}
+
+int
+invocation_finish(const struct invocation *invocation, int status, json_t *result)
+{
+	if (status != STATUS_DONE)
+		return status;
+	if (invocation->is_json)
+		invocation_print_json(result);
+	json_decref(result);
+	return STATUS_DONE;
+}
+
+static void
+append_parameter(struct buf *query, const char *field, const json_t *value)
+{
+	char number[32];
+	const char *text = json_string_value(value);
+	char *encoded;
+
+	if (text == NULL) {
+		(void)snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT,
+		    json_is_true(value) ? 1 : json_integer_value(value));
+		text = number;
+	}
+	encoded = client_path((const char *const[]){"", text, NULL});
+	buf_printf(query, "%s=%s", field, encoded);
+	free(encoded);
+}
+
+char *
+invocation_query(const struct invocation *invocation, const char *path)
+{
+	struct buf query;
+	const char *field;
+	json_t *value;
+	char separator = '?';
+
+	buf_init(&query);
+	buf_text(&query, path);
+	json_object_foreach(invocation->arguments.fields, field, value)
+	{
+		buf_char(&query, separator);
+		append_parameter(&query, field, value);
+		separator = '&';
+	}
+	return buf_give(&query);
+}
+
+int
+invocation_ls(struct invocation *invocation, const char *collection, const struct column *columns)
+{
+	char *path = invocation_query(invocation, collection);
+	json_t *rows = NULL;
+	int status = invocation_call(invocation, "GET", path, NULL, &rows);
+
+	free(path);
+	if (status != STATUS_DONE)
+		return status;
+	status = invocation_print_rows(invocation, rows, columns);
+	json_decref(rows);
+	return status;
+}
+
+int
+invocation_show(struct invocation *invocation, const char *prefix)
+{
+	char *path = invocation_path(invocation, prefix, "");
+	json_t *record = NULL;
+	int status = invocation_call(invocation, "GET", path, NULL, &record);
+
+	free(path);
+	if (status != STATUS_DONE)
+		return status;
+	status = invocation_print_record(invocation, record);
+	json_decref(record);
+	return status;
+}
+
+int
+invocation_add(struct invocation *invocation, const char *collection, const char *name_field)
+{
+	json_t *fields = invocation->arguments.fields;
+	json_t *name = json_string(invocation->arguments.operands[0]);
+	json_t *result = NULL;
+	int status;
+
+	if (name == NULL)
+		return invocation_fail(STATUS_USAGE, "the name is not UTF-8");
+	(void)json_object_set_new(fields, name_field, name);
+	status = invocation_call(invocation, "POST", collection, fields, &result);
+	return invocation_finish(invocation, status, result);
+}
+
+int
+invocation_set(struct invocation *invocation, const char *prefix)
+{
+	char *path;
+	json_t *result = NULL;
+	int status;
+
+	if (json_object_size(invocation->arguments.fields) == 0)
+		return invocation_fail(STATUS_USAGE,
+		    "no option says what to change; see posternctl help %s %s",
+		    invocation->command->noun, invocation->command->verb);
+	path = invocation_path(invocation, prefix, "");
+	status = invocation_call(invocation, "PATCH", path, invocation->arguments.fields, &result);
+	free(path);
+	return invocation_finish(invocation, status, result);
+}
+
+int
+invocation_rm(struct invocation *invocation, const char *prefix)
+{
+	char *path = invocation_path(invocation, prefix, "");
+	json_t *result = NULL;
+	int status = invocation_call(invocation, "DELETE", path, NULL, &result);
+
+	free(path);
+	return invocation_finish(invocation, status, result);
+}
+
+int
+invocation_post(struct invocation *invocation, const char *prefix, const char *suffix)
+{
+	char *path = invocation_path(invocation, prefix, suffix);
+	json_t *result = NULL;
+	int status =
+	    invocation_call(invocation, "POST", path, invocation->arguments.fields, &result);
+
+	free(path);
+	return invocation_finish(invocation, status, result);
+}

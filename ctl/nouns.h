@@ -1,0 +1,17 @@
+/*
+ * nouns - the tables of commands, one for each noun
+ */
+#ifndef POSTERN_CTL_NOUNS_H
+#define POSTERN_CTL_NOUNS_H
+
+#include "ctl/args.h"
+
+extern const struct command list_commands[];
+extern const struct command user_commands[];
+extern const struct command profile_commands[];
+extern const struct command queue_commands[];
+extern const struct command alert_commands[];
+extern const struct command tls_commands[];
+extern const struct command daemon_commands[];
+
+#endif

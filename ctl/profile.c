@@ -1,0 +1,166 @@
+/* profile - the ways out: upstream servers and captures. */
+#include "ctl/invocation.h"
+#include "ctl/nouns.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct column columns[] = {
+    {"NAME", "name", COLUMN_PLAIN},
+    {"DEFAULT", "default", COLUMN_PLAIN},
+    {"HOST", "host", COLUMN_PLAIN},
+    {"PORT", "port", COLUMN_NUMBER},
+    {"TLS", "tls", COLUMN_PLAIN},
+    {"AUTH", "auth", COLUMN_PLAIN},
+    {"STATE", "state", COLUMN_PLAIN},
+    {"WAITING", "waiting", COLUMN_NUMBER},
+    {"LAST ERROR", "last_error", COLUMN_PLAIN},
+    {NULL, NULL, COLUMN_PLAIN},
+};
+
+#define PROFILE_OPTIONS                                                                            \
+	{"host", VALUE_TEXT, "H", "the upstream's name or address"},                               \
+	    {"port", VALUE_NUMBER, "N", "default: 465 implicit, 587 starttls, else 25"},           \
+	    {"tls", VALUE_TEXT, "none|opportunistic|starttls|implicit", "default: by the port"},   \
+	    {"auth", VALUE_TEXT, "none|auto|plain|login|cram-md5",                                 \
+		"default: auto with a user name, else none"},                                      \
+	    {"username", VALUE_TEXT, "U", "to log in with"},                                       \
+	    {"password-stdin", VALUE_STDIN, NULL, "the password is a line of stdin"},              \
+	    {"ehlo", VALUE_TEXT, "NAME", "what we call ourselves; \"\": our hostname"},            \
+	    {"timeout", VALUE_DURATION, "60s", "of each step from connect to AUTH"},               \
+	    {"dot-timeout", VALUE_DURATION, "10m", "of the reply to a message"},                   \
+	    {"tls-min", VALUE_TEXT, "1.2", "the lowest version of TLS"},                           \
+	    {"tls-verify", VALUE_TEXT, "yes|no|FINGERPRINT",                                       \
+		"of its certificate; SHA-256 in hex"},                                             \
+	    {"ca", VALUE_FILE, "FILE", "PEM; default: the system's CAs"},                          \
+	    {"connections", VALUE_NUMBER, "N", "at once"},                                         \
+	    {"bounce-sender", VALUE_TEXT, "ADDR", "the envelope sender of failure notices"},       \
+	    {"capture", VALUE_TEXT, "SUBDIR", "no host: into a Maildir below capture_dir"},        \
+	    {"comment", VALUE_TEXT, "TEXT", "for internal use"},                                   \
+	    {"default", VALUE_FLAG, NULL, "serves whoever has none of its own"},                   \
+	    {"provider", VALUE_LATER, "P", NULL}, {"from-name", VALUE_LATER, "N", NULL},           \
+	    {"from", VALUE_LATER, "ADDR", NULL}, {"reply-to", VALUE_LATER, "ADDR", NULL},          \
+	    {"signature-text", VALUE_LATER, "@FILE", NULL},                                        \
+	    {"signature-html", VALUE_LATER, "@FILE", NULL}, {"rate", VALUE_LATER, "R", NULL},      \
+	    {"recipient-rate", VALUE_LATER, "R", NULL}, {"bandwidth", VALUE_LATER, "B", NULL},     \
+	    {"reserve", VALUE_LATER, "R", NULL}, {"fallback", VALUE_LATER, "P", NULL},             \
+	    {"transcript", VALUE_LATER, "T", NULL}, {"available", VALUE_LATER, "A", NULL},         \
+	    {"pop3-host", VALUE_LATER, "H", NULL}, {"pop3-port", VALUE_LATER, "N", NULL},          \
+	    {"pop3-tls", VALUE_LATER, "T", NULL}, {"pop3-auth", VALUE_LATER, "A", NULL},           \
+	    {"pop3-username", VALUE_LATER, "U", NULL}, {"pop3-valid", VALUE_LATER, "T", NULL},     \
+	{                                                                                          \
+		"pop3-password-stdin", VALUE_LATER, NULL, NULL                                     \
+	}
+
+static const struct option_row options[] = {PROFILE_OPTIONS, {.name = NULL}};
+
+static const struct option_row test_options[] = {
+    {"to", VALUE_TEXT, "ADDR", "send a test message to this address as well"},
+    {"transcript", VALUE_FLAG, NULL, "show the whole dialogue, without secrets"},
+    {.name = NULL},
+};
+
+static int
+run_add(struct invocation *invocation)
+{
+	return invocation_add(invocation, "/v1/profiles", "name");
+}
+
+static int
+run_set(struct invocation *invocation)
+{
+	return invocation_set(invocation, "/v1/profiles/");
+}
+
+static int
+run_show(struct invocation *invocation)
+{
+	return invocation_show(invocation, "/v1/profiles/");
+}
+
+static int
+run_rm(struct invocation *invocation)
+{
+	return invocation_rm(invocation, "/v1/profiles/");
+}
+
+static int
+run_ls(struct invocation *invocation)
+{
+	return invocation_ls(invocation, "/v1/profiles", columns);
+}
+
+static int
+run_default(struct invocation *invocation)
+{
+	return invocation_post(invocation, "/v1/profiles/", "/default");
+}
+
+static int
+run_pause(struct invocation *invocation)
+{
+	return invocation_post(invocation, "/v1/profiles/", "/pause");
+}
+
+static int
+run_resume(struct invocation *invocation)
+{
+	return invocation_post(invocation, "/v1/profiles/", "/resume");
+}
+
+static const struct column step_columns[] = {
+    {"STEP", "step", COLUMN_PLAIN},
+    {"OK", "ok", COLUMN_PLAIN},
+    {"DETAIL", "detail", COLUMN_PLAIN},
+    {NULL, NULL, COLUMN_PLAIN},
+};
+
+static void
+print_test(const json_t *result)
+{
+	const json_t *transcript = json_object_get(result, "transcript");
+	size_t i;
+	json_t *line;
+
+	table_print(stdout, json_object_get(result, "steps"), step_columns);
+	json_array_foreach(transcript, i, line)(void) printf("%s\n", json_string_value(line));
+}
+
+static int
+run_test(struct invocation *invocation)
+{
+	char *path = invocation_path(invocation, "/v1/profiles/", "/test");
+	json_t *result = NULL;
+	const char *diagnosis;
+	int status =
+	    invocation_call(invocation, "POST", path, invocation->arguments.fields, &result);
+
+	free(path);
+	if (status != STATUS_DONE)
+		return status;
+	if (invocation->is_json)
+		invocation_print_json(result);
+	else
+		print_test(result);
+	diagnosis = json_string_value(json_object_get(result, "diagnosis"));
+	if (!json_is_true(json_object_get(result, "ok")))
+		status = invocation_fail(STATUS_REFUSED, "the test failed: %s",
+		    diagnosis == NULL ? "see the steps" : diagnosis);
+	json_decref(result);
+	return status;
+}
+
+const struct command profile_commands[] = {
+    {"profile", "add", "NAME", 1, 1, options, "make a way out", run_add},
+    {"profile", "set", "NAME", 1, 1, options, "change a way out", run_set},
+    {"profile", "show", "NAME", 1, 1, NULL, "all about a profile, but no secret", run_show},
+    {"profile", "rm", "NAME", 1, 1, NULL, "remove a profile; its mail waits", run_rm},
+    {"profile", "default", "NAME", 1, 1, NULL, "it serves whoever has none of its own",
+	run_default},
+    {"profile", "pause", "NAME", 1, 1, NULL, "its mail waits", run_pause},
+    {"profile", "resume", "NAME", 1, 1, NULL, "goes on; forgets a limit and a stop", run_resume},
+    {"profile", "ls", "", 0, 0, NULL, "all profiles and how they fare", run_ls},
+    {"profile", "test", "NAME", 1, 1, test_options,
+	"tries it step by step; says which setting to look at", run_test},
+    {.noun = NULL},
+};

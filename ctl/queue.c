@@ -1,0 +1,245 @@
+/* queue - the messages that wait: look at them, hold, release, retry and remove them. */
+#include "ctl/invocation.h"
+#include "ctl/nouns.h"
+
+#include "common/xalloc.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct column columns[] = {
+    {"ID", "id", COLUMN_PLAIN},
+    {"STATE", "state", COLUMN_PLAIN},
+    {"PRIORITY", "priority", COLUMN_NUMBER},
+    {"USER", "user", COLUMN_PLAIN},
+    {"PROFILE", "profile", COLUMN_PLAIN},
+    {"SIZE", "size", COLUMN_SIZE},
+    {"RECEIVED", "received_at", COLUMN_PLAIN},
+    {"FROM", "from", COLUMN_PLAIN},
+    {"TO", "to", COLUMN_PLAIN},
+    {"LAST REPLY", "reply", COLUMN_PLAIN},
+    {NULL, NULL, COLUMN_PLAIN},
+};
+
+static const struct column recipient_columns[] = {
+    {"TO", "to", COLUMN_PLAIN},
+    {"STATE", "state", COLUMN_PLAIN},
+    {"ATTEMPTS", "attempts", COLUMN_NUMBER},
+    {"NEXT ATTEMPT", "next_attempt_at", COLUMN_PLAIN},
+    {"CODE", "code", COLUMN_NUMBER},
+    {"ENHANCED", "enhanced", COLUMN_PLAIN},
+    {"REPLY", "reply", COLUMN_PLAIN},
+    {NULL, NULL, COLUMN_PLAIN},
+};
+
+#define SELECTION_OPTIONS                                                                          \
+	{"list", VALUE_TEXT, "L", "of this list's users"},                                         \
+	    {"user", VALUE_TEXT, "U", "of this user"},                                             \
+	{                                                                                          \
+		"profile", VALUE_TEXT, "P", "that go out through this profile"                     \
+	}
+
+static const struct option_row ls_options[] = {
+    SELECTION_OPTIONS,
+    {"state", VALUE_TEXT, "ready|deferred|scheduled|held|sending|uncertain", "in this state"},
+    {"limit", VALUE_NUMBER, "N", "so many at most; default 100"},
+    {"after", VALUE_TEXT, "ID", "those behind this one"},
+    {.name = NULL},
+};
+
+static const struct option_row show_options[] = {
+    {"body", VALUE_FLAG, NULL, "the message itself, as it is stored"},
+    {"transcript", VALUE_LATER, NULL, NULL},
+    {.name = NULL},
+};
+
+static const struct option_row action_options[] = {
+    SELECTION_OPTIONS,
+    {"all", VALUE_FLAG, NULL, "every message"},
+    {.name = NULL},
+};
+
+/* For the table: the first recipient, how many more, and what it was last told. */
+static void
+summarize_recipients(json_t *message)
+{
+	const json_t *recipients = json_object_get(message, "recipients");
+	const json_t *first = json_array_get(recipients, 0);
+	const char *to = json_string_value(json_object_get(first, "to"));
+	size_t more = json_array_size(recipients);
+	char *text;
+
+	if (to == NULL)
+		return;
+	text = more > 1 ? xasprintf("%s +%zu", to, more - 1) : xstrdup(to);
+	(void)json_object_set_new(message, "to", json_string(text));
+	(void)json_object_set(message, "reply", json_object_get(first, "reply"));
+	free(text);
+}
+
+static int
+run_ls(struct invocation *invocation)
+{
+	char *path = invocation_query(invocation, "/v1/messages");
+	json_t *messages = NULL, *message;
+	int status = invocation_call(invocation, "GET", path, NULL, &messages);
+	size_t i;
+
+	free(path);
+	if (status != STATUS_DONE)
+		return status;
+	if (!invocation->is_json)
+		json_array_foreach(messages, i, message) summarize_recipients(message);
+	status = invocation_print_rows(invocation, messages, columns);
+	json_decref(messages);
+	return status;
+}
+
+/* In pieces, until one is empty: a message of any size passes through here. */
+static int
+print_body(struct invocation *invocation)
+{
+	char *prefix = invocation_path(invocation, "/v1/messages/", "/body?offset=");
+	unsigned long long offset = 0;
+	struct answer piece;
+	int status;
+
+	for (;;) {
+		char *path = xasprintf("%s%llu", prefix, offset);
+		size_t size;
+
+		status = invocation_fetch(invocation, path, &piece);
+		free(path);
+		if (status != STATUS_DONE)
+			break;
+		size = piece.body.size;
+		if (size > 0 && fwrite(piece.body.bytes, 1, size, stdout) != size)
+			status = invocation_fail(STATUS_REFUSED, "can't write the message out");
+		answer_fini(&piece);
+		if (size == 0 || status != STATUS_DONE)
+			break;
+		offset += size;
+	}
+	free(prefix);
+	return status;
+}
+
+static void
+print_message(json_t *message)
+{
+	json_t *recipients = json_incref(json_object_get(message, "recipients"));
+
+	(void)json_object_del(message, "recipients");
+	table_print_record(stdout, message);
+	(void)putchar('\n');
+	table_print(stdout, recipients, recipient_columns);
+	json_decref(recipients);
+}
+
+static int
+run_show(struct invocation *invocation)
+{
+	char *path;
+	json_t *message = NULL;
+	int status;
+
+	if (arguments_take_flag(&invocation->arguments, "body"))
+		return print_body(invocation);
+	path = invocation_path(invocation, "/v1/messages/", "");
+	status = invocation_call(invocation, "GET", path, NULL, &message);
+	free(path);
+	if (status != STATUS_DONE)
+		return status;
+	if (invocation->is_json)
+		invocation_print_json(message);
+	else
+		print_message(message);
+	json_decref(message);
+	return STATUS_DONE;
+}
+
+/* Ids or a selection, never both, never neither: nobody removes everything by leaving a word out. */
+static int
+select_messages(struct invocation *invocation)
+{
+	struct arguments *arguments = &invocation->arguments;
+	json_t *ids;
+
+	if ((arguments->operand_count > 0) == (json_object_size(arguments->fields) > 0))
+		return invocation_fail(STATUS_USAGE,
+		    "name the messages: either their ids or one of --list, --user, --profile, "
+		    "--all");
+	if (json_object_get(arguments->fields, "all") != NULL &&
+	    json_object_size(arguments->fields) > 1)
+		return invocation_fail(STATUS_USAGE, "--all goes alone");
+	if (arguments->operand_count == 0)
+		return STATUS_DONE;
+	ids = json_array();
+	for (unsigned i = 0; i < arguments->operand_count; i++)
+		(void)json_array_append_new(ids, json_string(arguments->operands[i]));
+	(void)json_object_set_new(arguments->fields, "ids", ids);
+	return STATUS_DONE;
+}
+
+static int
+act(struct invocation *invocation, const char *path, const char *done)
+{
+	json_t *result = NULL;
+	json_int_t count;
+	int status = select_messages(invocation);
+
+	if (status == STATUS_DONE)
+		status = invocation_call(
+		    invocation, "POST", path, invocation->arguments.fields, &result);
+	if (status != STATUS_DONE)
+		return status;
+	count = json_integer_value(json_object_get(result, "count"));
+	if (invocation->is_json)
+		invocation_print_json(result);
+	else
+		(void)printf("%" JSON_INTEGER_FORMAT " %s\n", count, done);
+	json_decref(result);
+	if (count < (json_int_t)invocation->arguments.operand_count)
+		return invocation_fail(STATUS_REFUSED,
+		    "%" JSON_INTEGER_FORMAT " of %u messages: the others are not in the queue, or "
+		    "in a state that does not allow it (posternctl queue show ID)",
+		    count, invocation->arguments.operand_count);
+	return STATUS_DONE;
+}
+
+static int
+run_hold(struct invocation *invocation)
+{
+	return act(invocation, "/v1/messages/hold", "held");
+}
+
+static int
+run_release(struct invocation *invocation)
+{
+	return act(invocation, "/v1/messages/release", "released");
+}
+
+static int
+run_retry(struct invocation *invocation)
+{
+	return act(invocation, "/v1/messages/retry", "to be tried now");
+}
+
+static int
+run_rm(struct invocation *invocation)
+{
+	return act(invocation, "/v1/messages/remove", "removed");
+}
+
+const struct command queue_commands[] = {
+    {"queue", "ls", "", 0, 0, ls_options, "what waits", run_ls},
+    {"queue", "show", "ID", 1, 1, show_options, "a message and its recipients", run_show},
+    {"queue", "hold", "[ID…]", 0, UINT_MAX, action_options, "keep messages until release",
+	run_hold},
+    {"queue", "release", "[ID…]", 0, UINT_MAX, action_options, "let held messages go", run_release},
+    {"queue", "retry", "[ID…]", 0, UINT_MAX, action_options, "try again now", run_retry},
+    {"queue", "rm", "[ID…]", 0, UINT_MAX, action_options, "remove messages; nobody is told of it",
+	run_rm},
+    {.noun = NULL},
+};

@@ -1,0 +1,31 @@
+/*
+ * table - answers for people: tables and records
+ *
+ * Owns     nothing; borrows the JSON
+ *
+ * Control characters leave as \xNN: a subject must not write on the operator's terminal.
+ */
+#ifndef POSTERN_CTL_TABLE_H
+#define POSTERN_CTL_TABLE_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+enum column_kind {
+	COLUMN_PLAIN,
+	COLUMN_NUMBER, /* to the right */
+	COLUMN_SIZE    /* bytes, with a unit */
+};
+
+struct column {
+	const char *heading; /* NULL ends the table */
+	const char *field;
+	enum column_kind kind;
+};
+
+/* A line with the headings, then a line for each element. */
+void table_print(FILE *out, const json_t *array, const struct column *columns);
+/* `field: value` lines, named like the options. */
+void table_print_record(FILE *out, json_t *object);
+
+#endif

@@ -1,0 +1,193 @@
+/* value - numbers, durations, items, files and the line of stdin that options take. */
+#include "ctl/value.h"
+
+#include "common/buf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_MAX (64 * 1024)
+#define LINE_MAX_BYTES 4096
+
+static enum args_outcome
+parse_number(
+    const struct option_row *row, const char *text, json_t **value_out, struct err *err_out)
+{
+	char *end;
+	long long number;
+
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0) {
+		(void)err_set(err_out, "--%s: \"%s\" is not a whole number", row->name, text);
+		return ARGS_USAGE;
+	}
+	*value_out = json_integer(number);
+	return ARGS_OK;
+}
+
+static enum args_outcome
+parse_yes_no(
+    const struct option_row *row, const char *text, json_t **value_out, struct err *err_out)
+{
+	if (strcmp(text, "yes") != 0 && strcmp(text, "no") != 0) {
+		(void)err_set(err_out, "--%s: \"%s\" is not yes or no", row->name, text);
+		return ARGS_USAGE;
+	}
+	*value_out = json_boolean(strcmp(text, "yes") == 0);
+	return ARGS_OK;
+}
+
+/* Blanks around an item are ignored, and so are empty ones: "" is the empty list. */
+static enum args_outcome
+parse_items(const struct option_row *row, const char *text, json_t **value_out, struct err *err_out)
+{
+	*value_out = json_array();
+	while (*text != '\0') {
+		size_t size = strcspn(text, ";,");
+		const char *item = text + strspn(text, " \t");
+		const char *end = text + size;
+
+		while (end > item && (end[-1] == ' ' || end[-1] == '\t'))
+			end--;
+		if (end > item) {
+			json_t *string = json_stringn(item, (size_t)(end - item));
+
+			if (string == NULL) {
+				json_decref(*value_out);
+				(void)err_set(err_out, "--%s: not UTF-8", row->name);
+				return ARGS_USAGE;
+			}
+			(void)json_array_append_new(*value_out, string);
+		}
+		text += size + (text[size] != '\0');
+	}
+	return ARGS_OK;
+}
+
+static int
+parse_seconds(const char *text, double *seconds_out)
+{
+	static const struct {
+		const char *unit;
+		double seconds;
+	} units[] = {{"ms", 0.001}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+	char *end;
+	unsigned long long number;
+
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || errno != 0 || number > 1000000000)
+		return -1;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(end, units[i].unit) == 0) {
+			*seconds_out = (double)number * units[i].seconds;
+			return 0;
+		}
+	}
+	return -1;
+}
+
+static enum args_outcome
+parse_duration(
+    const struct option_row *row, const char *text, json_t **value_out, struct err *err_out)
+{
+	double seconds;
+
+	if (parse_seconds(text, &seconds) < 0) {
+		(void)err_set(err_out,
+		    "--%s: \"%s\" is not a duration: a number and ms, s, m, h or d, as in 60s",
+		    row->name, text);
+		return ARGS_USAGE;
+	}
+	*value_out = seconds == (double)(json_int_t)seconds ? json_integer((json_int_t)seconds)
+							    : json_real(seconds);
+	return ARGS_OK;
+}
+
+static enum args_outcome
+parse_text(const struct option_row *row, const char *text, json_t **value_out, struct err *err_out)
+{
+	*value_out = json_string(text);
+	if (*value_out == NULL) {
+		(void)err_set(err_out, "--%s: not UTF-8", row->name);
+		return ARGS_USAGE;
+	}
+	return ARGS_OK;
+}
+
+static enum args_outcome
+read_file(const struct option_row *row, const char *path, json_t **value_out, struct err *err_out)
+{
+	FILE *file = fopen(path, "re");
+	char bytes[FILE_MAX + 1];
+	size_t size;
+
+	if (file == NULL) {
+		(void)err_set(err_out, "--%s: can't read %s: %s", row->name, path, strerror(errno));
+		return ARGS_REFUSED;
+	}
+	size = fread(bytes, 1, sizeof(bytes), file);
+	if (ferror(file) || size > FILE_MAX)
+		(void)err_set(err_out, "--%s: can't read %s: %s", row->name, path,
+		    ferror(file) ? strerror(errno) : "it is larger than 64 KiB");
+	*value_out = ferror(file) || size > FILE_MAX ? NULL : json_stringn(bytes, size);
+	if (!ferror(file) && size <= FILE_MAX && *value_out == NULL)
+		(void)err_set(err_out, "--%s: %s is not text", row->name, path);
+	(void)fclose(file);
+	return *value_out == NULL ? ARGS_REFUSED : ARGS_OK;
+}
+
+/* One line, without its newline: a password never stands on a command line, where others see it. */
+static enum args_outcome
+read_line(const struct option_row *row, FILE *input, json_t **value_out, struct err *err_out)
+{
+	char line[LINE_MAX_BYTES + 2];
+	size_t size;
+
+	if (fgets(line, sizeof(line), input) == NULL)
+		line[0] = '\0';
+	size = strlen(line);
+	if (size > 0 && line[size - 1] == '\n')
+		line[--size] = '\0';
+	*value_out = size == 0 || size > LINE_MAX_BYTES ? NULL : json_string(line);
+	explicit_bzero(line, sizeof(line));
+	if (*value_out != NULL)
+		return ARGS_OK;
+	(void)err_set(err_out,
+	    size == 0 ? "--%s: there is no line on stdin, or it is empty"
+		      : "--%s: the line on stdin is too long or not UTF-8",
+	    row->name);
+	return ARGS_REFUSED;
+}
+
+enum args_outcome
+value_parse(const struct option_row *row, const char *text, FILE *input, json_t **value_out,
+    struct err *err_out)
+{
+	*value_out = NULL;
+	switch (row->type) {
+	case VALUE_FLAG:
+		*value_out = json_true();
+		return ARGS_OK;
+	case VALUE_TEXT:
+		return parse_text(row, text, value_out, err_out);
+	case VALUE_NUMBER:
+		return parse_number(row, text, value_out, err_out);
+	case VALUE_YES_NO:
+		return parse_yes_no(row, text, value_out, err_out);
+	case VALUE_ITEMS:
+		return parse_items(row, text, value_out, err_out);
+	case VALUE_DURATION:
+		return parse_duration(row, text, value_out, err_out);
+	case VALUE_FILE:
+		return read_file(row, text, value_out, err_out);
+	case VALUE_STDIN:
+		return read_line(row, input, value_out, err_out);
+	case VALUE_LATER:
+		break;
+	}
+	ensure(!"an option of a later version has no value");
+	return ARGS_REFUSED;
+}

@@ -1,0 +1,79 @@
+/* Answers for people: aligned, and without bytes that would move the cursor. */
+#include "ctl/table.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+static const struct column columns[] = {
+    {"NAME", "name", COLUMN_PLAIN},
+    {"N", "n", COLUMN_NUMBER},
+    {"SIZE", "size", COLUMN_SIZE},
+    {"NOTE", "note", COLUMN_PLAIN},
+    {.heading = NULL},
+};
+
+static void
+test_table(void **state)
+{
+	static const struct {
+		const char *rows, *expected;
+	} rows[] = {
+	    {"[]", "NAME  N  SIZE  NOTE\n"},
+	    {"[{\"name\":\"a\",\"n\":1,\"size\":1536,\"note\":\"x\"},"
+	     "{\"name\":\"long name\",\"n\":100,\"size\":10,\"note\":\"\"}]",
+		"NAME         N  SIZE  NOTE\n"
+		"a            1  1.5K  x\n"
+		"long name  100   10B  -\n"},
+	    {"[{\"name\":\"\\u00e4\",\"note\":[\"a\",\"b\"]},{\"name\":\"ab\",\"note\":[]}]",
+		"NAME  N  SIZE  NOTE\n"
+		"\xc3\xa4     -     -  a; b\n"
+		"ab    -     -  -\n"},
+	    {"[{\"name\":\"\\u001b[2J\\u009b\",\"note\":true}]", "NAME         N  SIZE  NOTE\n"
+								 "\\x1b[2J\\x9b  -     -  yes\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_t *array = json_loads(rows[i].rows, 0, NULL);
+		char *text;
+		size_t size;
+		FILE *out = open_memstream(&text, &size);
+
+		table_print(out, array, columns);
+		(void)fclose(out);
+		assert_string_equal(text, rows[i].expected);
+		free(text);
+		json_decref(array);
+	}
+}
+
+static void
+test_record(void **state)
+{
+	json_t *record = json_loads("{\"priority_max\":1,\"profile\":null,\"active\":false,"
+				    "\"senders\":[\"a@b\"]}",
+	    0, NULL);
+	char *text;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	table_print_record(out, record);
+	(void)fclose(out);
+	assert_string_equal(text, "priority-max: 1\nprofile: -\nactive: no\nsenders: a@b\n");
+	free(text);
+	json_decref(record);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_table),
+	    cmocka_unit_test(test_record),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
