@@ -16,3 +16,4 @@ include tests/unit/grammar.mk
 include tests/unit/control.mk
 include tests/unit/config.mk
 include tests/fuzz/local.mk
+include tests/unit/queue.mk

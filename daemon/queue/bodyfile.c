@@ -1,0 +1,303 @@
+/* bodyfile - one file for each large body. */
+#include "daemon/queue/bodyfile.h"
+
+#include "common/ident.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DIRECTORIES 256
+
+struct bodyfiles {
+	int root;
+	bool is_dirty[DIRECTORIES]; /* has a new file since its last flush */
+};
+
+/* Neighbours share a directory, so that one batch flushes few of them. */
+static unsigned
+directory_of(uint64_t message_id)
+{
+	return (unsigned)(message_id >> 8) % DIRECTORIES;
+}
+
+static void
+path_of(uint64_t message_id, char path[static 32])
+{
+	char ident[IDENT_SIZE];
+
+	(void)snprintf(
+	    path, 32, "%02x/%s", directory_of(message_id), ident_format(message_id, ident));
+}
+
+static enum job_outcome
+outcome_of(int error)
+{
+	return error == ENOSPC || error == EDQUOT ? JOB_DISK_FULL : JOB_FAILED;
+}
+
+static enum job_outcome
+fail(const struct bodyfile_job *job, const char *what)
+{
+	enum job_outcome outcome = outcome_of(errno);
+	char path[32];
+
+	path_of(job->message_id, path);
+	log_problem(LOG_ERROR, "%s bodies/%s: %s", what, path, strerror(errno));
+	return outcome;
+}
+
+static int
+open_new(struct bodyfiles *files, uint64_t message_id)
+{
+	char path[32];
+
+	path_of(message_id, path);
+	/* One that is there has no message: its id was never committed. */
+	return openat(
+	    files->root, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+static enum job_outcome
+write_piece(struct bodyfiles *files, struct bodyfile_job *job)
+{
+	const uint8_t *bytes = slice_bytes(&job->slice);
+	uint32_t done = 0;
+
+	if (*job->fd < 0 && (*job->fd = open_new(files, job->message_id)) < 0)
+		return fail(job, "creating");
+	while (done < job->slice.size) {
+		ssize_t n = pwrite(
+		    *job->fd, bytes + done, job->slice.size - done, (off_t)(job->offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fail(job, "writing");
+		done += (uint32_t)n;
+	}
+	return JOB_DONE;
+}
+
+static enum job_outcome
+sync_file(struct bodyfiles *files, struct bodyfile_job *job)
+{
+	enum job_outcome outcome = JOB_DONE;
+
+	if (*job->fd < 0)
+		return JOB_FAILED; /* a write failed, and said so */
+	if (fdatasync(*job->fd) != 0)
+		outcome = fail(job, "flushing");
+	(void)close(*job->fd);
+	*job->fd = -1;
+	files->is_dirty[directory_of(job->message_id)] = true;
+	return outcome;
+}
+
+static enum job_outcome
+read_piece(struct bodyfiles *files, struct bodyfile_job *job)
+{
+	struct chunk *chunk = chunk_new(job->size);
+	char path[32];
+	ssize_t n = -1;
+	int fd;
+
+	path_of(job->message_id, path);
+	fd = openat(files->root, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0) {
+		do {
+			n = pread(fd, chunk->bytes, job->size, (off_t)job->offset);
+		} while (n < 0 && errno == EINTR);
+	}
+	if (n > 0) {
+		chunk->size = (uint32_t)n;
+		job->chunk_out = chunk;
+	} else {
+		chunk_release(chunk);
+	}
+	if (n < 0)
+		(void)fail(job, "reading");
+	if (fd >= 0)
+		(void)close(fd);
+	return n < 0 ? JOB_FAILED : JOB_DONE;
+}
+
+static enum job_outcome
+remove_file(struct bodyfiles *files, struct bodyfile_job *job)
+{
+	char path[32];
+
+	if (job->fd != NULL && *job->fd >= 0) {
+		(void)close(*job->fd);
+		*job->fd = -1;
+	}
+	path_of(job->message_id, path);
+	if (unlinkat(files->root, path, 0) != 0 && errno != ENOENT)
+		return fail(job, "removing");
+	return JOB_DONE;
+}
+
+static enum job_outcome
+run_one(struct bodyfiles *files, struct bodyfile_job *job)
+{
+	switch ((enum bodyfile_job_kind)job->job.kind) {
+	case BODYFILE_WRITE:
+		return write_piece(files, job);
+	case BODYFILE_SYNC:
+		return sync_file(files, job);
+	case BODYFILE_READ:
+		return read_piece(files, job);
+	case BODYFILE_REMOVE:
+		return remove_file(files, job);
+	}
+	return JOB_FAILED;
+}
+
+static bool
+sync_directory(struct bodyfiles *files, unsigned which)
+{
+	char name[8];
+	int fd;
+	bool is_done;
+
+	(void)snprintf(name, sizeof(name), "%02x", which);
+	fd = openat(files->root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	is_done = fd >= 0 && fsync(fd) == 0;
+	if (!is_done)
+		log_problem(LOG_ERROR, "flushing bodies/%s: %s", name, strerror(errno));
+	if (fd >= 0)
+		(void)close(fd);
+	return is_done;
+}
+
+static void
+sync_directories(struct bodyfiles *files, struct list *batch)
+{
+	for (unsigned i = 0; i < DIRECTORIES; i++) {
+		if (!files->is_dirty[i])
+			continue;
+		files->is_dirty[i] = false;
+		if (sync_directory(files, i))
+			continue;
+		LIST_EACH (batch, at) {
+			struct job *job = LIST_ENTRY(at, struct job, link);
+			struct bodyfile_job *file = (struct bodyfile_job *)(void *)job;
+
+			if (job->kind == BODYFILE_SYNC && directory_of(file->message_id) == i)
+				job->outcome = JOB_FAILED;
+		}
+	}
+}
+
+void
+bodyfile_run(struct list *batch, void *ctx)
+{
+	struct bodyfiles *files = ctx;
+
+	LIST_EACH (batch, at) {
+		struct job *job = LIST_ENTRY(at, struct job, link);
+
+		job->outcome = run_one(files, (struct bodyfile_job *)(void *)job);
+	}
+	sync_directories(files, batch);
+}
+
+static int
+make_directories(struct bodyfiles *files, struct err *err_out)
+{
+	char name[8];
+
+	for (unsigned i = 0; i < DIRECTORIES; i++) {
+		(void)snprintf(name, sizeof(name), "%02x", i);
+		if (mkdirat(files->root, name, 0700) != 0 && errno != EEXIST)
+			return err_set(err_out, "creating bodies/%s: %s", name, strerror(errno));
+	}
+	if (fsync(files->root) != 0)
+		return err_set(err_out, "flushing bodies: %s", strerror(errno));
+	return 0;
+}
+
+static int
+open_root(const char *directory, int *root_out, struct err *err_out)
+{
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int root = -1;
+
+	if (fd >= 0 && (mkdirat(fd, "bodies", 0700) == 0 || errno == EEXIST) && fsync(fd) == 0)
+		root = openat(fd, "bodies", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		(void)err_set(
+		    err_out, "opening the directory %s/bodies: %s", directory, strerror(errno));
+	if (fd >= 0)
+		(void)close(fd);
+	*root_out = root;
+	return root < 0 ? -1 : 0;
+}
+
+int
+bodyfile_open(const char *directory, struct bodyfiles **files_out, struct err *err_out)
+{
+	struct bodyfiles *files = xcalloc(1, sizeof(*files));
+
+	files->root = -1;
+	if (open_root(directory, &files->root, err_out) != 0 ||
+	    make_directories(files, err_out) != 0) {
+		bodyfile_close(files);
+		return -1;
+	}
+	*files_out = files;
+	return 0;
+}
+
+void
+bodyfile_close(struct bodyfiles *files)
+{
+	if (files == NULL)
+		return;
+	if (files->root >= 0)
+		(void)close(files->root);
+	free(files);
+}
+
+static unsigned
+sweep_directory(struct bodyfiles *files, unsigned which,
+    bool (*has_message)(void *ctx, uint64_t message_id), void *ctx)
+{
+	unsigned swept = 0;
+	struct dirent *entry;
+	char name[8];
+	uint64_t id;
+	DIR *dir;
+	int fd;
+
+	(void)snprintf(name, sizeof(name), "%02x", which);
+	fd = openat(files->root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (dir == NULL)
+		return 0;
+	while ((entry = readdir(dir)) != NULL)
+		/* What has another name isn't ours to remove. */
+		if (ident_parse(entry->d_name, &id) && !has_message(ctx, id) &&
+		    unlinkat(dirfd(dir), entry->d_name, 0) == 0)
+			swept++;
+	(void)closedir(dir);
+	return swept;
+}
+
+unsigned
+bodyfile_sweep(
+    struct bodyfiles *files, bool (*has_message)(void *ctx, uint64_t message_id), void *ctx)
+{
+	unsigned swept = 0;
+
+	for (unsigned i = 0; i < DIRECTORIES; i++)
+		swept += sweep_directory(files, i, has_message, ctx);
+	return swept;
+}

@@ -1,0 +1,52 @@
+/*
+ * bodyfile - bodies that are too large for rows: one file each, bodies/NN/ID
+ *
+ * Role     queue
+ * Owns     the file descriptors of bodies that are being written
+ * Context  jobs are filled on the loop; bodyfile_* runs on the body thread, except
+ *          bodyfile_open(), bodyfile_sweep() and bodyfile_close()
+ * Units    bytes
+ *
+ * SQLite writes each byte twice and adds a checksum per page; a file is written once, as the
+ * pieces arrive. It is flushed, and then its directory, before the commit that points to it, and
+ * removed after the commit that deletes its message. What is left over by a crash between the two
+ * is swept at start.
+ */
+#ifndef POSTERN_QUEUE_BODYFILE_H
+#define POSTERN_QUEUE_BODYFILE_H
+
+#include "common/chunk.h"
+#include "common/err.h"
+#include "daemon/queue/worker.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Bodies below this are rows: one flush instead of three at low load. */
+#define BODY_FILE_BYTES (64u * 1024)
+
+struct bodyfiles;
+
+enum bodyfile_job_kind { BODYFILE_WRITE, BODYFILE_SYNC, BODYFILE_READ, BODYFILE_REMOVE };
+
+struct bodyfile_job {
+	struct job job;
+	uint64_t message_id;
+	int *fd; /* of the partial message: opened by the first write, closed by sync or remove */
+	uint64_t offset;
+	uint32_t size;           /* read: how much at most */
+	struct slice slice;      /* write: borrows */
+	struct chunk *chunk_out; /* read: gives; NULL at the end of the file */
+};
+
+/* Makes what is missing of the directories below `directory` (the state directory). */
+__attribute__((warn_unused_result)) int bodyfile_open(
+    const char *directory, struct bodyfiles **files_out, struct err *err_out);
+void bodyfile_close(struct bodyfiles *files);
+/* Removes each file that has no message. Returns how many. */
+unsigned bodyfile_sweep(
+    struct bodyfiles *files, bool (*has_message)(void *ctx, uint64_t message_id), void *ctx);
+/* worker_ops.run: the flushes of one batch share those of their directories. */
+void bodyfile_run(struct list *batch, void *ctx);
+
+#endif

@@ -1,0 +1,461 @@
+/*
+ * intake - gathers each message's pieces, hands them to the storage, answers COMMIT.
+ *
+ * A small body waits in memory for its commit and becomes rows. From BODY_FILE_BYTES on the pieces
+ * are written to a file as they come, and the smtpd's credit is given back as they are written, so
+ * that a slow disk slows the client down. The commit then waits for the file's flush.
+ */
+#include "daemon/queue/intake.h"
+
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "daemon/queue/idmap.h"
+#include "daemon/queue/ids.h"
+
+#include <stdlib.h>
+
+#define SMTPDS_MAX 64
+/* More pieces than this go to a file, whatever their size. */
+#define PIECES_MAX 256
+#define OWN_IDS 0xffffffffu
+
+struct smtpd {
+	struct link *link;
+	uint32_t owner; /* of its ids: a number for each link */
+	uint64_t first_id;
+	bool wants_ids;
+};
+
+struct partial {
+	struct intake *intake;
+	struct smtpd *from; /* NULL: nobody is to be answered */
+	uint32_t owner;     /* from->owner is another after its link was lost */
+	uint64_t id;
+	uint64_t size;
+	struct slice *slices; /* while it is small */
+	uint32_t slice_count;
+	bool is_in_file;
+	int fd;
+	enum job_outcome outcome; /* of the writes so far */
+	uint32_t request_id;
+	struct mail *mail;
+	struct insert_job insert;
+	struct bodyfile_job file; /* sync or remove */
+};
+
+struct intake {
+	struct loop *loop;
+	struct storage *storage;
+	struct ids *ids;
+	intake_stored_fn on_stored;
+	void *ctx;
+	enum intake_state state;
+	uint32_t last_owner;
+	struct smtpd smtpds[SMTPDS_MAX];
+	struct idmap partials; /* until COMMIT */
+	uint64_t own_first, own_next;
+};
+
+/* ---- ids ---- */
+
+static void
+send_intake(struct intake *intake, struct smtpd *smtpd, uint64_t first_id)
+{
+	struct msg_intake message = {.state = (uint8_t)intake->state,
+	    .first_id = first_id,
+	    .count = first_id == 0 ? 0 : IDS_BLOCK};
+
+	link_send(smtpd->link, MSG_INTAKE, &message);
+}
+
+static void
+give_ids(struct intake *intake, struct smtpd *smtpd)
+{
+	uint64_t first = ids_take_block(intake->ids, smtpd->owner);
+
+	smtpd->wants_ids = first == 0;
+	if (first == 0)
+		return;
+	smtpd->first_id = first;
+	send_intake(intake, smtpd, first);
+}
+
+static void
+on_more_ids(void *ctx)
+{
+	struct intake *intake = ctx;
+
+	for (unsigned i = 0; i < SMTPDS_MAX; i++)
+		if (intake->smtpds[i].link != NULL && intake->smtpds[i].wants_ids)
+			give_ids(intake, &intake->smtpds[i]);
+}
+
+/* A message in the second half of the newest block: time for the next one. */
+static void
+note_use(struct intake *intake, struct smtpd *smtpd, uint64_t id)
+{
+	if (id >= smtpd->first_id + IDS_BLOCK / 2 && id < smtpd->first_id + IDS_BLOCK &&
+	    !smtpd->wants_ids)
+		give_ids(intake, smtpd);
+}
+
+uint64_t
+intake_take_id(struct intake *intake)
+{
+	if (intake->own_next == intake->own_first + IDS_BLOCK || intake->own_first == 0) {
+		intake->own_first = ids_take_block(intake->ids, OWN_IDS);
+		intake->own_next = intake->own_first;
+	}
+	return intake->own_first == 0 ? 0 : intake->own_next++;
+}
+
+/* ---- partial messages ---- */
+
+/* NULL when its smtpd is gone. */
+static struct link *
+link_of(const struct partial *partial)
+{
+	if (partial->from == NULL || partial->from->owner != partial->owner)
+		return NULL;
+	return partial->from->link;
+}
+
+static void
+release_slices(struct partial *partial)
+{
+	for (uint32_t i = 0; i < partial->slice_count; i++)
+		slice_release(&partial->slices[i]);
+	partial->slice_count = 0;
+}
+
+static void
+free_partial(struct partial *partial)
+{
+	release_slices(partial);
+	free(partial->slices);
+	free(partial->mail);
+	free(partial);
+}
+
+static void
+on_file_removed(struct job *job)
+{
+	free_partial(job->ctx);
+}
+
+/* Writes of its file may be under way: its removal comes behind them. */
+static void
+discard(struct partial *partial)
+{
+	if (!partial->is_in_file) {
+		free_partial(partial);
+		return;
+	}
+	partial->from = NULL;
+	partial->file = (struct bodyfile_job){.job = {.on_done = on_file_removed, .ctx = partial},
+	    .message_id = partial->id,
+	    .fd = &partial->fd};
+	storage_post_file(partial->intake->storage, BODYFILE_REMOVE, &partial->file);
+}
+
+static struct partial *
+begin_partial(struct intake *intake, struct smtpd *smtpd, uint64_t id)
+{
+	struct partial *partial;
+
+	if (!ids_is_owner(intake->ids, id, smtpd->owner))
+		return NULL;
+	partial = xcalloc(1, sizeof(*partial));
+	partial->intake = intake;
+	partial->from = smtpd;
+	partial->owner = smtpd->owner;
+	partial->id = id;
+	partial->fd = -1;
+	idmap_put(&intake->partials, id, partial);
+	note_use(intake, smtpd, id);
+	return partial;
+}
+
+static struct smtpd *
+smtpd_of(struct intake *intake, const struct link *link)
+{
+	return &intake->smtpds[link_peer_index(link) % SMTPDS_MAX];
+}
+
+/* The smtpd's message of that id, or NULL. */
+static struct partial *
+find_partial(struct intake *intake, struct link *link, uint64_t id)
+{
+	struct partial *partial = idmap_get(&intake->partials, id);
+
+	return partial != NULL && link_of(partial) == link ? partial : NULL;
+}
+
+/* ---- pieces ---- */
+
+struct write_job {
+	struct bodyfile_job file;
+	struct partial *partial;
+};
+
+static void
+on_written(struct job *job)
+{
+	struct write_job *write = (struct write_job *)(void *)job;
+	struct partial *partial = write->partial;
+	struct msg_credit credit = {.stream = partial->id, .bytes = write->file.slice.size};
+
+	if (job->outcome != JOB_DONE && partial->outcome == JOB_DONE)
+		partial->outcome = job->outcome;
+	/* Also when it failed: the client may finish, and hears of it at its final dot. */
+	if (link_of(partial) != NULL)
+		link_send(link_of(partial), MSG_CREDIT, &credit);
+	slice_release(&write->file.slice);
+	free(write);
+}
+
+/* Takes the slice. */
+static void
+write_to_file(struct partial *partial, struct slice slice, uint64_t offset)
+{
+	struct write_job *write = xcalloc(1, sizeof(*write));
+
+	write->partial = partial;
+	write->file.job.on_done = on_written;
+	write->file.message_id = partial->id;
+	write->file.fd = &partial->fd;
+	write->file.offset = offset;
+	write->file.slice = slice;
+	storage_post_file(partial->intake->storage, BODYFILE_WRITE, &write->file);
+}
+
+static void
+move_to_file(struct partial *partial)
+{
+	uint64_t offset = 0;
+
+	partial->is_in_file = true;
+	for (uint32_t i = 0; i < partial->slice_count; i++) {
+		uint32_t size = partial->slices[i].size;
+
+		write_to_file(partial, partial->slices[i], offset);
+		offset += size;
+	}
+	partial->slice_count = 0;
+}
+
+static void
+add_slice(struct partial *partial, struct slice slice)
+{
+	if (partial->slice_count % 4 == 0)
+		partial->slices =
+		    xrealloc(partial->slices, partial->slice_count + 4, sizeof(*partial->slices));
+	partial->slices[partial->slice_count++] = slice;
+}
+
+void
+intake_body(struct intake *intake, struct link *link, const struct link_message *message)
+{
+	const struct msg_body *body = &message->body->body;
+	struct partial *partial = find_partial(intake, link, body->stream);
+	struct slice slice;
+
+	if (partial == NULL)
+		partial = begin_partial(intake, smtpd_of(intake, link), body->stream);
+	if (partial == NULL || body->bytes.size == 0)
+		return;
+	slice = link_message_slice(message, body->bytes);
+	if (partial->is_in_file)
+		write_to_file(partial, slice, partial->size);
+	else
+		add_slice(partial, slice);
+	partial->size += body->bytes.size;
+	if (!partial->is_in_file &&
+	    (partial->size >= BODY_FILE_BYTES || partial->slice_count >= PIECES_MAX))
+		move_to_file(partial);
+}
+
+/* ---- commit ---- */
+
+static void
+answer(struct partial *partial, enum commit_outcome outcome)
+{
+	struct msg_committed committed = {.message_id = partial->id, .outcome = (uint8_t)outcome};
+
+	if (link_of(partial) != NULL)
+		link_answer(link_of(partial), partial->request_id, MSG_COMMITTED, &committed);
+}
+
+static enum commit_outcome
+refusal(enum job_outcome outcome)
+{
+	return outcome == JOB_DISK_FULL ? COMMIT_DISK_FULL : COMMIT_FAILED;
+}
+
+static void
+on_inserted(struct job *job)
+{
+	struct partial *partial = job->ctx;
+	struct intake *intake = partial->intake;
+
+	if (job->outcome != JOB_DONE) {
+		answer(partial, refusal(job->outcome));
+		/* Of a commit that failed nobody knows whether it is on disk: the sweep of the
+		 * next start decides about the file. */
+		if (job->outcome == JOB_FAILED)
+			partial->is_in_file = false;
+		discard(partial);
+		return;
+	}
+	answer(partial, COMMIT_STORED);
+	intake->on_stored(partial->mail, partial->slices, partial->slice_count, intake->ctx);
+	partial->mail = NULL;
+	free_partial(partial);
+}
+
+static void
+insert(struct partial *partial)
+{
+	partial->mail->is_in_file = partial->is_in_file;
+	partial->insert = (struct insert_job){
+	    .job = {.on_done = on_inserted, .ctx = partial, .urgency = JOB_WRITES},
+	    .mail = partial->mail,
+	    .slices = partial->slices,
+	    .slice_count = partial->slice_count,
+	};
+	storage_post(partial->intake->storage, STORE_INSERT, &partial->insert.job);
+}
+
+static void
+on_synced(struct job *job)
+{
+	struct partial *partial = job->ctx;
+
+	if (partial->outcome == JOB_DONE)
+		partial->outcome = job->outcome;
+	if (partial->outcome == JOB_DONE) {
+		insert(partial);
+		return;
+	}
+	answer(partial, refusal(partial->outcome));
+	discard(partial);
+}
+
+static void
+sync_file(struct partial *partial)
+{
+	partial->file = (struct bodyfile_job){.job = {.on_done = on_synced, .ctx = partial},
+	    .message_id = partial->id,
+	    .fd = &partial->fd};
+	storage_post_file(partial->intake->storage, BODYFILE_SYNC, &partial->file);
+}
+
+static bool
+is_sound(const struct partial *partial, const struct msg_commit *commit)
+{
+	return commit->size == partial->size && commit->recipients.count > 0 &&
+	       commit->user_id != 0 && commit->priority >= 1 && commit->priority <= 5;
+}
+
+void
+intake_commit(struct intake *intake, struct link *link, const struct link_message *message)
+{
+	const struct msg_commit *commit = &message->body->commit;
+	struct partial *partial = find_partial(intake, link, commit->message_id);
+	struct msg_committed refused = {.message_id = commit->message_id, .outcome = COMMIT_FAILED};
+
+	if (partial == NULL)
+		partial = begin_partial(intake, smtpd_of(intake, link), commit->message_id);
+	if (partial == NULL || !is_sound(partial, commit)) {
+		log_problem(LOG_ERROR, "an smtpd committed what it did not send");
+		link_answer(link, message->request_id, MSG_COMMITTED, &refused);
+		if (partial != NULL)
+			intake_abort(intake, link, commit->message_id);
+		return;
+	}
+	(void)idmap_remove(&intake->partials, partial->id);
+	partial->request_id = message->request_id;
+	partial->mail = mail_from_commit(commit, loop_wall_ms(intake->loop));
+	if (partial->is_in_file)
+		sync_file(partial);
+	else
+		insert(partial);
+}
+
+void
+intake_abort(struct intake *intake, struct link *link, uint64_t stream)
+{
+	struct partial *partial = find_partial(intake, link, stream);
+
+	if (partial == NULL)
+		return;
+	(void)idmap_remove(&intake->partials, stream);
+	discard(partial);
+}
+
+/* ---- links ---- */
+
+void
+intake_add_link(struct intake *intake, struct link *link)
+{
+	struct smtpd *smtpd = smtpd_of(intake, link);
+
+	*smtpd = (struct smtpd){.link = link, .owner = ++intake->last_owner};
+	send_intake(intake, smtpd, 0);
+	give_ids(intake, smtpd);
+}
+
+void
+intake_drop_link(struct intake *intake, struct link *link)
+{
+	struct smtpd *smtpd = smtpd_of(intake, link);
+	struct partial **lost;
+	size_t count = 0;
+
+	if (smtpd->link != link)
+		return;
+	lost = xcalloc(intake->partials.count + 1, sizeof(struct partial *));
+	IDMAP_EACH(&intake->partials, slot)
+	if (link_of(slot->object) == link)
+		lost[count++] = slot->object;
+	for (size_t i = 0; i < count; i++) {
+		(void)idmap_remove(&intake->partials, lost[i]->id);
+		discard(lost[i]);
+	}
+	free(lost);
+	*smtpd = (struct smtpd){0};
+}
+
+void
+intake_set_state(struct intake *intake, enum intake_state state)
+{
+	if (intake->state == state)
+		return;
+	intake->state = state;
+	for (unsigned i = 0; i < SMTPDS_MAX; i++)
+		if (intake->smtpds[i].link != NULL)
+			send_intake(intake, &intake->smtpds[i], 0);
+}
+
+struct intake *
+intake_new(struct loop *loop, struct storage *storage, intake_stored_fn on_stored, void *ctx)
+{
+	struct intake *intake = xcalloc(1, sizeof(*intake));
+
+	intake->loop = loop;
+	intake->storage = storage;
+	intake->on_stored = on_stored;
+	intake->ctx = ctx;
+	intake->ids = ids_new(storage, on_more_ids, intake);
+	return intake;
+}
+
+void
+intake_free(struct intake *intake)
+{
+	IDMAP_EACH(&intake->partials, slot)
+	free_partial(slot->object);
+	idmap_fini(&intake->partials);
+	ids_free(intake->ids);
+	free(intake);
+}

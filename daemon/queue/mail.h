@@ -1,0 +1,73 @@
+/*
+ * mail - what the queue knows of one message, without its body
+ *
+ * Owns     its texts and recipients: one block of memory, freed with free()
+ * Units    bytes; *_at_ms are wall clock
+ */
+#ifndef POSTERN_QUEUE_MAIL_H
+#define POSTERN_QUEUE_MAIL_H
+
+#include "daemon/core/messages.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* As stored: the numbers are part of the database's format. */
+enum mail_state {
+	MAIL_WAITING = 0,  /* ready, or deferred if next_at_ms is set */
+	MAIL_HELD = 1,     /* an operator holds it */
+	MAIL_UNCERTAIN = 2 /* deferred; the last attempt broke after the final dot */
+};
+
+enum recipient_state {
+	RECIPIENT_PENDING = 0,
+	RECIPIENT_DELIVERED = 1,
+	RECIPIENT_FAILED = 2,
+	RECIPIENT_UNCERTAIN = 3 /* pending; see MAIL_UNCERTAIN */
+};
+
+struct recipient {
+	const char *address;
+	const char *enhanced, *reply; /* of the last attempt; "" before the first */
+	uint32_t attempts;
+	uint16_t index; /* the client's order */
+	uint16_t code;
+	uint8_t state; /* enum recipient_state */
+};
+
+struct mail {
+	uint64_t id;
+	uint64_t user_id;
+	uint64_t size;
+	uint64_t last_attempt; /* the number of the last one whose fate is on disk */
+	int64_t received_at_ms;
+	int64_t next_at_ms; /* 0: at once */
+	uint32_t attempts;
+	uint8_t state; /* enum mail_state */
+	uint8_t priority;
+	bool has_8bit;
+	bool is_in_file;
+	bool is_notice; /* a failure notice of ours: nobody is told when it fails */
+	const char *login, *list, *sender;
+	const char *header_from, *message_id, *subject, *client;
+	uint32_t recipient_count;
+	struct recipient *recipients;
+	/* where the next text goes */
+	char *text_at, *text_end;
+};
+
+/* Gives a message with room for so many recipients and bytes of text (NULs included). */
+struct mail *mail_new(uint32_t recipient_count, size_t text_bytes);
+/* Copies a text (NULL is "") into the message's own room. */
+const char *mail_text(struct mail *message, const char *text);
+/* From smtpd's COMMIT. */
+struct mail *mail_from_commit(const struct msg_commit *commit, int64_t received_at_ms);
+
+bool recipient_is_pending(const struct recipient *recipient);
+/* NULL when the message has no such recipient. */
+struct recipient *mail_recipient(const struct mail *message, uint16_t index);
+/* Bytes of memory that it takes. */
+size_t mail_footprint(const struct mail *message);
+
+#endif

@@ -1,0 +1,183 @@
+/*
+ * schema - the tables of queue.db.
+ *
+ *	message    one row for each message that is not yet done; next_at 0 is ready, else deferred.
+ *	           The index message_order serves "what can go next" (state 0, next_at 0, a user, a
+ *	           priority, by age), "whose time has come" (by next_at), and the counts.
+ *	recipient  its recipients in the client's order, each with its fate so far
+ *	body       bodies below 64 KiB: rows (message << 20 | piece), in order
+ *	profile    profiles that wait or are stopped
+ *	meta       next_id: ids below it are never given again; epoch: how often this was opened
+ *
+ * A message is inserted in one transaction with its recipients and body and deleted in one with
+ * them, so no row is ever without its message. What is to be changed here needs a new user_version
+ * and a step in schema_open() from the one before.
+ */
+#include "daemon/queue/schema.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#define APPLICATION_ID 0x706f7374 /* "post" */
+#define SCHEMA_VERSION 1
+/* A larger file is not read through at start: a restart with a long queue takes a moment. */
+#define CHECK_PAGES_MAX 32768
+#define XSTR(x) #x
+#define STR(x) XSTR(x)
+
+static const char pragmas_sql[] =
+    "PRAGMA locking_mode=EXCLUSIVE;" /* no shared memory file, nobody else */
+    "PRAGMA page_size=4096;"
+    "PRAGMA auto_vacuum=INCREMENTAL;"
+    "PRAGMA journal_mode=WAL;"
+    "PRAGMA synchronous=FULL;"
+    "PRAGMA secure_delete=OFF;" /* Debian's default writes each deleted page once more */
+    "PRAGMA wal_autocheckpoint=0;"
+    "PRAGMA cache_size=-16384;"
+    "PRAGMA temp_store=MEMORY;";
+
+static const char tables_sql[] =
+    "BEGIN IMMEDIATE;"
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+    /* Seven digits in base 32 from the first id on. */
+    "INSERT INTO meta VALUES('next_id', 1 << 30), ('epoch', 0);"
+    "CREATE TABLE message("
+    " id INTEGER PRIMARY KEY, state INTEGER NOT NULL, next_at INTEGER NOT NULL,"
+    " user_id INTEGER NOT NULL, priority INTEGER NOT NULL, received_at INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, last_attempt INTEGER NOT NULL, size INTEGER NOT NULL,"
+    " has_8bit INTEGER NOT NULL, is_in_file INTEGER NOT NULL, is_notice INTEGER NOT NULL,"
+    " login TEXT NOT NULL, list TEXT NOT NULL, sender TEXT NOT NULL,"
+    " header_from TEXT NOT NULL, message_id TEXT NOT NULL, subject TEXT NOT NULL,"
+    " client TEXT NOT NULL);"
+    "CREATE INDEX message_order ON message(state, next_at, user_id, priority, received_at);"
+    "CREATE TABLE recipient("
+    " message INTEGER NOT NULL, position INTEGER NOT NULL, state INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, code INTEGER NOT NULL, address TEXT NOT NULL,"
+    " enhanced TEXT NOT NULL, reply TEXT NOT NULL,"
+    " PRIMARY KEY(message, position)) WITHOUT ROWID;"
+    "CREATE TABLE body(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+    "CREATE TABLE profile("
+    " id INTEGER PRIMARY KEY, version INTEGER NOT NULL, trouble INTEGER NOT NULL,"
+    " failures INTEGER NOT NULL, until_at INTEGER NOT NULL, last_error TEXT NOT NULL);"
+    "PRAGMA application_id=" STR(APPLICATION_ID) ";"
+						 "PRAGMA user_version=" STR(
+						     SCHEMA_VERSION) ";"
+								     "COMMIT;";
+
+static int
+refuse(sqlite3 *db, const char *path, struct err *err_out)
+{
+	switch (sqlite3_errcode(db)) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return err_set(err_out,
+		    "%s is in use by another process: is another posternd running on this state "
+		    "directory?",
+		    path);
+	case SQLITE_NOTADB:
+		return err_set(err_out,
+		    "%s is not a database; it was left as it is: move it away to start with an "
+		    "empty "
+		    "queue",
+		    path);
+	case SQLITE_CORRUPT:
+		return err_set(err_out,
+		    "%s is damaged (%s); it was left as it is: restore it, or move it away to "
+		    "start "
+		    "with an empty queue",
+		    path, sqlite3_errmsg(db));
+	default:
+		return err_set(err_out, "opening %s: %s", path, sqlite3_errmsg(db));
+	}
+}
+
+/* The first column of a query's first row, -1 if there is none. */
+static int64_t
+query_number(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *statement;
+	int64_t number = -1;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
+		return -1;
+	if (sqlite3_step(statement) == SQLITE_ROW)
+		number = sqlite3_column_int64(statement, 0);
+	(void)sqlite3_finalize(statement);
+	return number;
+}
+
+static int
+check_owner(sqlite3 *db, const char *path, bool *is_new_out, struct err *err_out)
+{
+	int64_t tables = query_number(db, "SELECT count(*) FROM sqlite_schema");
+	int64_t application = query_number(db, "PRAGMA application_id");
+	int64_t version = query_number(db, "PRAGMA user_version");
+
+	if (tables < 0)
+		return refuse(db, path, err_out);
+	*is_new_out = tables == 0 && application == 0;
+	if (*is_new_out)
+		return 0;
+	if (application != APPLICATION_ID)
+		return err_set(err_out,
+		    "%s is a database of another program; it was left as it is: move it away to "
+		    "start with an empty queue",
+		    path);
+	if (version != SCHEMA_VERSION)
+		return err_set(err_out,
+		    "%s has version %lld, this posternd knows version %d only: start the posternd "
+		    "that wrote it",
+		    path, (long long)version, SCHEMA_VERSION);
+	return 0;
+}
+
+static int
+check_pages(sqlite3 *db, const char *path, struct err *err_out)
+{
+	sqlite3_stmt *statement;
+	int64_t pages = query_number(db, "PRAGMA page_count");
+	int status;
+	int result = 0;
+
+	if (pages > CHECK_PAGES_MAX)
+		return 0;
+	if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &statement, NULL) != SQLITE_OK)
+		return refuse(db, path, err_out);
+	status = sqlite3_step(statement);
+	if (status != SQLITE_ROW)
+		result = refuse(db, path, err_out);
+	else if (strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0)
+		result = err_set(err_out,
+		    "%s is damaged (%s); it was left as it is: restore it, or move it away to "
+		    "start "
+		    "with an empty queue",
+		    path, (const char *)sqlite3_column_text(statement, 0));
+	(void)sqlite3_finalize(statement);
+	return result;
+}
+
+int
+schema_open(sqlite3 *db, const char *path, struct err *err_out)
+{
+	bool is_new;
+
+	/* Looks before it writes anything: a foreign file stays as it is. */
+	if (sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE", NULL, NULL, NULL) != SQLITE_OK)
+		return refuse(db, path, err_out);
+	if (check_owner(db, path, &is_new, err_out) != 0)
+		return -1;
+	if (sqlite3_exec(db, pragmas_sql, NULL, NULL, NULL) != SQLITE_OK)
+		return refuse(db, path, err_out);
+	if (is_new && sqlite3_exec(db, tables_sql, NULL, NULL, NULL) != SQLITE_OK)
+		return refuse(db, path, err_out);
+	if (!is_new && check_pages(db, path, err_out) != 0)
+		return -1;
+	/* Each start has a number of its own; this is also the write that takes the lock. */
+	if (sqlite3_exec(db, "UPDATE meta SET value = value + 1 WHERE name = 'epoch'", NULL, NULL,
+		NULL) != SQLITE_OK)
+		return refuse(db, path, err_out);
+	return 0;
+}

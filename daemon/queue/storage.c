@@ -1,0 +1,384 @@
+/* storage - group commit, checkpoints, and what happens when the disk is full or broken. */
+#include "daemon/queue/storage.h"
+
+#include "common/log.h"
+#include "common/xalloc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define IDLE_MS 50
+/* A short log may wait longer: a checkpoint costs two flushes. */
+#define IDLE_LOG_BYTES (1u << 20)
+#define IDLE_LONG_MS 1000
+#define SPACE_EVERY_MS 1000
+
+struct storage {
+	struct storage_options options;
+	struct store *store;
+	struct bodyfiles *files;
+	struct worker *store_worker;
+	struct worker *file_worker;
+	struct loop *loop;
+	struct timer *space_timer;
+	struct timer *broken_timer;
+	bool is_closing;
+	/* storage thread, after the start */
+	bool is_broken;
+	bool has_reserve;
+	unsigned idle_turns;
+	atomic_bool wants_reserve; /* the loop saw room for it again */
+	atomic_bool has_problem;   /* the loop is to be told; problem is set */
+	char problem[256];
+};
+
+static void
+reserve_path(const struct storage *storage, char *path, size_t size)
+{
+	(void)snprintf(path, size, "%s/reserve", storage->options.directory);
+}
+
+static void
+make_reserve(struct storage *storage)
+{
+	char path[4096];
+	int fd;
+
+	if (storage->options.reserve_bytes == 0 || storage->has_reserve)
+		return;
+	reserve_path(storage, path, sizeof(path));
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return;
+	storage->has_reserve = posix_fallocate(fd, 0, (off_t)storage->options.reserve_bytes) == 0;
+	/* Half a reserve is none, and takes room. */
+	if (!storage->has_reserve)
+		(void)unlink(path);
+	(void)close(fd);
+}
+
+static void
+drop_reserve(struct storage *storage)
+{
+	char path[4096];
+
+	reserve_path(storage, path, sizeof(path));
+	if (unlink(path) == 0)
+		log_problem(LOG_WARNING, "the disk is full: gave up the reserve to go on");
+	storage->has_reserve = false;
+}
+
+static void
+set_broken(struct storage *storage, const char *reason)
+{
+	if (storage->is_broken)
+		return;
+	storage->is_broken = true;
+	(void)snprintf(storage->problem, sizeof(storage->problem), "%s", reason);
+	atomic_store(&storage->has_problem, true);
+}
+
+static void
+checkpoint(struct storage *storage)
+{
+	switch (store_checkpoint(storage->store)) {
+	case STORE_OK:
+		break;
+	case STORE_FULL:
+		/* The database must grow before the log can shrink. */
+		if (storage->has_reserve) {
+			drop_reserve(storage);
+			if (store_checkpoint(storage->store) == STORE_BROKEN)
+				set_broken(storage, store_problem(storage->store));
+		}
+		break;
+	case STORE_REFUSED:
+	case STORE_BROKEN:
+		set_broken(storage, store_problem(storage->store));
+		break;
+	}
+}
+
+/* What still fits, mostly, when nothing else does: fates make room. */
+static bool
+is_small(const struct job *job)
+{
+	return job->kind == STORE_FATE || job->kind == STORE_PROFILE || job->kind == STORE_RESERVE;
+}
+
+/* Runs the batch's writes as one transaction; their outcomes hold only if it returns STORE_OK. */
+static enum store_result
+run_transaction(struct storage *storage, struct list *batch, bool only_small)
+{
+	enum store_result result = store_begin(storage->store);
+
+	if (result != STORE_OK)
+		return result;
+	LIST_EACH (batch, at) {
+		struct job *job = LIST_ENTRY(at, struct job, link);
+
+		if (job->urgency == JOB_READS || (only_small && !is_small(job)))
+			continue;
+		result = store_run(storage->store, job);
+		if (result == STORE_FULL || result == STORE_BROKEN)
+			return result;
+		job->outcome = result == STORE_OK ? JOB_DONE : JOB_FAILED;
+		if (result != STORE_OK)
+			log_problem(LOG_ERROR, "the store refused a job: %s",
+			    store_problem(storage->store));
+	}
+	return store_commit(storage->store);
+}
+
+static void
+set_outcomes(struct list *batch, enum job_outcome outcome)
+{
+	LIST_EACH (batch, at)
+		LIST_ENTRY(at, struct job, link)->outcome = outcome;
+}
+
+static void
+run_reads(struct storage *storage, struct list *batch)
+{
+	LIST_EACH (batch, at) {
+		struct job *job = LIST_ENTRY(at, struct job, link);
+		enum store_result result;
+
+		if (job->urgency != JOB_READS)
+			continue;
+		result = store_run(storage->store, job);
+		job->outcome = result == STORE_OK ? JOB_DONE : JOB_FAILED;
+		if (result == STORE_BROKEN)
+			set_broken(storage, store_problem(storage->store));
+	}
+}
+
+/* No room: new messages are refused as a whole; fates, which mostly make room, get a chance of
+ * their own in what the reserve leaves. */
+static enum store_result
+run_small_writes(struct storage *storage, struct list *batch)
+{
+	store_rollback(storage->store);
+	set_outcomes(batch, JOB_DISK_FULL);
+	if (storage->has_reserve)
+		drop_reserve(storage);
+	checkpoint(storage);
+	return run_transaction(storage, batch, true);
+}
+
+static void
+run_writes(struct storage *storage, struct list *batch)
+{
+	enum store_result result = run_transaction(storage, batch, false);
+
+	if (result == STORE_FULL)
+		result = run_small_writes(storage, batch);
+	if (result == STORE_OK)
+		return;
+	store_rollback(storage->store);
+	set_outcomes(batch, result == STORE_FULL ? JOB_DISK_FULL : JOB_FAILED);
+	if (result != STORE_FULL)
+		set_broken(storage, store_problem(storage->store));
+}
+
+static bool
+has_writes(struct list *batch)
+{
+	LIST_EACH (batch, at)
+		if (LIST_ENTRY(at, struct job, link)->urgency != JOB_READS)
+			return true;
+	return false;
+}
+
+static void
+run_batch(struct list *batch, void *ctx)
+{
+	struct storage *storage = ctx;
+
+	storage->idle_turns = 0;
+	if (storage->is_broken)
+		set_outcomes(batch, JOB_FAILED);
+	else if (has_writes(batch))
+		run_writes(storage, batch);
+	if (!storage->is_broken)
+		run_reads(storage, batch);
+	if (!storage->is_broken &&
+	    store_wal_bytes(storage->store) >= storage->options.wal_limit_bytes)
+		checkpoint(storage);
+}
+
+static int64_t
+on_idle(void *ctx)
+{
+	struct storage *storage = ctx;
+	uint64_t waiting = store_wal_bytes(storage->store);
+
+	if (storage->is_broken)
+		return -1;
+	if (waiting == 0) {
+		if (atomic_exchange(&storage->wants_reserve, false))
+			make_reserve(storage);
+		return store_shrink(storage->store) ? IDLE_MS : IDLE_LONG_MS;
+	}
+	if (waiting < IDLE_LOG_BYTES && ++storage->idle_turns * IDLE_MS < IDLE_LONG_MS)
+		return IDLE_MS;
+	storage->idle_turns = 0;
+	checkpoint(storage);
+	return IDLE_MS;
+}
+
+static void
+check_problem(void *ctx)
+{
+	struct storage *storage = ctx;
+
+	if (atomic_exchange(&storage->has_problem, false))
+		storage->options.on_broken(storage->problem, storage->options.ctx);
+}
+
+static const struct worker_ops store_ops = {
+    .run = run_batch,
+    .after = check_problem,
+    .idle = on_idle,
+    .idle_after_ms = IDLE_MS,
+};
+
+static const struct worker_ops file_ops = {.run = bodyfile_run};
+
+static void
+on_space_timer(void *ctx)
+{
+	struct storage *storage = ctx;
+	struct statvfs fs;
+
+	timer_set(storage->space_timer, SPACE_EVERY_MS);
+	check_problem(storage);
+	if (statvfs(storage->options.directory, &fs) != 0)
+		return;
+	/* Twice the reserve must be free before it is made again. */
+	if ((uint64_t)fs.f_bavail * fs.f_frsize >= 2 * storage->options.reserve_bytes)
+		atomic_store(&storage->wants_reserve, true);
+	storage->options.on_space((uint64_t)fs.f_bavail * fs.f_frsize, storage->options.ctx);
+}
+
+static bool
+has_message(void *ctx, uint64_t message_id)
+{
+	return store_has_file(ctx, message_id);
+}
+
+static int
+open_disk(struct storage *storage, struct err *err_out)
+{
+	char path[4096];
+	unsigned swept;
+
+	(void)snprintf(path, sizeof(path), "%s/queue.db", storage->options.directory);
+	/* The store first: its lock keeps a second daemon away from the files. */
+	if (store_open(path, &storage->store, err_out) != 0 ||
+	    bodyfile_open(storage->options.directory, &storage->files, err_out) != 0)
+		return -1;
+	swept = bodyfile_sweep(storage->files, has_message, storage->store);
+	if (swept > 0)
+		log_problem(LOG_INFO, "%u unfinished bodies were swept away", swept);
+	make_reserve(storage);
+	return 0;
+}
+
+int
+storage_open(struct loop *loop, const struct storage_options *options, struct storage **storage_out,
+    struct err *err_out)
+{
+	struct storage *storage = xcalloc(1, sizeof(*storage));
+
+	storage->options = *options;
+	storage->loop = loop;
+	if (open_disk(storage, err_out) != 0) {
+		bodyfile_close(storage->files);
+		store_close(storage->store);
+		free(storage);
+		return -1;
+	}
+	storage->store_worker = worker_start(loop, &store_ops, storage);
+	storage->file_worker = worker_start(loop, &file_ops, storage->files);
+	storage->space_timer = timer_new(loop, on_space_timer, storage);
+	timer_set(storage->space_timer, 0);
+	*storage_out = storage;
+	return 0;
+}
+
+void
+storage_close(struct storage *storage)
+{
+	if (storage == NULL)
+		return;
+	timer_free(storage->space_timer);
+	storage->is_closing = true;
+	worker_stop(storage->store_worker);
+	worker_stop(storage->file_worker);
+	if (!storage->is_broken)
+		checkpoint(storage);
+	bodyfile_close(storage->files);
+	store_close(storage->store);
+	free(storage);
+}
+
+uint64_t
+storage_next_id(const struct storage *storage)
+{
+	return store_next_id(storage->store);
+}
+
+uint32_t
+storage_epoch(const struct storage *storage)
+{
+	return store_epoch(storage->store);
+}
+
+static void
+post(struct storage *storage, struct worker *worker, struct job *job)
+{
+	job->outcome = JOB_FAILED;
+	if (storage->is_closing)
+		job->on_done(job);
+	else
+		worker_post(worker, job);
+}
+
+void
+storage_post(struct storage *storage, enum store_job_kind kind, struct job *job)
+{
+	job->kind = (int)kind;
+	post(storage, storage->store_worker, job);
+}
+
+void
+storage_post_file(struct storage *storage, enum bodyfile_job_kind kind, struct bodyfile_job *job)
+{
+	job->job.kind = (int)kind;
+	/* Everything in one order, and at once: reads here cost no commit. */
+	job->job.urgency = JOB_WRITES;
+	post(storage, storage->file_worker, &job->job);
+}
+
+static void
+on_removed(struct job *job)
+{
+	free(job);
+}
+
+void
+storage_remove_file(struct storage *storage, uint64_t message_id)
+{
+	struct bodyfile_job *job = xcalloc(1, sizeof(*job));
+
+	job->job.on_done = on_removed;
+	job->message_id = message_id;
+	storage_post_file(storage, BODYFILE_REMOVE, job);
+}

@@ -1,0 +1,50 @@
+/*
+ * storage - the two threads that touch the disk: one for the store, one for large bodies
+ *
+ * Role     queue
+ * Owns     the store and the body files; a posted job until its on_done
+ * Context  loop; on_done, on_broken and on_space run on the loop in a later turn
+ * Units    bytes
+ * Fails    a job's outcome: JOB_DISK_FULL (nothing of the batch was written), JOB_FAILED
+ *
+ * Group commit: everything that arrived while one batch was committed is the next one. A failed
+ * write or flush is never tried again on the same connection: on_broken asks the role to end, and
+ * its next start opens, checks, and goes on.
+ */
+#ifndef POSTERN_QUEUE_STORAGE_H
+#define POSTERN_QUEUE_STORAGE_H
+
+#include "daemon/queue/bodyfile.h"
+#include "daemon/queue/store.h"
+
+struct storage;
+
+struct storage_options {
+	const char *directory;    /* holds queue.db, bodies and the reserve */
+	uint64_t wal_limit_bytes; /* a longer write-ahead log is checkpointed at once */
+	uint64_t reserve_bytes;   /* given up when the disk is full; 0: none is kept */
+	void (*on_broken)(const char *reason, void *ctx);
+	/* About once a second: what is free for ordinary users. */
+	void (*on_space)(uint64_t free_bytes, void *ctx);
+	void *ctx;
+};
+
+#define STORAGE_WAL_LIMIT_BYTES (64u << 20)
+
+__attribute__((warn_unused_result)) int storage_open(struct loop *loop,
+    const struct storage_options *options, struct storage **storage_out, struct err *err_out);
+/* Finishes what was posted, then closes. A job posted by an on_done on the way ends at once as
+ * failed. */
+void storage_close(struct storage *storage);
+
+uint64_t storage_next_id(const struct storage *storage);
+uint32_t storage_epoch(const struct storage *storage);
+
+/* Takes the job until on_done. `kind` is enum store_job_kind. */
+void storage_post(struct storage *storage, enum store_job_kind kind, struct job *job);
+void storage_post_file(
+    struct storage *storage, enum bodyfile_job_kind kind, struct bodyfile_job *job);
+/* Removes a body file whose message is gone from the store. */
+void storage_remove_file(struct storage *storage, uint64_t message_id);
+
+#endif

@@ -1,0 +1,233 @@
+/*
+ * store - where the queue lies on disk: the jobs it can do, whatever is behind it
+ *
+ * Role     queue
+ * Owns     what the jobs' results point to until the job's owner takes it
+ * Context  jobs are filled on the loop and posted with storage_post(); store_* itself is called
+ *          on the storage thread only, except store_open() and store_close()
+ * Units    bytes, milliseconds; *_at_ms are wall clock
+ *
+ * A batch of jobs is one transaction: store_begin(), store_run() for each, store_commit(). Bodies
+ * from BODY_FILE_BYTES up are not here but in files (bodyfile.h).
+ */
+#ifndef POSTERN_QUEUE_STORE_H
+#define POSTERN_QUEUE_STORE_H
+
+#include "common/chunk.h"
+#include "common/err.h"
+#include "daemon/queue/mail.h"
+#include "daemon/queue/worker.h"
+
+struct store;
+
+enum store_job_kind {
+	STORE_INSERT,
+	STORE_FATE,
+	STORE_LOAD,
+	STORE_BODY,
+	STORE_WINDOW,
+	STORE_WAKE,
+	STORE_SCAN,
+	STORE_COUNT,
+	STORE_RESERVE,
+	STORE_PROFILE,
+	STORE_PROFILES
+};
+
+/* A new message with its small body; outcome JOB_DONE: it survives from now on. Borrows. */
+struct insert_job {
+	struct job job;
+	struct mail *mail;
+	const struct slice *slices; /* none if the body is in a file */
+	uint32_t slice_count;
+};
+
+struct fate_row {
+	uint16_t index;
+	uint16_t code;
+	uint8_t state; /* enum recipient_state */
+	const char *enhanced, *reply;
+};
+
+/* What an attempt did to a message, and the failure notice that tells of it. Borrows. */
+struct fate_job {
+	struct job job;
+	uint64_t message_id;
+	bool is_over; /* nobody is left: the message goes */
+	uint8_t state;
+	int64_t next_at_ms;
+	uint32_t attempts;
+	uint64_t attempt;
+	struct fate_row *rows;
+	uint32_t row_count;
+	struct mail *notice; /* NULL: none */
+	struct slice notice_body;
+};
+
+/* Everything of one message but its body; gives message_out, NULL when there is none. */
+struct load_job {
+	struct job job;
+	uint64_t message_id;
+	struct mail *mail_out;
+};
+
+/* A piece of a body in rows, from row `first` on, at most about `limit_bytes`; gives chunk_out,
+ * NULL when there is nothing more. */
+struct body_job {
+	struct job job;
+	uint64_t message_id;
+	uint32_t first;
+	uint32_t limit_bytes;
+	uint32_t next_out;
+	struct chunk *chunk_out;
+};
+
+/* What can go next. */
+struct ready_row {
+	uint64_t message_id, user_id;
+	int64_t received_at_ms;
+	uint8_t priority;
+};
+
+/* The oldest ready messages of one priority, at most `limit` for each of the users; gives rows. */
+struct window_job {
+	struct job job;
+	uint64_t *user_ids;
+	uint32_t user_count;
+	uint8_t priority;
+	uint32_t limit;
+	struct ready_row *rows_out;
+	uint32_t row_count_out;
+	bool has_more_out; /* some user reached the limit */
+};
+
+/* Deferred messages whose time has come become ready, at most `limit`; gives rows. */
+struct wake_job {
+	struct job job;
+	int64_t now_ms;
+	uint32_t limit;
+	struct ready_row *rows_out;
+	uint32_t row_count_out;
+	int64_t next_at_ms_out; /* 0: nothing is deferred */
+};
+
+enum scan_action { SCAN_LIST, SCAN_HOLD, SCAN_RELEASE, SCAN_RETRY, SCAN_REMOVE };
+
+/* States as the API has them. */
+enum shown_state {
+	SHOWN_ANY,
+	SHOWN_READY,
+	SHOWN_DEFERRED,
+	SHOWN_SCHEDULED,
+	SHOWN_HELD,
+	SHOWN_SENDING,
+	SHOWN_UNCERTAIN,
+	SHOWN_COUNT
+};
+
+struct scan_filter {
+	const char *login, *list; /* NULL: any */
+	const uint64_t *user_ids; /* sorted; only these if has_users */
+	size_t user_count;
+	bool has_users;
+	enum shown_state state;
+	const uint64_t *sending; /* sorted: what is in flight */
+	size_t sending_count;
+	const uint64_t *ids; /* only these, if id_count > 0 */
+	size_t id_count;
+};
+
+/* Walks over messages in the order of their ids, behind `after`, and looks at a bounded number of
+ * them: the caller goes on until is_end_out. SCAN_LIST gives messages, the others the ids of
+ * those they changed. */
+struct scan_job {
+	struct job job;
+	enum scan_action action;
+	struct scan_filter filter;
+	uint64_t after;
+	size_t ids_done;
+	uint32_t limit;
+	struct mail **mails_out;
+	uint64_t *ids_out;
+	bool *in_file_out; /* of ids_out */
+	uint32_t count_out;
+	bool is_end_out;
+};
+
+struct count_row {
+	uint64_t user_id;
+	uint64_t count;
+	uint8_t state;
+	bool is_deferred;
+};
+
+struct count_job {
+	struct job job;
+	struct count_row *rows_out;
+	uint32_t row_count_out;
+};
+
+/* Ids below `next_id` will never be given again. */
+struct reserve_job {
+	struct job job;
+	uint64_t next_id;
+};
+
+enum profile_trouble { TROUBLE_NONE, TROUBLE_LIMITED, TROUBLE_STOPPED };
+
+/* What is remembered of a profile that has a problem. */
+struct profile_row {
+	uint64_t profile_id;
+	uint32_t version;
+	uint8_t trouble; /* enum profile_trouble; TROUBLE_NONE removes the row */
+	uint32_t failures;
+	int64_t until_ms;
+	char last_error[512];
+};
+
+struct profile_job {
+	struct job job;
+	struct profile_row row;
+};
+
+struct profiles_job {
+	struct job job;
+	struct profile_row *rows_out;
+	uint32_t row_count_out;
+};
+
+enum store_result {
+	STORE_OK,
+	STORE_REFUSED, /* this job alone can't be done; the transaction goes on */
+	STORE_FULL,    /* the transaction is gone: no room */
+	STORE_BROKEN   /* the transaction is gone, nothing more may be trusted: open again */
+};
+
+/* Opens or makes `path`. A file that isn't a queue, is damaged, belongs to a newer postern, or is
+ * in use by another process: -1 and *err_out, nothing changed. */
+__attribute__((warn_unused_result)) int store_open(
+    const char *path, struct store **store_out, struct err *err_out);
+/* Checkpoints if it can. */
+void store_close(struct store *store);
+
+/* As it was when the store was opened. */
+uint64_t store_next_id(const struct store *store);
+/* How often the database was opened; never the same twice. */
+uint32_t store_epoch(const struct store *store);
+
+enum store_result store_begin(struct store *store);
+enum store_result store_run(struct store *store, struct job *job);
+enum store_result store_commit(struct store *store);
+void store_rollback(struct store *store);
+/* What the last failure was. */
+const char *store_problem(const struct store *store);
+
+/* Bytes that wait in the write-ahead log for a checkpoint. */
+uint64_t store_wal_bytes(const struct store *store);
+enum store_result store_checkpoint(struct store *store);
+/* Gives pages that deletes left free back to the file system, some at a time. False: no more. */
+bool store_shrink(struct store *store);
+/* Whether a message points to this body file; before the storage thread runs. */
+bool store_has_file(struct store *store, uint64_t message_id);
+
+#endif

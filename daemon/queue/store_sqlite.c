@@ -1,0 +1,386 @@
+/*
+ * store_sqlite - the queue's store on SQLite: opening, transactions, checkpoints, and the small
+ * jobs. Messages are written in store_sqlite_write.c, read in store_sqlite_read.c, listed and
+ * changed by operators in store_sqlite_scan.c.
+ */
+#include "daemon/queue/store_sqlite.h"
+
+#include "common/xalloc.h"
+#include "daemon/queue/schema.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHRINK_PAGES "256"
+/* Columns of a whole message, in the order in which read_message() takes them. */
+#define MESSAGE_COLUMNS                                                                            \
+	"id, state, next_at, user_id, priority, received_at, attempts, last_attempt, size,"        \
+	" has_8bit, is_in_file, is_notice, login, list, sender, header_from, message_id, subject," \
+	" client"
+
+static const char *const statements_sql[SQL_COUNT] = {
+    [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_INSERT_MESSAGE] = "INSERT INTO message(" MESSAGE_COLUMNS ") VALUES"
+			   "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_INSERT_RECIPIENT] = "INSERT INTO recipient(message, position, state, attempts, code,"
+			     " address, enhanced, reply) VALUES(?,?,0,0,0,?,'','')",
+    [SQL_INSERT_BODY] = "INSERT INTO body(id, bytes) VALUES(?,?)",
+    [SQL_DELETE_MESSAGE] = "DELETE FROM message WHERE id = ?",
+    [SQL_DELETE_RECIPIENTS] = "DELETE FROM recipient WHERE message = ?",
+    [SQL_DELETE_BODY] = "DELETE FROM body WHERE id BETWEEN ?1 << 20 AND (?1 << 20) + 0xfffff",
+    [SQL_UPDATE_MESSAGE] = "UPDATE message SET state = ?2, next_at = ?3, attempts = ?4,"
+			   " last_attempt = ?5 WHERE id = ?1",
+    [SQL_UPDATE_RECIPIENT] = "UPDATE recipient SET state = ?3, attempts = attempts + 1, code = ?4,"
+			     " enhanced = ?5, reply = ?6 WHERE message = ?1 AND position = ?2",
+    [SQL_GET_MESSAGE] = "SELECT " MESSAGE_COLUMNS " FROM message WHERE id = ?",
+    [SQL_MEASURE_RECIPIENTS] =
+	"SELECT count(*), sum(length(CAST(address AS BLOB))"
+	" + length(CAST(enhanced AS BLOB)) + length(CAST(reply AS BLOB)) + 3)"
+	" FROM recipient WHERE message = ?",
+    [SQL_GET_RECIPIENTS] = "SELECT position, state, attempts, code, address, enhanced, reply"
+			   " FROM recipient WHERE message = ? ORDER BY position",
+    [SQL_GET_BODY] = "SELECT bytes FROM body WHERE id BETWEEN ? AND ? ORDER BY id",
+    [SQL_GET_WINDOW] = "SELECT id, user_id, received_at, priority FROM message"
+		       " INDEXED BY message_order WHERE state = 0 AND next_at = 0 AND user_id = ?"
+		       " AND priority = ? ORDER BY received_at LIMIT ?",
+    [SQL_GET_DUE] = "SELECT id, user_id, received_at, priority FROM message"
+		    " INDEXED BY message_order WHERE state = ? AND next_at BETWEEN 1 AND ?"
+		    " ORDER BY next_at LIMIT ?",
+    [SQL_MAKE_READY] = "UPDATE message SET state = 0, next_at = 0 WHERE id = ?",
+    [SQL_GET_NEXT_DUE] = "SELECT next_at FROM message INDEXED BY message_order"
+			 " WHERE state = ? AND next_at > 0 ORDER BY next_at LIMIT 1",
+    [SQL_SCAN] = "SELECT id, state, next_at, user_id, is_in_file, login, list FROM message"
+		 " WHERE id > ? ORDER BY id",
+    [SQL_SCAN_ONE] = "SELECT id, state, next_at, user_id, is_in_file, login, list FROM message"
+		     " WHERE id = ?",
+    [SQL_SET_STATE] = "UPDATE message SET state = ?2, next_at = ?3 WHERE id = ?1",
+    [SQL_COUNT_STATES] = "SELECT state, next_at > 0, user_id, count(*) FROM message"
+			 " INDEXED BY message_order GROUP BY 1, 2, 3",
+    [SQL_SET_NEXT_ID] = "UPDATE meta SET value = ? WHERE name = 'next_id'",
+    [SQL_PUT_PROFILE] = "INSERT OR REPLACE INTO profile(id, version, trouble, failures, until_at,"
+			" last_error) VALUES(?,?,?,?,?,?)",
+    [SQL_DELETE_PROFILE] = "DELETE FROM profile WHERE id = ?",
+    [SQL_GET_PROFILES] = "SELECT id, version, trouble, failures, until_at, last_error"
+			 " FROM profile",
+    [SQL_SHRINK] = "PRAGMA incremental_vacuum(" SHRINK_PAGES ")",
+};
+
+sqlite3_stmt *
+sql_bind(struct store *store, enum statement which, const char *types, ...)
+{
+	sqlite3_stmt *statement = store->statements[which];
+	va_list args;
+
+	va_start(args, types);
+	for (int i = 0; types[i] != '\0'; i++) {
+		if (types[i] == 'i') {
+			(void)sqlite3_bind_int64(statement, i + 1, va_arg(args, int64_t));
+		} else if (types[i] == 't') {
+			(void)sqlite3_bind_text(
+			    statement, i + 1, va_arg(args, const char *), -1, SQLITE_STATIC);
+		} else {
+			const struct slice *slice = va_arg(args, const struct slice *);
+
+			(void)sqlite3_bind_blob(
+			    statement, i + 1, slice_bytes(slice), (int)slice->size, SQLITE_STATIC);
+		}
+	}
+	va_end(args);
+	return statement;
+}
+
+int
+sql_step(sqlite3_stmt *statement)
+{
+	int code = sqlite3_step(statement);
+
+	if (code != SQLITE_ROW)
+		(void)sqlite3_reset(statement);
+	return code;
+}
+
+enum store_result
+sql_result(struct store *store, int code)
+{
+	switch (code & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_DONE:
+	case SQLITE_ROW:
+		return STORE_OK;
+	case SQLITE_FULL:
+		(void)snprintf(
+		    store->problem, sizeof(store->problem), "%s", sqlite3_errmsg(store->db));
+		return STORE_FULL;
+	case SQLITE_CONSTRAINT:
+		(void)snprintf(
+		    store->problem, sizeof(store->problem), "%s", sqlite3_errmsg(store->db));
+		return STORE_REFUSED;
+	default:
+		(void)snprintf(store->problem, sizeof(store->problem), "%s (%d)",
+		    sqlite3_errmsg(store->db), sqlite3_extended_errcode(store->db));
+		return STORE_BROKEN;
+	}
+}
+
+const char *
+sql_text(sqlite3_stmt *statement, int column)
+{
+	const char *text = (const char *)sqlite3_column_text(statement, column);
+
+	return text == NULL ? "" : text;
+}
+
+static int
+on_wal(void *ctx, sqlite3 *db, const char *name, int pages)
+{
+	struct store *store = ctx;
+
+	store->wal_pages = (uint32_t)pages;
+	return SQLITE_OK;
+}
+
+static int
+prepare(struct store *store, struct err *err_out)
+{
+	for (int i = 0; i < SQL_COUNT; i++)
+		if (sqlite3_prepare_v3(store->db, statements_sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+			&store->statements[i], NULL) != SQLITE_OK)
+			return err_set(err_out, "preparing the store's statement %d: %s", i,
+			    sqlite3_errmsg(store->db));
+	return 0;
+}
+
+static int
+read_meta(struct store *store, struct err *err_out)
+{
+	sqlite3_stmt *statement;
+	int rows = 0;
+
+	if (sqlite3_prepare_v2(store->db, "SELECT name, value FROM meta", -1, &statement, NULL) !=
+	    SQLITE_OK)
+		return err_set(err_out, "reading the store: %s", sqlite3_errmsg(store->db));
+	for (; sqlite3_step(statement) == SQLITE_ROW; rows++) {
+		if (strcmp(sql_text(statement, 0), "next_id") == 0)
+			store->next_id = (uint64_t)sqlite3_column_int64(statement, 1);
+		else
+			store->epoch = (uint32_t)sqlite3_column_int64(statement, 1);
+	}
+	(void)sqlite3_finalize(statement);
+	if (rows != 2 || store->next_id == 0 || store->epoch == 0)
+		return err_set(err_out, "the store's table meta is incomplete: restore queue.db");
+	return 0;
+}
+
+static int
+open_database(struct store *store, const char *path, struct err *err_out)
+{
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+		    SQLITE_OPEN_PRIVATECACHE;
+
+	if (sqlite3_open_v2(path, &store->db, flags, NULL) != SQLITE_OK)
+		return err_set(err_out, "opening %s: %s", path,
+		    store->db == NULL ? "out of memory" : sqlite3_errmsg(store->db));
+	(void)sqlite3_extended_result_codes(store->db, 0);
+	(void)sqlite3_wal_hook(store->db, on_wal, store);
+	if (schema_open(store->db, path, err_out) != 0)
+		return -1;
+	/* The pragma above installed its own hook. */
+	(void)sqlite3_wal_hook(store->db, on_wal, store);
+	if (prepare(store, err_out) != 0)
+		return -1;
+	return read_meta(store, err_out);
+}
+
+int
+store_open(const char *path, struct store **store_out, struct err *err_out)
+{
+	struct store *store = xcalloc(1, sizeof(*store));
+
+	if (open_database(store, path, err_out) != 0) {
+		store_close(store);
+		return -1;
+	}
+	*store_out = store;
+	return 0;
+}
+
+void
+store_close(struct store *store)
+{
+	if (store == NULL)
+		return;
+	for (int i = 0; i < SQL_COUNT; i++)
+		(void)sqlite3_finalize(store->statements[i]);
+	(void)sqlite3_close(store->db);
+	free(store);
+}
+
+uint64_t
+store_next_id(const struct store *store)
+{
+	return store->next_id;
+}
+
+uint32_t
+store_epoch(const struct store *store)
+{
+	return store->epoch;
+}
+
+enum store_result
+store_begin(struct store *store)
+{
+	return sql_run(store, SQL_BEGIN, "");
+}
+
+enum store_result
+store_commit(struct store *store)
+{
+	return sql_run(store, SQL_COMMIT, "");
+}
+
+void
+store_rollback(struct store *store)
+{
+	/* SQLite rolls back by itself when the disk is full; a second one would be an error. */
+	if (!sqlite3_get_autocommit(store->db))
+		(void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+const char *
+store_problem(const struct store *store)
+{
+	return store->problem;
+}
+
+uint64_t
+store_wal_bytes(const struct store *store)
+{
+	return (uint64_t)store->wal_pages * 4096;
+}
+
+enum store_result
+store_checkpoint(struct store *store)
+{
+	enum store_result result = sql_result(store,
+	    sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
+
+	if (result == STORE_OK)
+		store->wal_pages = 0;
+	return result;
+}
+
+bool
+store_shrink(struct store *store)
+{
+	int code;
+	unsigned freed = 0;
+
+	/* Gives one row for each page. */
+	while ((code = sql_step(store->statements[SQL_SHRINK])) == SQLITE_ROW)
+		freed++;
+	return code == SQLITE_DONE && freed > 0;
+}
+
+bool
+store_has_file(struct store *store, uint64_t message_id)
+{
+	sqlite3_stmt *statement = sql_bind(store, SQL_SCAN_ONE, "i", (int64_t)message_id);
+	bool has_file = sql_step(statement) == SQLITE_ROW && sqlite3_column_int(statement, 4) != 0;
+
+	(void)sqlite3_reset(statement);
+	return has_file;
+}
+
+static enum store_result
+count_states(struct store *store, struct count_job *job)
+{
+	sqlite3_stmt *statement = sql_bind(store, SQL_COUNT_STATES, "");
+	uint32_t capacity = 0;
+	int code;
+
+	while ((code = sql_step(statement)) == SQLITE_ROW) {
+		if (job->row_count_out == capacity) {
+			capacity = capacity == 0 ? 64 : capacity * 2;
+			job->rows_out = xrealloc(job->rows_out, capacity, sizeof(*job->rows_out));
+		}
+		job->rows_out[job->row_count_out++] = (struct count_row){
+		    .state = (uint8_t)sqlite3_column_int(statement, 0),
+		    .is_deferred = sqlite3_column_int(statement, 1) != 0,
+		    .user_id = (uint64_t)sqlite3_column_int64(statement, 2),
+		    .count = (uint64_t)sqlite3_column_int64(statement, 3),
+		};
+	}
+	return sql_result(store, code);
+}
+
+static enum store_result
+put_profile(struct store *store, const struct profile_row *row)
+{
+	if (row->trouble == TROUBLE_NONE)
+		return sql_run(store, SQL_DELETE_PROFILE, "i", (int64_t)row->profile_id);
+	return sql_run(store, SQL_PUT_PROFILE, "iiiiit", (int64_t)row->profile_id,
+	    (int64_t)row->version, (int64_t)row->trouble, (int64_t)row->failures, row->until_ms,
+	    row->last_error);
+}
+
+static enum store_result
+get_profiles(struct store *store, struct profiles_job *job)
+{
+	sqlite3_stmt *statement = sql_bind(store, SQL_GET_PROFILES, "");
+	int code;
+
+	while ((code = sql_step(statement)) == SQLITE_ROW) {
+		struct profile_row row = {
+		    .profile_id = (uint64_t)sqlite3_column_int64(statement, 0),
+		    .version = (uint32_t)sqlite3_column_int64(statement, 1),
+		    .trouble = (uint8_t)sqlite3_column_int(statement, 2),
+		    .failures = (uint32_t)sqlite3_column_int64(statement, 3),
+		    .until_ms = sqlite3_column_int64(statement, 4),
+		};
+
+		(void)snprintf(
+		    row.last_error, sizeof(row.last_error), "%s", sql_text(statement, 5));
+		job->rows_out =
+		    xrealloc(job->rows_out, job->row_count_out + 1, sizeof(*job->rows_out));
+		job->rows_out[job->row_count_out++] = row;
+	}
+	return sql_result(store, code);
+}
+
+enum store_result
+store_run(struct store *store, struct job *job)
+{
+	void *at = job; /* each job begins with its struct job */
+
+	switch ((enum store_job_kind)job->kind) {
+	case STORE_INSERT:
+		return store_insert(store, at);
+	case STORE_FATE:
+		return store_fate(store, at);
+	case STORE_LOAD:
+		return store_load(
+		    store, ((struct load_job *)at)->message_id, &((struct load_job *)at)->mail_out);
+	case STORE_BODY:
+		return store_body(store, at);
+	case STORE_WINDOW:
+		return store_window(store, at);
+	case STORE_WAKE:
+		return store_wake(store, at);
+	case STORE_SCAN:
+		return store_scan(store, at);
+	case STORE_COUNT:
+		return count_states(store, at);
+	case STORE_RESERVE:
+		return sql_run(
+		    store, SQL_SET_NEXT_ID, "i", (int64_t)((struct reserve_job *)at)->next_id);
+	case STORE_PROFILE:
+		return put_profile(store, &((struct profile_job *)at)->row);
+	case STORE_PROFILES:
+		return get_profiles(store, at);
+	}
+	return STORE_REFUSED;
+}

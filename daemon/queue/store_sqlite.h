@@ -1,0 +1,77 @@
+/*
+ * store_sqlite - what the files of the SQLite store share
+ *
+ * Context  storage thread
+ * Fails    enum store_result; STORE_FULL and STORE_BROKEN end the batch
+ */
+#ifndef POSTERN_QUEUE_STORE_SQLITE_H
+#define POSTERN_QUEUE_STORE_SQLITE_H
+
+#include "daemon/queue/store.h"
+
+#include <sqlite3.h>
+
+/* Pieces of one body: body.id is message << BODY_PIECE_BITS | piece. */
+#define BODY_PIECE_BITS 20
+
+enum statement {
+	SQL_BEGIN,
+	SQL_COMMIT,
+	SQL_INSERT_MESSAGE,
+	SQL_INSERT_RECIPIENT,
+	SQL_INSERT_BODY,
+	SQL_DELETE_MESSAGE,
+	SQL_DELETE_RECIPIENTS,
+	SQL_DELETE_BODY,
+	SQL_UPDATE_MESSAGE,
+	SQL_UPDATE_RECIPIENT,
+	SQL_GET_MESSAGE,
+	SQL_MEASURE_RECIPIENTS,
+	SQL_GET_RECIPIENTS,
+	SQL_GET_BODY,
+	SQL_GET_WINDOW,
+	SQL_GET_DUE,
+	SQL_MAKE_READY,
+	SQL_GET_NEXT_DUE,
+	SQL_SCAN,
+	SQL_SCAN_ONE,
+	SQL_SET_STATE,
+	SQL_COUNT_STATES,
+	SQL_SET_NEXT_ID,
+	SQL_PUT_PROFILE,
+	SQL_DELETE_PROFILE,
+	SQL_GET_PROFILES,
+	SQL_SHRINK,
+	SQL_COUNT
+};
+
+struct store {
+	sqlite3 *db;
+	sqlite3_stmt *statements[SQL_COUNT];
+	uint64_t next_id;
+	uint32_t epoch;
+	uint32_t wal_pages;
+	char problem[256];
+};
+
+/* Binds the parameters by their letters: i int64, t text, b slice (pointer and size follow as
+ * struct slice *), and steps once. */
+sqlite3_stmt *sql_bind(struct store *store, enum statement which, const char *types, ...);
+/* One step; SQLITE_ROW, SQLITE_DONE or the error. Resets the statement unless there is a row. */
+int sql_step(sqlite3_stmt *statement);
+/* Binds and runs a statement that gives no rows. */
+#define sql_run(store, which, ...) sql_result(store, sql_step(sql_bind(store, which, __VA_ARGS__)))
+/* What an SQLite code means for the batch; remembers the problem. */
+enum store_result sql_result(struct store *store, int code);
+const char *sql_text(sqlite3_stmt *statement, int column);
+
+enum store_result store_insert(struct store *store, struct insert_job *job);
+enum store_result store_fate(struct store *store, struct fate_job *job);
+enum store_result store_delete_message(struct store *store, uint64_t message_id);
+enum store_result store_load(struct store *store, uint64_t message_id, struct mail **out);
+enum store_result store_body(struct store *store, struct body_job *job);
+enum store_result store_window(struct store *store, struct window_job *job);
+enum store_result store_wake(struct store *store, struct wake_job *job);
+enum store_result store_scan(struct store *store, struct scan_job *job);
+
+#endif

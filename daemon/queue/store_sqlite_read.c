@@ -1,0 +1,218 @@
+/* store_sqlite_read - reads messages and bodies back, finds what can go next. */
+#include "daemon/queue/store_sqlite.h"
+
+#include "common/xalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_TEXT_COLUMN = 12, TEXT_COLUMNS = 7 };
+
+static size_t
+text_bytes(sqlite3_stmt *row)
+{
+	size_t bytes = 0;
+
+	for (int i = FIRST_TEXT_COLUMN; i < FIRST_TEXT_COLUMN + TEXT_COLUMNS; i++)
+		bytes += (size_t)sqlite3_column_bytes(row, i) + 1;
+	return bytes;
+}
+
+static struct mail *
+read_message(sqlite3_stmt *row, uint32_t recipient_count, size_t recipient_bytes)
+{
+	struct mail *m = mail_new(recipient_count, text_bytes(row) + recipient_bytes);
+	const char **texts[TEXT_COLUMNS] = {&m->login, &m->list, &m->sender, &m->header_from,
+	    &m->message_id, &m->subject, &m->client};
+
+	m->id = (uint64_t)sqlite3_column_int64(row, 0);
+	m->state = (uint8_t)sqlite3_column_int(row, 1);
+	m->next_at_ms = sqlite3_column_int64(row, 2);
+	m->user_id = (uint64_t)sqlite3_column_int64(row, 3);
+	m->priority = (uint8_t)sqlite3_column_int(row, 4);
+	m->received_at_ms = sqlite3_column_int64(row, 5);
+	m->attempts = (uint32_t)sqlite3_column_int64(row, 6);
+	m->last_attempt = (uint64_t)sqlite3_column_int64(row, 7);
+	m->size = (uint64_t)sqlite3_column_int64(row, 8);
+	m->has_8bit = sqlite3_column_int(row, 9) != 0;
+	m->is_in_file = sqlite3_column_int(row, 10) != 0;
+	m->is_notice = sqlite3_column_int(row, 11) != 0;
+	for (int i = 0; i < TEXT_COLUMNS; i++)
+		*texts[i] = mail_text(m, sql_text(row, FIRST_TEXT_COLUMN + i));
+	return m;
+}
+
+static void
+read_recipient(struct mail *message, struct recipient *to, sqlite3_stmt *row)
+{
+	to->index = (uint16_t)sqlite3_column_int(row, 0);
+	to->state = (uint8_t)sqlite3_column_int(row, 1);
+	to->attempts = (uint32_t)sqlite3_column_int64(row, 2);
+	to->code = (uint16_t)sqlite3_column_int(row, 3);
+	to->address = mail_text(message, sql_text(row, 4));
+	to->enhanced = mail_text(message, sql_text(row, 5));
+	to->reply = mail_text(message, sql_text(row, 6));
+}
+
+static enum store_result
+measure_recipients(struct store *store, uint64_t id, uint32_t *count_out, size_t *bytes_out)
+{
+	sqlite3_stmt *row = sql_bind(store, SQL_MEASURE_RECIPIENTS, "i", (int64_t)id);
+	int code = sql_step(row);
+
+	if (code == SQLITE_ROW) {
+		*count_out = (uint32_t)sqlite3_column_int64(row, 0);
+		*bytes_out = (size_t)sqlite3_column_int64(row, 1);
+		(void)sqlite3_reset(row);
+	}
+	return sql_result(store, code);
+}
+
+static enum store_result
+read_recipients(struct store *store, struct mail *message)
+{
+	sqlite3_stmt *row = sql_bind(store, SQL_GET_RECIPIENTS, "i", (int64_t)message->id);
+	uint32_t count = 0;
+	int code;
+
+	while ((code = sql_step(row)) == SQLITE_ROW && count < message->recipient_count)
+		read_recipient(message, &message->recipients[count++], row);
+	(void)sqlite3_reset(row);
+	message->recipient_count = count;
+	return sql_result(store, code);
+}
+
+enum store_result
+store_load(struct store *store, uint64_t message_id, struct mail **message_out)
+{
+	enum store_result result;
+	uint32_t count = 0;
+	size_t bytes = 0;
+	sqlite3_stmt *row;
+	int code;
+
+	*message_out = NULL;
+	result = measure_recipients(store, message_id, &count, &bytes);
+	if (result != STORE_OK)
+		return result;
+	row = sql_bind(store, SQL_GET_MESSAGE, "i", (int64_t)message_id);
+	code = sql_step(row);
+	if (code != SQLITE_ROW)
+		return sql_result(store, code);
+	*message_out = read_message(row, count, bytes);
+	(void)sqlite3_reset(row);
+	return read_recipients(store, *message_out);
+}
+
+enum store_result
+store_body(struct store *store, struct body_job *job)
+{
+	uint64_t base = job->message_id << BODY_PIECE_BITS;
+	sqlite3_stmt *row = sql_bind(store, SQL_GET_BODY, "ii", (int64_t)(base + job->first),
+	    (int64_t)(base + (1u << BODY_PIECE_BITS) - 1));
+	struct chunk *chunk = chunk_new(job->limit_bytes);
+	int code;
+
+	job->next_out = job->first;
+	while ((code = sql_step(row)) == SQLITE_ROW) {
+		uint32_t size = (uint32_t)sqlite3_column_bytes(row, 0);
+
+		if (size > chunk->capacity - chunk->size)
+			break;
+		if (size > 0)
+			memcpy(chunk->bytes + chunk->size, sqlite3_column_blob(row, 0), size);
+		chunk->size += size;
+		job->next_out++;
+	}
+	(void)sqlite3_reset(row);
+	if (chunk->size == 0) {
+		chunk_release(chunk);
+		chunk = NULL;
+	}
+	job->chunk_out = chunk;
+	return sql_result(store, code);
+}
+
+/* Appends the rows of a statement that gives id, user, received_at, priority. */
+static enum store_result
+read_ready(struct store *store, sqlite3_stmt *row, struct ready_row **rows, uint32_t *count)
+{
+	uint32_t capacity = *count;
+	int code;
+
+	while ((code = sql_step(row)) == SQLITE_ROW) {
+		if (*count == capacity) {
+			capacity = capacity < 32 ? 64 : capacity * 2;
+			*rows = xrealloc(*rows, capacity, sizeof(**rows));
+		}
+		(*rows)[(*count)++] = (struct ready_row){
+		    .message_id = (uint64_t)sqlite3_column_int64(row, 0),
+		    .user_id = (uint64_t)sqlite3_column_int64(row, 1),
+		    .received_at_ms = sqlite3_column_int64(row, 2),
+		    .priority = (uint8_t)sqlite3_column_int(row, 3),
+		};
+	}
+	return sql_result(store, code);
+}
+
+enum store_result
+store_window(struct store *store, struct window_job *job)
+{
+	enum store_result result = STORE_OK;
+
+	for (uint32_t i = 0; i < job->user_count && result == STORE_OK; i++) {
+		uint32_t before = job->row_count_out;
+
+		result = read_ready(store,
+		    sql_bind(store, SQL_GET_WINDOW, "iii", (int64_t)job->user_ids[i],
+			(int64_t)job->priority, (int64_t)job->limit),
+		    &job->rows_out, &job->row_count_out);
+		if (job->row_count_out - before == job->limit)
+			job->has_more_out = true;
+	}
+	return result;
+}
+
+static enum store_result
+make_ready(struct store *store, struct wake_job *job)
+{
+	enum store_result result = STORE_OK;
+
+	for (uint32_t i = 0; i < job->row_count_out && result == STORE_OK; i++)
+		result = sql_run(store, SQL_MAKE_READY, "i", (int64_t)job->rows_out[i].message_id);
+	return result;
+}
+
+static enum store_result
+find_next_due(struct store *store, int state, int64_t *next_at_ms)
+{
+	sqlite3_stmt *row = sql_bind(store, SQL_GET_NEXT_DUE, "i", (int64_t)state);
+	int code = sql_step(row);
+
+	if (code == SQLITE_ROW) {
+		int64_t at_ms = sqlite3_column_int64(row, 0);
+
+		if (*next_at_ms == 0 || at_ms < *next_at_ms)
+			*next_at_ms = at_ms;
+		(void)sqlite3_reset(row);
+	}
+	return sql_result(store, code);
+}
+
+enum store_result
+store_wake(struct store *store, struct wake_job *job)
+{
+	static const int states[] = {MAIL_WAITING, MAIL_UNCERTAIN};
+	enum store_result result = STORE_OK;
+
+	for (int i = 0; i < 2 && result == STORE_OK; i++)
+		result = read_ready(store,
+		    sql_bind(store, SQL_GET_DUE, "iii", (int64_t)states[i], job->now_ms,
+			(int64_t)job->limit),
+		    &job->rows_out, &job->row_count_out);
+	if (result == STORE_OK)
+		result = make_ready(store, job);
+	for (int i = 0; i < 2 && result == STORE_OK; i++)
+		result = find_next_due(store, states[i], &job->next_at_ms_out);
+	return result;
+}

@@ -1,0 +1,89 @@
+/* store_sqlite_write - puts messages in, writes their fates, takes them out. */
+#include "daemon/queue/store_sqlite.h"
+
+static enum store_result
+insert_row(struct store *store, const struct mail *m)
+{
+	return sql_run(store, SQL_INSERT_MESSAGE, "iiiiiiiiiiiittttttt", (int64_t)m->id,
+	    (int64_t)m->state, m->next_at_ms, (int64_t)m->user_id, (int64_t)m->priority,
+	    m->received_at_ms, (int64_t)m->attempts, (int64_t)m->last_attempt, (int64_t)m->size,
+	    (int64_t)m->has_8bit, (int64_t)m->is_in_file, (int64_t)m->is_notice, m->login, m->list,
+	    m->sender, m->header_from, m->message_id, m->subject, m->client);
+}
+
+static enum store_result
+insert_body(struct store *store, uint64_t id, const struct slice *slices, uint32_t count)
+{
+	enum store_result result = STORE_OK;
+
+	for (uint32_t i = 0; i < count && result == STORE_OK; i++)
+		result = sql_run(
+		    store, SQL_INSERT_BODY, "ib", (int64_t)(id << BODY_PIECE_BITS | i), &slices[i]);
+	return result;
+}
+
+enum store_result
+store_delete_message(struct store *store, uint64_t message_id)
+{
+	enum store_result result = sql_run(store, SQL_DELETE_MESSAGE, "i", (int64_t)message_id);
+
+	if (result == STORE_OK)
+		result = sql_run(store, SQL_DELETE_RECIPIENTS, "i", (int64_t)message_id);
+	if (result == STORE_OK)
+		result = sql_run(store, SQL_DELETE_BODY, "i", (int64_t)message_id);
+	return result;
+}
+
+static enum store_result
+insert_message(struct store *store, const struct mail *message, const struct slice *slices,
+    uint32_t slice_count)
+{
+	/* The message first: an id that is taken is refused before anything else is written. */
+	enum store_result result = insert_row(store, message);
+
+	if (result != STORE_OK)
+		return result;
+	for (uint32_t i = 0; i < message->recipient_count && result == STORE_OK; i++)
+		result = sql_run(store, SQL_INSERT_RECIPIENT, "iit", (int64_t)message->id,
+		    (int64_t)message->recipients[i].index, message->recipients[i].address);
+	if (result == STORE_OK)
+		result = insert_body(store, message->id, slices, slice_count);
+	/* Two recipients with one index, say: nothing of it may stay. */
+	if (result == STORE_REFUSED && store_delete_message(store, message->id) != STORE_OK)
+		return STORE_BROKEN;
+	return result;
+}
+
+enum store_result
+store_insert(struct store *store, struct insert_job *job)
+{
+	return insert_message(store, job->mail, job->slices, job->slice_count);
+}
+
+static enum store_result
+update_message(struct store *store, const struct fate_job *job)
+{
+	enum store_result result = sql_run(store, SQL_UPDATE_MESSAGE, "iiiii",
+	    (int64_t)job->message_id, (int64_t)job->state, job->next_at_ms, (int64_t)job->attempts,
+	    (int64_t)job->attempt);
+
+	for (uint32_t i = 0; i < job->row_count && result == STORE_OK; i++) {
+		const struct fate_row *row = &job->rows[i];
+
+		result = sql_run(store, SQL_UPDATE_RECIPIENT, "iiiitt", (int64_t)job->message_id,
+		    (int64_t)row->index, (int64_t)row->state, (int64_t)row->code, row->enhanced,
+		    row->reply);
+	}
+	return result;
+}
+
+enum store_result
+store_fate(struct store *store, struct fate_job *job)
+{
+	enum store_result result = job->is_over ? store_delete_message(store, job->message_id)
+						: update_message(store, job);
+
+	if (result != STORE_OK || job->notice == NULL)
+		return result;
+	return insert_message(store, job->notice, &job->notice_body, 1);
+}

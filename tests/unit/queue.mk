@@ -1,0 +1,17 @@
+# unit tests of daemon/queue
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_queue_idmap tests/unit/test_queue_store
+endif
+QUEUE_TEST_LIBS = daemon/queue/libqueue.a daemon/core/libcore.a daemon/config/libconf.a \
+	common/libcommon.a $(EVENT_LIBS) $(OPENSSL_LIBS) $(SQLITE_LIBS) $(CONFIG_LIBS) \
+	$(JANSSON_LIBS) $(IDN2_LIBS) $(CMOCKA_LIBS)
+QUEUE_TEST_SOURCES = tests/lib/queue_rig.c tests/lib/queue_rig.h
+
+tests_unit_test_queue_idmap_SOURCES = tests/unit/test_queue_idmap.c
+tests_unit_test_queue_idmap_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_idmap_LDADD = daemon/queue/libqueue.a $(UNIT_LIBS)
+
+tests_unit_test_queue_store_SOURCES = tests/unit/test_queue_store.c $(QUEUE_TEST_SOURCES) \
+	tests/lib/faultvfs.c tests/lib/faultvfs.h
+tests_unit_test_queue_store_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_store_LDADD = $(QUEUE_TEST_LIBS)

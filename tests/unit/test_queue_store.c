@@ -1,0 +1,450 @@
+/*
+ * The store and its threads: what was committed is there after a restart, what failed was never
+ * said to be stored, and a file that isn't a queue is refused and left alone.
+ */
+#include "tests/lib/faultvfs.h"
+#include "tests/lib/queue_rig.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static int
+set_up(void **state)
+{
+	struct queue_rig *rig = malloc(sizeof(*rig));
+
+	rig_init(rig);
+	*state = rig;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	faultvfs_fail_write(0);
+	faultvfs_fail_sync(0);
+	faultvfs_set_quota(0);
+	rig_fini(*state);
+	free(*state);
+	return 0;
+}
+
+static struct mail *
+load(struct queue_rig *rig, uint64_t id)
+{
+	struct load_job job = {.message_id = id};
+
+	assert_int_equal(rig_do(rig, STORE_LOAD, JOB_READS, &job), JOB_DONE);
+	return job.mail_out;
+}
+
+static void
+insert(struct queue_rig *rig, uint64_t id, unsigned recipients)
+{
+	struct mail *mail = rig_mail(id, recipients);
+
+	assert_int_equal(rig_insert(rig, mail, "From: a\r\n\r\nbody\r\n"), JOB_DONE);
+	free(mail);
+}
+
+static bool
+is_there(struct queue_rig *rig, uint64_t id)
+{
+	struct mail *mail = load(rig, id);
+	bool is = mail != NULL;
+
+	free(mail);
+	return is;
+}
+
+static void
+test_message_survives_restart(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct body_job body = {.message_id = 1 << 30, .limit_bytes = 65536};
+	struct mail *mail;
+
+	assert_true(rig_open(rig));
+	insert(rig, 1 << 30, 3);
+	rig_close(rig);
+	assert_true(rig_open(rig));
+	mail = load(rig, 1 << 30);
+	assert_non_null(mail);
+	assert_int_equal(mail->user_id, 7);
+	assert_string_equal(mail->sender, "shop@example.org");
+	assert_string_equal(mail->client, "192.0.2.1:5000");
+	assert_int_equal(mail->recipient_count, 3);
+	assert_string_equal(mail->recipients[2].address, "r2@example.net");
+	free(mail);
+	assert_int_equal(rig_do(rig, STORE_BODY, JOB_READS, &body), JOB_DONE);
+	assert_int_equal(body.chunk_out->size, 17);
+	assert_memory_equal(body.chunk_out->bytes, "From: a\r\n\r\nbody\r\n", 17);
+	chunk_release(body.chunk_out);
+}
+
+static void
+test_fate_keeps_what_is_pending_and_removes_what_is_over(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct fate_row rows[] = {{.index = 0,
+				      .code = 250,
+				      .state = RECIPIENT_DELIVERED,
+				      .enhanced = "2.0.0",
+				      .reply = "ok"},
+	    {.index = 1, .code = 451, .enhanced = "4.3.0", .reply = "later"}};
+	struct fate_job fate = {.message_id = 1 << 30,
+	    .next_at_ms = 5000,
+	    .attempts = 1,
+	    .attempt = 77,
+	    .rows = rows,
+	    .row_count = 2};
+	struct wake_job wake = {.now_ms = 4999, .limit = 10};
+	struct mail *mail;
+
+	assert_true(rig_open(rig));
+	insert(rig, 1 << 30, 2);
+	assert_int_equal(rig_do(rig, STORE_FATE, JOB_WRITES_LAZILY, &fate), JOB_DONE);
+	mail = load(rig, 1 << 30);
+	assert_int_equal(mail->attempts, 1);
+	assert_int_equal(mail->last_attempt, 77);
+	assert_int_equal(mail->recipients[0].state, RECIPIENT_DELIVERED);
+	assert_true(recipient_is_pending(&mail->recipients[1]));
+	assert_string_equal(mail->recipients[1].reply, "later");
+	free(mail);
+
+	assert_int_equal(rig_do(rig, STORE_WAKE, JOB_WRITES, &wake), JOB_DONE);
+	assert_int_equal(wake.row_count_out, 0);
+	assert_int_equal(wake.next_at_ms_out, 5000);
+	wake = (struct wake_job){.now_ms = 5000, .limit = 10};
+	assert_int_equal(rig_do(rig, STORE_WAKE, JOB_WRITES, &wake), JOB_DONE);
+	assert_int_equal(wake.row_count_out, 1);
+	assert_int_equal(wake.rows_out[0].message_id, 1 << 30);
+	assert_int_equal(wake.next_at_ms_out, 0);
+	free(wake.rows_out);
+
+	fate.is_over = true;
+	assert_int_equal(rig_do(rig, STORE_FATE, JOB_WRITES_LAZILY, &fate), JOB_DONE);
+	assert_false(is_there(rig, 1 << 30));
+}
+
+static void
+test_notice_comes_in_the_commit_of_its_fate(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct mail *notice = rig_mail((1 << 30) + 5, 1);
+	struct chunk *chunk = chunk_from("notice", 6);
+	struct fate_job fate = {.message_id = 1 << 30,
+	    .is_over = true,
+	    .notice = notice,
+	    .notice_body = slice_of(chunk, 0, 6)};
+
+	assert_true(rig_open(rig));
+	insert(rig, 1 << 30, 1);
+	notice->is_notice = true;
+	assert_int_equal(rig_do(rig, STORE_FATE, JOB_WRITES, &fate), JOB_DONE);
+	assert_false(is_there(rig, 1 << 30));
+	assert_true(is_there(rig, (1 << 30) + 5));
+	slice_release(&fate.notice_body);
+	chunk_release(chunk);
+	free(notice);
+}
+
+static void
+test_window_is_by_age_within_priority(void **state)
+{
+	struct queue_rig *rig = *state;
+	uint64_t users[] = {7};
+	struct window_job window = {.user_ids = users, .user_count = 1, .priority = 3, .limit = 2};
+
+	assert_true(rig_open(rig));
+	for (uint64_t i = 3; i > 0; i--)
+		insert(rig, (1 << 30) + i, 1);
+	assert_int_equal(rig_do(rig, STORE_WINDOW, JOB_READS, &window), JOB_DONE);
+	assert_int_equal(window.row_count_out, 2);
+	assert_true(window.has_more_out);
+	assert_int_equal(window.rows_out[0].message_id, (1 << 30) + 1);
+	assert_int_equal(window.rows_out[1].message_id, (1 << 30) + 2);
+	free(window.rows_out);
+}
+
+static void
+test_ids_that_are_taken_are_refused(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct mail *mail = rig_mail(1 << 30, 1);
+
+	assert_true(rig_open(rig));
+	insert(rig, 1 << 30, 1);
+	assert_int_equal(rig_insert(rig, mail, "other"), JOB_FAILED);
+	assert_false(rig->is_broken);
+	assert_true(is_there(rig, 1 << 30));
+	free(mail);
+}
+
+static void
+test_ids_and_epoch_are_never_used_again(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct reserve_job reserve = {.next_id = (1 << 30) + 4096};
+	uint32_t epoch;
+
+	assert_true(rig_open(rig));
+	assert_int_equal(storage_next_id(rig->storage), 1 << 30);
+	epoch = storage_epoch(rig->storage);
+	assert_int_equal(rig_do(rig, STORE_RESERVE, JOB_WRITES, &reserve), JOB_DONE);
+	rig_close(rig);
+	assert_true(rig_open(rig));
+	assert_int_equal(storage_next_id(rig->storage), (1 << 30) + 4096);
+	assert_true(storage_epoch(rig->storage) > epoch);
+}
+
+static void
+write_file(struct queue_rig *rig, uint64_t id, const char *text)
+{
+	int fd = -1;
+	struct chunk *chunk = chunk_from(text, (uint32_t)strlen(text));
+	struct bodyfile_job job = {
+	    .message_id = id, .fd = &fd, .slice = slice_of(chunk, 0, chunk->size)};
+
+	assert_int_equal(rig_do_file(rig, BODYFILE_WRITE, &job), JOB_DONE);
+	assert_int_equal(rig_do_file(rig, BODYFILE_SYNC, &job), JOB_DONE);
+	assert_int_equal(fd, -1);
+	slice_release(&job.slice);
+	chunk_release(chunk);
+}
+
+static bool
+has_file(struct queue_rig *rig, uint64_t id)
+{
+	struct bodyfile_job job = {.message_id = id, .size = 100};
+	bool has = rig_do_file(rig, BODYFILE_READ, &job) == JOB_DONE && job.chunk_out != NULL;
+
+	chunk_release(job.chunk_out);
+	return has;
+}
+
+static void
+test_files_without_message_are_swept(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct mail *mail = rig_mail(1 << 30, 1);
+	struct insert_job insert_job = {.mail = mail};
+
+	assert_true(rig_open(rig));
+	write_file(rig, 1 << 30, "kept");
+	write_file(rig, (1 << 30) + 300, "lost");
+	mail->is_in_file = true;
+	assert_int_equal(rig_do(rig, STORE_INSERT, JOB_WRITES, &insert_job), JOB_DONE);
+	rig_close(rig);
+	assert_true(rig_open(rig));
+	assert_true(has_file(rig, 1 << 30));
+	assert_false(has_file(rig, (1 << 30) + 300));
+	free(mail);
+}
+
+static void
+test_failed_flush_stores_nothing(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct mail *mail = rig_mail((1 << 30) + 1, 1);
+
+	assert_true(rig_open(rig));
+	insert(rig, 1 << 30, 1);
+	faultvfs_fail_sync(1);
+	assert_int_equal(rig_insert(rig, mail, "body"), JOB_FAILED);
+	assert_true(rig_wait(rig, &rig->is_broken, 5000));
+	/* Nothing more is tried on this connection. */
+	faultvfs_fail_sync(0);
+	assert_int_equal(rig_insert(rig, mail, "body"), JOB_FAILED);
+	rig_close(rig);
+	assert_true(rig_open(rig));
+	assert_true(is_there(rig, 1 << 30));
+	insert(rig, (1 << 30) + 2, 1);
+	free(mail);
+}
+
+/* Whichever write fails: what was said to be stored is there afterwards. */
+static void
+test_failed_write_loses_nothing_that_was_stored(void **state)
+{
+	struct queue_rig *rig = *state;
+	uint64_t next = 1 << 30;
+
+	for (unsigned nth = 1; nth < 12; nth++) {
+		bool is_stored[8] = {false};
+		uint64_t first = next;
+
+		assert_true(rig_open(rig));
+		faultvfs_fail_write(nth);
+		for (int i = 0; i < 8; i++) {
+			struct mail *mail = rig_mail(next++, 1);
+
+			is_stored[i] = rig_insert(rig, mail, "body") == JOB_DONE;
+			free(mail);
+		}
+		faultvfs_fail_write(0);
+		rig_close(rig);
+		assert_true(rig_open(rig));
+		for (uint64_t i = 0; i < 8; i++)
+			if (is_stored[i])
+				assert_true(is_there(rig, first + i));
+		rig_close(rig);
+	}
+}
+
+static void
+test_full_disk_refuses_and_goes_on(void **state)
+{
+	struct queue_rig *rig = *state;
+	static char body[40000];
+	struct fate_job fate = {.message_id = 1 << 30, .is_over = true};
+	struct mail *mail;
+	uint64_t id = (1 << 30) + 1;
+	enum job_outcome outcome = JOB_DONE;
+
+	memset(body, 'x', sizeof(body) - 1);
+	assert_true(rig_open(rig));
+	insert(rig, 1 << 30, 1);
+	faultvfs_set_quota(400000);
+	while (outcome == JOB_DONE) {
+		mail = rig_mail(id++, 1);
+		outcome = rig_insert(rig, mail, body);
+		free(mail);
+		assert_true(id < (1 << 30) + 100);
+	}
+	assert_int_equal(outcome, JOB_DISK_FULL);
+	assert_false(rig->is_broken);
+	assert_false(is_there(rig, id - 1));
+	assert_true(is_there(rig, id - 2));
+	assert_int_equal(rig_do(rig, STORE_FATE, JOB_WRITES, &fate), JOB_DONE);
+	faultvfs_set_quota(0);
+	insert(rig, id, 1);
+}
+
+static void
+spoil(struct queue_rig *rig, const char *bytes)
+{
+	char path[128];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/queue.db", rig->directory);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fputs(bytes, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void
+test_file_that_is_no_database_is_left_alone(void **state)
+{
+	struct queue_rig *rig = *state;
+	static char junk[8193];
+	char path[128], back[16] = "";
+	FILE *file;
+
+	memset(junk, 'j', sizeof(junk) - 1);
+	spoil(rig, junk);
+	assert_false(rig_open(rig));
+	assert_non_null(strstr(rig->reason, "is not a database"));
+	(void)snprintf(path, sizeof(path), "%s/queue.db", rig->directory);
+	file = fopen(path, "r");
+	assert_non_null(fgets(back, sizeof(back), file));
+	assert_string_equal(back, "jjjjjjjjjjjjjjj");
+	(void)fclose(file);
+}
+
+static void
+make_foreign(struct queue_rig *rig, const char *sql)
+{
+	char path[128];
+	sqlite3 *db;
+
+	(void)snprintf(path, sizeof(path), "%s/queue.db", rig->directory);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void
+test_database_of_another_program_is_refused(void **state)
+{
+	struct queue_rig *rig = *state;
+
+	make_foreign(rig, "CREATE TABLE recipes(name TEXT)");
+	assert_false(rig_open(rig));
+	assert_non_null(strstr(rig->reason, "of another program"));
+}
+
+static void
+test_newer_version_is_refused(void **state)
+{
+	struct queue_rig *rig = *state;
+
+	assert_true(rig_open(rig));
+	rig_close(rig);
+	make_foreign(rig, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA user_version=99");
+	assert_false(rig_open(rig));
+	assert_non_null(strstr(rig->reason, "version 99"));
+}
+
+/* Locks belong to processes, so the second one must be another. */
+static void
+test_second_process_is_refused(void **state)
+{
+	struct queue_rig *rig = *state;
+	int status = 0;
+	pid_t child;
+
+	assert_true(rig_open(rig));
+	insert(rig, 1 << 30, 1);
+	child = fork();
+	if (child == 0) {
+		struct store *store;
+		struct err err;
+		char path[128];
+
+		(void)snprintf(path, sizeof(path), "%s/queue.db", rig->directory);
+		if (store_open(path, &store, &err) == 0)
+			_exit(1);
+		_exit(strstr(err.text, "in use by another process") != NULL ? 0 : 2);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_true(is_there(rig, 1 << 30));
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+	    T(message_survives_restart),
+	    T(fate_keeps_what_is_pending_and_removes_what_is_over),
+	    T(notice_comes_in_the_commit_of_its_fate),
+	    T(window_is_by_age_within_priority),
+	    T(ids_that_are_taken_are_refused),
+	    T(ids_and_epoch_are_never_used_again),
+	    T(files_without_message_are_swept),
+	    T(failed_flush_stores_nothing),
+	    T(failed_write_loses_nothing_that_was_stored),
+	    T(full_disk_refuses_and_goes_on),
+	    T(file_that_is_no_database_is_left_alone),
+	    T(database_of_another_program_is_refused),
+	    T(newer_version_is_refused),
+	    T(second_process_is_refused),
+	};
+
+	faultvfs_install();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
