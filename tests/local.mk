@@ -17,3 +17,4 @@ include tests/unit/control.mk
 include tests/unit/config.mk
 include tests/fuzz/local.mk
 include tests/unit/queue.mk
+include tests/dialogue/local.mk

@@ -1,5 +1,21 @@
 # daemon/smtpd: the smtpd role
 noinst_LIBRARIES += daemon/smtpd/libsmtpd.a
 daemon_smtpd_libsmtpd_a_SOURCES = \
+	daemon/smtpd/auth.c \
+	daemon/smtpd/commands.c \
+	daemon/smtpd/data.c \
+	daemon/smtpd/data.h \
+	daemon/smtpd/grants.c \
+	daemon/smtpd/grants.h \
+	daemon/smtpd/intake.c \
+	daemon/smtpd/intake.h \
+	daemon/smtpd/mail.c \
+	daemon/smtpd/policy.c \
+	daemon/smtpd/policy.h \
+	daemon/smtpd/receive.c \
+	daemon/smtpd/session.c \
+	daemon/smtpd/session.h \
+	daemon/smtpd/session_private.h \
 	daemon/smtpd/smtpd.c \
-	daemon/smtpd/smtpd.h
+	daemon/smtpd/smtpd.h \
+	daemon/smtpd/transaction.c

@@ -1,0 +1,274 @@
+/*
+ * auth - the framing of SASL in SMTP (RFC 4954): accounts runs the mechanism, the session carries
+ * its tokens.
+ */
+#include "daemon/smtpd/session_private.h"
+
+#include "common/base64.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- which mechanisms ---- */
+
+static bool
+needs_tls(const char *mechanism)
+{
+	return strcmp(mechanism, "PLAIN") == 0 || strcmp(mechanism, "LOGIN") == 0;
+}
+
+/* Whether a password may cross this connection. */
+static bool
+may_send_password(const struct session *session)
+{
+	switch (session->setup.config->auth.without_tls) {
+	case AUTH_CLEAR_ALWAYS:
+		return true;
+	case AUTH_CLEAR_LOOPBACK:
+		return session_has_tls(session) || session->setup.is_loopback;
+	default:
+		return session_has_tls(session);
+	}
+}
+
+/* Steps through "A B C"; the word is cut to `size`. */
+static bool
+next_word(const char **list, char *word, size_t size)
+{
+	size_t length;
+
+	*list += strspn(*list, " ");
+	length = strcspn(*list, " ");
+	if (length == 0)
+		return false;
+	(void)snprintf(word, size, "%.*s", (int)length, *list);
+	*list += length;
+	return true;
+}
+
+void
+auth_offer(const struct session *session, struct buf *out)
+{
+	const char *list = session->setup.config->auth.mechanisms;
+	char word[32];
+	struct buf names;
+
+	buf_init(&names);
+	while (next_word(&list, word, sizeof(word)))
+		if (!needs_tls(word) || may_send_password(session))
+			buf_printf(&names, " %s", word);
+	if (names.size > 0)
+		buf_printf(out, "250-AUTH%s\r\n", names.bytes);
+	buf_fini(&names);
+}
+
+static bool
+is_known(const struct session *session)
+{
+	const char *list = session->setup.config->auth.mechanisms;
+	char word[32];
+
+	while (next_word(&list, word, sizeof(word)))
+		if (strcmp(word, session->mechanism) == 0)
+			return true;
+	return false;
+}
+
+/* ---- tokens ---- */
+
+static void
+send_step(struct session *session, const void *token, size_t size, bool is_first, bool has_token)
+{
+	struct msg_sasl_step step = {
+	    .is_first = is_first,
+	    .has_token = has_token,
+	    .mechanism = session->mechanism,
+	    .token = {.at = token, .size = (uint32_t)size},
+	    .client = session->client,
+	    .has_tls = session_has_tls(session),
+	};
+
+	session_enter(session, STATE_SASL);
+	session->setup.ports->sasl_step(session->setup.ctx, &step);
+}
+
+/* Decodes a response and sends it on; its octets don't outlive the call. */
+static void
+take_response(struct session *session, const char *text, size_t length, bool is_first)
+{
+	size_t room = BASE64_OCTETS_SIZE(length) + 1, size = 0;
+	uint8_t *octets = xmalloc(room);
+
+	if (base64_decode(text, length, octets, &size)) {
+		send_step(session, octets, size, is_first, true);
+	} else {
+		if (!is_first)
+			session->setup.ports->sasl_abort(session->setup.ctx);
+		session_enter(session, STATE_READY);
+		session_refuse(session, 501, "5.5.2", "The response is not base64");
+	}
+	explicit_bzero(octets, room);
+	free(octets);
+}
+
+/* `=` is an empty initial response (RFC 4954 4). */
+static void
+begin_exchange(struct session *session, const char *response, size_t length)
+{
+	if (length == 0)
+		send_step(session, NULL, 0, true, false);
+	else if (length == 1 && *response == '=')
+		send_step(session, NULL, 0, true, true);
+	else
+		take_response(session, response, length, true);
+}
+
+/* Takes the mechanism's name, in upper case, and returns how many octets it has. */
+static size_t
+take_mechanism(struct session *session, const char *arguments, size_t length)
+{
+	size_t size = 0;
+
+	memset(session->mechanism, 0, sizeof(session->mechanism));
+	while (size < length && arguments[size] != ' ' && arguments[size] != '\t') {
+		if (size < sizeof(session->mechanism) - 1)
+			session->mechanism[size] = (char)toupper((unsigned char)arguments[size]);
+		size++;
+	}
+	return size;
+}
+
+void
+auth_begin(struct session *session, const char *arguments, size_t length)
+{
+	size_t used = take_mechanism(session, arguments, length);
+
+	while (used < length && (arguments[used] == ' ' || arguments[used] == '\t'))
+		used++;
+	if (session->is_authenticated)
+		session_refuse(session, 503, "5.5.1", "Authenticated already");
+	else if (!is_known(session))
+		session_refuse(session, 504, "5.5.4", "Mechanism not supported");
+	else if (needs_tls(session->mechanism) && !may_send_password(session))
+		session_refuse(session, 538, "5.7.11", "Encryption required for this mechanism");
+	else
+		begin_exchange(session, arguments + used, length - used);
+}
+
+void
+auth_line(struct session *session, const char *line, size_t length)
+{
+	if (strcmp(line, "*") != 0) {
+		take_response(session, line, length, false);
+		return;
+	}
+	session->setup.ports->sasl_abort(session->setup.ctx);
+	session_enter(session, STATE_READY);
+	session_refuse(session, 501, "5.7.0", "Authentication cancelled");
+}
+
+void
+auth_line_too_long(struct session *session)
+{
+	session->setup.ports->sasl_abort(session->setup.ctx);
+	session_enter(session, STATE_READY);
+	session_refuse(session, 500, "5.5.6", "Authentication response too long");
+}
+
+/* ---- what accounts says ---- */
+
+static void
+challenge(struct session *session, struct msg_bytes token)
+{
+	char *text = xmalloc(BASE64_TEXT_SIZE(token.size));
+	struct buf out;
+
+	(void)base64_encode(token.at, token.size, text);
+	buf_init(&out);
+	buf_printf(&out, "334 %s\r\n", text);
+	session_enter(session, STATE_AUTH);
+	session_write(session, &out);
+	buf_fini(&out);
+	free(text);
+}
+
+static void
+log_outcome(struct session *session, enum log_level level, enum log_event event, const char *login)
+{
+	struct log_line line;
+
+	if (!log_begin(&line, level, event, 0))
+		return;
+	session_log(session, &line);
+	if (session->login == NULL && login[0] != '\0')
+		log_text(&line, KEY_USER, login);
+	log_text(&line, KEY_MECHANISM, session->mechanism);
+	log_end(&line);
+}
+
+static void
+succeed(struct session *session, const struct msg_sasl_reply *reply)
+{
+	session_forget_user(session);
+	session->user_id = reply->user_id;
+	session->credential = reply->credential;
+	session->login = xstrdup(reply->login);
+	session->is_authenticated = true;
+	log_outcome(session, LOG_DEBUG, EVENT_AUTHENTICATED, reply->login);
+	session_reply(session, 235, "2.7.0", "Authentication successful");
+}
+
+static void
+fail(struct session *session, const struct msg_sasl_reply *reply)
+{
+	log_outcome(session, LOG_INFO, EVENT_AUTH_FAILED, reply->login);
+	session_reply(session, 535, "5.7.8", "Authentication credentials invalid");
+	if (++session->auth_failures >= session->setup.config->limits.auth_failures)
+		session_hang_up(session, "4.7.0", "Too many failed logins");
+}
+
+static void
+temporary_failure(struct session *session)
+{
+	session_refuse(session, 454, "4.7.0", "Temporary authentication failure");
+}
+
+/* The exchange is over: the reply decides how. */
+static void
+finish(struct session *session, const struct msg_sasl_reply *reply)
+{
+	session_enter(session, STATE_READY);
+	switch (reply->outcome) {
+	case SASL_DONE:
+		succeed(session, reply);
+		break;
+	case SASL_FAILED:
+		fail(session, reply);
+		break;
+	case SASL_MALFORMED:
+		session_refuse(session, 501, "5.5.2", "Malformed authentication response");
+		break;
+	case SASL_UNSUPPORTED:
+		session_refuse(session, 504, "5.5.4", "Mechanism not supported");
+		break;
+	default:
+		temporary_failure(session);
+	}
+}
+
+void
+auth_take_reply(struct session *session, const struct msg_sasl_reply *reply)
+{
+	if (reply == NULL) {
+		session_enter(session, STATE_READY);
+		temporary_failure(session);
+	} else if (reply->outcome == SASL_CONTINUE) {
+		challenge(session, reply->token);
+	} else {
+		finish(session, reply);
+	}
+}

@@ -1,0 +1,269 @@
+/*
+ * commands - the verbs of SMTP, each with a row that says when it is legal and a handler.
+ *
+ * The dispatcher answers wrong order, missing login and missing arguments from the row, so a
+ * handler begins with its own business. When it returns it has replied, or has put the session
+ * into a state that waits.
+ */
+#include "daemon/smtpd/session_private.h"
+
+#include "common/xalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define COMMAND_MAX_SIZE 2048 /* of any verb but AUTH */
+#define HELO_MAX_SIZE 255
+
+#define ANYTIME (STATE_START | STATE_READY | STATE_MAIL | STATE_RCPT)
+#define AT_READY STATE_READY
+#define AT_MAIL STATE_MAIL
+#define AT_RCPT STATE_RCPT
+
+enum need { NEED_USER = 1, NEED_ARGUMENT = 2, NEED_NO_ARGUMENT = 4 };
+
+struct row {
+	const char *name;
+	unsigned legal_in; /* enum session_state */
+	unsigned needs;    /* enum need */
+	void (*handler)(struct session *session, struct smtp_verb *verb);
+	const char *syntax;
+};
+
+/* ---- EHLO, HELO ---- */
+
+/* Any printable argument will do: what clients put here is often wrong and never trusted. A login
+ * stays: some clients greet again after AUTH. */
+static bool
+take_helo(struct session *session, const struct smtp_verb *verb)
+{
+	if (verb->argument_length > HELO_MAX_SIZE) {
+		session_refuse(session, 501, "5.5.4", "Name too long (at most 255 octets)");
+		return false;
+	}
+	session_abandon_transaction(session);
+	free(session->helo);
+	session->helo = xstrndup(verb->argument, verb->argument_length);
+	return true;
+}
+
+static void
+do_helo(struct session *session, struct smtp_verb *verb)
+{
+	if (!take_helo(session, verb))
+		return;
+	session->is_esmtp = false;
+	session_enter(session, STATE_READY);
+	session_reply(session, 250, "", "%s", session->setup.config->hostname);
+}
+
+static void
+do_ehlo(struct session *session, struct smtp_verb *verb)
+{
+	const struct config *config = session->setup.config;
+	struct buf out;
+
+	if (!take_helo(session, verb))
+		return;
+	session->is_esmtp = true;
+	session_enter(session, STATE_READY);
+	buf_init(&out);
+	buf_printf(&out, "250-%s\r\n250-PIPELINING\r\n", config->hostname);
+	buf_printf(
+	    &out, "250-SIZE %llu\r\n", (unsigned long long)config->limits.message_size_bytes);
+	if (session->setup.offers_tls && !session_has_tls(session))
+		buf_text(&out, "250-STARTTLS\r\n");
+	auth_offer(session, &out);
+	buf_text(&out, "250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n");
+	session_write(session, &out);
+	buf_fini(&out);
+}
+
+/* ---- STARTTLS, AUTH, DATA ---- */
+
+/* The reply waits until it is clear that nothing was sent behind the command. */
+static void
+do_starttls(struct session *session, struct smtp_verb *verb)
+{
+	if (session_has_tls(session))
+		session_refuse(session, 503, "5.5.1", "TLS is on already");
+	else if (!session->setup.offers_tls)
+		session_refuse(session, 502, "5.5.1", "STARTTLS is not offered here");
+	else
+		session_enter(session, STATE_TLS);
+}
+
+/* RFC 3207 4.2: what was said in clear doesn't count afterwards. The name given to EHLO stays:
+ * there are clients that don't greet again, and it decides nothing. */
+void
+command_start_tls(struct session *session, bool has_more_input)
+{
+	if (has_more_input) {
+		session_reply(session, 554, "5.7.0", "Nothing may follow STARTTLS");
+		session_drop(session, "bytes pipelined behind STARTTLS");
+		return;
+	}
+	session_forget_user(session);
+	session_reply(session, 220, "2.0.0", "Ready to start TLS");
+	session->setup.ports->start_tls(session->setup.ctx);
+}
+
+static void
+do_auth(struct session *session, struct smtp_verb *verb)
+{
+	auth_begin(session, verb->argument, verb->argument_length);
+}
+
+static void
+do_data(struct session *session, struct smtp_verb *verb)
+{
+	receive_begin(session);
+}
+
+/* ---- the small ones; each starts the client's deadline anew ---- */
+
+static void
+do_rset(struct session *session, struct smtp_verb *verb)
+{
+	session_abandon_transaction(session);
+	session_enter(session, session->helo == NULL ? STATE_START : STATE_READY);
+	session_reply(session, 250, "2.0.0", "Ok");
+}
+
+static void
+do_noop(struct session *session, struct smtp_verb *verb)
+{
+	session_enter(session, session->state);
+	session_reply(session, 250, "2.0.0", "Ok");
+}
+
+static void
+do_vrfy(struct session *session, struct smtp_verb *verb)
+{
+	session_enter(session, session->state);
+	session_reply(session, 252, "2.5.0", "Not verified, but mail for it may be sent");
+}
+
+static void
+do_help(struct session *session, struct smtp_verb *verb)
+{
+	session_enter(session, session->state);
+	session_reply(session, 214, "2.0.0",
+	    "EHLO HELO STARTTLS AUTH MAIL RCPT DATA RSET NOOP VRFY HELP QUIT");
+}
+
+static void
+do_quit(struct session *session, struct smtp_verb *verb)
+{
+	session_reply(session, 221, "2.0.0", "Bye");
+	session_end(session);
+}
+
+/* ---- the table and its dispatcher ---- */
+
+/* clang-format off */
+static const struct row rows[] = {
+	/* verb       legal in           needs                      handler      syntax */
+	{ "EHLO",     ANYTIME,           NEED_ARGUMENT,             do_ehlo,     "EHLO name" },
+	{ "HELO",     ANYTIME,           NEED_ARGUMENT,             do_helo,     "HELO name" },
+	{ "STARTTLS", AT_READY,          NEED_NO_ARGUMENT,          do_starttls, "STARTTLS" },
+	{ "AUTH",     AT_READY,          NEED_ARGUMENT,             do_auth,     "AUTH mechanism [response]" },
+	{ "MAIL",     AT_READY,          NEED_USER | NEED_ARGUMENT, mail_begin,  "MAIL FROM:<address>" },
+	{ "RCPT",     AT_MAIL | AT_RCPT, NEED_ARGUMENT,             mail_add_recipient, "RCPT TO:<address>" },
+	{ "DATA",     AT_RCPT,           NEED_NO_ARGUMENT,          do_data,     "DATA" },
+	{ "RSET",     ANYTIME,           NEED_NO_ARGUMENT,          do_rset,     "RSET" },
+	{ "NOOP",     ANYTIME,           0,                         do_noop,     "NOOP" },
+	{ "VRFY",     ANYTIME,           NEED_ARGUMENT,             do_vrfy,     "VRFY address" },
+	{ "HELP",     ANYTIME,           0,                         do_help,     "HELP" },
+	{ "QUIT",     ANYTIME,           NEED_NO_ARGUMENT,          do_quit,     "QUIT" },
+};
+/* clang-format on */
+
+static const struct row *
+find_row(const char *name)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strcmp(rows[i].name, name) == 0)
+			return &rows[i];
+	return NULL;
+}
+
+static bool
+is_among(const char *name, const char *const *names)
+{
+	for (; *names != NULL; names++)
+		if (strcmp(name, *names) == 0)
+			return true;
+	return false;
+}
+
+/* A browser can be made to talk to ports of this machine; it must not get far. */
+static void
+refuse_unknown(struct session *session, const char *name)
+{
+	static const char *const http[] = {"GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS",
+	    "CONNECT", "PATCH", "TRACE", "PRI", "HOST:", NULL};
+	static const char *const known[] = {
+	    "EXPN", "TURN", "ETRN", "ATRN", "BDAT", "BURL", "SEND", "SOML", "SAML", NULL};
+
+	if (is_among(name, http))
+		session_drop(session, "the client speaks HTTP");
+	else if (is_among(name, known))
+		session_refuse(session, 502, "5.5.1", "Command not implemented");
+	else
+		session_refuse(session, 500, "5.5.2", "Command not recognized");
+}
+
+static void
+refuse_order(struct session *session, const struct row *row)
+{
+	const char *hint = "Not during a transaction (RSET ends it)";
+
+	if (session->state == STATE_START)
+		hint = "Send EHLO first";
+	else if (row->handler == mail_add_recipient)
+		hint = "Send MAIL first";
+	else if (row->handler == do_data)
+		hint = "Send MAIL and RCPT first";
+	session_refuse(session, 503, "5.5.1", "%s", hint);
+}
+
+static bool
+has_user(const struct session *session)
+{
+	return session->is_authenticated || session->trusted_login != NULL;
+}
+
+static void
+run(struct session *session, const struct row *row, struct smtp_verb *verb)
+{
+	bool has_argument = verb->argument_length > 0;
+
+	if ((session->state & row->legal_in) == 0)
+		refuse_order(session, row);
+	else if ((row->needs & NEED_USER) != 0 && !has_user(session))
+		session_refuse(session, 530, "5.7.0", "Authentication required");
+	else if (((row->needs & NEED_ARGUMENT) != 0 && !has_argument) ||
+		 ((row->needs & NEED_NO_ARGUMENT) != 0 && has_argument))
+		session_refuse(session, 501, "5.5.4", "Syntax: %s", row->syntax);
+	else
+		row->handler(session, verb);
+}
+
+void
+command_run(struct session *session, const char *line, size_t length)
+{
+	struct smtp_verb verb;
+	bool is_clean = smtp_verb_split(line, length, &verb);
+	const struct row *row = find_row(verb.name);
+
+	if (!is_clean)
+		session_refuse(session, 500, "5.5.2", "Control characters in a command");
+	else if (length > COMMAND_MAX_SIZE && (row == NULL || row->handler != do_auth))
+		session_refuse(session, 500, "5.5.2", "Line too long");
+	else if (row == NULL)
+		refuse_unknown(session, verb.name);
+	else
+		run(session, row, &verb);
+}

@@ -1,0 +1,148 @@
+/*
+ * data - the decoder between DATA and CRLF.CRLF.
+ *
+ * Most bytes are the inside of lines and are copied in runs; the automaton only sees what stands
+ * at a line's ends.
+ */
+#include "daemon/smtpd/data.h"
+
+#include <string.h>
+
+#define LOOK_AHEAD_SIZE 1024
+
+enum { LINE_START, INSIDE, AFTER_CR, AFTER_DOT, AFTER_DOT_CR };
+
+struct output {
+	uint8_t *at;
+};
+
+void
+data_init(struct data *data)
+{
+	*data = (struct data){.state = LINE_START};
+}
+
+static void
+put(struct output *out, uint8_t byte)
+{
+	*out->at++ = byte;
+}
+
+/* A byte that is neither the first of a line nor behind a CR. */
+static void
+step_inside(struct data *data, uint8_t byte, struct output *out)
+{
+	data->state = INSIDE;
+	if (byte == '\r') {
+		data->state = AFTER_CR;
+		return;
+	}
+	if (byte == '\n')
+		data->faults |= DATA_BARE_LF;
+	else if (byte == '\0')
+		data->faults |= DATA_NUL;
+	put(out, byte);
+}
+
+static void
+step_after_cr(struct data *data, uint8_t byte, struct output *out)
+{
+	if (byte != '\n') {
+		data->faults |= DATA_BARE_CR;
+		put(out, '\r');
+		step_inside(data, byte, out);
+		return;
+	}
+	put(out, '\r');
+	put(out, '\n');
+	data->state = LINE_START;
+}
+
+/* The dot of `.CR` without LF was a stuffed one, and the CR is a bare one. */
+static void
+step_after_dot_cr(struct data *data, uint8_t byte, struct output *out)
+{
+	if (byte == '\n')
+		data->is_done = true;
+	else
+		step_after_cr(data, byte, out);
+}
+
+static void
+step(struct data *data, uint8_t byte, struct output *out)
+{
+	switch (data->state) {
+	case AFTER_CR:
+		step_after_cr(data, byte, out);
+		break;
+	case AFTER_DOT_CR:
+		step_after_dot_cr(data, byte, out);
+		break;
+	case AFTER_DOT:
+		if (byte == '\r')
+			data->state = AFTER_DOT_CR;
+		else
+			step_inside(data, byte, out);
+		break;
+	case LINE_START:
+		if (byte == '.') {
+			data->state = AFTER_DOT;
+			break;
+		}
+		/* fall through */
+	default:
+		step_inside(data, byte, out);
+	}
+}
+
+/* How many bytes there are before the next CR, LF or NUL. It looks ahead no further than a long
+ * line, or a text of nothing but bare LFs would be searched for a CR once for each of them. */
+static size_t
+run_length(const uint8_t *bytes, size_t size)
+{
+	const uint8_t *found;
+
+	if (size > LOOK_AHEAD_SIZE)
+		size = LOOK_AHEAD_SIZE;
+	found = memchr(bytes, '\r', size);
+	if (found != NULL)
+		size = (size_t)(found - bytes);
+	found = memchr(bytes, '\n', size);
+	if (found != NULL)
+		size = (size_t)(found - bytes);
+	found = memchr(bytes, '\0', size);
+	return found != NULL ? (size_t)(found - bytes) : size;
+}
+
+size_t
+data_decode(
+    struct data *data, const uint8_t *bytes, size_t size, uint8_t *out_bytes, size_t *out_size_out)
+{
+	struct output out = {.at = out_bytes};
+	size_t read = 0;
+
+	while (read < size && !data->is_done) {
+		if (data->state == INSIDE) {
+			size_t run = run_length(bytes + read, size - read);
+
+			memcpy(out.at, bytes + read, run);
+			out.at += run;
+			read += run;
+			if (read == size)
+				break;
+		}
+		step(data, bytes[read++], &out);
+	}
+	*out_size_out = (size_t)(out.at - out_bytes);
+	return read;
+}
+
+const char *
+data_fault_text(const struct data *data)
+{
+	if (data->faults & DATA_BARE_LF)
+		return "bare LF";
+	if (data->faults & DATA_BARE_CR)
+		return "bare CR";
+	return data->faults & DATA_NUL ? "NUL" : NULL;
+}

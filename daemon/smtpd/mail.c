@@ -1,0 +1,196 @@
+/*
+ * mail - MAIL and RCPT: who the message is from, whether this user may send it, and to whom.
+ *
+ * MAIL may have to wait for accounts; its address and parameters wait in the transaction.
+ */
+#include "daemon/smtpd/session_private.h"
+
+#include "common/xalloc.h"
+#include "daemon/smtpd/policy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what stands on the line ---- */
+
+/* The path behind the keyword; what is left in the verb are the parameters. */
+static bool
+take_path(struct session *session, struct smtp_verb *verb, enum mailaddr_path path,
+    struct mailaddr *address_out)
+{
+	bool is_mail = path == MAILADDR_REVERSE;
+	enum mailaddr_outcome outcome;
+	struct err err;
+	size_t used;
+
+	if (!smtp_verb_drop_keyword(verb, is_mail ? "FROM:" : "TO:")) {
+		session_refuse(session, 501, "5.5.4", "Syntax: %s:<address>",
+		    is_mail ? "MAIL FROM" : "RCPT TO");
+		return false;
+	}
+	outcome = mailaddr_parse_path(
+	    verb->argument, verb->argument_length, path, address_out, &used, &err);
+	if (outcome == MAILADDR_NON_ASCII) {
+		session_refuse(session, 553, "5.6.7", "%s", err.text);
+	} else if (outcome != MAILADDR_OK) {
+		session_refuse(session, 501, is_mail ? "5.1.7" : "5.1.3", "%s", err.text);
+	} else {
+		verb->argument += used;
+		verb->argument_length -= used;
+	}
+	return outcome == MAILADDR_OK;
+}
+
+static bool
+accept_parameters(
+    struct session *session, enum smtp_parameters_outcome outcome, const struct err *err)
+{
+	if (outcome == SMTP_PARAMETERS_MALFORMED)
+		session_refuse(session, 501, "5.5.4", "%s", err->text);
+	else if (outcome == SMTP_PARAMETERS_UNKNOWN)
+		session_refuse(session, 555, "5.5.4", "%s", err->text);
+	return outcome == SMTP_PARAMETERS_OK;
+}
+
+static bool
+take_mail_parameters(struct session *session, const struct smtp_verb *verb)
+{
+	uint64_t limit = session->setup.config->limits.message_size_bytes;
+	struct smtp_mail_parameters parameters;
+	struct err err;
+
+	if (!accept_parameters(session,
+		smtp_verb_parse_mail(verb->argument, verb->argument_length, &parameters, &err),
+		&err))
+		return false;
+	if (!parameters.has_size || parameters.size_bytes <= limit)
+		return true;
+	session_refuse(
+	    session, 552, "5.3.4", "Message too big (limit %llu bytes)", (unsigned long long)limit);
+	return false;
+}
+
+/* ---- whether it may be sent ---- */
+
+static bool
+queue_is_ready(struct session *session)
+{
+	switch (session->setup.ports->readiness(session->setup.ctx)) {
+	case INTAKE_READY:
+		return true;
+	case INTAKE_FULL:
+		session_refuse(session, 452, "4.3.1", "Insufficient storage");
+		return false;
+	default:
+		session_refuse(session, 451, "4.3.0", "Storage failed, try again later");
+		return false;
+	}
+}
+
+/* Who logged in with a password that is no longer valid has to log in again. */
+static bool
+is_valid(const struct session *session, const struct grant *grant)
+{
+	if (grant == NULL || !grant->is_active)
+		return false;
+	return !session->is_authenticated || grant->credential == session->credential;
+}
+
+static bool
+user_may_send(struct session *session, const struct grant *grant)
+{
+	if (!is_valid(session, grant)) {
+		session_refuse(session, 530, "5.7.0", "Authentication required");
+		session_forget_user(session);
+		return false;
+	}
+	if (grant->has_profile)
+		return true;
+	session_refuse(session, 451, "4.3.5",
+	    "No profile takes the mail of user %.80s yet: an administrator makes one with "
+	    "posternctl profile add NAME --host HOST --default",
+	    grant->login);
+	return false;
+}
+
+/* Who comes from a trusted network is its user until he logs in as another. */
+static void
+take_trusted_user(struct session *session, const struct grant *grant)
+{
+	if (session->is_authenticated || grant == NULL)
+		return;
+	free(session->login);
+	session->login = xstrdup(grant->login);
+	session->user_id = grant->user_id;
+}
+
+/* The second half of MAIL: what the user may do is known now, or can't be known. */
+void
+mail_take_grant(struct session *session, struct grant *grant, bool is_answered)
+{
+	session_enter(session, STATE_READY);
+	if (is_answered)
+		take_trusted_user(session, grant);
+	if (!is_answered) {
+		session_refuse(session, 451, "4.3.0", "Cannot look up the user, try again later");
+	} else if (user_may_send(session, grant) && queue_is_ready(session) &&
+		   policy_passes_envelope(session, grant)) {
+		session->transaction->grant = grant_hold(grant);
+		session_enter(session, STATE_MAIL);
+		session_reply(session, 250, "2.1.0", "Ok");
+		return;
+	}
+	session_abandon_transaction(session);
+}
+
+static void
+look_up_grant(struct session *session)
+{
+	const struct session_ports *ports = session->setup.ports;
+	struct grant *grant = NULL;
+
+	if (session->user_id != 0)
+		grant = ports->grant_find(session->setup.ctx, session->user_id);
+	if (grant != NULL) {
+		mail_take_grant(session, grant, true);
+		return;
+	}
+	session_enter(session, STATE_GRANT);
+	ports->grant_get(session->setup.ctx, session->user_id,
+	    session->user_id == 0 ? session->trusted_login : "");
+}
+
+void
+mail_begin(struct session *session, struct smtp_verb *verb)
+{
+	struct mailaddr sender;
+
+	if (!take_path(session, verb, MAILADDR_REVERSE, &sender) ||
+	    !take_mail_parameters(session, verb))
+		return;
+	session->transaction = transaction_new(&sender);
+	session->transaction->began_at_ms = session->setup.ports->now_ms(session->setup.ctx);
+	look_up_grant(session);
+}
+
+/* ---- RCPT ---- */
+
+void
+mail_add_recipient(struct session *session, struct smtp_verb *verb)
+{
+	struct transaction *transaction = session->transaction;
+	struct mailaddr address;
+	struct err err;
+
+	if (transaction->recipient_count >= session->setup.config->limits.recipients) {
+		session_refuse(session, 452, "4.5.3", "Too many recipients");
+		return;
+	}
+	if (!take_path(session, verb, MAILADDR_FORWARD, &address) ||
+	    !accept_parameters(
+		session, smtp_verb_parse_rcpt(verb->argument, verb->argument_length, &err), &err))
+		return;
+	transaction_add_recipient(transaction, address.text);
+	session_enter(session, STATE_RCPT);
+	session_reply(session, 250, "2.1.5", "Ok");
+}

@@ -1,0 +1,439 @@
+/*
+ * session - the automaton's frame: lines in, states, deadlines, replies out.
+ *
+ * What a command means is in commands.c; this file knows when a line is a line, in which state
+ * the session is, and when it has to end.
+ */
+#include "daemon/smtpd/session_private.h"
+
+#include "common/err.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINE_MAX_SIZE (12288 + 2) /* a SASL response and CRLF (RFC 4954 4) */
+#define LINE_KEPT_SIZE 4096       /* an idle session keeps no more room than this */
+#define STALL_DEADLINE_MS 60000   /* queue took no bytes for so long */
+
+#define TLS_HANDSHAKE_RECORD 0x16
+
+/* ---- replies and log ---- */
+
+void
+session_log(const struct session *session, struct log_line *line)
+{
+	if (session->login != NULL)
+		log_text(line, KEY_USER, session->login);
+	log_text(line, KEY_CLIENT, session->client);
+	log_number(line, KEY_LISTENER, session->setup.listener_port);
+	if (session->helo != NULL)
+		log_text(line, KEY_HELO, session->helo);
+	if (session_has_tls(session))
+		log_text(line, KEY_TLS, session->tls_version);
+}
+
+bool
+session_has_tls(const struct session *session)
+{
+	return session->tls_version[0] != '\0';
+}
+
+void
+session_write(struct session *session, const struct buf *bytes)
+{
+	session->setup.ports->write(session->setup.ctx, bytes->bytes, bytes->size);
+}
+
+static void
+write_reply(struct session *session, unsigned code, const char *enhanced, const char *text)
+{
+	struct buf out;
+
+	buf_init(&out);
+	buf_printf(&out, "%u %s%s%s\r\n", code, enhanced, enhanced[0] != '\0' ? " " : "", text);
+	session_write(session, &out);
+	buf_fini(&out);
+}
+
+void
+session_reply(struct session *session, unsigned code, const char *enhanced, const char *format, ...)
+{
+	char text[REPLY_TEXT_SIZE];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	write_reply(session, code, enhanced, text);
+}
+
+static void
+log_refusal(struct session *session, unsigned code, const char *enhanced, const char *text)
+{
+	struct log_line line;
+	uint64_t id = session->transaction == NULL ? 0 : session->transaction->id;
+
+	if (!log_begin(&line, LOG_INFO, EVENT_REJECTED, id))
+		return;
+	session_log(session, &line);
+	if (session->transaction != NULL)
+		log_mailbox(&line, KEY_FROM, session->transaction->sender.text);
+	log_number(&line, KEY_CODE, code);
+	log_text(&line, KEY_ENHANCED, enhanced);
+	log_text(&line, KEY_REPLY, text);
+	log_end(&line);
+}
+
+void
+session_refuse(
+    struct session *session, unsigned code, const char *enhanced, const char *format, ...)
+{
+	char text[REPLY_TEXT_SIZE];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_refusal(session, code, enhanced, text);
+	if (code >= 500)
+		session->errors++;
+	write_reply(session, code, enhanced, text);
+}
+
+/* ---- states ---- */
+
+static const char *
+state_name(enum session_state state)
+{
+	static const char *const names[] = {"start", "ready", "mail", "rcpt", "auth", "data",
+	    "stall", "sasl", "grant", "commit", "tls", "ended"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (state == 1u << i)
+			return names[i];
+	return "unknown";
+}
+
+/* What waits for another role has that role's deadline, not one of the client's. */
+static int64_t
+deadline_ms(const struct session *session, enum session_state state)
+{
+	switch (state) {
+	case STATE_START:
+	case STATE_READY:
+	case STATE_MAIL:
+	case STATE_RCPT:
+	case STATE_AUTH:
+	case STATE_TLS:
+		return session->setup.config->limits.command_timeout_ms;
+	case STATE_DATA:
+		return session->setup.config->limits.data_timeout_ms;
+	case STATE_STALL:
+		return STALL_DEADLINE_MS;
+	default:
+		return 0;
+	}
+}
+
+void
+session_enter(struct session *session, enum session_state state)
+{
+	if (state != session->state)
+		log_trace("smtp client=%s %s -> %s", session->client, state_name(session->state),
+		    state_name(state));
+	session->state = state;
+	session->setup.ports->set_deadline(session->setup.ctx, deadline_ms(session, state));
+}
+
+void
+session_end(struct session *session)
+{
+	if (session->state & (STATE_AUTH | STATE_SASL))
+		session->setup.ports->sasl_abort(session->setup.ctx);
+	session_abandon_transaction(session);
+	session_enter(session, STATE_ENDED);
+	session->setup.ports->finish(session->setup.ctx);
+}
+
+void
+session_hang_up(struct session *session, const char *enhanced, const char *text)
+{
+	log_refusal(session, 421, enhanced, text);
+	write_reply(session, 421, enhanced, text);
+	session_end(session);
+}
+
+void
+session_drop(struct session *session, const char *reason)
+{
+	struct log_line line;
+
+	if (log_begin(&line, LOG_INFO, EVENT_REJECTED, 0)) {
+		session_log(session, &line);
+		log_text(&line, KEY_REASON, reason);
+		log_end(&line);
+	}
+	session_end(session);
+}
+
+void
+session_forget_user(struct session *session)
+{
+	free(session->login);
+	session->login = NULL;
+	session->user_id = 0;
+	session->is_authenticated = false;
+}
+
+/* What ends a session between two commands. */
+static void
+settle(struct session *session)
+{
+	const unsigned idle = STATE_START | STATE_READY | STATE_AUTH;
+	const struct config *config = session->setup.config;
+
+	if (session->state == STATE_ENDED)
+		return;
+	if (session->errors > config->limits.errors &&
+	    session->state & (idle | STATE_MAIL | STATE_RCPT))
+		session_hang_up(session, "4.7.0", "Too many errors");
+	else if (session->is_draining && session->state & idle)
+		session_hang_up(session, "4.3.2", "Shutting down, try again later");
+}
+
+/* ---- lines ---- */
+
+static void
+run_line(struct session *session, const char *line, size_t length)
+{
+	if (session->is_line_too_long && session->state == STATE_AUTH)
+		auth_line_too_long(session);
+	else if (session->is_line_too_long)
+		session_refuse(session, 500, "5.5.2", "Line too long");
+	else if (session->state == STATE_AUTH)
+		auth_line(session, line, length);
+	else
+		command_run(session, line, length);
+}
+
+/* The line buffer goes aside while its line runs. */
+static void
+finish_line(struct session *session)
+{
+	struct buf line = session->line;
+
+	buf_init(&session->line);
+	if (line.size < 2 || line.bytes[line.size - 2] != '\r') {
+		/* It could wait for a CRLF that never comes: say it and end. */
+		session_refuse(session, 500, "5.5.2", "Bare LF: lines must end in CRLF");
+		session_end(session);
+	} else {
+		line.bytes[line.size - 2] = '\0';
+		run_line(session, line.bytes, line.size - 2);
+	}
+	session->is_line_too_long = false;
+	if (line.capacity > LINE_KEPT_SIZE) {
+		explicit_bzero(line.bytes, line.size);
+		buf_fini(&line);
+	} else if (line.bytes != NULL) {
+		explicit_bzero(line.bytes, line.size);
+		buf_clear(&line);
+	}
+	session->line = line;
+}
+
+/* Of a line that is too long only the end is kept, to see whether it is CRLF. */
+static void
+add_to_line(struct session *session, const uint8_t *bytes, size_t size)
+{
+	struct buf *line = &session->line;
+
+	buf_append(line, bytes, size);
+	if (line->size <= LINE_MAX_SIZE)
+		return;
+	session->is_line_too_long = true;
+	memmove(line->bytes, line->bytes + line->size - 2, 2);
+	line->size = 2;
+}
+
+static size_t
+take_line(struct session *session, const uint8_t *bytes, size_t size)
+{
+	const uint8_t *lf = memchr(bytes, '\n', size);
+	size_t used = lf == NULL ? size : (size_t)(lf - bytes) + 1;
+
+	add_to_line(session, bytes, used);
+	if (lf != NULL)
+		finish_line(session);
+	return used;
+}
+
+/* ---- what comes in ---- */
+
+static bool
+looks_like_tls(struct session *session, const uint8_t *bytes)
+{
+	bool is_first = !session->has_read;
+
+	session->has_read = true;
+	return is_first && !session_has_tls(session) && bytes[0] == TLS_HANDSHAKE_RECORD;
+}
+
+size_t
+session_input(struct session *session, const void *input, size_t size)
+{
+	const unsigned reads_lines =
+	    STATE_START | STATE_READY | STATE_MAIL | STATE_RCPT | STATE_AUTH;
+	const uint8_t *bytes = input;
+	size_t used = 0;
+
+	if (size > 0 && looks_like_tls(session, bytes))
+		session_drop(session, "the client began with TLS on a port where it starts with "
+				      "STARTTLS or not at all: use another port or TLS mode");
+	while (used < size && session->state & (reads_lines | STATE_DATA)) {
+		if (session->state == STATE_DATA)
+			used += receive_bytes(session, bytes + used, size - used);
+		else
+			used += take_line(session, bytes + used, size - used);
+		settle(session);
+		if (session->state == STATE_TLS)
+			command_start_tls(session, used < size);
+	}
+	return session->state == STATE_ENDED ? size : used;
+}
+
+static bool
+has_stream(const struct session *session)
+{
+	return session->transaction != NULL && session->transaction->is_open;
+}
+
+void
+session_on_secured(struct session *session, const char *tls_version)
+{
+	if (session->state != STATE_TLS)
+		return;
+	(void)snprintf(session->tls_version, sizeof(session->tls_version), "%s", tls_version);
+	session_enter(session, STATE_READY);
+	settle(session);
+}
+
+void
+session_on_deadline(struct session *session)
+{
+	if (session->state == STATE_STALL)
+		receive_end_stall(session);
+	else if (session->state != STATE_ENDED)
+		session_hang_up(session, "4.4.2", "Timeout");
+}
+
+void
+session_on_grant(struct session *session, struct grant *grant, bool is_answered)
+{
+	if (session->state != STATE_GRANT)
+		return;
+	mail_take_grant(session, grant, is_answered);
+	settle(session);
+}
+
+void
+session_on_sasl(struct session *session, const struct msg_sasl_reply *reply)
+{
+	if (session->state != STATE_SASL)
+		return;
+	auth_take_reply(session, reply);
+	settle(session);
+}
+
+void
+session_on_credit(struct session *session, uint32_t bytes)
+{
+	if (!has_stream(session))
+		return;
+	receive_take_credit(session, bytes);
+	settle(session);
+}
+
+void
+session_on_committed(struct session *session, enum commit_outcome outcome)
+{
+	if (session->state != STATE_COMMIT)
+		return;
+	receive_take_commit(session, outcome);
+	settle(session);
+}
+
+void
+session_on_intake_lost(struct session *session)
+{
+	if (!has_stream(session))
+		return;
+	receive_lose_queue(session);
+	settle(session);
+}
+
+void
+session_drain(struct session *session)
+{
+	session->is_draining = true;
+	settle(session);
+}
+
+/* ---- begin and end ---- */
+
+static char *
+copy(const char *text)
+{
+	return text == NULL ? NULL : xstrdup(text);
+}
+
+struct session *
+session_open(const struct session_setup *setup)
+{
+	struct session *session = xcalloc(1, sizeof(*session));
+
+	session->setup = *setup;
+	session->client = copy(setup->client);
+	session->client_address = copy(setup->client_address);
+	session->trusted_login = copy(setup->trusted_login);
+	if (setup->tls_version != NULL)
+		(void)snprintf(
+		    session->tls_version, sizeof(session->tls_version), "%s", setup->tls_version);
+	session->state = STATE_START;
+	session_enter(session, STATE_START);
+	session_reply(session, 220, "", "%s ESMTP postern", setup->config->hostname);
+	return session;
+}
+
+void
+session_free(struct session *session)
+{
+	if (session->state & (STATE_AUTH | STATE_SASL))
+		session->setup.ports->sasl_abort(session->setup.ctx);
+	session_abandon_transaction(session);
+	if (session->line.bytes != NULL)
+		explicit_bzero(session->line.bytes, session->line.size);
+	buf_fini(&session->line);
+	free(session->client);
+	free(session->client_address);
+	free(session->trusted_login);
+	free(session->helo);
+	free(session->login);
+	free(session);
+}
+
+const char *
+session_login(const struct session *session)
+{
+	return session->login;
+}
+
+unsigned
+session_messages(const struct session *session)
+{
+	return session->messages;
+}

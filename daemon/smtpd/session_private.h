@@ -1,0 +1,148 @@
+/*
+ * session_private - the session's inside, shared by the files that make it up
+ *
+ * session.c reads lines, keeps the state and writes replies; commands.c has the
+ * table of verbs, mail.c MAIL and RCPT, auth.c the SASL exchange, receive.c what happens between
+ * DATA and its last reply, policy.c what decides about a message. Nobody
+ * else includes this.
+ */
+#ifndef POSTERN_SMTPD_SESSION_PRIVATE_H
+#define POSTERN_SMTPD_SESSION_PRIVATE_H
+
+#include "common/buf.h"
+#include "common/mailaddr.h"
+#include "common/smtp_verb.h"
+#include "daemon/smtpd/data.h"
+#include "daemon/smtpd/session.h"
+
+#define REPLY_TEXT_SIZE 480 /* a reply line is at most 512 octets (RFC 5321 4.5.3.1.5) */
+
+/* Bits, so that a row of the verb table can name several. */
+enum session_state {
+	STATE_START = 1 << 0,  /* greeted, no EHLO yet */
+	STATE_READY = 1 << 1,  /* outside of a transaction */
+	STATE_MAIL = 1 << 2,   /* there is a sender */
+	STATE_RCPT = 1 << 3,   /* there are recipients */
+	STATE_AUTH = 1 << 4,   /* the next line is a SASL response */
+	STATE_DATA = 1 << 5,   /* the message's text comes in */
+	STATE_STALL = 1 << 6,  /* so much is on its way to queue that the client has to wait */
+	STATE_SASL = 1 << 7,   /* accounts thinks about a SASL response */
+	STATE_GRANT = 1 << 8,  /* MAIL waits to hear what the user may do */
+	STATE_COMMIT = 1 << 9, /* queue writes the message down */
+	STATE_TLS = 1 << 10,   /* STARTTLS was read; the handshake */
+	STATE_ENDED = 1 << 11  /* the last reply is out */
+};
+
+struct refusal {
+	unsigned code;
+	const char *enhanced; /* static */
+	char text[REPLY_TEXT_SIZE];
+	bool is_logged; /* in words of its own */
+};
+
+/* One message on its way, from MAIL to the reply to its text. */
+struct transaction {
+	struct mailaddr sender;
+	struct grant *grant; /* held: a change during the transaction comes too late */
+	char **recipients;
+	size_t recipient_count;
+	int64_t began_at_ms;
+
+	/* while the text comes in */
+	uint64_t id;
+	struct data decoder;
+	uint64_t text_size;   /* octets of the text, dots unstuffed */
+	struct buf header;    /* the header block, until its end has been seen */
+	bool has_header;      /* it has, and was judged */
+	bool has_8bit;        /* octets above 127 */
+	struct chunk *unsent; /* the rewritten header, as far as credit did not reach */
+	uint32_t unsent_offset;
+	uint64_t sent_size;
+	uint32_t credit;
+	bool is_open; /* queue knows of it */
+	bool is_discarded;
+	struct refusal refusal; /* what the client hears at the end of a text that is discarded */
+	unsigned priority;
+	char *header_from, *message_id, *subject;
+};
+
+struct session {
+	struct session_setup setup;
+	char *client, *client_address, *trusted_login;
+	enum session_state state;
+	struct buf line; /* what there is of the current command line */
+	bool is_line_too_long;
+	bool has_read; /* anything at all */
+	bool is_draining;
+	unsigned errors;
+	unsigned messages;
+
+	char *helo;
+	bool is_esmtp;
+	char tls_version[16]; /* "" in clear */
+
+	uint64_t user_id; /* 0: not known */
+	bool is_authenticated;
+	uint32_t credential;
+	char *login; /* NULL: not known */
+	char mechanism[32];
+	unsigned auth_failures;
+
+	struct transaction *transaction; /* from MAIL on */
+};
+
+/* session.c: sets the state and arms its deadline; the only place that writes it. */
+void session_enter(struct session *session, enum session_state state);
+/* The ordinary reply to a command: `enhanced` is "" for replies that have none. */
+void session_reply(struct session *session, unsigned code, const char *enhanced, const char *format,
+    ...) __attribute__((format(printf, 4, 5)));
+/* A reply of 400 and more: goes to the log as `rejected`, and counts if the client is to blame. */
+void session_refuse(struct session *session, unsigned code, const char *enhanced,
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
+void session_write(struct session *session, const struct buf *bytes);
+/* The end, once what was written is out. */
+void session_end(struct session *session);
+/* 421 and the end. */
+void session_hang_up(struct session *session, const char *enhanced, const char *text);
+/* The end without a word, with `reason` in the log. */
+void session_drop(struct session *session, const char *reason);
+/* Log lines begin with what is known of the session. */
+struct log_line;
+void session_log(const struct session *session, struct log_line *line);
+void session_forget_user(struct session *session);
+bool session_has_tls(const struct session *session);
+
+/* commands.c */
+void command_run(struct session *session, const char *line, size_t length);
+/* 220 and the handshake; bytes that came behind STARTTLS end the session instead. */
+void command_start_tls(struct session *session, bool has_more_input);
+
+/* mail.c */
+void mail_begin(struct session *session, struct smtp_verb *verb);
+void mail_take_grant(struct session *session, struct grant *grant, bool is_answered);
+void mail_add_recipient(struct session *session, struct smtp_verb *verb);
+
+/* auth.c */
+void auth_begin(struct session *session, const char *arguments, size_t length);
+void auth_line(struct session *session, const char *line, size_t length);
+void auth_line_too_long(struct session *session);
+void auth_take_reply(struct session *session, const struct msg_sasl_reply *reply);
+/* The EHLO line that names the mechanisms that can be used now, if there are any. */
+void auth_offer(const struct session *session, struct buf *out);
+
+/* receive.c */
+void receive_begin(struct session *session);
+size_t receive_bytes(struct session *session, const uint8_t *bytes, size_t size);
+void receive_take_credit(struct session *session, uint32_t bytes);
+void receive_end_stall(struct session *session);
+void receive_take_commit(struct session *session, enum commit_outcome outcome);
+void receive_lose_queue(struct session *session);
+
+/* transaction.c */
+struct transaction *transaction_new(const struct mailaddr *sender);
+void transaction_add_recipient(struct transaction *transaction, const char *address);
+void transaction_free(struct transaction *transaction);
+/* Gives up what there is of a transaction, also towards queue. */
+void session_abandon_transaction(struct session *session);
+
+#endif
