@@ -11,6 +11,7 @@ tests_unit_test_ident_LDADD = $(UNIT_LIBS)
 
 include tests/unit/accounts.mk
 include tests/unit/core.mk
+include tests/unit/net.mk
 include tests/unit/relay.mk
 include tests/unit/grammar.mk
 include tests/unit/control.mk

@@ -108,6 +108,38 @@ settle_later(struct conn *conn)
 		event_active(&conn->work, EV_TIMEOUT, 0);
 }
 
+/* ---- addresses ---- */
+
+static void
+address_text(const struct sockaddr_storage *address, char text[static ADDRESS_TEXT_SIZE])
+{
+	char host[INET6_ADDRSTRLEN];
+	const struct sockaddr_in *v4 = (const void *)address;
+	const struct sockaddr_in6 *v6 = (const void *)address;
+
+	if (address->ss_family == AF_INET &&
+	    inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host)) != NULL)
+		(void)snprintf(text, ADDRESS_TEXT_SIZE, "%s:%d", host, ntohs(v4->sin_port));
+	else if (address->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) &&
+		 inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], host, sizeof(host)) != NULL)
+		(void)snprintf(text, ADDRESS_TEXT_SIZE, "%s:%d", host, ntohs(v6->sin6_port));
+	else if (address->ss_family == AF_INET6 &&
+		 inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host)) != NULL)
+		(void)snprintf(text, ADDRESS_TEXT_SIZE, "[%s]:%d", host, ntohs(v6->sin6_port));
+	else
+		(void)snprintf(text, ADDRESS_TEXT_SIZE, "local");
+}
+
+static void
+note_local(struct conn *conn)
+{
+	struct sockaddr_storage local = {0};
+	socklen_t size = sizeof(local);
+
+	(void)getsockname(conn->fd, (struct sockaddr *)&local, &size);
+	address_text(&local, conn->local_text);
+}
+
 /* ---- reading ---- */
 
 static struct evbuffer *
@@ -436,6 +468,7 @@ finish_connect(struct conn *conn)
 		return;
 	}
 	conn->state = STATE_OPEN;
+	note_local(conn);
 	timer_stop(conn->deadline);
 	if (conn->callbacks->on_connected != NULL)
 		conn->callbacks->on_connected(conn, conn->ctx);
@@ -470,28 +503,6 @@ on_deadline(void *ctx)
 	conn_fail(conn, CONN_TIMEOUT,
 	    conn->state == STATE_CONNECTING ? "no connection in time" : "nothing came in time");
 	conn_settle(conn);
-}
-
-/* ---- addresses ---- */
-
-static void
-address_text(const struct sockaddr_storage *address, char text[static ADDRESS_TEXT_SIZE])
-{
-	char host[INET6_ADDRSTRLEN];
-	const struct sockaddr_in *v4 = (const void *)address;
-	const struct sockaddr_in6 *v6 = (const void *)address;
-
-	if (address->ss_family == AF_INET &&
-	    inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host)) != NULL)
-		(void)snprintf(text, ADDRESS_TEXT_SIZE, "%s:%d", host, ntohs(v4->sin_port));
-	else if (address->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) &&
-		 inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], host, sizeof(host)) != NULL)
-		(void)snprintf(text, ADDRESS_TEXT_SIZE, "%s:%d", host, ntohs(v6->sin6_port));
-	else if (address->ss_family == AF_INET6 &&
-		 inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host)) != NULL)
-		(void)snprintf(text, ADDRESS_TEXT_SIZE, "[%s]:%d", host, ntohs(v6->sin6_port));
-	else
-		(void)snprintf(text, ADDRESS_TEXT_SIZE, "local");
 }
 
 const char *
@@ -548,16 +559,13 @@ struct conn *
 conn_open(struct loop *loop, int fd, const struct conn_callbacks *callbacks, void *ctx)
 {
 	struct conn *conn = conn_new(loop, fd, callbacks, ctx);
-	struct sockaddr_storage local = {0};
 	socklen_t size = sizeof(conn->peer);
 
 	ensure(evutil_make_socket_nonblocking(fd) == 0);
 	send_at_once(fd);
 	(void)getpeername(fd, (struct sockaddr *)&conn->peer, &size);
-	size = sizeof(local);
-	(void)getsockname(fd, (struct sockaddr *)&local, &size);
 	address_text(&conn->peer, conn->peer_text);
-	address_text(&local, conn->local_text);
+	note_local(conn);
 	conn->state = STATE_OPEN;
 	arm_events(conn);
 	return conn;
@@ -726,7 +734,8 @@ start_tls(struct conn *conn, struct tls_session *session)
 	conn->output = evbuffer_new();
 	ensure(conn->output != NULL);
 	conn->state = STATE_HANDSHAKE;
-	settle_later(conn);
+	/* Also from inside a callback: the handshake begins behind it. */
+	event_active(&conn->work, EV_TIMEOUT, 0);
 }
 
 static bool

@@ -328,23 +328,23 @@ tls_session_handshake(struct tls_session *session)
 	return judge(session, SSL_do_handshake(session->ssl));
 }
 
+/* Reads until OpenSSL says that there is no more: only then it frees its buffer. */
 enum tls_step
 tls_session_decrypt(struct tls_session *session, struct evbuffer *input)
 {
 	char record[RECORD_SIZE];
-	enum tls_step step = TLS_STEP_WAITS;
+	enum tls_step step;
 	size_t size;
 
+	if (evbuffer_get_length(session->wire_in) == 0)
+		return TLS_STEP_WAITS;
 	ERR_clear_error();
-	while (evbuffer_get_length(session->wire_in) > 0) {
-		int result = SSL_read_ex(session->ssl, record, sizeof(record), &size);
-
-		step = judge(session, result);
+	for (;;) {
+		step = judge(session, SSL_read_ex(session->ssl, record, sizeof(record), &size));
 		if (step != TLS_STEP_DONE)
 			return step;
 		ensure(evbuffer_add(input, record, size) == 0);
 	}
-	return TLS_STEP_WAITS;
 }
 
 enum tls_step

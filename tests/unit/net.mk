@@ -1,0 +1,14 @@
+# connections and TLS
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_conn tests/unit/test_conn_tls
+endif
+NET_LIBS = daemon/core/libcore.a $(UNIT_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS)
+
+tests_unit_test_conn_SOURCES = tests/unit/test_conn.c tests/unit/peers.c tests/unit/peers.h
+tests_unit_test_conn_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_conn_LDADD = $(NET_LIBS)
+
+tests_unit_test_conn_tls_SOURCES = tests/unit/test_conn_tls.c \
+	tests/unit/certs.c tests/unit/certs.h tests/unit/peers.c tests/unit/peers.h
+tests_unit_test_conn_tls_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_conn_tls_LDADD = $(NET_LIBS)
