@@ -22,7 +22,7 @@ enum value_type {
 	VALUE_NUMBER,   /* a whole number, not negative */
 	VALUE_YES_NO,   /* yes, no: a boolean */
 	VALUE_ITEMS,    /* a;b,c: an array of strings */
-	VALUE_DURATION, /* 90s, 10m: seconds */
+	VALUE_DURATION, /* 90s, 10m: seconds; as it is when they are not whole */
 	VALUE_FILE,     /* the content of the file */
 	VALUE_STDIN,    /* --password-stdin: the field `password`, a line of stdin */
 	VALUE_LATER     /* has a value or not; not in this version */

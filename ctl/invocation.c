@@ -26,28 +26,39 @@ invocation_path(const struct invocation *invocation, const char *prefix, const c
 	return client_path(parts);
 }
 
-/* The daemon's words, led by the option that they are about. */
+/* Whether `field` of the API is this option. */
+static bool
+is_option(const char *option, const char *field)
+{
+	for (; *option != '\0' && *field != '\0'; option++, field++)
+		if (*option != *field && !(*option == '-' && *field == '_'))
+			return false;
+	return *option == *field;
+}
+
+/* The daemon's words. It speaks of a `field:`, the user typed an `--option`. */
 static int
-refused(const struct answer *answer, const json_t *result)
+refused(const struct invocation *invocation, const struct answer *answer, const json_t *result)
 {
 	const json_t *error = json_object_get(result, "error");
 	const char *message = json_string_value(json_object_get(error, "message"));
 	const char *field = json_string_value(json_object_get(error, "field"));
-	char option[64] = "";
+	const struct option_row *row = invocation->command->options;
+	size_t size = field == NULL ? 0 : strlen(field);
 
 	if (message == NULL)
 		return invocation_fail(STATUS_REFUSED,
 		    "posternd answered with HTTP status %ld and no reason", answer->status);
-	if (field != NULL && field[0] != '\0')
-		(void)snprintf(option, sizeof(option), "--%s: ", field);
-	for (char *at = option; *at != '\0'; at++)
-		if (*at == '_')
-			*at = '-';
-	return invocation_fail(STATUS_REFUSED, "%s%s", option, message);
+	if (size == 0 || strncmp(message, field, size) != 0 || message[size] != ':')
+		return invocation_fail(STATUS_REFUSED, "%s", message);
+	for (; row != NULL && row->name != NULL; row++)
+		if (is_option(row->name, field))
+			return invocation_fail(STATUS_REFUSED, "--%s%s", row->name, message + size);
+	return invocation_fail(STATUS_REFUSED, "%s", message);
 }
 
 static int
-read_result(const struct answer *answer, json_t **result_out)
+read_result(const struct invocation *invocation, const struct answer *answer, json_t **result_out)
 {
 	json_t *result = answer->body.size == 0 ? json_object()
 						: json_loadb(answer->body.bytes, answer->body.size,
@@ -55,7 +66,7 @@ read_result(const struct answer *answer, json_t **result_out)
 	int status = STATUS_DONE;
 
 	if (answer->status < 200 || answer->status > 299)
-		status = refused(answer, result);
+		status = refused(invocation, answer, result);
 	else if (result == NULL)
 		status = invocation_fail(STATUS_REFUSED, "posternd's answer is not JSON");
 	if (status == STATUS_DONE && result_out != NULL)
@@ -74,7 +85,7 @@ invocation_call(struct invocation *invocation, const char *method, const char *p
 
 	if (client_call(invocation->client, method, path, body, &answer, &err) < 0)
 		return invocation_fail(STATUS_UNREACHABLE, "%s", err.text);
-	status = read_result(&answer, result_out);
+	status = read_result(invocation, &answer, result_out);
 	answer_fini(&answer);
 	return status;
 }
@@ -89,7 +100,7 @@ invocation_fetch(struct invocation *invocation, const char *path, struct answer 
 		return invocation_fail(STATUS_UNREACHABLE, "%s", err.text);
 	if (answer_out->status >= 200 && answer_out->status <= 299)
 		return STATUS_DONE;
-	status = read_result(answer_out, NULL);
+	status = read_result(invocation, answer_out, NULL);
 	answer_fini(answer_out);
 	return status;
 }

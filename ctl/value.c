@@ -102,7 +102,7 @@ parse_duration(
 		return ARGS_USAGE;
 	}
 	*value_out = seconds == (double)(json_int_t)seconds ? json_integer((json_int_t)seconds)
-							    : json_real(seconds);
+							    : json_string(text);
 	return ARGS_OK;
 }
 

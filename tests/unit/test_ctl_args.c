@@ -53,7 +53,7 @@ static const struct row rows[] = {
     {{"n", "--domains", ""}, "", ARGS_OK, "{\"domains\":[]}"},
     {{"n", "--domains", "a;\xff"}, "", ARGS_USAGE, "UTF-8"},
     {{"n", "--timeout", "10m"}, "", ARGS_OK, "{\"timeout\":600}"},
-    {{"n", "--timeout", "500ms"}, "", ARGS_OK, "{\"timeout\":0.5}"},
+    {{"n", "--timeout", "500ms"}, "", ARGS_OK, "{\"timeout\":\"500ms\"}"},
     {{"n", "--timeout", "60"}, "", ARGS_USAGE, "not a duration"},
     {{"n", "--timeout", "s"}, "", ARGS_USAGE, "not a duration"},
     {{"n", "--ca", "/nonexistent/ca.pem"}, "", ARGS_REFUSED, "can't read /nonexistent/ca.pem"},
