@@ -6,6 +6,7 @@
  */
 #include "daemon/control/api.h"
 
+#include "common/clock.h"
 #include "common/list.h"
 #include "common/xalloc.h"
 #include "daemon/control/compose.h"
@@ -27,8 +28,8 @@ struct part {
 	enum role owner;
 	struct link *link; /* while is_waiting */
 	uint32_t request_id;
+	int64_t asked_at_ms; /* monotonic; 0: the role was away */
 	bool is_waiting;
-	bool was_asked;
 	unsigned status; /* 0: no answer */
 	char content_type[65];
 	struct buf body;
@@ -46,7 +47,8 @@ struct gather {
 };
 
 struct api {
-	struct role_context *role;
+	api_link_fn link_to;
+	void *ctx;
 	struct list gathers;
 };
 
@@ -87,17 +89,23 @@ reply_unavailable(struct gather *gather)
 {
 	const struct part *part = &gather->parts[0];
 	const char *name = role_name(part->owner);
+	int64_t deadline_ms = gather->route->deadline_ms;
 
-	if (part->was_asked && role_link(gather->api->role, part->owner, 0) != NULL)
-		reply_error(gather->request, 503, "unavailable",
-		    "the %s role has not answered within %d s; it may still do what was asked: "
-		    "look before you try again, and see its lines in the log",
-		    name, (int)(gather->route->deadline_ms / 1000));
-	else
+	if (part->asked_at_ms == 0)
 		reply_error(gather->request, 503, "unavailable",
 		    "the %s role is not running; it is started again by itself: try again in a few "
 		    "seconds, and see its lines in the log if it stays away",
 		    name);
+	else if (clock_monotonic_ms() - part->asked_at_ms < deadline_ms)
+		reply_error(gather->request, 503, "unavailable",
+		    "the %s role ended before it answered; it is started again by itself: look "
+		    "whether it did what was asked, and try again in a few seconds",
+		    name);
+	else
+		reply_error(gather->request, 503, "unavailable",
+		    "the %s role has not answered within %d s; it may still do what was asked: "
+		    "look before you try again, and see its lines in the log",
+		    name, (int)(deadline_ms / 1000));
 }
 
 /* The part's answer as JSON, or NULL. */
@@ -194,10 +202,11 @@ ask(struct gather *gather, enum role owner, const struct msg_call *call, int64_t
 	part->gather = gather;
 	part->owner = owner;
 	buf_init(&part->body);
-	part->link = role_link(gather->api->role, owner, 0);
+	part->link = gather->api->link_to(owner, gather->api->ctx);
 	if (part->link == NULL)
 		return;
-	part->was_asked = part->is_waiting = true;
+	part->is_waiting = true;
+	part->asked_at_ms = clock_monotonic_ms();
 	part->request_id = link_request(part->link, MSG_CALL, call, deadline_ms, on_answer, part);
 }
 
@@ -271,11 +280,12 @@ api_on_request(struct http_request *request, void *ctx)
 }
 
 struct api *
-api_open(struct role_context *role)
+api_open(api_link_fn link_to, void *ctx)
 {
 	struct api *api = xcalloc(1, sizeof(*api));
 
-	api->role = role;
+	api->link_to = link_to;
+	api->ctx = ctx;
 	list_init(&api->gathers);
 	return api;
 }

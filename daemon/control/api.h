@@ -11,11 +11,14 @@
 #define POSTERN_CONTROL_API_H
 
 #include "daemon/control/http.h"
-#include "daemon/core/role.h"
+#include "daemon/core/link.h"
 
 struct api;
 
-struct api *api_open(struct role_context *role);
+/* The link to a role, or NULL while it is away. */
+typedef struct link *(*api_link_fn)(enum role owner, void *ctx);
+
+struct api *api_open(api_link_fn link_to, void *ctx);
 /* Answers what still waits with 503. */
 void api_close(struct api *api);
 /* The server's http_handler; `ctx` is the api. */

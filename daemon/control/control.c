@@ -13,13 +13,19 @@ struct control {
 	struct http_server *server;
 };
 
+static struct link *
+link_to(enum role owner, void *ctx)
+{
+	return role_link(ctx, owner, 0);
+}
+
 static int
 start(struct role_context *role, struct err *err_out)
 {
 	struct control *control = xcalloc(1, sizeof(*control));
 
 	control->role = role;
-	control->api = api_open(role);
+	control->api = api_open(link_to, role);
 	control->server = http_open(role->loop, api_on_request, control->api);
 	role->state = control;
 	return 0;

@@ -1,11 +1,18 @@
 # unit tests of daemon/control and ctl
 if HAVE_CMOCKA
 check_PROGRAMS += \
+	tests/unit/test_control_api \
 	tests/unit/test_control_compose \
 	tests/unit/test_control_routes \
 	tests/unit/test_ctl_args \
 	tests/unit/test_ctl_table
 endif
+
+tests_unit_test_control_api_SOURCES = tests/unit/test_control_api.c
+tests_unit_test_control_api_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_control_api_LDADD = \
+	daemon/control/libcontrol.a daemon/core/libcore.a $(UNIT_LIBS) \
+	$(EVENT_LIBS) $(JANSSON_LIBS)
 
 tests_unit_test_control_compose_SOURCES = tests/unit/test_control_compose.c
 tests_unit_test_control_compose_CFLAGS = $(UNIT_CFLAGS)

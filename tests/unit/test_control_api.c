@@ -1,0 +1,337 @@
+/*
+ * The API over HTTP, with peers that the test plays: what a client on the socket gets when the
+ * owner answers, refuses, is away, or goes in the middle.
+ */
+#include "common/xalloc.h"
+#include "daemon/control/api.h"
+#include "daemon/core/loop.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define TURNS_MAX 500
+#define ANSWER_SIZE 8192
+
+/* What the peer answers to each method and path. A NULL body: it closes the link instead. */
+struct canned {
+	enum role owner;
+	const char *call;
+	unsigned status;
+	const char *body;
+};
+
+static const struct canned canned[] = {
+    {ROLE_ACCOUNTS, "GET /v1/lists", 200, "[{\"name\":\"l\"}]"},
+    {ROLE_ACCOUNTS, "POST /v1/lists {\"name\":\"l\"}", 201, "{\"name\":\"l\"}"},
+    {ROLE_ACCOUNTS, "DELETE /v1/lists/a%2Fb", 204, ""},
+    {ROLE_ACCOUNTS, "GET /v1/lists/gone", 404, "{\"error\":{\"code\":\"not-found\"}}"},
+    {ROLE_ACCOUNTS, "GET /v1/profiles", 200, "[{\"name\":\"p\"}]"},
+    {ROLE_ACCOUNTS, "GET /v1/profiles/p", 200, "{\"name\":\"p\"}"},
+    {ROLE_ACCOUNTS, "GET /v1/users/dies", 0, NULL},
+    {ROLE_QUEUE, "GET /v1/queue", 200,
+	"{\"ready\":1,\"profiles\":[{\"name\":\"p\",\"state\":\"limited\",\"waiting\":7}]}"},
+    {ROLE_QUEUE, "GET /v1/messages?limit=5", 200, "[]"},
+    {ROLE_PARENT, "GET /v1/status", 200, "{\"version\":\"1\"}"},
+    {ROLE_PARENT, "POST /v1/reload", 422, "{\"error\":{\"code\":\"config\"}}"},
+};
+
+struct world {
+	struct loop *loop;
+	struct link *ours[ROLE_COUNT], *theirs[ROLE_COUNT];
+	struct api *api;
+	struct http_server *server;
+	char path[64];
+};
+
+static void
+on_call(struct link *link, const struct link_message *message, void *ctx)
+{
+	const struct msg_call *call = &message->body->call;
+	char text[512];
+
+	(void)snprintf(text, sizeof(text), "%s %s%s%.*s", call->method, call->path,
+	    call->body.size > 0 ? " " : "", (int)call->body.size, (const char *)call->body.at);
+	for (size_t i = 0; i < sizeof(canned) / sizeof(canned[0]); i++) {
+		struct msg_result result = {
+		    .status = (uint16_t)canned[i].status, .content_type = "application/json"};
+
+		/* On this link the peer is control; who we play is in ctx. */
+		if (canned[i].owner != (enum role)(uintptr_t)ctx ||
+		    strcmp(canned[i].call, text) != 0)
+			continue;
+		if (canned[i].body == NULL) {
+			link_close(link);
+			return;
+		}
+		result.body.at = (const uint8_t *)canned[i].body;
+		result.body.size = (uint32_t)strlen(canned[i].body);
+		link_answer(link, message->request_id, MSG_RESULT, &result);
+		return;
+	}
+	fail_msg("nobody expected: %s", text);
+}
+
+static void
+on_their_end(struct link *link, const char *reason, void *ctx)
+{
+}
+
+static void
+on_our_message(struct link *link, const struct link_message *message, void *ctx)
+{
+}
+
+static void
+on_our_end(struct link *link, const char *reason, void *ctx)
+{
+	struct world *world = ctx;
+
+	world->ours[link_peer(link)] = NULL;
+}
+
+static const struct link_callbacks our_callbacks = {on_our_message, on_our_end};
+static const struct link_callbacks their_callbacks = {on_call, on_their_end};
+
+static struct link *
+link_to(enum role owner, void *ctx)
+{
+	return ((struct world *)ctx)->ours[owner];
+}
+
+static void
+connect_peer(struct world *world, enum role owner)
+{
+	int ends[2];
+
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	world->ours[owner] =
+	    link_open(world->loop, ends[0], ROLE_CONTROL, owner, 0, &our_callbacks, world);
+	world->theirs[owner] = link_open(world->loop, ends[1], owner, ROLE_CONTROL, 0,
+	    &their_callbacks, (void *)(uintptr_t)owner);
+}
+
+static void
+listen_on(struct world *world)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct err err;
+
+	(void)snprintf(world->path, sizeof(world->path), "control-test-%d.sock", (int)getpid());
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", world->path);
+	(void)unlink(world->path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	assert_int_equal(http_listen(world->server, fd, &err), 0);
+}
+
+static int
+set_up(void **state)
+{
+	struct world *world = xcalloc(1, sizeof(*world));
+
+	world->loop = loop_new();
+	world->api = api_open(link_to, world);
+	world->server = http_open(world->loop, api_on_request, world->api);
+	listen_on(world);
+	*state = world;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct world *world = *state;
+
+	api_close(world->api);
+	http_close(world->server);
+	for (enum role role = 0; role < ROLE_COUNT; role++) {
+		if (world->ours[role] != NULL)
+			link_close(world->ours[role]);
+	}
+	for (int i = 0; i < 10; i++)
+		loop_turn(world->loop, 1);
+	loop_free(world->loop);
+	(void)unlink(world->path);
+	free(world);
+	return 0;
+}
+
+static int
+connect_client(const struct world *world)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", world->path);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	return fd;
+}
+
+/* Turns the loop until the client has `expected` in what it read, or the connection ended. */
+static bool
+read_until(struct world *world, int fd, const char *expected, char *answer)
+{
+	size_t size = strlen(answer);
+
+	for (int turn = 0; turn < TURNS_MAX; turn++) {
+		ssize_t got = read(fd, answer + size, ANSWER_SIZE - 1 - size);
+
+		if (got > 0)
+			answer[size += (size_t)got] = '\0';
+		if (strstr(answer, expected) != NULL)
+			return true;
+		if (got == 0)
+			return false;
+		loop_turn(world->loop, 10);
+	}
+	return false;
+}
+
+static void
+request(struct world *world, const char *text, const char *status, const char *body)
+{
+	char answer[ANSWER_SIZE] = "";
+	int fd = connect_client(world);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	if (!read_until(world, fd, body, answer))
+		fail_msg("no %s in: %s", body, answer);
+	if (strncmp(answer + strlen("HTTP/1.1 "), status, strlen(status)) != 0)
+		fail_msg("%s expected, not %s", status, answer);
+	(void)close(fd);
+}
+
+static void
+test_answers(void **state)
+{
+	static const struct {
+		const char *request, *status, *body;
+	} rows[] = {
+	    {"GET /v1/lists HTTP/1.1\r\nHost: x\r\n\r\n", "200", "[{\"name\":\"l\"}]"},
+	    {"POST /v1/lists HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n{\"name\":\"l\"}",
+		"201", "{\"name\":\"l\"}"},
+	    {"DELETE /v1/lists/a%2Fb HTTP/1.1\r\nHost: x\r\n\r\n", "204", "\r\n\r\n"},
+	    {"GET /v1/lists/gone HTTP/1.1\r\nHost: x\r\n\r\n", "404", "\"not-found\""},
+	    {"GET /v1/messages?limit=5 HTTP/1.1\r\nHost: x\r\n\r\n", "200", "[]"},
+	    {"GET /v1/profiles HTTP/1.1\r\nHost: x\r\n\r\n", "200", "\"waiting\":7}]"},
+	    {"GET /v1/profiles/p HTTP/1.1\r\nHost: x\r\n\r\n", "200", "\"state\":\"limited\""},
+	    {"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n", "200",
+		"{\"version\":\"1\",\"queue\":{\"ready\":1,"},
+	    {"POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "422",
+		"\"config\""},
+	    {"GET /v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n", "404", "\"unknown-path\""},
+	    {"PUT /v1/lists HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "405",
+		"\"method-not-allowed\""},
+	};
+
+	connect_peer(*state, ROLE_PARENT);
+	connect_peer(*state, ROLE_ACCOUNTS);
+	connect_peer(*state, ROLE_QUEUE);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		request(*state, rows[i].request, rows[i].status, rows[i].body);
+}
+
+static void
+test_role_away(void **state)
+{
+	static const struct {
+		const char *request, *status, *body;
+	} rows[] = {
+	    {"GET /v1/messages HTTP/1.1\r\nHost: x\r\n\r\n", "503",
+		"the queue role is not running"},
+	    {"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n", "200", "\"queue\":null"},
+	    {"GET /v1/profiles/p HTTP/1.1\r\nHost: x\r\n\r\n", "200", "\"state\":null"},
+	    {"GET /v1/users/dies HTTP/1.1\r\nHost: x\r\n\r\n", "503",
+		"the accounts role ended before it answered"},
+	};
+
+	connect_peer(*state, ROLE_PARENT);
+	connect_peer(*state, ROLE_ACCOUNTS);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		request(*state, rows[i].request, rows[i].status, rows[i].body);
+}
+
+/* evhttp would never answer the second of two requests sent at once: the connection must end, so
+ * that the client notices. */
+static void
+test_pipelined(void **state)
+{
+	static const char two[] = "GET /v1/none HTTP/1.1\r\nHost: x\r\n\r\n"
+				  "GET /v1/none HTTP/1.1\r\nHost: x\r\n\r\n";
+	char answer[ANSWER_SIZE] = "";
+	int fd = connect_client(*state);
+
+	assert_int_equal(write(fd, two, sizeof(two) - 1), sizeof(two) - 1);
+	assert_false(read_until(*state, fd, "never", answer));
+	assert_non_null(strstr(answer, "Connection: close"));
+	(void)close(fd);
+}
+
+static void
+on_idle(void *ctx)
+{
+	*(bool *)ctx = true;
+}
+
+static void
+test_drain(void **state)
+{
+	struct world *world = *state;
+	char answer[ANSWER_SIZE] = "";
+	bool is_idle = false;
+	int idle_fd = connect_client(world);
+
+	request(world, "GET /v1/none HTTP/1.1\r\nHost: x\r\n\r\n", "404", "unknown-path");
+	http_drain(world->server, on_idle, &is_idle);
+	for (int turn = 0; turn < TURNS_MAX && !is_idle; turn++)
+		loop_turn(world->loop, 10);
+	assert_true(is_idle);
+	assert_false(read_until(world, idle_fd, "never", answer));
+	assert_string_equal(answer, "");
+	(void)close(idle_fd);
+}
+
+/* A client that goes away while the owner thinks. */
+static void
+test_client_gone(void **state)
+{
+	static const char text[] = "GET /v1/lists HTTP/1.1\r\nHost: x\r\n\r\n";
+	struct world *world = *state;
+	int fd;
+
+	connect_peer(world, ROLE_ACCOUNTS);
+	fd = connect_client(world);
+	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	loop_turn(world->loop, 10);
+	(void)close(fd);
+	request(world, text, "200", "[{\"name\":\"l\"}]");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_answers, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_role_away, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_pipelined, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_drain, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_client_gone, set_up, tear_down),
+	};
+
+	(void)signal(SIGPIPE, SIG_IGN); /* as role_run() does */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
