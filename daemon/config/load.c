@@ -7,6 +7,7 @@
 #include "daemon/config/config.h"
 
 #include "common/buf.h"
+#include "common/netaddr.h"
 #include "common/xalloc.h"
 #include "daemon/config/table.h"
 #include "daemon/config/units.h"
@@ -152,7 +153,7 @@ load_setting(struct loader *loader, config_setting_t *setting, const char *path,
 	if (!option_is_group(path))
 		return fail_unknown(loader, setting, path);
 	if (!config_setting_is_group(setting))
-		return fail(loader, setting, path, ": must be a group of options, { … }");
+		return fail(loader, setting, path, ": must be a group of options, { ... }");
 	return load_group(loader, setting, path, base);
 }
 
@@ -312,6 +313,7 @@ load_trusted(struct loader *loader, config_setting_t *element)
 	struct config *config = loader->config;
 	struct trusted_row row = {0};
 	struct config_trusted *trusted = &row.trusted;
+	struct netaddr network;
 	int status = load_group(loader, element, "trusted", &row);
 
 	if (status == 0 && (trusted->network == NULL || trusted->user == NULL))
@@ -321,8 +323,8 @@ load_trusted(struct loader *loader, config_setting_t *element)
 		free(trusted->user);
 		return -1;
 	}
-	status = unit_network(trusted->network, trusted->address, &trusted->prefix_bits);
-	ensure(status == 0);
+	ensure(netaddr_parse_network(trusted->network, &network, &trusted->prefix_bits));
+	memcpy(trusted->address, network.bytes, sizeof(trusted->address));
 	config->trusted =
 	    xrealloc(config->trusted, config->trusted_count + 1, sizeof(*config->trusted));
 	config->trusted[config->trusted_count++] = *trusted;

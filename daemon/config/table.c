@@ -11,7 +11,7 @@ static const struct option_choice listener_tls[] = {
 	{"none", LISTENER_NONE, false}, {"starttls", LISTENER_STARTTLS, false},
 	{"implicit", LISTENER_IMPLICIT, false}, {"auto", LISTENER_AUTO, true}, {NULL, 0, false}};
 static const struct option_choice tls_versions[] = {
-	{"1.0", TLS_VERSION_1_0, true}, {"1.1", TLS_VERSION_1_1, true},
+	{"1.0", TLS_VERSION_1_0, false}, {"1.1", TLS_VERSION_1_1, false},
 	{"1.2", TLS_VERSION_1_2, false}, {"1.3", TLS_VERSION_1_3, false}, {NULL, 0, false}};
 static const struct option_choice mechanisms[] = {
 	{"LOGIN", 0, false}, {"PLAIN", 0, false}, {"ANONYMOUS", 0, true}, {"CRAM-MD5", 0, true},

@@ -3,7 +3,6 @@
 
 #include "common/xalloc.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -182,53 +181,4 @@ unit_ports(
 		*count_out = collect_ranges(marks, ranges_out);
 	free(marks);
 	return status;
-}
-
-static bool
-has_bits_behind(const uint8_t address[16], unsigned prefix_bits)
-{
-	for (unsigned bit = prefix_bits; bit < 128; bit++)
-		if (address[bit / 8] & (0x80u >> (bit % 8)))
-			return true;
-	return false;
-}
-
-/* Returns the bits in front of the address that are not part of it, or -1. */
-static int
-read_address(const char *text, uint8_t address_out[static 16])
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	if (inet_pton(AF_INET6, text, address_out) == 1)
-		return 0;
-	if (inet_pton(AF_INET, text, address_out + 12) != 1)
-		return -1;
-	memcpy(address_out, mapped, sizeof(mapped));
-	return 96;
-}
-
-int
-unit_network(const char *text, uint8_t address_out[static 16], unsigned *prefix_bits_out)
-{
-	char address[INET6_ADDRSTRLEN];
-	const char *slash = strchr(text, '/'), *end;
-	size_t size = slash != NULL ? (size_t)(slash - text) : strlen(text);
-	uint64_t bits = 128;
-	int before;
-
-	if (size >= sizeof(address))
-		return -1;
-	memcpy(address, text, size);
-	address[size] = '\0';
-	before = read_address(address, address_out);
-	if (before < 0)
-		return -1;
-	if (slash != NULL) {
-		end = read_digits(slash + 1, &bits);
-		if (end == NULL || *end != '\0' || bits > 128 - (unsigned)before)
-			return -1;
-		bits += (unsigned)before;
-	}
-	*prefix_bits_out = (unsigned)bits;
-	return has_bits_behind(address_out, *prefix_bits_out) ? -1 : 0;
 }

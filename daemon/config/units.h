@@ -1,5 +1,5 @@
 /*
- * units - durations, sizes, port lists and networks as people write them
+ * units - durations, sizes and lists of ports as people write them
  *
  * Owns     nothing; pure functions
  * Units    milliseconds, bytes
@@ -24,9 +24,5 @@ const char *unit_size_text(uint64_t bytes, char buffer[static UNIT_TEXT_SIZE]);
  * of `exclude` (NULL or "": none). Nothing left is no failure: *count_out is 0. */
 int unit_ports(
     const char *ports, const char *exclude, struct port_range **ranges_out, size_t *count_out);
-
-/* "192.0.2.0/24", "2001:db8::/32" or one address. IPv4 becomes ::ffff:a.b.c.d. Bits set behind
- * the prefix are a mistake, not a network. */
-int unit_network(const char *text, uint8_t address_out[static 16], unsigned *prefix_bits_out);
 
 #endif

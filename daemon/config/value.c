@@ -2,10 +2,10 @@
 #include "daemon/config/table.h"
 
 #include "common/buf.h"
+#include "common/netaddr.h"
 #include "common/xalloc.h"
 #include "daemon/config/units.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -142,10 +142,9 @@ set_account(const struct option *option, void *field, const char *text)
 static int
 set_address(const struct option *option, void *field, const char *text)
 {
-	uint8_t address[16];
+	struct netaddr address;
 
-	if (strcmp(text, "*") != 0 && inet_pton(AF_INET, text, address) != 1 &&
-	    inet_pton(AF_INET6, text, address) != 1)
+	if (strcmp(text, "*") != 0 && !netaddr_parse(text, &address))
 		return -1;
 	return store_text(field, text);
 }
@@ -165,10 +164,10 @@ set_ports(const struct option *option, void *field, const char *text)
 static int
 set_network(const struct option *option, void *field, const char *text)
 {
-	uint8_t address[16];
+	struct netaddr network;
 	unsigned prefix_bits;
 
-	if (unit_network(text, address, &prefix_bits) != 0)
+	if (!netaddr_parse_network(text, &network, &prefix_bits))
 		return -1;
 	return store_text(field, text);
 }
@@ -407,7 +406,7 @@ option_allowed(const struct option *option, struct err *text_out)
 	case OPTION_LISTENERS:
 	case OPTION_TRUSTED:
 		(void)err_set(text_out,
-		    "a list of %" PRId64 " to %" PRId64 " groups, ( { … }, { … } )",
+		    "a list of %" PRId64 " to %" PRId64 " groups, ( { ... }, { ... } )",
 		    option->minimum, option->maximum);
 		break;
 	case OPTION_PATH:
