@@ -13,7 +13,7 @@ EXTRA_DIST += tests/fuzz/corpus tests/fuzz/dict
 if FUZZING
 EXTRA_PROGRAMS = $(FUZZ_TARGETS)
 FUZZ_MAIN =
-FUZZ_LINK_FLAGS = -fsanitize=fuzzer
+FUZZ_LINK_FLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 
 # What it finds goes to a directory beside; what is worth keeping is moved to the corpus by hand.
 fuzz: $(FUZZ_TARGETS)
@@ -27,7 +27,7 @@ fuzz: $(FUZZ_TARGETS)
 else
 check_PROGRAMS += $(FUZZ_TARGETS)
 FUZZ_MAIN = tests/fuzz/replay.c
-FUZZ_LINK_FLAGS =
+FUZZ_LINK_FLAGS = $(AM_LDFLAGS)
 
 fuzz:
 	@echo 'configure with --enable-fuzzing CC=clang first'; exit 1

@@ -17,8 +17,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static struct config *
-config_of(const char *format, ...)
+static struct config *__attribute__((format(printf, 1, 2))) config_of(const char *format, ...)
 {
 	struct config *config = NULL;
 	struct err err = {""};

@@ -1,0 +1,13 @@
+# conf: the sample config; it becomes the config where there is none
+posternconfdir = $(sysconfdir)/postern
+dist_posternconf_DATA = conf/postern.conf.sample
+
+install-data-local:
+	$(MKDIR_P) "$(DESTDIR)$(posternconfdir)"
+	test -e "$(DESTDIR)$(posternconfdir)/postern.conf" || \
+		$(INSTALL_DATA) $(srcdir)/conf/postern.conf.sample \
+			"$(DESTDIR)$(posternconfdir)/postern.conf"
+
+uninstall-local:
+	if cmp -s $(srcdir)/conf/postern.conf.sample "$(DESTDIR)$(posternconfdir)/postern.conf"; then \
+		rm -f "$(DESTDIR)$(posternconfdir)/postern.conf"; fi

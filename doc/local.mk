@@ -1,0 +1,3 @@
+# doc: manual pages, and what explains the inside
+dist_man_MANS += doc/postern.conf.5
+EXTRA_DIST += doc
