@@ -1,17 +1,27 @@
 # daemon/smtpd: the smtpd role
 noinst_LIBRARIES += daemon/smtpd/libsmtpd.a
 daemon_smtpd_libsmtpd_a_SOURCES = \
+	daemon/smtpd/addresses.c \
+	daemon/smtpd/addresses.h \
 	daemon/smtpd/auth.c \
 	daemon/smtpd/commands.c \
 	daemon/smtpd/data.c \
 	daemon/smtpd/data.h \
 	daemon/smtpd/grants.c \
 	daemon/smtpd/grants.h \
+	daemon/smtpd/encoded_word.c \
+	daemon/smtpd/encoded_word.h \
+	daemon/smtpd/grants.c \
+	daemon/smtpd/grants.h \
+	daemon/smtpd/header.c \
+	daemon/smtpd/header.h \
 	daemon/smtpd/intake.c \
 	daemon/smtpd/intake.h \
 	daemon/smtpd/mail.c \
 	daemon/smtpd/policy.c \
 	daemon/smtpd/policy.h \
+	daemon/smtpd/priority.c \
+	daemon/smtpd/priority.h \
 	daemon/smtpd/receive.c \
 	daemon/smtpd/session.c \
 	daemon/smtpd/session.h \

@@ -1,16 +1,23 @@
 # unit tests of the grammars: bytes in, values out
 if HAVE_CMOCKA
 check_PROGRAMS += \
+	tests/unit/test_addresses \
 	tests/unit/test_base64 \
 	tests/unit/test_domain \
 	tests/unit/test_enhanced \
+	tests/unit/test_header \
 	tests/unit/test_mailaddr \
 	tests/unit/test_netaddr \
+	tests/unit/test_priority \
 	tests/unit/test_sender_rules \
 	tests/unit/test_smtp_line \
 	tests/unit/test_smtp_reply \
 	tests/unit/test_smtp_verb
 endif
+
+tests_unit_test_addresses_SOURCES = tests/unit/test_addresses.c
+tests_unit_test_addresses_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_addresses_LDADD = daemon/smtpd/libsmtpd.a $(UNIT_LIBS) $(IDN2_LIBS)
 
 tests_unit_test_base64_SOURCES = tests/unit/test_base64.c
 tests_unit_test_base64_CFLAGS = $(UNIT_CFLAGS)
@@ -24,6 +31,10 @@ tests_unit_test_enhanced_SOURCES = tests/unit/test_enhanced.c
 tests_unit_test_enhanced_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_enhanced_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
 
+tests_unit_test_header_SOURCES = tests/unit/test_header.c
+tests_unit_test_header_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_header_LDADD = daemon/smtpd/libsmtpd.a $(UNIT_LIBS) $(IDN2_LIBS)
+
 tests_unit_test_mailaddr_SOURCES = tests/unit/test_mailaddr.c
 tests_unit_test_mailaddr_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_mailaddr_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
@@ -31,6 +42,10 @@ tests_unit_test_mailaddr_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
 tests_unit_test_netaddr_SOURCES = tests/unit/test_netaddr.c
 tests_unit_test_netaddr_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_netaddr_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_priority_SOURCES = tests/unit/test_priority.c
+tests_unit_test_priority_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_priority_LDADD = daemon/smtpd/libsmtpd.a $(UNIT_LIBS) $(IDN2_LIBS)
 
 tests_unit_test_sender_rules_SOURCES = tests/unit/test_sender_rules.c
 tests_unit_test_sender_rules_CFLAGS = $(UNIT_CFLAGS)

@@ -1,0 +1,419 @@
+/*
+ * addresses - a parser for address lists that would rather give up than guess.
+ *
+ * The value is cut into tokens first. Comments and blanks between tokens vanish, but each token
+ * remembers whether something stood before it: inside an address nothing may.
+ */
+#include "daemon/smtpd/addresses.h"
+
+#include "common/domain.h"
+#include "common/mailaddr.h"
+#include "common/xalloc.h"
+#include "daemon/smtpd/encoded_word.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum token_kind {
+	TOKEN_END,
+	TOKEN_ATOM,
+	TOKEN_QUOTED,  /* its bytes are those between the quotes, escapes included */
+	TOKEN_LITERAL, /* with its brackets */
+	TOKEN_SPECIAL, /* one of < > @ , : ; . */
+	TOKEN_BAD
+};
+
+struct token {
+	enum token_kind kind;
+	const char *bytes;
+	size_t length;
+	bool has_gap; /* blanks or a comment before it */
+};
+
+struct parser {
+	const char *at, *end;
+	struct token token; /* the next one */
+	struct addresses *addresses;
+};
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static bool
+is_control(char c)
+{
+	return ((unsigned char)c < 0x20 && !is_blank(c)) || c == 0x7f;
+}
+
+static bool
+is_atext(char c)
+{
+	unsigned char octet = (unsigned char)c;
+
+	return octet >= 0x80 || isalnum(octet) ||
+	       (octet != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", octet) != NULL);
+}
+
+static bool
+has_any(const char *bytes, size_t length, const char *octets)
+{
+	for (size_t i = 0; i < length; i++)
+		if (bytes[i] == '\0' || strchr(octets, bytes[i]) != NULL)
+			return true;
+	return false;
+}
+
+/* Past a comment and those inside it. NULL: it doesn't close, or it might be read as an address. */
+static const char *
+skip_comment(const char *at, const char *end)
+{
+	const char *start = at;
+	unsigned depth = 0;
+
+	for (; at < end; at++) {
+		if (*at == '\\')
+			at++;
+		else if (*at == '(')
+			depth++;
+		else if (*at == ')' && --depth == 0)
+			return has_any(start, (size_t)(at - start), "<>@") ||
+				       encoded_word_hides(start, (size_t)(at - start))
+				   ? NULL
+				   : at + 1;
+	}
+	return NULL;
+}
+
+/* Past blanks and comments; false when one is bad. */
+static bool
+skip_gap(struct parser *parser)
+{
+	while (parser->at < parser->end) {
+		if (is_blank(*parser->at)) {
+			parser->at++;
+		} else if (*parser->at == '(') {
+			const char *next = skip_comment(parser->at, parser->end);
+
+			if (next == NULL)
+				return false;
+			parser->at = next;
+		} else {
+			break;
+		}
+	}
+	return true;
+}
+
+/* Up to the octet that closes it; TOKEN_BAD when there's none. */
+static struct token
+read_enclosed(struct parser *parser, enum token_kind kind, char close)
+{
+	const char *start = parser->at++;
+
+	for (; parser->at < parser->end; parser->at++) {
+		if (*parser->at == '\\' && parser->at + 1 < parser->end)
+			parser->at++;
+		else if (*parser->at == close)
+			break;
+	}
+	if (parser->at >= parser->end)
+		return (struct token){.kind = TOKEN_BAD};
+	parser->at++;
+	return (struct token){kind, start, (size_t)(parser->at - start), false};
+}
+
+static struct token
+read_quoted(struct parser *parser)
+{
+	struct token token = read_enclosed(parser, TOKEN_QUOTED, '"');
+
+	if (token.kind == TOKEN_QUOTED) {
+		token.bytes++;
+		token.length -= 2;
+	}
+	return token;
+}
+
+static struct token
+read_atom(struct parser *parser)
+{
+	const char *start = parser->at;
+
+	while (parser->at < parser->end && is_atext(*parser->at))
+		parser->at++;
+	return (struct token){TOKEN_ATOM, start, (size_t)(parser->at - start), false};
+}
+
+static struct token
+read_token(struct parser *parser)
+{
+	if (parser->at == parser->end)
+		return (struct token){.kind = TOKEN_END};
+	if (*parser->at == '"')
+		return read_quoted(parser);
+	if (*parser->at == '[')
+		return read_enclosed(parser, TOKEN_LITERAL, ']');
+	if (is_atext(*parser->at))
+		return read_atom(parser);
+	if (has_any(parser->at, 1, "<>@,:;."))
+		return (struct token){TOKEN_SPECIAL, parser->at++, 1, false};
+	return (struct token){.kind = TOKEN_BAD};
+}
+
+static void
+advance(struct parser *parser)
+{
+	const char *before = parser->at;
+	bool is_good = skip_gap(parser);
+	bool has_gap = parser->at != before;
+
+	parser->token = is_good ? read_token(parser) : (struct token){.kind = TOKEN_BAD};
+	parser->token.has_gap = has_gap;
+}
+
+static bool
+is_special(const struct parser *parser, char c)
+{
+	return parser->token.kind == TOKEN_SPECIAL && *parser->token.bytes == c;
+}
+
+static bool
+take_special(struct parser *parser, char c)
+{
+	if (!is_special(parser, c))
+		return false;
+	advance(parser);
+	return true;
+}
+
+/* A part of an address: from its first token on, no gap before any other. */
+struct part {
+	const char *bytes;
+	size_t length;
+	size_t token_count;
+	enum token_kind first;
+	bool has_gap;
+};
+
+static void
+part_add(struct part *part, const struct token *token)
+{
+	if (part->token_count++ == 0) {
+		part->bytes = token->bytes;
+		part->first = token->kind;
+	} else if (token->has_gap) {
+		part->has_gap = true;
+	}
+	part->length = (size_t)(token->bytes + token->length - part->bytes);
+}
+
+/* Words and dots, as in a phrase or a local part. False when a name hides something. */
+static bool
+read_words(struct parser *parser, struct part *part)
+{
+	*part = (struct part){0};
+	while (parser->token.kind == TOKEN_ATOM || parser->token.kind == TOKEN_QUOTED ||
+	       is_special(parser, '.')) {
+		if (parser->token.kind != TOKEN_SPECIAL &&
+		    (has_any(parser->token.bytes, parser->token.length, "<>") ||
+			encoded_word_hides(parser->token.bytes, parser->token.length)))
+			return false;
+		part_add(part, &parser->token);
+		advance(parser);
+	}
+	return true;
+}
+
+/* Writes the local part without quotes; 0 when it's none, or one that is read differently. */
+static size_t
+unquote_local(const struct part *part, char *out, size_t out_size)
+{
+	size_t length = 0;
+
+	if (part->has_gap || part->token_count == 0 ||
+	    (part->first == TOKEN_QUOTED && part->token_count > 1))
+		return 0;
+	if (part->length > out_size || has_any(part->bytes, part->length, "@<>()[]:;,\r\n") ||
+	    memmem(part->bytes, part->length, "=?", 2) != NULL)
+		return 0;
+	for (size_t i = 0; i < part->length; i++) {
+		if ((unsigned char)part->bytes[i] >= 0x80 || is_control(part->bytes[i]))
+			return 0;
+		if (part->bytes[i] == '"' || part->bytes[i] == '\\')
+			return 0;
+		out[length++] = part->bytes[i];
+	}
+	return length;
+}
+
+/* `local` must be the words read so far; the next token is behind the @. */
+static bool
+read_domain(struct parser *parser, char out[static DOMAIN_SIZE])
+{
+	struct part part = {0};
+
+	if (parser->token.has_gap)
+		return false;
+	if (parser->token.kind == TOKEN_LITERAL) {
+		if (parser->token.length >= DOMAIN_SIZE)
+			return false;
+		memcpy(out, parser->token.bytes, parser->token.length);
+		out[parser->token.length] = '\0';
+		advance(parser);
+		return true;
+	}
+	while (parser->token.kind == TOKEN_ATOM || is_special(parser, '.')) {
+		part_add(&part, &parser->token);
+		advance(parser);
+	}
+	return !part.has_gap && domain_normalise(part.bytes, part.length, out, NULL) == 0;
+}
+
+static bool
+add_address(struct addresses *addresses, const char *local, size_t length, const char *domain)
+{
+	struct mailaddr address;
+
+	if (addresses->count == ADDRESSES_MAX ||
+	    mailaddr_make(local, length, domain, strlen(domain), &address, NULL) != MAILADDR_OK)
+		return false;
+	addresses->items =
+	    xrealloc(addresses->items, addresses->count + 1, sizeof(*addresses->items));
+	addresses->items[addresses->count++] = xstrdup(address.text);
+	return true;
+}
+
+/* The @ and the domain behind a local part. */
+static bool
+finish_address(struct parser *parser, const struct part *local)
+{
+	char text[MAILADDR_LOCAL_MAX], domain[DOMAIN_SIZE];
+	bool is_close = is_special(parser, '@') && !parser->token.has_gap;
+	size_t length = unquote_local(local, text, sizeof(text));
+
+	if (!is_close || length == 0)
+		return false;
+	/* an atom's dots must be where dot-atom has them; mailaddr_make() would quote the rest */
+	if (local->first != TOKEN_QUOTED &&
+	    (text[0] == '.' || text[length - 1] == '.' || memmem(text, length, "..", 2) != NULL))
+		return false;
+	advance(parser);
+	return read_domain(parser, domain) && add_address(parser->addresses, text, length, domain);
+}
+
+/* `@one.example,@two.example:` (RFC 5322 4.4, obs-route) */
+static bool
+skip_route(struct parser *parser)
+{
+	char domain[DOMAIN_SIZE];
+
+	if (!is_special(parser, '@'))
+		return true;
+	while (take_special(parser, '@')) {
+		if (!read_domain(parser, domain))
+			return false;
+		if (take_special(parser, ':'))
+			return true;
+		if (!take_special(parser, ','))
+			return false;
+	}
+	return false;
+}
+
+static bool
+read_angle(struct parser *parser)
+{
+	struct part local;
+
+	return skip_route(parser) && read_words(parser, &local) && finish_address(parser, &local) &&
+	       take_special(parser, '>');
+}
+
+static bool
+is_at_element_end(const struct parser *parser)
+{
+	return parser->token.kind == TOKEN_END || is_special(parser, ',') ||
+	       is_special(parser, ';');
+}
+
+/* One mailbox, or nothing between two commas. */
+static bool
+read_mailbox(struct parser *parser, const struct part *words)
+{
+	if (words->token_count == 0 && is_at_element_end(parser))
+		return true;
+	if (take_special(parser, '<'))
+		return read_angle(parser) && is_at_element_end(parser);
+	return finish_address(parser, words) && is_at_element_end(parser);
+}
+
+/* Behind `name:` up to its `;` */
+static bool
+read_group(struct parser *parser)
+{
+	struct part words;
+
+	do {
+		if (!read_words(parser, &words) || !read_mailbox(parser, &words))
+			return false;
+	} while (take_special(parser, ','));
+	return take_special(parser, ';') &&
+	       (parser->token.kind == TOKEN_END || is_special(parser, ','));
+}
+
+static bool
+read_element(struct parser *parser)
+{
+	struct part words;
+
+	if (!read_words(parser, &words))
+		return false;
+	if (words.token_count > 0 && take_special(parser, ':'))
+		return read_group(parser);
+	return read_mailbox(parser, &words);
+}
+
+static bool
+read_list(struct parser *parser)
+{
+	advance(parser);
+	do {
+		if (!read_element(parser))
+			return false;
+	} while (take_special(parser, ','));
+	return parser->token.kind == TOKEN_END;
+}
+
+static bool
+has_control(const char *value, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (is_control(value[i]))
+			return true;
+	return false;
+}
+
+bool
+addresses_parse(struct addresses *addresses, const char *value, size_t length)
+{
+	struct parser parser = {.at = value, .end = value + length, .addresses = addresses};
+
+	*addresses = (struct addresses){0};
+	if (!has_control(value, length) && read_list(&parser) && addresses->count > 0)
+		return true;
+	addresses_fini(addresses);
+	return false;
+}
+
+void
+addresses_fini(struct addresses *addresses)
+{
+	for (size_t i = 0; i < addresses->count; i++)
+		free(addresses->items[i]);
+	free(addresses->items);
+	*addresses = (struct addresses){0};
+}

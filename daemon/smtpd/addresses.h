@@ -1,0 +1,34 @@
+/*
+ * addresses - reads the addresses of From: and Sender: (RFC 5322 3.4, RFC 6854), or says no
+ *
+ * Owns     the addresses, until addresses_fini()
+ * Fails    false when the value can't be read, or could be read as something else
+ *
+ * What is decided by these addresses must hold for whoever reads the message later. So a value is
+ * refused not only when it breaks the grammar, but wherever programs are known to differ:
+ *   - blanks, comments or folds inside an address; a local part of several words
+ *   - `<`, `>` in a quoted or encoded name; these and `@` in a comment
+ *   - an encoded word, 8-bit octets or specials in a local part
+ *   - control characters, brackets that don't close, anything behind `>`
+ * Read are: names as phrases, quoted strings, encoded words or plain 8-bit text, dots in names,
+ * comments (nested), folds, groups, source routes (dropped), quoted local parts, address literals,
+ * empty elements of a list.
+ */
+#ifndef POSTERN_SMTPD_ADDRESSES_H
+#define POSTERN_SMTPD_ADDRESSES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define ADDRESSES_MAX 1000
+
+struct addresses {
+	char **items; /* normal form, the domain as A-labels in lower case */
+	size_t count;
+};
+
+/* The value behind the colon. True when there's at least one address and no doubt. */
+bool addresses_parse(struct addresses *addresses, const char *value, size_t length);
+void addresses_fini(struct addresses *addresses);
+
+#endif

@@ -1,0 +1,202 @@
+/* header - one walk over the fields; from here go addresses, priority and trace. */
+#include "daemon/smtpd/header.h"
+
+#include "common/buf.h"
+#include "common/xalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* The length of the name if this line begins a field, else 0. Blanks before the colon are obsolete
+ * (RFC 5322 4.5) but a field still. */
+static size_t
+field_name_length(const char *line, size_t length)
+{
+	size_t name = 0, at;
+
+	while (name < length && line[name] > ' ' && line[name] < 0x7f && line[name] != ':')
+		name++;
+	for (at = name; at < length && is_blank(line[at]); at++)
+		;
+	return at < length && line[at] == ':' ? name : 0;
+}
+
+/* With its LF; 0 when the line isn't whole yet. */
+static size_t
+line_size(const char *bytes, size_t size)
+{
+	const char *lf = memchr(bytes, '\n', size);
+
+	return lf != NULL ? (size_t)(lf - bytes) + 1 : 0;
+}
+
+static bool
+is_empty_line(const char *line, size_t size)
+{
+	return size == 1 || (size == 2 && line[0] == '\r');
+}
+
+bool
+header_find_end(struct header_end *end, const char *bytes, size_t size)
+{
+	size_t line;
+
+	for (; (line = line_size(bytes + end->seen, size - end->seen)) > 0; end->seen += line) {
+		const char *at = bytes + end->seen;
+
+		if (end->seen > 0 && is_blank(*at))
+			continue;
+		if (field_name_length(at, line) > 0)
+			continue;
+		end->fields_size = end->seen;
+		end->body_at = end->seen + (is_empty_line(at, line) ? line : 0);
+		return true;
+	}
+	return false;
+}
+
+void
+header_end_at(struct header_end *end, size_t size)
+{
+	end->fields_size = end->body_at = size;
+}
+
+bool
+header_next_field(const char **at, const char *end, struct header_field *field_out)
+{
+	const char *start = *at, *next = start, *colon, *last;
+	size_t name = field_name_length(start, (size_t)(end - start));
+
+	if (name == 0)
+		return false;
+	do {
+		size_t line = line_size(next, (size_t)(end - next));
+
+		next = line > 0 ? next + line : end;
+	} while (next < end && is_blank(*next));
+	colon = memchr(start + name, ':', (size_t)(next - start) - name);
+	for (last = next; last > colon + 1 && (last[-1] == '\n' || last[-1] == '\r'); last--)
+		;
+	*field_out = (struct header_field){.bytes = start,
+	    .size = (size_t)(next - start),
+	    .name_length = name,
+	    .value = colon + 1,
+	    .value_length = (size_t)(last - colon - 1)};
+	*at = next;
+	return true;
+}
+
+bool
+header_field_is(const struct header_field *field, const char *name)
+{
+	return field->name_length == strlen(name) &&
+	       strncasecmp(field->bytes, name, field->name_length) == 0;
+}
+
+/* The value without folds and the blanks around it; control characters become `?`. */
+static char *
+one_line(const struct header_field *field)
+{
+	struct buf text;
+
+	buf_init(&text);
+	for (size_t i = 0; i < field->value_length && text.size < HEADER_TEXT_MAX; i++) {
+		char c = field->value[i];
+
+		if (c == '\r' || c == '\n' || (text.size == 0 && is_blank(c)))
+			continue;
+		buf_char(&text, c == '\t' ? ' ' : (unsigned char)c < 0x20 || c == 0x7f ? '?' : c);
+	}
+	while (text.size > 0 && text.bytes[text.size - 1] == ' ')
+		text.bytes[--text.size] = '\0';
+	return buf_give(&text);
+}
+
+static void
+note_text(char **text, const struct header_field *field)
+{
+	if (*text == NULL)
+		*text = one_line(field);
+}
+
+static void
+note_mailboxes(struct header_mailboxes *mailboxes, const struct header_field *field)
+{
+	note_text(&mailboxes->text, field);
+	if (mailboxes->outcome != HEADER_ABSENT) {
+		mailboxes->outcome = HEADER_SEVERAL;
+		addresses_fini(&mailboxes->addresses);
+		return;
+	}
+	mailboxes->outcome =
+	    addresses_parse(&mailboxes->addresses, field->value, field->value_length)
+		? HEADER_PARSED
+		: HEADER_UNPARSABLE;
+}
+
+static void
+note_field(struct header *header, const struct header_field *field)
+{
+	if (header_field_is(field, "Received"))
+		header->received_count++;
+	else if (header_field_is(field, "From"))
+		note_mailboxes(&header->from, field);
+	else if (header_field_is(field, "Sender"))
+		note_mailboxes(&header->sender, field);
+	else if (header_field_is(field, "Date"))
+		header->has_date = true;
+	else if (header_field_is(field, "Subject"))
+		note_text(&header->subject, field);
+	else if (header_field_is(field, "Message-ID")) {
+		header->has_message_id = true;
+		note_text(&header->message_id, field);
+	} else
+		priority_note(&header->hints, field->bytes, field->name_length, field->value,
+		    field->value_length);
+}
+
+static void
+set_default(char **text)
+{
+	if (*text == NULL)
+		*text = xstrdup("");
+}
+
+void
+header_scan(struct header *header, const char *bytes, size_t size)
+{
+	const char *at = bytes;
+	struct header_field field;
+
+	*header = (struct header){0};
+	while (header_next_field(&at, bytes + size, &field))
+		note_field(header, &field);
+	set_default(&header->from.text);
+	set_default(&header->sender.text);
+	set_default(&header->subject);
+	set_default(&header->message_id);
+}
+
+static void
+mailboxes_fini(struct header_mailboxes *mailboxes)
+{
+	addresses_fini(&mailboxes->addresses);
+	free(mailboxes->text);
+}
+
+void
+header_fini(struct header *header)
+{
+	mailboxes_fini(&header->from);
+	mailboxes_fini(&header->sender);
+	free(header->subject);
+	free(header->message_id);
+	*header = (struct header){0};
+}
