@@ -4,6 +4,8 @@ daemon_smtpd_libsmtpd_a_SOURCES = \
 	daemon/smtpd/addresses.c \
 	daemon/smtpd/addresses.h \
 	daemon/smtpd/auth.c \
+	daemon/smtpd/authorize.c \
+	daemon/smtpd/authorize.h \
 	daemon/smtpd/commands.c \
 	daemon/smtpd/data.c \
 	daemon/smtpd/data.h \

@@ -2,6 +2,7 @@
 if HAVE_CMOCKA
 check_PROGRAMS += \
 	tests/unit/test_addresses \
+	tests/unit/test_authorize \
 	tests/unit/test_base64 \
 	tests/unit/test_domain \
 	tests/unit/test_enhanced \
@@ -18,6 +19,10 @@ endif
 tests_unit_test_addresses_SOURCES = tests/unit/test_addresses.c
 tests_unit_test_addresses_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_addresses_LDADD = daemon/smtpd/libsmtpd.a $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_authorize_SOURCES = tests/unit/test_authorize.c
+tests_unit_test_authorize_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_authorize_LDADD = daemon/smtpd/libsmtpd.a $(UNIT_LIBS) $(IDN2_LIBS)
 
 tests_unit_test_base64_SOURCES = tests/unit/test_base64.c
 tests_unit_test_base64_CFLAGS = $(UNIT_CFLAGS)
