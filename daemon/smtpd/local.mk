@@ -30,4 +30,6 @@ daemon_smtpd_libsmtpd_a_SOURCES = \
 	daemon/smtpd/session_private.h \
 	daemon/smtpd/smtpd.c \
 	daemon/smtpd/smtpd.h \
+	daemon/smtpd/trace.c \
+	daemon/smtpd/trace.h \
 	daemon/smtpd/transaction.c

@@ -13,7 +13,8 @@ check_PROGRAMS += \
 	tests/unit/test_sender_rules \
 	tests/unit/test_smtp_line \
 	tests/unit/test_smtp_reply \
-	tests/unit/test_smtp_verb
+	tests/unit/test_smtp_verb \
+	tests/unit/test_trace
 endif
 
 tests_unit_test_addresses_SOURCES = tests/unit/test_addresses.c
@@ -67,3 +68,7 @@ tests_unit_test_smtp_reply_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
 tests_unit_test_smtp_verb_SOURCES = tests/unit/test_smtp_verb.c
 tests_unit_test_smtp_verb_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_smtp_verb_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_trace_SOURCES = tests/unit/test_trace.c
+tests_unit_test_trace_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_trace_LDADD = daemon/smtpd/libsmtpd.a $(UNIT_LIBS) $(IDN2_LIBS)
