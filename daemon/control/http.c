@@ -53,6 +53,7 @@ struct http_server {
 	struct evhttp *evhttp;
 	struct evhttp_bound_socket *bound;
 	struct timer *accept_again;
+	struct timer *idle; /* on_idle runs in a later turn */
 	struct list connections;
 	unsigned connection_count;
 	bool is_draining;
@@ -110,7 +111,7 @@ on_accept_error(struct evconnlistener *listener, void *ctx)
 }
 
 static void
-report_idle(void *ctx)
+on_idle_timer(void *ctx)
 {
 	struct http_server *server = ctx;
 
@@ -134,7 +135,7 @@ connection_forget(struct http_connection *connection)
 	if (!server->is_draining)
 		accept_enable(server);
 	else if (server->connection_count == 0)
-		loop_defer(server->loop, report_idle, server);
+		timer_set(server->idle, 0);
 }
 
 static void
@@ -285,6 +286,7 @@ http_open(struct loop *loop, http_handler on_request, void *ctx)
 	server->ctx = ctx;
 	list_init(&server->connections);
 	server->accept_again = timer_new(loop, on_accept_again, server);
+	server->idle = timer_new(loop, on_idle_timer, server);
 	server->evhttp = evhttp_new(loop_base(loop));
 	ensure(server->evhttp != NULL);
 	evhttp_set_allowed_methods(server->evhttp, allowed);
@@ -338,7 +340,7 @@ http_drain(struct http_server *server, void (*on_idle)(void *ctx), void *ctx)
 			connection_end(connection);
 	}
 	if (server->connection_count == 0)
-		loop_defer(server->loop, report_idle, server);
+		timer_set(server->idle, 0);
 }
 
 void
@@ -351,6 +353,7 @@ http_close(struct http_server *server)
 		connection_end(LIST_ENTRY(at, struct http_connection, link));
 	evhttp_free(server->evhttp);
 	timer_free(server->accept_again);
+	timer_free(server->idle);
 	free(server);
 }
 
