@@ -76,6 +76,8 @@ convert(const char *text, size_t length, char out[static DOMAIN_SIZE], struct er
 int
 domain_normalise(const char *text, size_t length, char out[static DOMAIN_SIZE], struct err *err_out)
 {
+	if (length == 0)
+		return err_set(err_out, "domain is empty");
 	if (!is_ascii(text, length)) {
 		if (convert(text, length, out, err_out) != 0)
 			return -1;

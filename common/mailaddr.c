@@ -65,6 +65,16 @@ is_literal(const char *text, size_t length)
 	return netaddr_parse(address, &parsed) && (strchr(address, ':') != NULL) == is_ipv6;
 }
 
+/* qtextSMTP has the blank but no control character, not even a tab. */
+static bool
+has_control(const char *local, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)local[i] < 0x20 || local[i] == 0x7f)
+			return true;
+	return false;
+}
+
 static size_t
 put_local(char *out, const char *local, size_t length)
 {
@@ -93,6 +103,10 @@ mailaddr_make(const char *local, size_t local_length, const char *domain, size_t
 
 	if (local_length > MAILADDR_LOCAL_MAX)
 		goto long_local;
+	if (has_control(local, local_length)) {
+		(void)err_set(err_out, "Local part of the address has a control character");
+		return MAILADDR_MALFORMED;
+	}
 	size = put_local(normal, local, local_length);
 	if (size > MAILADDR_LOCAL_MAX)
 		goto long_local;

@@ -78,6 +78,8 @@ test_paths(void **state)
 	    {"control character", MAILADDR_REVERSE, "<a\x01@b.example>", MAILADDR_MALFORMED, NULL,
 		NULL},
 	    {"bare CR", MAILADDR_REVERSE, "<\"a\r\"@b.example>", MAILADDR_MALFORMED, NULL, NULL},
+	    {"tab in quotes", MAILADDR_REVERSE, "<\"a\tb\"@c.example>", MAILADDR_MALFORMED, NULL,
+		NULL},
 	    {"8-bit", MAILADDR_REVERSE, "<\xc3\xa4@b.example>", MAILADDR_NON_ASCII, NULL, NULL},
 	    {"8-bit domain", MAILADDR_REVERSE, "<a@b\xc3\xbc.example>", MAILADDR_NON_ASCII, NULL,
 		NULL},
