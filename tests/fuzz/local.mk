@@ -1,6 +1,7 @@
 # Fuzz targets. `make check` feeds them their corpus with any compiler; configured with
 # --enable-fuzzing (clang), `make fuzz` explores each for FUZZ_SECONDS.
 FUZZ_TARGETS = \
+	tests/fuzz/fuzz_header \
 	tests/fuzz/fuzz_mailaddr \
 	tests/fuzz/fuzz_messages \
 	tests/fuzz/fuzz_smtp_line \
@@ -33,6 +34,11 @@ fuzz:
 	@echo 'configure with --enable-fuzzing CC=clang first'; exit 1
 endif
 .PHONY: fuzz
+
+tests_fuzz_fuzz_header_SOURCES = tests/fuzz/fuzz_header.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_header_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_header_LDFLAGS = $(FUZZ_LINK_FLAGS)
+tests_fuzz_fuzz_header_LDADD = daemon/smtpd/libsmtpd.a $(FUZZ_LIBS)
 
 tests_fuzz_fuzz_mailaddr_SOURCES = tests/fuzz/fuzz_mailaddr.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_mailaddr_CFLAGS = $(FUZZ_CFLAGS)
