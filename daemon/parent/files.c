@@ -1,10 +1,16 @@
 /* files - certificates, keys and the system's files, read before the roles need them. */
 #include "daemon/parent/files.h"
 
+#include "common/clock.h"
+#include "common/log.h"
 #include "common/xalloc.h"
 #include "daemon/core/values.h"
+#include "daemon/parent/ca.h"
+#include "daemon/parent/keys.h"
+#include "daemon/parent/parent.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -34,9 +40,58 @@ read_system_file(const char *path, struct buf *out)
 	(void)close(fd);
 }
 
+static void
+log_made(const struct config *config, const char *name)
+{
+	char *path = xasprintf("%s/tls/%s", config->state_dir, name);
+	struct log_line line;
+
+	if (log_begin(&line, LOG_INFO, EVENT_CONFIG, 0)) {
+		log_text(&line, KEY_FILE, path);
+		log_text(&line, KEY_STATE, "made");
+		log_end(&line);
+	}
+	free(path);
+}
+
+static int
+collect_own_certificate(struct buf *files, const struct config *config, struct err *err_out)
+{
+	struct ca_files own;
+	int result =
+	    ca_ensure(config->state_dir, config->hostname, clock_wall_ms() / 1000, &own, err_out);
+
+	files[FILE_TLS_CA] = own.ca_certificate;
+	files[FILE_TLS_CERTIFICATE] = own.certificate;
+	files[FILE_TLS_KEY] = own.key;
+	if (own.has_new_ca)
+		log_made(config, "ca.pem");
+	if (own.has_new_certificate)
+		log_made(config, "server.pem");
+	return result == 0 ? 0 : EXIT_SYSTEM;
+}
+
+static int
+collect_certificate(struct buf *files, const struct config *config, struct err *err_out)
+{
+	if (config->tls.certificate == NULL)
+		return collect_own_certificate(files, config, err_out);
+	if (keys_read_certificate(config->tls.certificate, config->tls.key,
+		&files[FILE_TLS_CERTIFICATE], &files[FILE_TLS_KEY], err_out) != 0)
+		return EXIT_CONFIG;
+	return 0;
+}
+
 int
 files_collect(struct buf *files, const struct config *config, struct err *err_out)
 {
+	int status = collect_certificate(files, config, err_out);
+
+	if (status != 0)
+		return status;
+	if (keys_seal(config->state_dir, &files[FILE_SEAL_KEY], err_out) != 0)
+		return EXIT_SYSTEM;
+	keys_tickets(&files[FILE_TICKET_KEYS]);
 	for (size_t i = 0; i < sizeof(system_files) / sizeof(system_files[0]); i++)
 		read_system_file(system_files[i].path, &files[system_files[i].kind]);
 	return 0;

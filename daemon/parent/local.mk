@@ -4,6 +4,10 @@ daemon_parent_libparent_a_SOURCES = \
 	daemon/parent/api.c \
 	daemon/parent/bind.c \
 	daemon/parent/bind.h \
+	daemon/parent/ca.c \
+	daemon/parent/ca.h \
+	daemon/parent/certificate.c \
+	daemon/parent/certificate.h \
 	daemon/parent/child.c \
 	daemon/parent/child.h \
 	daemon/parent/dirs.c \
@@ -12,6 +16,10 @@ daemon_parent_libparent_a_SOURCES = \
 	daemon/parent/family.h \
 	daemon/parent/files.c \
 	daemon/parent/files.h \
+	daemon/parent/keyfile.c \
+	daemon/parent/keyfile.h \
+	daemon/parent/keys.c \
+	daemon/parent/keys.h \
 	daemon/parent/logpipe.c \
 	daemon/parent/logpipe.h \
 	daemon/parent/notify.c \

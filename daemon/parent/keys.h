@@ -1,0 +1,26 @@
+/*
+ * keys - the secrets that the parent keeps for the roles
+ *
+ * Role     parent
+ * Gives    bytes in bufs of the caller's, to be wiped
+ * Fails    -1 and *err_out, which names the file and what to do
+ */
+#ifndef POSTERN_PARENT_KEYS_H
+#define POSTERN_PARENT_KEYS_H
+
+#include "common/buf.h"
+#include "common/err.h"
+
+/* state_dir/seal.key, 32 bytes, made when it is not there. One of another size or that others may
+ * read is refused: nothing sealed with another key could be opened. */
+__attribute__((warn_unused_result)) int keys_seal(
+    const char *state_dir, struct buf *out, struct err *err_out);
+
+/* For session tickets of this run: 80 random bytes. */
+void keys_tickets(struct buf *out);
+
+/* The certificate (with its chain) and key that the config names. */
+__attribute__((warn_unused_result)) int keys_read_certificate(const char *certificate_path,
+    const char *key_path, struct buf *certificate_out, struct buf *key_out, struct err *err_out);
+
+#endif
