@@ -21,7 +21,7 @@ base64_append(struct buf *out, const uint8_t *bytes, size_t size)
 }
 
 ssize_t
-base64_decode(const char *text, size_t length, uint8_t *out, size_t capacity)
+base64_read(const char *text, size_t length, uint8_t *out, size_t capacity)
 {
 	size_t room = length / 4 * 3, size;
 	uint8_t *bytes;

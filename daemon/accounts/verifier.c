@@ -101,7 +101,7 @@ take_bytes(const char **at, char end, uint8_t *out, size_t size)
 {
 	const char *stop = strchr(*at, end);
 
-	if (stop == NULL || base64_decode(*at, (size_t)(stop - *at), out, size) != (ssize_t)size)
+	if (stop == NULL || base64_read(*at, (size_t)(stop - *at), out, size) != (ssize_t)size)
 		return -1;
 	*at = end == '\0' ? stop : stop + 1;
 	return 0;

@@ -29,7 +29,7 @@
 static void
 decode(const char *text, uint8_t *out, size_t size)
 {
-	assert_int_equal(base64_decode(text, strlen(text), out, size), size);
+	assert_int_equal(base64_read(text, strlen(text), out, size), size);
 }
 
 static void
