@@ -13,7 +13,7 @@ struct entry {
 	struct grant *grant;
 };
 
-struct grants {
+struct grant_table {
 	struct list buckets[BUCKET_COUNT];
 	unsigned count;
 };
@@ -71,10 +71,10 @@ grant_from(const struct msg_grant *message)
 	return grant;
 }
 
-struct grants *
-grants_new(void)
+struct grant_table *
+grant_table_new(void)
 {
-	struct grants *grants = xcalloc(1, sizeof(*grants));
+	struct grant_table *grants = xcalloc(1, sizeof(*grants));
 
 	for (size_t i = 0; i < BUCKET_COUNT; i++)
 		list_init(&grants->buckets[i]);
@@ -82,14 +82,14 @@ grants_new(void)
 }
 
 void
-grants_free(struct grants *grants)
+grant_table_free(struct grant_table *grants)
 {
-	grants_forget_all(grants);
+	grant_table_forget_all(grants);
 	free(grants);
 }
 
 static struct entry *
-find(struct grants *grants, uint64_t user_id)
+find(struct grant_table *grants, uint64_t user_id)
 {
 	LIST_EACH (&grants->buckets[user_id % BUCKET_COUNT], at) {
 		struct entry *entry = LIST_ENTRY(at, struct entry, link);
@@ -101,7 +101,7 @@ find(struct grants *grants, uint64_t user_id)
 }
 
 static void
-forget(struct grants *grants, struct entry *entry)
+forget(struct grant_table *grants, struct entry *entry)
 {
 	list_remove(&entry->link);
 	grant_release(entry->grant);
@@ -110,7 +110,7 @@ forget(struct grants *grants, struct entry *entry)
 }
 
 void
-grants_forget_all(struct grants *grants)
+grant_table_forget_all(struct grant_table *grants)
 {
 	for (size_t i = 0; i < BUCKET_COUNT; i++)
 		LIST_EACH_SAFE (&grants->buckets[i], at, next)
@@ -118,7 +118,7 @@ grants_forget_all(struct grants *grants)
 }
 
 struct grant *
-grants_put(struct grants *grants, const struct msg_grant *message)
+grant_table_put(struct grant_table *grants, const struct msg_grant *message)
 {
 	struct entry *entry;
 
@@ -128,7 +128,7 @@ grants_put(struct grants *grants, const struct msg_grant *message)
 	if (entry != NULL)
 		forget(grants, entry);
 	if (grants->count == GRANTS_MAX)
-		grants_forget_all(grants);
+		grant_table_forget_all(grants);
 	entry = xmalloc(sizeof(*entry));
 	entry->grant = grant_from(message);
 	list_append(&grants->buckets[message->user_id % BUCKET_COUNT], &entry->link);
@@ -137,7 +137,7 @@ grants_put(struct grants *grants, const struct msg_grant *message)
 }
 
 struct grant *
-grants_find(struct grants *grants, uint64_t user_id)
+grant_table_find(struct grant_table *grants, uint64_t user_id)
 {
 	struct entry *entry = find(grants, user_id);
 

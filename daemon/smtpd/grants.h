@@ -19,7 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct grants;
+struct grant_table;
 
 struct grant {
 	unsigned references;
@@ -38,15 +38,15 @@ struct grant {
 /* At most so many users are remembered; with one more, all are forgotten. */
 #define GRANTS_MAX 65536
 
-struct grants *grants_new(void);
-void grants_free(struct grants *grants);
+struct grant_table *grant_table_new(void);
+void grant_table_free(struct grant_table *grants);
 
 /* Takes what accounts says about a user in place of what was known. Borrowed until the next call;
  * NULL when the message says that there is no such user. */
-struct grant *grants_put(struct grants *grants, const struct msg_grant *message);
+struct grant *grant_table_put(struct grant_table *grants, const struct msg_grant *message);
 /* Borrowed until the next call, or NULL. */
-struct grant *grants_find(struct grants *grants, uint64_t user_id);
-void grants_forget_all(struct grants *grants);
+struct grant *grant_table_find(struct grant_table *grants, uint64_t user_id);
+void grant_table_forget_all(struct grant_table *grants);
 
 struct grant *grant_from(const struct msg_grant *message);
 struct grant *grant_hold(struct grant *grant);

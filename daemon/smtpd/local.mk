@@ -6,19 +6,21 @@ daemon_smtpd_libsmtpd_a_SOURCES = \
 	daemon/smtpd/auth.c \
 	daemon/smtpd/authorize.c \
 	daemon/smtpd/authorize.h \
+	daemon/smtpd/client.c \
+	daemon/smtpd/client.h \
 	daemon/smtpd/commands.c \
 	daemon/smtpd/data.c \
 	daemon/smtpd/data.h \
-	daemon/smtpd/grants.c \
-	daemon/smtpd/grants.h \
 	daemon/smtpd/encoded_word.c \
 	daemon/smtpd/encoded_word.h \
 	daemon/smtpd/grants.c \
 	daemon/smtpd/grants.h \
 	daemon/smtpd/header.c \
 	daemon/smtpd/header.h \
-	daemon/smtpd/intake.c \
-	daemon/smtpd/intake.h \
+	daemon/smtpd/handoff.c \
+	daemon/smtpd/handoff.h \
+	daemon/smtpd/listener.c \
+	daemon/smtpd/listener.h \
 	daemon/smtpd/mail.c \
 	daemon/smtpd/policy.c \
 	daemon/smtpd/policy.h \

@@ -76,9 +76,9 @@ static bool
 queue_is_ready(struct session *session)
 {
 	switch (session->setup.ports->readiness(session->setup.ctx)) {
-	case INTAKE_READY:
+	case HANDOFF_READY:
 		return true;
-	case INTAKE_FULL:
+	case HANDOFF_FULL:
 		session_refuse(session, 452, "4.3.1", "Insufficient storage");
 		return false;
 	default:

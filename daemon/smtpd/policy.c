@@ -3,15 +3,57 @@
 
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "daemon/smtpd/authorize.h"
+#include "daemon/smtpd/priority.h"
 #include "daemon/smtpd/session_private.h"
+#include "daemon/smtpd/trace.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* ---- unauthorized senders ---- */
+#define HEADER_FROM_MAX 1000 /* as much of it as queue is told */
 
 static void
-log_blocked(struct session *session, const struct grant *grant, const char *address)
+set_refusal(struct session *session, unsigned code, const char *enhanced, const char *text)
+{
+	struct refusal *refusal = &session->transaction->refusal;
+
+	refusal->code = code;
+	refusal->enhanced = enhanced;
+	(void)snprintf(refusal->text, sizeof(refusal->text), "%s", text);
+}
+
+/* ---- who may send as whom ---- */
+
+static struct sender_rights
+rights_of(const struct grant *grant)
+{
+	return (struct sender_rights){
+	    .domains = &grant->domains,
+	    .senders = &grant->senders,
+	    .check = grant->check,
+	    .action = grant->unauthorized,
+	};
+}
+
+static void
+raise_alert(struct session *session, const struct grant *grant,
+    const struct authorize_verdict *verdict, const char *text)
+{
+	struct msg_alert alert = {
+	    .kind = "unauthorized-sender",
+	    .user = grant->login,
+	    .list = grant->list,
+	    .address = verdict->address,
+	    .detail = text,
+	};
+
+	session->setup.ports->alert(session->setup.ctx, &alert);
+}
+
+static void
+log_blocked(struct session *session, const struct grant *grant,
+    const struct authorize_verdict *verdict, const char *text)
 {
 	struct log_line line;
 
@@ -19,59 +61,40 @@ log_blocked(struct session *session, const struct grant *grant, const char *addr
 		return;
 	session_log(session, &line);
 	log_text(&line, KEY_LIST, grant->list);
-	log_mailbox(&line, KEY_ADDRESS, address);
 	log_mailbox(&line, KEY_FROM, session->transaction->sender.text);
+	log_mailbox(&line, KEY_ADDRESS, verdict->address);
+	log_number(&line, KEY_CODE, 550);
+	log_text(&line, KEY_REASON, text);
 	log_end(&line);
 }
 
-static void
-raise_alert(struct session *session, const struct grant *grant, const char *address)
-{
-	bool is_blocked = grant->unauthorized == UNAUTHORIZED_BLOCK;
-	struct msg_alert alert = {
-	    .kind = "unauthorized-sender",
-	    .user = grant->login,
-	    .list = grant->list,
-	    .address = address,
-	    .detail = is_blocked ? "refused" : "let through",
-	};
-
-	session->setup.ports->alert(session->setup.ctx, &alert);
-}
-
-static void
-make_refusal(struct refusal *refusal, const struct grant *grant, const char *address)
-{
-	refusal->code = 550;
-	refusal->enhanced = "5.7.1";
-	refusal->is_logged = true;
-	(void)snprintf(refusal->text, sizeof(refusal->text),
-	    "<%.320s>: sender not authorized for user %.80s", address, grant->login);
-}
-
-/* Says it to the operator; true when the message goes on nevertheless. */
+/* An unauthorized sender is always an operator's business; the message goes on or it doesn't. */
 static bool
-passes_unauthorized(struct session *session, const struct grant *grant, const char *address)
+passes(struct session *session, const struct grant *grant, const struct authorize_verdict *verdict)
 {
-	raise_alert(session, grant, address);
-	if (grant->unauthorized == UNAUTHORIZED_ALERT)
+	char text[REPLY_TEXT_SIZE];
+
+	if (verdict->outcome == AUTHORIZE_YES)
 		return true;
-	log_blocked(session, grant, address);
-	make_refusal(&session->transaction->refusal, grant, address);
+	(void)authorize_format(verdict, grant->login, text, sizeof(text));
+	raise_alert(session, grant, verdict, text);
+	if (verdict->outcome == AUTHORIZE_ALERT)
+		return true;
+	log_blocked(session, grant, verdict, text);
+	set_refusal(session, 550, "5.7.1", text);
+	session->transaction->refusal.is_logged = true;
 	return false;
 }
-
-/* ---- the envelope ---- */
 
 bool
 policy_passes_envelope(struct session *session, const struct grant *grant)
 {
-	const struct mailaddr *sender = &session->transaction->sender;
+	struct sender_rights rights = rights_of(grant);
 	const struct refusal *refusal = &session->transaction->refusal;
+	struct authorize_verdict verdict =
+	    authorize_envelope(&rights, session->transaction->sender.text);
 
-	if (grant->check == CHECK_HEADER || mailaddr_is_null(sender) ||
-	    sender_rules_allow(&grant->domains, &grant->senders, sender->text) ||
-	    passes_unauthorized(session, grant, sender->text))
+	if (passes(session, grant, &verdict))
 		return true;
 	session->errors++;
 	session_reply(session, refusal->code, refusal->enhanced, "%s", refusal->text);
@@ -80,15 +103,75 @@ policy_passes_envelope(struct session *session, const struct grant *grant)
 
 /* ---- the header ---- */
 
+static bool
+passes_loop(struct session *session, const struct header *header)
+{
+	if (header->received_count <= session->setup.config->limits.received_headers)
+		return true;
+	set_refusal(session, 554, "5.4.6", "Mail loop");
+	return false;
+}
+
+static bool
+passes_senders(struct session *session, const struct header *header)
+{
+	const struct transaction *transaction = session->transaction;
+	struct sender_rights rights = rights_of(transaction->grant);
+	struct authorize_verdict verdict =
+	    authorize_header(&rights, transaction->sender.text, header);
+
+	return passes(session, transaction->grant, &verdict);
+}
+
+static void
+note_header(struct transaction *transaction, const struct header *header)
+{
+	const struct grant *grant = transaction->grant;
+
+	transaction->priority =
+	    priority_effective(priority_own(&header->hints), grant->priority, grant->priority_max);
+	transaction->header_from = xstrndup(header->from.text, HEADER_FROM_MAX);
+	transaction->message_id = xstrdup(header->message_id);
+	transaction->subject = xstrdup(header->subject);
+}
+
+static void
+write_header(struct session *session, const struct header *header, struct buf *out)
+{
+	const struct transaction *transaction = session->transaction;
+	const struct config *config = session->setup.config;
+	struct trace trace = {
+	    .hostname = config->hostname,
+	    .helo = session->helo,
+	    .client = session->setup.address,
+	    .message_id = transaction->id,
+	    .is_esmtp = session->is_esmtp,
+	    .is_authenticated = session->is_authenticated,
+	    .tls_version = session->tls_version,
+	    .now_ms = session->setup.ports->wall_ms(session->setup.ctx),
+	};
+	struct header_changes changes = {.drop_headers = config->drop_headers};
+
+	if (transaction->grant->has_stamp_priority)
+		changes.stamp_priority = transaction->priority;
+	trace_write_header(out, &trace, &changes, header, transaction->header.bytes,
+	    transaction->header_end.fields_size);
+}
+
 bool
-policy_passes_header(struct session *session, size_t length, struct buf *out)
+policy_passes_header(struct session *session, struct buf *out)
 {
 	struct transaction *transaction = session->transaction;
+	const char *bytes = transaction->header.bytes;
+	struct header header;
+	bool is_passed;
 
-	transaction->priority = transaction->grant->priority;
-	transaction->header_from = xstrdup("");
-	transaction->message_id = xstrdup("");
-	transaction->subject = xstrdup("");
-	buf_append(out, transaction->header.bytes, length);
-	return true;
+	header_scan(&header, bytes == NULL ? "" : bytes, transaction->header_end.fields_size);
+	is_passed = passes_loop(session, &header) && passes_senders(session, &header);
+	if (is_passed) {
+		note_header(transaction, &header);
+		write_header(session, &header, out);
+	}
+	header_fini(&header);
+	return is_passed;
 }

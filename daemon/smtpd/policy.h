@@ -20,8 +20,9 @@ struct session;
 /* The sender of MAIL under the user's rules. On false the reply has been written. */
 bool policy_passes_envelope(struct session *session, const struct grant *grant);
 
-/* The first `length` octets of transaction->header are the block with its empty line, if it has
- * one. Appends what is stored in its place. On false transaction->refusal is filled. */
-bool policy_passes_header(struct session *session, size_t length, struct buf *out);
+/* The header that stands at the beginning of transaction->header, as header_end says: its loops,
+ * its senders, its priority. Appends what is stored in its place. On false transaction->refusal is
+ * filled. */
+bool policy_passes_header(struct session *session, struct buf *out);
 
 #endif

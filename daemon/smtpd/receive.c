@@ -205,56 +205,44 @@ finish_text(struct session *session)
 
 /* ---- reading ---- */
 
-/* Where the header block ends: behind its empty line, or 0 while that hasn't come. `from` is how
- * much of it has been searched. */
-static size_t
-find_header_end(const struct buf *header, size_t from)
-{
-	const char *found;
-
-	if (header->size >= 2 && memcmp(header->bytes, "\r\n", 2) == 0)
-		return 2;
-	from = from > 3 ? from - 3 : 0;
-	if (header->size - from < 4)
-		return 0;
-	found = memmem(header->bytes + from, header->size - from, "\r\n\r\n", 4);
-	return found == NULL ? 0 : (size_t)(found - header->bytes) + 4;
-}
-
-/* Judges the header block and makes it ready to leave, with what came behind it. */
+/* Judges the header and makes it ready to leave, with what came behind it. */
 static void
-take_header(struct session *session, size_t length)
+take_header(struct session *session)
 {
 	struct transaction *transaction = session->transaction;
+	const struct buf *header = &transaction->header;
+	size_t body_at = transaction->header_end.body_at;
 	struct buf out;
 
 	buf_init(&out);
-	if (policy_passes_header(session, length, &out)) {
-		transaction->has_header = true;
-		buf_append(
-		    &out, transaction->header.bytes + length, transaction->header.size - length);
-		transaction->unsent = chunk_from(out.bytes, (uint32_t)out.size);
-		transaction->unsent_offset = 0;
-		buf_fini(&transaction->header);
-		send_unsent(session);
-	} else {
+	if (!policy_passes_header(session, &out)) {
 		stop_storing(session);
+		buf_fini(&out);
+		return;
 	}
+	transaction->has_header = true;
+	buf_append(&out, header->bytes + body_at, header->size - body_at);
+	transaction->unsent = chunk_from(out.bytes, (uint32_t)out.size);
+	transaction->unsent_offset = 0;
 	buf_fini(&out);
+	buf_fini(&transaction->header);
+	send_unsent(session);
 }
 
 static void
 add_to_header(struct session *session, const struct chunk *text)
 {
-	struct buf *header = &session->transaction->header;
-	size_t searched = header->size, end;
+	struct transaction *transaction = session->transaction;
+	struct buf *header = &transaction->header;
+	uint64_t limit = session->setup.config->limits.header_size_bytes;
+	bool is_whole;
 
 	buf_append(header, text->bytes, text->size);
-	end = find_header_end(header, searched);
-	if (end > 0)
-		take_header(session, end);
-	else if (header->size > session->setup.config->limits.header_size_bytes)
+	is_whole = header_find_end(&transaction->header_end, header->bytes, header->size);
+	if ((is_whole ? transaction->header_end.fields_size : header->size) > limit)
 		discard_malformed(session, "header too large");
+	else if (is_whole)
+		take_header(session);
 }
 
 static void
@@ -296,8 +284,10 @@ end_text(struct session *session)
 {
 	struct transaction *transaction = session->transaction;
 
-	if (!transaction->is_discarded && !transaction->has_header)
-		take_header(session, transaction->header.size);
+	if (!transaction->is_discarded && !transaction->has_header) {
+		header_end_at(&transaction->header_end, transaction->header.size);
+		take_header(session);
+	}
 	finish_text(session);
 }
 

@@ -368,7 +368,7 @@ session_on_committed(struct session *session, enum commit_outcome outcome)
 }
 
 void
-session_on_intake_lost(struct session *session)
+session_on_queue_lost(struct session *session)
 {
 	if (!has_stream(session))
 		return;
@@ -398,7 +398,6 @@ session_open(const struct session_setup *setup)
 
 	session->setup = *setup;
 	session->client = copy(setup->client);
-	session->client_address = copy(setup->client_address);
 	session->trusted_login = copy(setup->trusted_login);
 	if (setup->tls_version != NULL)
 		(void)snprintf(
@@ -419,7 +418,6 @@ session_free(struct session *session)
 		explicit_bzero(session->line.bytes, session->line.size);
 	buf_fini(&session->line);
 	free(session->client);
-	free(session->client_address);
 	free(session->trusted_login);
 	free(session->helo);
 	free(session->login);

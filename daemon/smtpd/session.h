@@ -15,10 +15,11 @@
 #define POSTERN_SMTPD_SESSION_H
 
 #include "common/chunk.h"
+#include "common/netaddr.h"
 #include "daemon/config/config.h"
 #include "daemon/core/messages.h"
 #include "daemon/smtpd/grants.h"
-#include "daemon/smtpd/intake.h"
+#include "daemon/smtpd/handoff.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,7 +48,7 @@ struct session_ports {
 	void (*alert)(void *ctx, const struct msg_alert *alert);
 
 	/* queue: one message at a time */
-	enum intake_readiness (*readiness)(void *ctx);
+	enum handoff_readiness (*readiness)(void *ctx);
 	uint64_t (*message_open)(void *ctx); /* its id, or 0 */
 	void (*message_send)(void *ctx, const struct slice *slice);
 	void (*message_commit)(void *ctx, const struct msg_commit *commit);
@@ -59,7 +60,7 @@ struct session_setup {
 	const struct session_ports *ports;
 	void *ctx;
 	const char *client; /* address:port, as in the log */
-	const char *client_address;
+	struct netaddr address;
 	unsigned listener_port;
 	bool is_loopback;
 	bool offers_tls;
@@ -83,7 +84,7 @@ void session_on_sasl(struct session *session, const struct msg_sasl_reply *reply
 void session_on_grant(struct session *session, struct grant *grant, bool is_answered);
 void session_on_credit(struct session *session, uint32_t bytes);
 void session_on_committed(struct session *session, enum commit_outcome outcome);
-void session_on_intake_lost(struct session *session);
+void session_on_queue_lost(struct session *session);
 /* The daemon stops: who has no transaction hears 421 now, the others when theirs is over. */
 void session_drain(struct session *session);
 

@@ -13,6 +13,7 @@
 #include "common/mailaddr.h"
 #include "common/smtp_verb.h"
 #include "daemon/smtpd/data.h"
+#include "daemon/smtpd/header.h"
 #include "daemon/smtpd/session.h"
 
 #define REPLY_TEXT_SIZE 480 /* a reply line is at most 512 octets (RFC 5321 4.5.3.1.5) */
@@ -51,8 +52,9 @@ struct transaction {
 	/* while the text comes in */
 	uint64_t id;
 	struct data decoder;
-	uint64_t text_size;   /* octets of the text, dots unstuffed */
-	struct buf header;    /* the header block, until its end has been seen */
+	uint64_t text_size; /* octets of the text, dots unstuffed */
+	struct buf header;  /* the text so far, until the end of its header was seen */
+	struct header_end header_end;
 	bool has_header;      /* it has, and was judged */
 	bool has_8bit;        /* octets above 127 */
 	struct chunk *unsent; /* the rewritten header, as far as credit did not reach */
@@ -68,7 +70,7 @@ struct transaction {
 
 struct session {
 	struct session_setup setup;
-	char *client, *client_address, *trusted_login;
+	char *client, *trusted_login;
 	enum session_state state;
 	struct buf line; /* what there is of the current command line */
 	bool is_line_too_long;

@@ -1,19 +1,267 @@
-/* smtpd - the entry of the smtpd role. */
+/*
+ * smtpd - the role's entry: sockets to listen on, links to accounts and queue, TLS contexts and
+ * their reload, the drain.
+ */
 #include "daemon/smtpd/smtpd.h"
+
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "daemon/core/tls.h"
+#include "daemon/smtpd/client.h"
+#include "daemon/smtpd/listener.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define VERSION_COUNT (TLS_VERSION_1_3 + 1)
+
+struct smtpd {
+	struct role_context *role;
+	struct listeners *listeners;
+	struct client_house house;
+	/* One for each lowest version that a listener takes; NULL: none asks for it, or there is
+	 * no certificate. */
+	struct tls_context *contexts[VERSION_COUNT];
+	struct timer *drain; /* NULL: not draining */
+	bool is_drained;
+};
+
+/* ---- TLS ---- */
+
+static bool
+is_version_used(const struct config *config, enum tls_version version)
+{
+	for (size_t i = 0; i < config->listener_count; i++)
+		if (config->listeners[i].tls != LISTENER_NONE &&
+		    config->listeners[i].min_version == version)
+			return true;
+	return false;
+}
+
+static void
+release_contexts(struct tls_context *contexts[VERSION_COUNT])
+{
+	for (unsigned version = 0; version < VERSION_COUNT; version++) {
+		tls_release(contexts[version]);
+		contexts[version] = NULL;
+	}
+}
+
+static int
+make_contexts(
+    struct role_context *role, struct tls_context *contexts[VERSION_COUNT], struct err *err_out)
+{
+	struct msg_bytes certificate = role_file(role, FILE_TLS_CERTIFICATE);
+
+	for (unsigned version = 0; version < VERSION_COUNT && certificate.size > 0; version++) {
+		if (!is_version_used(role->config, version))
+			continue;
+		contexts[version] = tls_server_new(certificate, role_file(role, FILE_TLS_KEY),
+		    role_file(role, FILE_TICKET_KEYS), version, err_out);
+		if (contexts[version] == NULL) {
+			release_contexts(contexts);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* ---- clients ---- */
+
+static unsigned
+connection_limit(const struct config *config)
+{
+	unsigned processes = config_smtpd_processes(config);
+	unsigned limit = (config->limits.connections + processes - 1) / processes;
+
+	return limit > 0 ? limit : 1;
+}
+
+static void
+on_accept(int fd, unsigned listener, void *ctx)
+{
+	struct smtpd *smtpd = ctx;
+	const struct config *config = smtpd->role->config;
+	struct client_door door = {.tls = LISTENER_NONE};
+
+	if (listener < config->listener_count) {
+		door.tls = config->listeners[listener].tls;
+		if (door.tls != LISTENER_NONE)
+			door.context = smtpd->contexts[config->listeners[listener].min_version];
+	}
+	if (door.tls == LISTENER_IMPLICIT && door.context == NULL) {
+		log_problem(LOG_ERROR, "a client of an implicit-TLS port was sent away: there is "
+				       "no certificate");
+		(void)close(fd);
+		listeners_release_client(smtpd->listeners);
+		return;
+	}
+	client_open(&smtpd->house, fd, &door);
+}
+
+static void
+finish_drain(struct smtpd *smtpd)
+{
+	if (smtpd->drain == NULL || smtpd->is_drained || !list_is_empty(&smtpd->house.clients))
+		return;
+	smtpd->is_drained = true;
+	role_drained(smtpd->role);
+}
+
+static void
+on_client_gone(void *ctx)
+{
+	struct smtpd *smtpd = ctx;
+
+	listeners_release_client(smtpd->listeners);
+	finish_drain(smtpd);
+}
+
+/* ---- what role_run() calls ---- */
 
 static int
 start(struct role_context *role, struct err *err_out)
 {
+	struct smtpd *smtpd = xcalloc(1, sizeof(*smtpd));
+
+	smtpd->role = role;
+	role->state = smtpd;
+	if (make_contexts(role, smtpd->contexts, err_out) != 0)
+		return -1;
+	smtpd->listeners =
+	    listeners_new(role->loop, connection_limit(role->config), on_accept, smtpd);
+	smtpd->house.role = role;
+	smtpd->house.grants = grant_table_new();
+	smtpd->house.handoff = handoff_new();
+	smtpd->house.on_gone = on_client_gone;
+	smtpd->house.ctx = smtpd;
+	list_init(&smtpd->house.clients);
 	return 0;
+}
+
+/* Clients that are connected keep the config and the certificate they were greeted under. */
+static void
+reload(struct role_context *role)
+{
+	struct smtpd *smtpd = role->state;
+	struct tls_context *contexts[VERSION_COUNT] = {NULL};
+	struct err err;
+
+	listeners_set_limit(smtpd->listeners, connection_limit(role->config));
+	if (make_contexts(role, contexts, &err) != 0) {
+		log_problem(LOG_ERROR, "the certificate in use stays: %s", err.text);
+		return;
+	}
+	release_contexts(smtpd->contexts);
+	for (unsigned version = 0; version < VERSION_COUNT; version++)
+		smtpd->contexts[version] = contexts[version];
+}
+
+static void
+on_link(struct role_context *role, struct link *link)
+{
+	struct smtpd *smtpd = role->state;
+
+	if (link_peer(link) == ROLE_QUEUE)
+		handoff_on_link(smtpd->house.handoff, link);
+}
+
+static void
+on_link_lost(struct role_context *role, struct link *link)
+{
+	struct smtpd *smtpd = role->state;
+
+	if (link_peer(link) == ROLE_QUEUE)
+		handoff_on_link_lost(smtpd->house.handoff);
+	else if (link_peer(link) == ROLE_ACCOUNTS)
+		grant_table_forget_all(smtpd->house.grants);
+}
+
+static void
+on_message(struct role_context *role, struct link *link, const struct link_message *message)
+{
+	struct smtpd *smtpd = role->state;
+
+	switch (message->kind) {
+	case MSG_GRANT:
+		(void)grant_table_put(smtpd->house.grants, &message->body->grant);
+		break;
+	case MSG_INTAKE:
+		handoff_on_state(smtpd->house.handoff, &message->body->intake);
+		break;
+	case MSG_CREDIT:
+		handoff_on_credit(smtpd->house.handoff, &message->body->credit);
+		break;
+	default:
+		log_trace("smtpd has no use for %s", message_name(message->kind));
+	}
+}
+
+static void
+on_listen(struct role_context *role, unsigned listener, int fd)
+{
+	listeners_add(((struct smtpd *)role->state)->listeners, listener, fd);
+}
+
+static void
+on_listen_done(struct role_context *role)
+{
+	listeners_replace(((struct smtpd *)role->state)->listeners);
+}
+
+static void
+on_drain_over(void *ctx)
+{
+	struct smtpd *smtpd = ctx;
+
+	client_close_all(&smtpd->house);
+	finish_drain(smtpd);
 }
 
 static void
 drain(struct role_context *role, int64_t within_ms)
 {
-	role_drained(role);
+	struct smtpd *smtpd = role->state;
+
+	listeners_close(smtpd->listeners);
+	if (smtpd->drain == NULL)
+		smtpd->drain = timer_new(role->loop, on_drain_over, smtpd);
+	timer_set(smtpd->drain, within_ms);
+	client_drain_all(&smtpd->house);
+	finish_drain(smtpd);
+}
+
+static void
+smtpd_free(void *object)
+{
+	struct smtpd *smtpd = object;
+
+	listeners_free(smtpd->listeners);
+	grant_table_free(smtpd->house.grants);
+	handoff_free(smtpd->house.handoff);
+	release_contexts(smtpd->contexts);
+	timer_free(smtpd->drain);
+	free(smtpd);
+}
+
+/* The clients are freed at the end of the turn, and what they stand on after them. */
+static void
+stop(struct role_context *role)
+{
+	struct smtpd *smtpd = role->state;
+
+	client_close_all(&smtpd->house);
+	loop_free_later(role->loop, smtpd_free, smtpd);
 }
 
 const struct role_ops smtpd_ops = {
     .start = start,
+    .reload = reload,
+    .on_link = on_link,
+    .on_link_lost = on_link_lost,
+    .on_message = on_message,
+    .on_listen = on_listen,
+    .on_listen_done = on_listen_done,
     .drain = drain,
+    .stop = stop,
 };

@@ -232,9 +232,9 @@ on_set(struct play *play, const char *name, const char *value)
 	else if (strcmp(name, "keep_credit") == 0)
 		world->keeps_credit = number != 0;
 	else if (strcmp(name, "queue") == 0)
-		world->readiness = strcmp(value, "full") == 0   ? INTAKE_FULL
-				   : strcmp(value, "away") == 0 ? INTAKE_AWAY
-								: INTAKE_READY;
+		world->readiness = strcmp(value, "full") == 0   ? HANDOFF_FULL
+				   : strcmp(value, "away") == 0 ? HANDOFF_AWAY
+								: HANDOFF_READY;
 	else
 		fail(play, "unknown setting %s", name);
 }
@@ -274,7 +274,7 @@ on_user(struct play *play, const char *words, const char *rest_of_line)
 		else if (strncmp(word, "sender=", 7) == 0)
 			(void)strcat(strcat(senders, " "), word + 7);
 		else if (strcmp(word, "gone") == 0)
-			grants_forget_all(play->world.grants);
+			grant_table_forget_all(play->world.grants);
 		else
 			fail(play, "unknown word %s", word);
 	}

@@ -80,7 +80,7 @@ port_sasl_abort(void *ctx)
 static struct grant *
 port_grant_find(void *ctx, uint64_t user_id)
 {
-	return grants_find(((struct world *)ctx)->grants, user_id);
+	return grant_table_find(((struct world *)ctx)->grants, user_id);
 }
 
 static void
@@ -107,7 +107,7 @@ port_alert(void *ctx, const struct msg_alert *alert)
 	buf_text(&world->alert, alert->address);
 }
 
-static enum intake_readiness
+static enum handoff_readiness
 port_readiness(void *ctx)
 {
 	return ((struct world *)ctx)->readiness;
@@ -263,7 +263,7 @@ world_lose_accounts(struct world *world)
 	bool had_sasl = world->is_sasl_waiting, had_grant = world->is_grant_waiting;
 
 	world->is_sasl_waiting = world->is_grant_waiting = false;
-	grants_forget_all(world->grants);
+	grant_table_forget_all(world->grants);
 	if (had_sasl)
 		session_on_sasl(world->session, NULL);
 	if (had_grant)
@@ -277,7 +277,7 @@ world_answer_grant(struct world *world)
 	if (!world->is_grant_waiting)
 		return;
 	world->is_grant_waiting = false;
-	session_on_grant(world->session, grants_find(world->grants, 1), true);
+	session_on_grant(world->session, grant_table_find(world->grants, 1), true);
 	world_pump(world);
 }
 
@@ -309,7 +309,7 @@ world_lose_queue(struct world *world)
 	if (!world->is_message_open)
 		return;
 	world->is_message_open = world->is_commit_waiting = false;
-	session_on_intake_lost(world->session);
+	session_on_queue_lost(world->session);
 	world_pump(world);
 }
 
@@ -360,7 +360,7 @@ world_put_user(struct world *world, const struct world_user *user)
 	    .senders = items_of(&senders, user->senders),
 	};
 
-	(void)grants_put(world->grants, &grant);
+	(void)grant_table_put(world->grants, &grant);
 	message_list_fini(&domains);
 	message_list_fini(&senders);
 }
@@ -399,16 +399,15 @@ world_init(struct world *world)
 	    .has_profile = true,
 	    .credential = 1};
 
-	*world = (struct world){.now_ms = START_MS, .readiness = INTAKE_READY, .next_id = 1000};
+	*world = (struct world){.now_ms = START_MS, .readiness = HANDOFF_READY, .next_id = 1000};
 	set_config(&world->config);
-	world->grants = grants_new();
+	world->grants = grant_table_new();
 	world_put_user(world, &billing);
 	world->setup = (struct session_setup){
 	    .config = &world->config,
 	    .ports = &ports,
 	    .ctx = world,
 	    .client = "127.0.0.1:40000",
-	    .client_address = "127.0.0.1",
 	    .listener_port = 587,
 	    .is_loopback = true,
 	    .offers_tls = true,
@@ -426,7 +425,7 @@ world_fini(struct world *world)
 {
 	if (world->session != NULL)
 		session_free(world->session);
-	grants_free(world->grants);
+	grant_table_free(world->grants);
 	buf_fini(&world->input);
 	buf_fini(&world->kept);
 	buf_fini(&world->output);

@@ -30,11 +30,11 @@ struct world {
 	bool has_token, is_sasl_waiting;
 	unsigned sasl_aborts;
 
-	struct grants *grants;
+	struct grant_table *grants;
 	struct buf grant_asked; /* the login, or #id */
 	bool is_grant_waiting;
 
-	enum intake_readiness readiness;
+	enum handoff_readiness readiness;
 	uint64_t next_id; /* 0: there are none */
 	bool is_message_open, is_commit_waiting;
 	struct buf body;   /* what queue has of the message */

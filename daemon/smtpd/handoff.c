@@ -1,5 +1,5 @@
-/* intake - ids, streams and their credit, towards queue. */
-#include "daemon/smtpd/intake.h"
+/* handoff - ids, streams and their credit, towards queue. */
+#include "daemon/smtpd/handoff.h"
 
 #include "common/err.h"
 #include "common/list.h"
@@ -11,7 +11,7 @@
 
 struct stream {
 	struct list link; /* in its bucket */
-	struct intake *intake;
+	struct handoff *handoff;
 	uint64_t id;
 	struct link *asked; /* the link that COMMIT went out on; NULL: it didn't */
 	uint32_t request_id;
@@ -25,70 +25,70 @@ struct block {
 	uint32_t count;
 };
 
-struct intake {
+struct handoff {
 	struct link *link; /* NULL: away */
 	enum intake_state state;
 	struct block block, reserve;
 	struct list streams[BUCKET_COUNT];
 };
 
-struct intake *
-intake_new(void)
+struct handoff *
+handoff_new(void)
 {
-	struct intake *intake = xcalloc(1, sizeof(*intake));
+	struct handoff *handoff = xcalloc(1, sizeof(*handoff));
 
 	for (size_t i = 0; i < BUCKET_COUNT; i++)
-		list_init(&intake->streams[i]);
-	return intake;
+		list_init(&handoff->streams[i]);
+	return handoff;
 }
 
 void
-intake_free(struct intake *intake)
+handoff_free(struct handoff *handoff)
 {
 	for (size_t i = 0; i < BUCKET_COUNT; i++)
-		ensure(list_is_empty(&intake->streams[i]));
-	free(intake);
+		ensure(list_is_empty(&handoff->streams[i]));
+	free(handoff);
 }
 
-enum intake_readiness
-intake_readiness(const struct intake *intake)
+enum handoff_readiness
+handoff_readiness(const struct handoff *handoff)
 {
-	if (intake->link == NULL || intake->state == INTAKE_CLOSING || intake->block.count == 0)
-		return INTAKE_AWAY;
-	return intake->state == INTAKE_DISK_FULL ? INTAKE_FULL : INTAKE_READY;
+	if (handoff->link == NULL || handoff->state == INTAKE_CLOSING || handoff->block.count == 0)
+		return HANDOFF_AWAY;
+	return handoff->state == INTAKE_DISK_FULL ? HANDOFF_FULL : HANDOFF_READY;
 }
 
 static uint64_t
-take_id(struct intake *intake)
+take_id(struct handoff *handoff)
 {
-	uint64_t id = intake->block.next_id++;
+	uint64_t id = handoff->block.next_id++;
 
-	if (--intake->block.count == 0) {
-		intake->block = intake->reserve;
-		intake->reserve = (struct block){0};
+	if (--handoff->block.count == 0) {
+		handoff->block = handoff->reserve;
+		handoff->reserve = (struct block){0};
 	}
 	return id;
 }
 
 static struct list *
-bucket_of(struct intake *intake, uint64_t id)
+bucket_of(struct handoff *handoff, uint64_t id)
 {
-	return &intake->streams[id % BUCKET_COUNT];
+	return &handoff->streams[id % BUCKET_COUNT];
 }
 
 struct stream *
-intake_open(struct intake *intake, const struct stream_callbacks *callbacks, void *ctx)
+handoff_open(struct handoff *handoff, const struct stream_callbacks *callbacks, void *ctx)
 {
 	struct stream *stream;
 
-	if (intake->link == NULL || intake->block.count == 0)
+	if (handoff->link == NULL || handoff->block.count == 0)
 		return NULL;
 	stream = xcalloc(1, sizeof(*stream));
-	stream->intake = intake;
-	stream->id = take_id(intake);
+	stream->handoff = handoff;
+	stream->id = take_id(handoff);
 	stream->callbacks = *callbacks;
 	stream->ctx = ctx;
-	list_append(bucket_of(intake, stream->id), &stream->link);
+	list_append(bucket_of(handoff, stream->id), &stream->link);
 	return stream;
 }
 
@@ -108,8 +108,8 @@ stream_free(struct stream *stream)
 void
 stream_send(struct stream *stream, const struct slice *slice)
 {
-	if (stream->intake->link != NULL)
-		link_send_body(stream->intake->link, stream->id, false, slice);
+	if (stream->handoff->link != NULL)
+		link_send_body(stream->handoff->link, stream->id, false, slice);
 }
 
 static void
@@ -133,8 +133,8 @@ on_commit_answer(const union message *answer, void *ctx)
 void
 stream_commit(struct stream *stream, const struct msg_commit *commit)
 {
-	ensure(stream->intake->link != NULL && stream->asked == NULL);
-	stream->asked = stream->intake->link;
+	ensure(stream->handoff->link != NULL && stream->asked == NULL);
+	stream->asked = stream->handoff->link;
 	stream->request_id = link_request(
 	    stream->asked, MSG_COMMIT, commit, COMMIT_DEADLINE_MS, on_commit_answer, stream);
 }
@@ -146,26 +146,26 @@ stream_abort(struct stream *stream)
 
 	if (stream->asked != NULL)
 		link_cancel(stream->asked, stream->request_id);
-	if (stream->intake->link != NULL)
-		link_send(stream->intake->link, MSG_ABORT, &message);
+	if (stream->handoff->link != NULL)
+		link_send(stream->handoff->link, MSG_ABORT, &message);
 	stream_free(stream);
 }
 
 void
-intake_on_link(struct intake *intake, struct link *link)
+handoff_on_link(struct handoff *handoff, struct link *link)
 {
-	intake->link = link;
-	intake->state = INTAKE_OPEN;
+	handoff->link = link;
+	handoff->state = INTAKE_OPEN;
 }
 
 /* Streams whose COMMIT is under way hear of it as a request without an answer. */
 void
-intake_on_link_lost(struct intake *intake)
+handoff_on_link_lost(struct handoff *handoff)
 {
-	intake->link = NULL;
-	intake->block = intake->reserve = (struct block){0};
+	handoff->link = NULL;
+	handoff->block = handoff->reserve = (struct block){0};
 	for (size_t i = 0; i < BUCKET_COUNT; i++)
-		LIST_EACH_SAFE (&intake->streams[i], at, next) {
+		LIST_EACH_SAFE (&handoff->streams[i], at, next) {
 			struct stream *stream = LIST_ENTRY(at, struct stream, link);
 			struct stream_callbacks callbacks = stream->callbacks;
 			void *ctx = stream->ctx;
@@ -178,23 +178,23 @@ intake_on_link_lost(struct intake *intake)
 }
 
 void
-intake_on_state(struct intake *intake, const struct msg_intake *message)
+handoff_on_state(struct handoff *handoff, const struct msg_intake *message)
 {
 	struct block block = {.next_id = message->first_id, .count = message->count};
 
-	intake->state = message->state;
+	handoff->state = message->state;
 	if (block.count == 0)
 		return;
-	if (intake->block.count == 0)
-		intake->block = block;
+	if (handoff->block.count == 0)
+		handoff->block = block;
 	else
-		intake->reserve = block;
+		handoff->reserve = block;
 }
 
 void
-intake_on_credit(struct intake *intake, const struct msg_credit *message)
+handoff_on_credit(struct handoff *handoff, const struct msg_credit *message)
 {
-	LIST_EACH_SAFE (bucket_of(intake, message->stream), at, next) {
+	LIST_EACH_SAFE (bucket_of(handoff, message->stream), at, next) {
 		struct stream *stream = LIST_ENTRY(at, struct stream, link);
 
 		if (stream->id != message->stream)

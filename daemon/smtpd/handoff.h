@@ -1,18 +1,18 @@
 /*
- * intake - the way of messages from this process to queue
+ * handoff - the way of messages from this process to queue
  *
  * Role     smtpd; called by the sessions and, for INTAKE, CREDIT and the loss of the link, by the
  *          role's entry
  * Owns     the ids that queue gave, and a stream for each message that is being received
- * Context  loop; a stream's callbacks run from intake_on_…(), never inside a call of its session
+ * Context  loop; a stream's callbacks run from handoff_on_…(), never inside a call of its session
  * Units    bytes
- * Fails    intake_open() gives NULL when there is no link or no id left
+ * Fails    handoff_open() gives NULL when there is no link or no id left
  *
  * A message's bytes go out as fast as they come, but never more than STREAM_CREDIT that queue has
  * not given back: a slow disk slows the client down instead of filling memory.
  */
-#ifndef POSTERN_SMTPD_INTAKE_H
-#define POSTERN_SMTPD_INTAKE_H
+#ifndef POSTERN_SMTPD_HANDOFF_H
+#define POSTERN_SMTPD_HANDOFF_H
 
 #include "common/chunk.h"
 #include "daemon/core/link.h"
@@ -20,13 +20,13 @@
 
 #include <stdint.h>
 
-struct intake;
+struct handoff;
 struct stream;
 
-enum intake_readiness {
-	INTAKE_READY,
-	INTAKE_FULL, /* 452 4.3.1: queue's disk */
-	INTAKE_AWAY  /* 451 4.3.0: no link, no ids, or queue is closing */
+enum handoff_readiness {
+	HANDOFF_READY,
+	HANDOFF_FULL, /* 452 4.3.1: queue's disk */
+	HANDOFF_AWAY  /* 451 4.3.0: no link, no ids, or queue is closing */
 };
 
 struct stream_callbacks {
@@ -39,14 +39,14 @@ struct stream_callbacks {
 /* How long queue may take to store a message before the client hears 451. */
 #define COMMIT_DEADLINE_MS 60000
 
-struct intake *intake_new(void);
-void intake_free(struct intake *intake);
+struct handoff *handoff_new(void);
+void handoff_free(struct handoff *handoff);
 
-enum intake_readiness intake_readiness(const struct intake *intake);
+enum handoff_readiness handoff_readiness(const struct handoff *handoff);
 
 /* The next message's stream, or NULL. */
-struct stream *intake_open(
-    struct intake *intake, const struct stream_callbacks *callbacks, void *ctx);
+struct stream *handoff_open(
+    struct handoff *handoff, const struct stream_callbacks *callbacks, void *ctx);
 uint64_t stream_id(const struct stream *stream);
 /* Never more than the credit that was given. */
 void stream_send(struct stream *stream, const struct slice *slice);
@@ -56,9 +56,9 @@ void stream_commit(struct stream *stream, const struct msg_commit *commit);
 void stream_abort(struct stream *stream);
 
 /* The link to queue is there. */
-void intake_on_link(struct intake *intake, struct link *link);
-void intake_on_link_lost(struct intake *intake);
-void intake_on_state(struct intake *intake, const struct msg_intake *message);
-void intake_on_credit(struct intake *intake, const struct msg_credit *message);
+void handoff_on_link(struct handoff *handoff, struct link *link);
+void handoff_on_link_lost(struct handoff *handoff);
+void handoff_on_state(struct handoff *handoff, const struct msg_intake *message);
+void handoff_on_credit(struct handoff *handoff, const struct msg_credit *message);
 
 #endif

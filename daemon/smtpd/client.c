@@ -1,0 +1,526 @@
+/* client - a connection's bytes to its session and back, and the session's questions to accounts
+ * and queue. */
+#include "daemon/smtpd/client.h"
+
+#include "common/log.h"
+#include "common/netaddr.h"
+#include "common/xalloc.h"
+#include "daemon/core/conn.h"
+#include "daemon/smtpd/session.h"
+
+#include <event2/buffer.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HANDSHAKE_DEADLINE_MS 60000
+#define ACCOUNTS_DEADLINE_MS 20000
+#define FINISH_MS 5000 /* for the last reply to leave */
+
+struct client {
+	struct list link;
+	struct client_house *house;
+	const struct config *config; /* held: the one the client was greeted under */
+	struct tls_context *context;
+	struct conn *conn;
+	struct netaddr address;
+	uint16_t port; /* ours */
+	struct timer *deadline;
+	struct session *session; /* NULL during the handshake of implicit TLS */
+	bool is_paused;
+	bool is_over; /* the connection is on its own or gone */
+
+	struct link *asked; /* accounts, while a question is under way */
+	uint32_t request_id;
+	enum message_kind question;
+	struct timer *no_answer; /* set: there is no link to ask */
+	uint64_t exchange;       /* of SASL */
+	struct stream *stream;
+};
+
+/* ---- the end ---- */
+
+static void
+cancel_question(struct client *client)
+{
+	if (client->asked != NULL)
+		link_cancel(client->asked, client->request_id);
+	client->asked = NULL;
+	timer_stop(client->no_answer);
+}
+
+static void
+client_free(void *object)
+{
+	struct client *client = object;
+
+	if (client->session != NULL)
+		session_free(client->session);
+	cancel_question(client);
+	timer_free(client->deadline);
+	timer_free(client->no_answer);
+	tls_release(client->context);
+	config_release(client->config);
+	free(client);
+}
+
+/* The connection is gone, or finishes by itself. */
+static void
+leave(struct client *client)
+{
+	struct client_house *house = client->house;
+
+	client->is_over = true;
+	timer_stop(client->deadline);
+	list_remove(&client->link);
+	loop_free_later(house->role->loop, client_free, client);
+	house->on_gone(house->ctx);
+}
+
+static void
+log_end_of(struct client *client, enum log_level level, enum log_event event, const char *reason)
+{
+	struct log_line line;
+
+	if (!log_begin(&line, level, event, 0))
+		return;
+	if (client->session != NULL && session_login(client->session) != NULL)
+		log_text(&line, KEY_USER, session_login(client->session));
+	log_text(&line, KEY_CLIENT, conn_peer_text(client->conn));
+	log_number(&line, KEY_LISTENER, client->port);
+	if (client->session != NULL)
+		log_number(&line, KEY_COUNT, session_messages(client->session));
+	log_text(&line, KEY_REASON, reason);
+	log_end(&line);
+}
+
+/* ---- bytes ---- */
+
+/* Offers the session what it has not used yet; reading rests while it uses nothing. */
+static void
+pump(struct client *client)
+{
+	struct evbuffer *input = conn_input(client->conn);
+	size_t size, used = 1;
+
+	while (!client->is_over && used > 0 && (size = evbuffer_get_length(input)) > 0) {
+		used = session_input(client->session, evbuffer_pullup(input, -1), size);
+		if (!client->is_over)
+			(void)evbuffer_drain(input, used);
+	}
+	if (client->is_over || client->is_paused == (used == 0))
+		return;
+	client->is_paused = used == 0;
+	if (client->is_paused)
+		conn_pause(client->conn);
+	else
+		conn_resume(client->conn);
+}
+
+static void
+port_write(void *ctx, const void *bytes, size_t size)
+{
+	struct client *client = ctx;
+
+	if (!client->is_over)
+		conn_write(client->conn, bytes, size);
+}
+
+/* The connection must read on for the handshake, though the session takes nothing in clear. */
+static void
+port_start_tls(void *ctx)
+{
+	struct client *client = ctx;
+
+	if (client->is_paused)
+		conn_resume(client->conn);
+	client->is_paused = false;
+	conn_start_tls_server(client->conn, client->context);
+}
+
+static void
+port_finish(void *ctx)
+{
+	struct client *client = ctx;
+
+	if (client->is_over)
+		return;
+	log_end_of(client, LOG_DEBUG, EVENT_DISCONNECTED, "ended by us");
+	conn_finish(client->conn, FINISH_MS);
+	leave(client);
+}
+
+static void
+port_set_deadline(void *ctx, int64_t after_ms)
+{
+	struct client *client = ctx;
+
+	if (after_ms == 0)
+		timer_stop(client->deadline);
+	else
+		timer_set(client->deadline, after_ms);
+}
+
+static int64_t
+port_now_ms(void *ctx)
+{
+	return loop_now_ms(((struct client *)ctx)->house->role->loop);
+}
+
+static int64_t
+port_wall_ms(void *ctx)
+{
+	return loop_wall_ms(((struct client *)ctx)->house->role->loop);
+}
+
+/* ---- accounts ---- */
+
+static void
+take_answer(struct client *client, const union message *answer)
+{
+	struct grant_table *grants = client->house->grants;
+	struct grant *grant;
+
+	if (client->question == MSG_SASL_STEP) {
+		session_on_sasl(client->session, answer == NULL ? NULL : &answer->sasl_reply);
+	} else {
+		grant = answer == NULL ? NULL : grant_table_put(grants, &answer->grant);
+		session_on_grant(client->session, grant, answer != NULL);
+	}
+	pump(client);
+}
+
+static void
+on_answer(const union message *answer, void *ctx)
+{
+	struct client *client = ctx;
+
+	client->asked = NULL;
+	if (!client->is_over)
+		take_answer(client, answer);
+}
+
+static void
+on_no_answer(void *ctx)
+{
+	struct client *client = ctx;
+
+	if (!client->is_over)
+		take_answer(client, NULL);
+}
+
+static void
+ask(struct client *client, enum message_kind kind, const void *message)
+{
+	struct link *link = role_link(client->house->role, ROLE_ACCOUNTS, 0);
+
+	client->question = kind;
+	if (link == NULL) {
+		timer_set(client->no_answer, 0);
+		return;
+	}
+	client->asked = link;
+	client->request_id =
+	    link_request(link, kind, message, ACCOUNTS_DEADLINE_MS, on_answer, client);
+}
+
+static void
+port_sasl_step(void *ctx, const struct msg_sasl_step *step)
+{
+	struct client *client = ctx;
+	struct msg_sasl_step message = *step;
+
+	if (step->is_first)
+		client->exchange = ++client->house->next_exchange;
+	message.exchange = client->exchange;
+	ask(client, MSG_SASL_STEP, &message);
+}
+
+static void
+on_aborted(const union message *answer, void *ctx)
+{
+}
+
+static void
+port_sasl_abort(void *ctx)
+{
+	struct client *client = ctx;
+	struct link *link = role_link(client->house->role, ROLE_ACCOUNTS, 0);
+	struct msg_sasl_step message = {
+	    .exchange = client->exchange, .is_abort = true, .mechanism = "", .client = ""};
+
+	cancel_question(client);
+	if (link != NULL)
+		(void)link_request(
+		    link, MSG_SASL_STEP, &message, ACCOUNTS_DEADLINE_MS, on_aborted, NULL);
+}
+
+static struct grant *
+port_grant_find(void *ctx, uint64_t user_id)
+{
+	return grant_table_find(((struct client *)ctx)->house->grants, user_id);
+}
+
+static void
+port_grant_get(void *ctx, uint64_t user_id, const char *login)
+{
+	struct msg_grant_get message = {.user_id = user_id, .login = login};
+
+	ask(ctx, MSG_GRANT_GET, &message);
+}
+
+static void
+port_alert(void *ctx, const struct msg_alert *alert)
+{
+	role_alert(((struct client *)ctx)->house->role, alert->kind, alert->user, alert->list,
+	    alert->address, alert->detail);
+}
+
+/* ---- queue ---- */
+
+static void
+on_credit(uint32_t bytes, void *ctx)
+{
+	struct client *client = ctx;
+
+	session_on_credit(client->session, bytes);
+	pump(client);
+}
+
+static void
+on_committed(enum commit_outcome outcome, void *ctx)
+{
+	struct client *client = ctx;
+
+	client->stream = NULL;
+	session_on_committed(client->session, outcome);
+	pump(client);
+}
+
+static void
+on_lost(void *ctx)
+{
+	struct client *client = ctx;
+
+	client->stream = NULL;
+	session_on_queue_lost(client->session);
+	pump(client);
+}
+
+static enum handoff_readiness
+port_readiness(void *ctx)
+{
+	return handoff_readiness(((struct client *)ctx)->house->handoff);
+}
+
+static uint64_t
+port_message_open(void *ctx)
+{
+	static const struct stream_callbacks callbacks = {on_credit, on_committed, on_lost};
+	struct client *client = ctx;
+
+	client->stream = handoff_open(client->house->handoff, &callbacks, client);
+	return client->stream == NULL ? 0 : stream_id(client->stream);
+}
+
+static void
+port_message_send(void *ctx, const struct slice *slice)
+{
+	stream_send(((struct client *)ctx)->stream, slice);
+}
+
+static void
+port_message_commit(void *ctx, const struct msg_commit *commit)
+{
+	stream_commit(((struct client *)ctx)->stream, commit);
+}
+
+static void
+port_message_abort(void *ctx)
+{
+	struct client *client = ctx;
+
+	stream_abort(client->stream);
+	client->stream = NULL;
+}
+
+static const struct session_ports ports = {
+    .write = port_write,
+    .start_tls = port_start_tls,
+    .finish = port_finish,
+    .set_deadline = port_set_deadline,
+    .now_ms = port_now_ms,
+    .wall_ms = port_wall_ms,
+    .sasl_step = port_sasl_step,
+    .sasl_abort = port_sasl_abort,
+    .grant_find = port_grant_find,
+    .grant_get = port_grant_get,
+    .alert = port_alert,
+    .readiness = port_readiness,
+    .message_open = port_message_open,
+    .message_send = port_message_send,
+    .message_commit = port_message_commit,
+    .message_abort = port_message_abort,
+};
+
+/* ---- the connection ---- */
+
+static const char *
+trusted_login(const struct client *client)
+{
+	const struct config *config = client->config;
+
+	for (size_t i = 0; i < config->trusted_count; i++) {
+		const struct config_trusted *trusted = &config->trusted[i];
+		struct netaddr network;
+
+		memcpy(network.bytes, trusted->address, sizeof(network.bytes));
+		if (netaddr_is_within(&client->address, &network, trusted->prefix_bits))
+			return trusted->user;
+	}
+	return NULL;
+}
+
+static void
+open_session(struct client *client, const char *tls_version)
+{
+	struct session_setup setup = {
+	    .config = client->config,
+	    .ports = &ports,
+	    .ctx = client,
+	    .client = conn_peer_text(client->conn),
+	    .address = client->address,
+	    .listener_port = client->port,
+	    .is_loopback = netaddr_is_loopback(&client->address),
+	    .offers_tls = client->context != NULL,
+	    .tls_version = tls_version,
+	    .trusted_login = trusted_login(client),
+	};
+
+	client->session = session_open(&setup);
+	if (client->house->role->is_draining)
+		session_drain(client->session);
+}
+
+static void
+on_input(struct conn *conn, void *ctx)
+{
+	struct client *client = ctx;
+
+	if (client->session != NULL && !client->is_over)
+		pump(client);
+}
+
+static void
+on_secured(struct conn *conn, void *ctx)
+{
+	struct client *client = ctx;
+
+	log_end_of(client, LOG_DEBUG, EVENT_TLS, conn_tls_cipher(conn));
+	conn_set_deadline(conn, 0);
+	if (client->session == NULL)
+		open_session(client, conn_tls_version(conn));
+	else
+		session_on_secured(client->session, conn_tls_version(conn));
+}
+
+static void
+on_closed(struct conn *conn, enum conn_end end, const char *detail, void *ctx)
+{
+	struct client *client = ctx;
+
+	if (end == CONN_CERTIFICATE_REJECTED)
+		log_end_of(client, LOG_INFO, EVENT_TLS, detail);
+	else if (end == CONN_TLS_FAILED)
+		log_end_of(client, LOG_INFO, EVENT_TLS, detail);
+	else
+		log_end_of(client, LOG_DEBUG, EVENT_DISCONNECTED, detail);
+	leave(client);
+}
+
+static void
+on_deadline(void *ctx)
+{
+	struct client *client = ctx;
+
+	if (client->is_over)
+		return;
+	session_on_deadline(client->session);
+	pump(client);
+}
+
+static void
+note_addresses(struct client *client, int fd)
+{
+	struct sockaddr_storage local;
+	socklen_t size = sizeof(local);
+	struct netaddr ours;
+
+	if (getsockname(fd, (struct sockaddr *)&local, &size) == 0)
+		(void)netaddr_from_sockaddr((struct sockaddr *)&local, &ours, &client->port);
+	(void)netaddr_from_sockaddr(
+	    (const struct sockaddr *)conn_peer(client->conn), &client->address, NULL);
+}
+
+static void
+log_connected(const struct client *client)
+{
+	struct log_line line;
+
+	if (!log_begin(&line, LOG_DEBUG, EVENT_CONNECTED, 0))
+		return;
+	log_text(&line, KEY_CLIENT, conn_peer_text(client->conn));
+	log_number(&line, KEY_LISTENER, client->port);
+	log_end(&line);
+}
+
+void
+client_open(struct client_house *house, int fd, const struct client_door *door)
+{
+	static const struct conn_callbacks callbacks = {
+	    .on_input = on_input, .on_secured = on_secured, .on_closed = on_closed};
+	struct client *client = xcalloc(1, sizeof(*client));
+	struct loop *loop = house->role->loop;
+
+	client->house = house;
+	client->config = config_hold(house->role->config);
+	client->context = door->context == NULL ? NULL : tls_hold(door->context);
+	client->deadline = timer_new(loop, on_deadline, client);
+	client->no_answer = timer_new(loop, on_no_answer, client);
+	list_append(&house->clients, &client->link);
+	client->conn = conn_open(loop, fd, &callbacks, client);
+	note_addresses(client, fd);
+	log_connected(client);
+	if (door->tls == LISTENER_IMPLICIT) {
+		conn_set_deadline(client->conn, HANDSHAKE_DEADLINE_MS);
+		conn_start_tls_server(client->conn, client->context);
+	} else {
+		open_session(client, NULL);
+	}
+}
+
+void
+client_drain_all(struct client_house *house)
+{
+	LIST_EACH_SAFE (&house->clients, at, next) {
+		struct client *client = LIST_ENTRY(at, struct client, link);
+
+		if (client->session != NULL) {
+			session_drain(client->session);
+		} else {
+			conn_close(client->conn);
+			leave(client);
+		}
+	}
+}
+
+void
+client_close_all(struct client_house *house)
+{
+	LIST_EACH_SAFE (&house->clients, at, next) {
+		struct client *client = LIST_ENTRY(at, struct client, link);
+
+		log_end_of(client, LOG_DEBUG, EVENT_DISCONNECTED, "the daemon stops");
+		conn_close(client->conn);
+		leave(client);
+	}
+}

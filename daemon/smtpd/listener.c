@@ -1,0 +1,219 @@
+/* listener - one event for each socket, all of them off while there is no room for a client. */
+#include "daemon/smtpd/listener.h"
+
+#include "common/err.h"
+#include "common/list.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "daemon/core/loop.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ACCEPTS_A_TURN 8
+#define REST_MS 1000
+#define WARNING_EVERY_MS 60000
+
+struct door {
+	struct list link;
+	struct listeners *listeners;
+	struct event *readable;
+	unsigned listener;
+	int fd;
+};
+
+struct listeners {
+	struct loop *loop;
+	struct list doors, new_doors;
+	unsigned client_count, limit;
+	bool is_resting;
+	struct timer *rest; /* set: descriptors ran out */
+	int64_t warned_at_ms;
+	listener_accept_fn on_accept;
+	void *ctx;
+};
+
+static void
+close_doors(struct list *doors)
+{
+	struct list *first;
+
+	while ((first = list_take_first(doors)) != NULL) {
+		struct door *door = LIST_ENTRY(first, struct door, link);
+
+		event_free(door->readable);
+		(void)close(door->fd);
+		free(door);
+	}
+}
+
+static void
+watch(struct listeners *listeners, bool is_on)
+{
+	listeners->is_resting = !is_on;
+	LIST_EACH (&listeners->doors, at) {
+		struct door *door = LIST_ENTRY(at, struct door, link);
+
+		if (is_on)
+			(void)event_add(door->readable, NULL);
+		else
+			(void)event_del(door->readable);
+	}
+}
+
+/* One line a minute, however often it happens. */
+static void
+warn(struct listeners *listeners, const char *reason)
+{
+	int64_t now_ms = loop_now_ms(listeners->loop);
+
+	if (listeners->warned_at_ms != 0 && now_ms - listeners->warned_at_ms < WARNING_EVERY_MS)
+		return;
+	listeners->warned_at_ms = now_ms;
+	log_problem(LOG_WARNING, "accepting no clients for now: %s (%u are connected, limit %u)",
+	    reason, listeners->client_count, listeners->limit);
+}
+
+static bool
+is_full(const struct listeners *listeners)
+{
+	return listeners->client_count >= listeners->limit;
+}
+
+static void
+rest_if_full(struct listeners *listeners)
+{
+	if (!is_full(listeners) || listeners->is_resting)
+		return;
+	warn(listeners, "limits.connections is reached");
+	watch(listeners, false);
+}
+
+static void
+resume(struct listeners *listeners)
+{
+	if (listeners->is_resting && !is_full(listeners) && !timer_is_set(listeners->rest))
+		watch(listeners, true);
+}
+
+static void
+on_rested(void *ctx)
+{
+	resume(ctx);
+}
+
+/* What the client did to its own connection is not ours to report. */
+static bool
+is_clients_fault(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ECONNABORTED || error == EPROTO ||
+	       error == EPERM;
+}
+
+static bool
+accept_one(struct door *door)
+{
+	struct listeners *listeners = door->listeners;
+	int fd = accept4(door->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0) {
+		listeners->client_count++;
+		listeners->on_accept(fd, door->listener, listeners->ctx);
+		return true;
+	}
+	if (!is_clients_fault(errno)) {
+		warn(listeners, strerror(errno));
+		watch(listeners, false);
+		timer_set(listeners->rest, REST_MS);
+	}
+	return false;
+}
+
+static void
+on_readable(int fd, short what, void *ctx)
+{
+	struct door *door = ctx;
+	struct listeners *listeners = door->listeners;
+
+	for (int i = 0; i < ACCEPTS_A_TURN && !is_full(listeners); i++)
+		if (!accept_one(door))
+			return;
+	rest_if_full(listeners);
+}
+
+struct listeners *
+listeners_new(struct loop *loop, unsigned limit, listener_accept_fn on_accept, void *ctx)
+{
+	struct listeners *listeners = xcalloc(1, sizeof(*listeners));
+
+	listeners->loop = loop;
+	listeners->limit = limit;
+	listeners->on_accept = on_accept;
+	listeners->ctx = ctx;
+	listeners->rest = timer_new(loop, on_rested, listeners);
+	list_init(&listeners->doors);
+	list_init(&listeners->new_doors);
+	return listeners;
+}
+
+void
+listeners_free(struct listeners *listeners)
+{
+	listeners_close(listeners);
+	timer_free(listeners->rest);
+	free(listeners);
+}
+
+void
+listeners_add(struct listeners *listeners, unsigned listener, int fd)
+{
+	struct door *door = xcalloc(1, sizeof(*door));
+
+	door->listeners = listeners;
+	door->listener = listener;
+	door->fd = fd;
+	door->readable =
+	    event_new(loop_base(listeners->loop), fd, EV_READ | EV_PERSIST, on_readable, door);
+	ensure(door->readable != NULL);
+	list_append(&listeners->new_doors, &door->link);
+}
+
+void
+listeners_replace(struct listeners *listeners)
+{
+	struct list *first;
+
+	close_doors(&listeners->doors);
+	while ((first = list_take_first(&listeners->new_doors)) != NULL)
+		list_append(&listeners->doors, first);
+	watch(listeners, !is_full(listeners));
+}
+
+void
+listeners_set_limit(struct listeners *listeners, unsigned limit)
+{
+	listeners->limit = limit;
+	rest_if_full(listeners);
+	resume(listeners);
+}
+
+void
+listeners_release_client(struct listeners *listeners)
+{
+	ensure(listeners->client_count > 0);
+	listeners->client_count--;
+	resume(listeners);
+}
+
+void
+listeners_close(struct listeners *listeners)
+{
+	timer_stop(listeners->rest);
+	close_doors(&listeners->doors);
+	close_doors(&listeners->new_doors);
+}

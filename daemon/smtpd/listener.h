@@ -1,0 +1,35 @@
+/*
+ * listener - accepts clients on all the sockets that the parent handed in
+ *
+ * Role     smtpd
+ * Owns     the listening sockets; on_accept takes the client's
+ * Context  loop
+ * Fails    out of descriptors or memory: accepting rests a second, then goes on; never spins
+ *
+ * All smtpds listen on the same sockets, thousands of them when ports are given as a range.
+ * Accepting rests while `limit` clients are connected: the others wait in the kernel's queue.
+ */
+#ifndef POSTERN_SMTPD_LISTENER_H
+#define POSTERN_SMTPD_LISTENER_H
+
+struct listeners;
+struct loop;
+
+/* Takes the non-blocking socket of a client. `listener` is the index of the config's listener. */
+typedef void (*listener_accept_fn)(int fd, unsigned listener, void *ctx);
+
+struct listeners *listeners_new(
+    struct loop *loop, unsigned limit, listener_accept_fn on_accept, void *ctx);
+void listeners_free(struct listeners *listeners);
+
+/* Takes a socket of a new set. */
+void listeners_add(struct listeners *listeners, unsigned listener, int fd);
+/* The new set is complete: the one before it is closed. */
+void listeners_replace(struct listeners *listeners);
+void listeners_set_limit(struct listeners *listeners, unsigned limit);
+/* A client that was given to on_accept is gone. */
+void listeners_release_client(struct listeners *listeners);
+/* No more clients: all sockets are closed. */
+void listeners_close(struct listeners *listeners);
+
+#endif
