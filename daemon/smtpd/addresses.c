@@ -216,6 +216,8 @@ static bool
 read_words(struct parser *parser, struct part *part)
 {
 	*part = (struct part){0};
+	if (is_special(parser, '.'))
+		return false;
 	while (parser->token.kind == TOKEN_ATOM || parser->token.kind == TOKEN_QUOTED ||
 	       is_special(parser, '.')) {
 		if (parser->token.kind != TOKEN_SPECIAL &&

@@ -93,6 +93,7 @@ test_parse(void **state)
 	    {"8-bit domain that isn't UTF-8", " a@b\xfc.example", NULL},
 	    {"control character", " a\x01 <a@b.example>", NULL},
 	    {"brackets in a name", " [Shop] <a@b.example>", NULL},
+	    {"name that begins with a dot", " .John <a@b.example>", NULL},
 	    {"backslash", " a\\b@c.example", NULL},
 	};
 
