@@ -19,3 +19,4 @@ include tests/unit/config.mk
 include tests/fuzz/local.mk
 include tests/unit/queue.mk
 include tests/dialogue/local.mk
+include tests/differential/local.mk
