@@ -1,2 +1,25 @@
 # tests of the relay role
-EXTRA_DIST += tests/lib/fakehost.py tests/lib/test_fakehost.py
+if HAVE_CMOCKA
+check_PROGRAMS += \
+	tests/unit/test_client \
+	tests/unit/test_dotstuff
+endif
+RELAY_LIBS = daemon/relay/librelay.a daemon/core/libcore.a daemon/config/libconf.a \
+	common/libcommon.a $(CMOCKA_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) $(CONFIG_LIBS) \
+	$(CARES_LIBS) $(GSASL_LIBS) $(JANSSON_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_client_SOURCES = tests/unit/test_client.c
+tests_unit_test_client_CFLAGS = $(UNIT_CFLAGS) -DDIALOGUES='"$(abs_top_srcdir)/tests/dialogue"'
+tests_unit_test_client_LDADD = $(RELAY_LIBS)
+
+tests_unit_test_dotstuff_SOURCES = tests/unit/test_dotstuff.c
+tests_unit_test_dotstuff_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_dotstuff_LDADD = $(RELAY_LIBS)
+
+EXTRA_DIST += \
+	tests/dialogue/client-envelope.txt \
+	tests/dialogue/client-introduction.txt \
+	tests/dialogue/client-login.txt \
+	tests/dialogue/client-loss.txt \
+	tests/lib/fakehost.py \
+	tests/lib/test_fakehost.py

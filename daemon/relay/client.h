@@ -1,0 +1,111 @@
+/*
+ * client - the client's side of SMTP as an automaton: bytes in, bytes out, no sockets
+ *
+ * Owns     its output and its place in the dialogue; borrows the settings (until client_free())
+ *          and a transaction (until it is done)
+ * Context  pure; who drives it reads, writes and keeps the time
+ * Units    milliseconds, bytes
+ * Fails    as an event: a transaction that is done has a verdict, a client that is over has a
+ *          client_end
+ *
+ * Each call below that returns an event may have appended to client_output(): write that, then do
+ * what the event says, and set the deadline anew.
+ *
+ *	greeting → EHLO (HELO) → STARTTLS → EHLO → AUTH → ready
+ *	ready → MAIL RCPT… DATA → body → final dot → done → (RSET) → ready
+ */
+#ifndef POSTERN_RELAY_CLIENT_H
+#define POSTERN_RELAY_CLIENT_H
+
+#include "common/buf.h"
+#include "daemon/relay/classify.h"
+
+struct client;
+
+enum client_event {
+	CLIENT_WAITS,      /* for more input */
+	CLIENT_WANTS_TLS,  /* begin TLS, then client_secured() */
+	CLIENT_IS_READY,   /* client_send() may be called */
+	CLIENT_WANTS_BODY, /* write the body, dot-stuffed, and its end; then client_body_sent() */
+	CLIENT_IS_DONE,    /* the transaction has its verdict; then client_next() */
+	CLIENT_IS_OVER     /* see client_end(); the connection is of no more use */
+};
+
+struct client_settings {
+	const char *ehlo_name;
+	enum profile_tls tls;
+	bool skips_starttls;   /* opportunistic, and TLS has failed with this upstream */
+	unsigned auth_methods; /* AUTH_BIT()s; 0: none */
+	const char *username;
+	const uint8_t *secret;
+	size_t secret_size;
+	int64_t timeout_ms;     /* each step up to AUTH */
+	int64_t dot_timeout_ms; /* the reply to the final dot */
+	/* Each line of the dialogue, secrets replaced; may be NULL. */
+	void (*on_line)(bool is_sent, const char *line, void *ctx);
+	void *line_ctx;
+};
+
+struct client_recipient {
+	uint16_t index;
+	const char *address;
+	struct reply
+	    *refusal;   /* NULL: it shares the transaction's fate; client_transaction_fini() */
+	enum fate fate; /* of a refusal */
+};
+
+struct client_transaction {
+	const char *sender;
+	struct client_recipient *recipients;
+	size_t recipient_count; /* at least 1 */
+	uint64_t size_bytes;
+	bool has_8bit;
+
+	/* when it is done */
+	struct verdict verdict; /* for the recipients without a refusal */
+	struct reply reply;
+	enum phase phase; /* that `reply` belongs to */
+	bool is_answered; /* false: no command was answered, it may be said again elsewhere */
+};
+
+struct client_end {
+	enum phase phase;
+	struct verdict verdict;
+	struct reply reply;
+};
+
+/* Waits for the greeting, over TLS already if `has_tls`. */
+struct client *client_new(const struct client_settings *settings, bool has_tls);
+void client_free(struct client *client);
+
+/* Reads as far as events allow; `*used_out` bytes are done with. */
+enum client_event client_input(
+    struct client *client, const uint8_t *bytes, size_t size, size_t *used_out);
+/* TLS stands. */
+enum client_event client_secured(struct client *client);
+/* The connection was lost or a deadline passed. Ends a transaction (IS_DONE) and the client. */
+enum client_event client_lost(struct client *client, const char *reason);
+
+/* Only when ready. Fills in the transaction's results. */
+enum client_event client_send(struct client *client, struct client_transaction *transaction);
+enum client_event client_body_sent(struct client *client);
+/* The final dot has not left after all; before client_lost(). */
+void client_body_unsent(struct client *client);
+/* After IS_DONE. */
+enum client_event client_next(struct client *client);
+/* A polite end, without waiting for the answer. */
+void client_quit(struct client *client);
+
+/* To be written; the caller clears it. */
+struct buf *client_output(struct client *client);
+/* How long the peer may take now; 0: nothing is due. */
+int64_t client_deadline_ms(const struct client *client);
+enum phase client_phase(const struct client *client);
+const struct client_end *client_end(const struct client *client);
+/* The method that was used, "" without AUTH. */
+const char *client_auth_used(const struct client *client);
+
+/* Frees refusals; the transaction may be sent again. */
+void client_transaction_reset(struct client_transaction *transaction);
+
+#endif

@@ -1,0 +1,342 @@
+/*
+ * The client automaton against tests/dialogue/client-*.txt.
+ *
+ * A file holds several conversations, each behind a line `== NAME`. `set KEY=VALUE…` and `mail
+ * KEY=VALUE…` say what the client is to do; then comes what must happen, in this order:
+ *
+ *	S: line      the upstream says so (the input); S+ line: and the next S: comes with it
+ *	C: line      the client must answer so
+ *	LOST reason  the connection is lost (input)
+ *	TLS READY BODY DONE … OVER …   events of the automaton; `to ADDRESS …` a recipient's own fate
+ */
+#include "common/xalloc.h"
+#include "daemon/relay/client.h"
+#include "daemon/relay/client_auth.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define RECIPIENTS_MAX 8
+#define MAILS_MAX 4
+
+struct mail {
+	char from[128];
+	char to[RECIPIENTS_MAX][128];
+	struct client_recipient recipients[RECIPIENTS_MAX];
+	struct client_transaction transaction;
+};
+
+struct talk {
+	struct client_settings settings;
+	char username[64], secret[64];
+	bool has_tls;
+	struct mail mails[MAILS_MAX];
+	size_t mail_count, mail_next;
+	struct client *client;
+	struct buf expected, happened;
+	struct buf input; /* what the client has not read yet */
+};
+
+/* ---- settings ---- */
+
+static enum profile_tls
+tls_of(const char *value)
+{
+	static const char *const names[] = {"none", "opportunistic", "starttls", "implicit"};
+
+	for (unsigned i = 0; i < 4; i++)
+		if (strcmp(names[i], value) == 0)
+			return i;
+	fail_msg("tls=%s", value);
+	return 0;
+}
+
+static void
+set(struct talk *talk, const char *key, const char *value)
+{
+	struct err err;
+
+	if (strcmp(key, "tls") == 0)
+		talk->settings.tls = tls_of(value);
+	else if (strcmp(key, "auth") == 0)
+		assert_int_equal(auth_methods_wanted(value, &talk->settings.auth_methods, &err), 0);
+	else if (strcmp(key, "user") == 0)
+		(void)snprintf(talk->username, sizeof(talk->username), "%s", value);
+	else if (strcmp(key, "password") == 0)
+		(void)snprintf(talk->secret, sizeof(talk->secret), "%s", value);
+	else if (strcmp(key, "secured") == 0)
+		talk->has_tls = true;
+	else if (strcmp(key, "clear") == 0)
+		talk->settings.skips_starttls = true;
+	else
+		fail_msg("set %s", key);
+}
+
+static void
+set_mail(struct talk *talk, const char *key, const char *value)
+{
+	struct mail *mail = &talk->mails[talk->mail_count - 1];
+	struct client_transaction *transaction = &mail->transaction;
+
+	if (strcmp(key, "from") == 0) {
+		(void)snprintf(mail->from, sizeof(mail->from), "%s", value);
+	} else if (strcmp(key, "to") == 0) {
+		size_t i = transaction->recipient_count++;
+
+		(void)snprintf(mail->to[i], sizeof(mail->to[i]), "%s", value);
+		mail->recipients[i].address = mail->to[i];
+	} else if (strcmp(key, "size") == 0) {
+		transaction->size_bytes = strtoull(value, NULL, 10);
+	} else if (strcmp(key, "8bit") == 0) {
+		transaction->has_8bit = true;
+	} else {
+		fail_msg("mail %s", key);
+	}
+}
+
+static void
+each_pair(struct talk *talk, char *words, void (*fn)(struct talk *, const char *, const char *))
+{
+	char *word;
+
+	while ((word = strsep(&words, " ")) != NULL) {
+		char *value = strchr(word, '=');
+
+		if (value != NULL)
+			*value++ = '\0';
+		fn(talk, word, value);
+	}
+}
+
+/* ---- what happens ---- */
+
+static void
+drain_output(struct talk *talk)
+{
+	struct buf *output = client_output(talk->client);
+	char *rest = output->bytes, *end;
+
+	while (rest != NULL && (end = strstr(rest, "\r\n")) != NULL) {
+		buf_printf(&talk->happened, "C: %.*s\n", (int)(end - rest), rest);
+		rest = end + 2;
+	}
+	if (rest != NULL)
+		assert_string_equal(rest, "");
+	buf_clear(output);
+}
+
+static const char *
+outcome_name(enum attempt_outcome outcome)
+{
+	static const char *const names[] = {"attempted", "cancelled", "unreachable", "tls",
+	    "auth-refused", "auth-later", "misconfigured"};
+
+	return names[outcome];
+}
+
+static const char *
+fate_name(enum fate fate)
+{
+	static const char *const names[] = {"delivered", "deferred", "failed", "uncertain"};
+
+	return names[fate];
+}
+
+static void
+note_done(struct talk *talk)
+{
+	const struct client_transaction *done = &talk->mails[talk->mail_next - 1].transaction;
+
+	buf_printf(&talk->happened, "DONE %s %s %u %s\n", outcome_name(done->verdict.outcome),
+	    fate_name(done->verdict.fate), done->reply.code, phase_name(done->phase));
+	for (size_t i = 0; i < done->recipient_count; i++)
+		if (done->recipients[i].refusal != NULL)
+			buf_printf(&talk->happened, "to %s %s %u %s\n", done->recipients[i].address,
+			    fate_name(done->recipients[i].fate), done->recipients[i].refusal->code,
+			    done->recipients[i].refusal->enhanced);
+}
+
+static void follow(struct talk *talk, enum client_event event);
+
+static void
+send_next(struct talk *talk)
+{
+	struct mail *mail;
+
+	buf_text(&talk->happened, "READY\n");
+	if (talk->mail_next == talk->mail_count)
+		return;
+	mail = &talk->mails[talk->mail_next++];
+	mail->transaction.sender = mail->from;
+	mail->transaction.recipients = mail->recipients;
+	follow(talk, client_send(talk->client, &mail->transaction));
+}
+
+static void
+note_over(struct talk *talk)
+{
+	const struct client_end *end = client_end(talk->client);
+
+	buf_printf(&talk->happened, "OVER %s %s %u %s\n", outcome_name(end->verdict.outcome),
+	    phase_name(end->phase), end->reply.code, end->reply.text);
+}
+
+static void
+follow(struct talk *talk, enum client_event event)
+{
+	drain_output(talk);
+	switch (event) {
+	case CLIENT_WAITS:
+		break;
+	case CLIENT_WANTS_TLS:
+		buf_text(&talk->happened, "TLS\n");
+		follow(talk, client_secured(talk->client));
+		break;
+	case CLIENT_IS_READY:
+		send_next(talk);
+		break;
+	case CLIENT_WANTS_BODY:
+		buf_text(&talk->happened, "BODY\n");
+		follow(talk, client_body_sent(talk->client));
+		break;
+	case CLIENT_IS_DONE:
+		note_done(talk);
+		follow(talk, client_next(talk->client));
+		break;
+	case CLIENT_IS_OVER:
+		note_over(talk);
+		break;
+	}
+}
+
+/* The client gets what has gathered, as one segment. */
+static void
+feed(struct talk *talk)
+{
+	size_t used = 1;
+
+	while (used > 0 && talk->input.size > 0) {
+		enum client_event event = client_input(
+		    talk->client, (const uint8_t *)talk->input.bytes, talk->input.size, &used);
+
+		memmove(talk->input.bytes, talk->input.bytes + used, talk->input.size - used);
+		talk->input.size -= used;
+		follow(talk, event);
+	}
+}
+
+static void
+begin(struct talk *talk)
+{
+	if (talk->client != NULL)
+		return;
+	talk->settings.ehlo_name = "relay.example";
+	talk->settings.username = talk->username;
+	talk->settings.secret = (const uint8_t *)talk->secret;
+	talk->settings.secret_size = strlen(talk->secret);
+	talk->settings.timeout_ms = 1000;
+	talk->settings.dot_timeout_ms = 2000;
+	talk->client = client_new(&talk->settings, talk->has_tls);
+}
+
+static void
+read_line(struct talk *talk, char *line)
+{
+	if (strncmp(line, "set ", 4) == 0) {
+		each_pair(talk, line + 4, set);
+		return;
+	}
+	if (strncmp(line, "mail ", 5) == 0) {
+		talk->mail_count++;
+		each_pair(talk, line + 5, set_mail);
+		return;
+	}
+	begin(talk);
+	buf_printf(&talk->expected, "%s\n", line);
+	if (line[0] == 'S') {
+		buf_printf(&talk->happened, "%s\n", line);
+		buf_printf(&talk->input, "%s\r\n", line + 3);
+		if (line[1] == ':')
+			feed(talk);
+	} else if (strncmp(line, "LOST ", 5) == 0) {
+		buf_printf(&talk->happened, "%s\n", line);
+		follow(talk, client_lost(talk->client, line + 5));
+	}
+}
+
+static void
+finish(struct talk *talk, const char *file, const char *name)
+{
+	if (talk->client == NULL)
+		return;
+	buf_append(&talk->expected, "", 0);
+	buf_append(&talk->happened, "", 0);
+	if (strcmp(talk->expected.bytes, talk->happened.bytes) != 0)
+		fail_msg("%s: %s\n---- expected\n%s---- happened\n%s", file, name,
+		    talk->expected.bytes, talk->happened.bytes);
+	client_free(talk->client);
+	for (size_t i = 0; i < talk->mail_count; i++)
+		client_transaction_reset(&talk->mails[i].transaction);
+	buf_fini(&talk->expected);
+	buf_fini(&talk->happened);
+	buf_fini(&talk->input);
+	*talk = (struct talk){0};
+}
+
+static void
+run_file(const char *name)
+{
+	char *path = xasprintf("%s/%s", DIALOGUES, name), line[1024], title[1024] = "";
+	FILE *file = fopen(path, "r");
+	struct talk *talk = xcalloc(1, sizeof(*talk));
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file) != NULL) {
+		line[strcspn(line, "\n")] = '\0';
+		if (strncmp(line, "== ", 3) == 0) {
+			finish(talk, name, title);
+			(void)snprintf(title, sizeof(title), "%s", line + 3);
+		} else if (line[0] != '\0' && line[0] != '#') {
+			read_line(talk, line);
+		}
+	}
+	finish(talk, name, title);
+	(void)fclose(file);
+	free(talk);
+	free(path);
+}
+
+static void
+test_dialogues(void **state)
+{
+	DIR *directory = opendir(DIALOGUES);
+	struct dirent *entry;
+	unsigned count = 0;
+
+	assert_non_null(directory);
+	while ((entry = readdir(directory)) != NULL) {
+		if (strncmp(entry->d_name, "client-", 7) != 0)
+			continue;
+		run_file(entry->d_name);
+		count++;
+	}
+	(void)closedir(directory);
+	assert_in_range(count, 4, 100);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_dialogues),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,100 @@
+/* What leaves is dot-stuffed and has CRLF only, wherever the body is cut into pieces. */
+#include "common/buf.h"
+#include "daemon/relay/dotstuff.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+static const struct {
+	const char *name, *input, *expected;
+} rows[] = {
+    {"empty", "", ".\r\n"},
+    {"one line", "a\r\n", "a\r\n.\r\n"},
+    {"no final CRLF", "a", "a\r\n.\r\n"},
+    {"ends in CR", "a\r", "a\r\n.\r\n"},
+    {"only a dot", ".", "..\r\n.\r\n"},
+    {"a line of one dot", ".\r\n", "..\r\n.\r\n"},
+    {"end of data inside", "a\r\n.\r\nb\r\n", "a\r\n..\r\nb\r\n.\r\n"},
+    {"two dots", "..x\r\n", "...x\r\n.\r\n"},
+    {"dot inside a line", "a.b\r\n", "a.b\r\n.\r\n"},
+    {"empty lines", "\r\n\r\n.\r\n", "\r\n\r\n..\r\n.\r\n"},
+    {"bare LF", "a\nb\r\n", "a\r\nb\r\n.\r\n"},
+    {"bare LF and a dot", "a\n.\nb", "a\r\n..\r\nb\r\n.\r\n"},
+    {"bare LF first", "\n\na", "\r\n\r\na\r\n.\r\n"},
+    {"bare CR", "a\rb\r\n", "a\r\nb\r\n.\r\n"},
+    {"bare CR and a dot", "a\r.\rb", "a\r\n..\r\nb\r\n.\r\n"},
+    {"CR CR LF", "a\r\r\n.", "a\r\n\r\n..\r\n.\r\n"},
+    {"smuggled end", "a\n.\r\nMAIL", "a\r\n..\r\nMAIL\r\n.\r\n"},
+    {"LF CR", "a\n\r.", "a\r\n\r\n..\r\n.\r\n"},
+};
+
+static void
+put(struct dotstuff *stuff, struct buf *out, const char *text, size_t size)
+{
+	while (size > 0) {
+		struct dotstuff_piece piece = dotstuff_next(stuff, (const uint8_t *)text, size);
+
+		assert_in_range(piece.size, 1, size);
+		buf_text(out, piece.insert);
+		buf_append(out, text, piece.size);
+		text += piece.size;
+		size -= piece.size;
+	}
+}
+
+/* The body in three pieces, cut at `first` and `second`. */
+static void
+check(const char *name, const char *input, size_t first, size_t second, const char *expected)
+{
+	struct dotstuff stuff = {0};
+	struct buf out;
+
+	buf_init(&out);
+	put(&stuff, &out, input, first);
+	put(&stuff, &out, input + first, second - first);
+	put(&stuff, &out, input + second, strlen(input) - second);
+	buf_text(&out, dotstuff_end(&stuff));
+	if (strcmp(out.bytes, expected) != 0)
+		fail_msg("%s, cut at %zu and %zu: %s", name, first, second, out.bytes);
+	buf_fini(&out);
+}
+
+static void
+test_every_split(void **state)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		size_t size = strlen(rows[i].input);
+
+		for (size_t first = 0; first <= size; first++)
+			for (size_t second = first; second <= size; second++)
+				check(rows[i].name, rows[i].input, first, second, rows[i].expected);
+	}
+}
+
+/* A body that needs no change is one piece: it can leave without a copy. */
+static void
+test_clean_body_is_one_piece(void **state)
+{
+	static const char body[] = "From: a\r\n\r\nline\r\n\r\nlast .\r\n";
+	struct dotstuff stuff = {0};
+	struct dotstuff_piece piece =
+	    dotstuff_next(&stuff, (const uint8_t *)body, sizeof(body) - 1);
+
+	assert_string_equal(piece.insert, "");
+	assert_int_equal(piece.size, sizeof(body) - 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_every_split),
+	    cmocka_unit_test(test_clean_body_is_one_piece),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
