@@ -1,0 +1,335 @@
+/* delivery - from DELIVER to REPORT. */
+#include "daemon/relay/delivery.h"
+
+#include "common/err.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "daemon/core/loop.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUCKETS 256
+#define CREDIT_STEP (32u * 1024) /* given back in pieces of at least this size */
+
+struct piece {
+	struct list link;
+	struct slice slice;
+};
+
+struct deliveries {
+	struct loop *loop;
+	struct reports *reports;
+	struct link *link;
+	struct list buckets[BUCKETS];
+	size_t count;
+};
+
+struct deliveries *
+deliveries_new(struct loop *loop, struct reports *reports)
+{
+	struct deliveries *deliveries = xcalloc(1, sizeof(*deliveries));
+
+	deliveries->loop = loop;
+	deliveries->reports = reports;
+	for (size_t i = 0; i < BUCKETS; i++)
+		list_init(&deliveries->buckets[i]);
+	return deliveries;
+}
+
+static void
+delivery_free(struct delivery *delivery)
+{
+	struct slice slice;
+
+	list_remove(&delivery->link);
+	list_remove(&delivery->bucket);
+	delivery->table->count--;
+	while (delivery_take_piece(delivery, &slice))
+		slice_release(&slice);
+	client_transaction_reset(&delivery->transaction);
+	for (size_t i = 0; i < delivery->transaction.recipient_count; i++)
+		free((void *)(uintptr_t)delivery->transaction.recipients[i].address);
+	free(delivery->transaction.recipients);
+	free(delivery->sender);
+	free(delivery);
+}
+
+static void
+free_one(struct delivery *delivery, void *ctx)
+{
+	delivery_free(delivery);
+}
+
+void
+deliveries_free(struct deliveries *deliveries)
+{
+	deliveries_each(deliveries, free_one, NULL);
+	free(deliveries);
+}
+
+void
+deliveries_set_link(struct deliveries *deliveries, struct link *link)
+{
+	deliveries->link = link;
+}
+
+struct delivery *
+deliveries_find(struct deliveries *deliveries, uint64_t attempt)
+{
+	LIST_EACH (&deliveries->buckets[attempt % BUCKETS], at) {
+		struct delivery *delivery = LIST_ENTRY(at, struct delivery, bucket);
+
+		if (delivery->attempt == attempt)
+			return delivery;
+	}
+	return NULL;
+}
+
+size_t
+deliveries_count(const struct deliveries *deliveries)
+{
+	return deliveries->count;
+}
+
+void
+deliveries_each(
+    struct deliveries *deliveries, void (*fn)(struct delivery *delivery, void *ctx), void *ctx)
+{
+	for (size_t i = 0; i < BUCKETS; i++)
+		LIST_EACH_SAFE (&deliveries->buckets[i], at, next)
+			fn(LIST_ENTRY(at, struct delivery, bucket), ctx);
+}
+
+static void
+list_one(struct delivery *delivery, void *ctx)
+{
+	struct rec_attempt attempt = {
+	    .message_id = delivery->message_id, .attempt = delivery->attempt};
+
+	message_list_add(ctx, REC_ATTEMPT, &attempt);
+}
+
+void
+deliveries_list(const struct deliveries *deliveries, struct msg_list_builder *attempts)
+{
+	deliveries_each((struct deliveries *)(uintptr_t)deliveries, list_one, attempts);
+}
+
+/* ---- a new one ---- */
+
+static void
+copy_recipients(struct delivery *delivery, struct msg_list list)
+{
+	struct client_transaction *transaction = &delivery->transaction;
+	struct rec_recipient recipient;
+
+	transaction->recipients = xcalloc(list.count + 1, sizeof(*transaction->recipients));
+	while (message_list_next(&list, REC_RECIPIENT, &recipient))
+		transaction->recipients[transaction->recipient_count++] = (struct client_recipient){
+		    .index = recipient.index,
+		    .address = xstrdup(recipient.address),
+		};
+}
+
+/* An address becomes part of a command line: nothing may end that early. */
+static bool
+is_sayable(const char *address)
+{
+	for (const char *at = address; *at != '\0'; at++)
+		if ((unsigned char)*at < 0x20 || *at == 0x7f)
+			return false;
+	return true;
+}
+
+static bool
+is_message_sayable(const struct delivery *delivery)
+{
+	bool is_good = is_sayable(delivery->sender);
+
+	for (size_t i = 0; i < delivery->transaction.recipient_count; i++)
+		is_good &= is_sayable(delivery->transaction.recipients[i].address);
+	return is_good && delivery->transaction.recipient_count > 0;
+}
+
+static void
+refuse_addresses(struct delivery *delivery)
+{
+	struct client_transaction *transaction = &delivery->transaction;
+
+	transaction->verdict = (struct verdict){.fate = FATE_FAILED};
+	reply_set(&transaction->reply, 553, "5.1.3",
+	    "The message has an address with control characters, or no recipient");
+	delivery_end(delivery, NULL, true);
+}
+
+struct delivery *
+delivery_new(struct deliveries *deliveries, const struct msg_deliver *message)
+{
+	struct delivery *delivery = xcalloc(1, sizeof(*delivery));
+
+	list_init(&delivery->link);
+	list_init(&delivery->pieces);
+	delivery->table = deliveries;
+	delivery->message_id = message->message_id;
+	delivery->attempt = message->attempt;
+	delivery->profile_id = message->profile_id;
+	delivery->sender = xstrdup(message->sender);
+	delivery->transaction.sender = delivery->sender;
+	delivery->transaction.size_bytes = message->size;
+	delivery->transaction.has_8bit = message->has_8bit;
+	copy_recipients(delivery, message->recipients);
+	list_append(&deliveries->buckets[delivery->attempt % BUCKETS], &delivery->bucket);
+	deliveries->count++;
+	if (is_message_sayable(delivery))
+		return delivery;
+	refuse_addresses(delivery);
+	return NULL;
+}
+
+/* ---- the body ---- */
+
+void
+delivery_add_body(struct delivery *delivery, const struct link_message *message)
+{
+	const struct msg_body *body = &message->body->body;
+	struct piece *piece;
+
+	delivery->is_complete |= body->is_last;
+	if (body->bytes.size == 0)
+		return;
+	piece = xmalloc(sizeof(*piece));
+	piece->slice = link_message_slice(message, body->bytes);
+	list_append(&delivery->pieces, &piece->link);
+}
+
+bool
+delivery_take_piece(struct delivery *delivery, struct slice *slice_out)
+{
+	struct list *first = list_take_first(&delivery->pieces);
+	struct piece *piece;
+
+	if (first == NULL)
+		return false;
+	piece = LIST_ENTRY(first, struct piece, link);
+	*slice_out = piece->slice;
+	free(piece);
+	return true;
+}
+
+void
+delivery_give_credit(struct delivery *delivery, uint32_t bytes)
+{
+	struct msg_credit credit = {.stream = delivery->attempt};
+
+	delivery->credit += bytes;
+	if (delivery->is_complete || delivery->credit < CREDIT_STEP)
+		return; /* queue has sent all, or may still send plenty */
+	credit.bytes = delivery->credit;
+	delivery->credit = 0;
+	if (delivery->table->link != NULL)
+		link_send(delivery->table->link, MSG_CREDIT, &credit);
+}
+
+void
+delivery_pump(struct delivery *delivery, struct channel *channel)
+{
+	struct slice slice;
+
+	while (channel_takes_body(channel) && delivery_take_piece(delivery, &slice)) {
+		channel_body(channel, &slice);
+		delivery_give_credit(delivery, slice.size);
+		slice_release(&slice);
+	}
+	if (delivery->is_complete && list_is_empty(&delivery->pieces))
+		channel_body_end(channel);
+}
+
+/* ---- the end ---- */
+
+static void
+add_fate(struct msg_list_builder *fates, uint16_t index, enum fate fate, const struct reply *reply)
+{
+	struct rec_fate record = {
+	    .index = index,
+	    .fate = fate,
+	    .code = reply->code,
+	    .enhanced = reply->enhanced,
+	    .reply = reply->text,
+	};
+
+	message_list_add(fates, REC_FATE, &record);
+}
+
+static void
+add_fates(const struct client_transaction *transaction, struct msg_list_builder *fates)
+{
+	for (size_t i = 0; i < transaction->recipient_count; i++) {
+		const struct client_recipient *recipient = &transaction->recipients[i];
+
+		if (recipient->refusal != NULL)
+			add_fate(fates, recipient->index, recipient->fate, recipient->refusal);
+		else
+			add_fate(fates, recipient->index, transaction->verdict.fate,
+			    &transaction->reply);
+	}
+}
+
+static uint32_t
+milliseconds(int64_t ms)
+{
+	return ms < 0 ? 0 : ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
+}
+
+static void
+send_report(struct delivery *delivery, struct msg_report *report,
+    const struct msg_list_builder *fates, const struct channel_facts *facts)
+{
+	report->message_id = delivery->message_id;
+	report->attempt = delivery->attempt;
+	report->profile_id = delivery->profile_id;
+	report->upstream = facts != NULL ? facts->upstream : "";
+	report->tls = facts != NULL ? facts->tls : "";
+	reports_add(delivery->table->reports, report, fates);
+	delivery_free(delivery);
+}
+
+void
+delivery_end(struct delivery *delivery, const struct channel_facts *facts, bool is_reused)
+{
+	struct msg_list_builder fates = {0};
+	struct msg_report report = {.outcome = ATTEMPT_ATTEMPTED};
+
+	if (facts != NULL && !is_reused) {
+		report.connect_ms = milliseconds(facts->connect_ms);
+		report.tls_ms = milliseconds(facts->tls_ms);
+	}
+	if (delivery->begun_at_ms > 0)
+		report.send_ms =
+		    milliseconds(loop_now_ms(delivery->table->loop) - delivery->begun_at_ms);
+	add_fates(&delivery->transaction, &fates);
+	send_report(delivery, &report, &fates, facts);
+	message_list_fini(&fates);
+}
+
+void
+delivery_fail(struct delivery *delivery, enum attempt_outcome outcome, const struct reply *reply,
+    const char *reason, const struct channel_facts *facts)
+{
+	struct msg_list_builder fates = {0};
+	struct msg_report report = {
+	    .outcome = outcome,
+	    .code = reply != NULL ? reply->code : 0,
+	    .enhanced = reply != NULL ? reply->enhanced : "",
+	    .reason = reason,
+	};
+
+	send_report(delivery, &report, &fates, facts);
+}
+
+void
+delivery_cancelled(struct delivery *delivery, const char *reason)
+{
+	delivery_fail(delivery, ATTEMPT_CANCELLED, NULL, reason, NULL);
+}

@@ -1,0 +1,71 @@
+/*
+ * delivery - one attempt: a message, the recipients that are due, the body as it comes
+ *
+ * Owns     its addresses and the pieces of the body that wait
+ * Context  loop
+ * Units    bytes, milliseconds
+ *
+ * Every delivery ends in exactly one report, whatever happens to it: delivery_end(),
+ * delivery_fail() or delivery_cancelled(), which free it.
+ */
+#ifndef POSTERN_RELAY_DELIVERY_H
+#define POSTERN_RELAY_DELIVERY_H
+
+#include "common/list.h"
+#include "daemon/core/link.h"
+#include "daemon/relay/channel.h"
+#include "daemon/relay/report.h"
+
+struct capture;
+struct deliveries;
+struct slot;
+struct upstream;
+
+struct delivery {
+	struct list link;   /* of whoever has it now: the upstream's waiting ones */
+	struct list bucket; /* of the table */
+	struct deliveries *table;
+	uint64_t message_id, attempt, profile_id;
+	char *sender;
+	struct client_transaction transaction;
+	struct list pieces; /* of the body */
+	bool is_complete;   /* the last piece has come */
+	bool has_moved;     /* a connection was lost before it began; not a second time */
+	uint32_t credit;    /* bytes that are used up and not yet given back */
+	int64_t begun_at_ms;
+	struct upstream *upstream; /* that it was given to */
+	struct slot *slot;         /* the connection it is on, or NULL */
+	struct capture *capture;   /* the Maildir file it goes to, or NULL */
+};
+
+/* All attempts that have no report yet. */
+struct deliveries *deliveries_new(struct loop *loop, struct reports *reports);
+/* Without reports. */
+void deliveries_free(struct deliveries *deliveries);
+/* Credit goes there; NULL: nowhere. */
+void deliveries_set_link(struct deliveries *deliveries, struct link *link);
+struct delivery *deliveries_find(struct deliveries *deliveries, uint64_t attempt);
+size_t deliveries_count(const struct deliveries *deliveries);
+void deliveries_list(const struct deliveries *deliveries, struct msg_list_builder *attempts);
+/* `fn` may end the one it is given, and no other. */
+void deliveries_each(
+    struct deliveries *deliveries, void (*fn)(struct delivery *delivery, void *ctx), void *ctx);
+
+/* NULL, with the report already made, when the recipients can't be written down in SMTP. */
+struct delivery *delivery_new(struct deliveries *deliveries, const struct msg_deliver *message);
+void delivery_add_body(struct delivery *delivery, const struct link_message *message);
+/* Gives the next piece: the caller releases it. False: there is none now. */
+bool delivery_take_piece(struct delivery *delivery, struct slice *slice_out);
+/* Bytes that came and have left the role, or will soon: queue may send as many again. */
+void delivery_give_credit(struct delivery *delivery, uint32_t bytes);
+/* As much of the body as the connection takes now, and its end. */
+void delivery_pump(struct delivery *delivery, struct channel *channel);
+
+/* The transaction has its verdict; facts may be NULL. */
+void delivery_end(struct delivery *delivery, const struct channel_facts *facts, bool is_reused);
+/* The profile has a problem. */
+void delivery_fail(struct delivery *delivery, enum attempt_outcome outcome,
+    const struct reply *reply, const char *reason, const struct channel_facts *facts);
+void delivery_cancelled(struct delivery *delivery, const char *reason);
+
+#endif

@@ -1,0 +1,123 @@
+/* diagnosis - which setting a failure points to. */
+#include "daemon/relay/diagnosis.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *
+diagnosis_fact(const struct client_end *end, char *buffer, size_t size)
+{
+	const struct reply *reply = &end->reply;
+	char code[32] = "";
+
+	if (reply->code != 0)
+		(void)snprintf(code, sizeof(code), "%u %s%s", reply->code, reply->enhanced,
+		    reply->enhanced[0] != '\0' ? " " : "");
+	(void)snprintf(buffer, size, "%s: %s%s", phase_name(end->phase), code, reply->text);
+	return buffer;
+}
+
+static const char *
+tls_advice(const struct profile *profile, const struct client_end *end)
+{
+	const char *text = end->reply.text;
+
+	if (end->phase == PHASE_EHLO)
+		return "The upstream was reached, so host and port are right, but it offers no "
+		       "encryption here: set tls to implicit with port 465, or to none if the "
+		       "network may see the mail.";
+	if (end->phase == PHASE_AUTH)
+		return "Credentials are sent only over TLS: set tls to starttls or implicit, or "
+		       "to none if the network may see the password.";
+	if (profile->tls == PROFILE_IMPLICIT && strstr(text, "wrong version number") != NULL)
+		return "The upstream answers in clear on this port, so this is not a port for "
+		       "implicit TLS: set tls to starttls (most often with port 587), or the "
+		       "port to 465.";
+	if (strstr(text, "certificate") != NULL)
+		return "The upstream's certificate was not accepted: look at host (it must be a "
+		       "name in the certificate), or give the profile its CA (ca) or its "
+		       "fingerprint (tls_verify).";
+	if (end->phase >= PHASE_MAIL)
+		return "The upstream wants encryption: set tls to starttls.";
+	return "The upstream was reached, but the encryption failed: look at port, tls, tls_min "
+	       "and tls_verify.";
+}
+
+static const char *
+auth_advice(const struct profile *profile)
+{
+	if (profile->auth_methods == 0)
+		return "The upstream wants a login: set username and password.";
+	if (strchr(profile->username, '@') != NULL)
+		return "The upstream was reached and TLS is fine, so host, port and tls are "
+		       "right: look at username, password and auth. If this user name is "
+		       "refused, try the part before the @.";
+	return "The upstream was reached and TLS is fine, so host, port and tls are right: look "
+	       "at username, password and auth. Many upstreams want the whole address as user "
+	       "name.";
+}
+
+static const char *
+reach_advice(const struct profile *profile, const struct client_end *end)
+{
+	switch (end->phase) {
+	case PHASE_NAME:
+		return "The host's name was not found: look at host, and at this machine's name "
+		       "servers.";
+	case PHASE_CONNECT:
+		return "Nothing answers there: look at host and port, and whether a firewall or "
+		       "the network's provider blocks this port.";
+	case PHASE_GREETING:
+		if (end->reply.code != 0)
+			return "The upstream turned the connection away: its words say why. Host "
+			       "and port are right.";
+		return profile->tls == PROFILE_IMPLICIT
+			   ? "TLS stands, but no greeting came: look at port."
+			   : "The upstream took the connection and sent no greeting. If the port "
+			     "is one "
+			     "for implicit TLS (465), set tls to implicit; otherwise look at port.";
+	default:
+		return "The upstream was reached, so host and port are right. If it names the "
+		       "EHLO name, look at ehlo.";
+	}
+}
+
+const char *
+diagnosis_advice(
+    const struct profile *profile, const struct client_end *end, char *buffer, size_t size)
+{
+	const char *advice;
+
+	switch (end->verdict.outcome) {
+	case ATTEMPT_TLS:
+		advice = tls_advice(profile, end);
+		break;
+	case ATTEMPT_AUTH_REFUSED:
+		advice = auth_advice(profile);
+		break;
+	case ATTEMPT_AUTH_LATER:
+		advice = "The upstream can't check the login now, or there were too many: wait.";
+		break;
+	case ATTEMPT_MISCONFIGURED:
+		advice = "Look at auth, and at tls: many upstreams offer AUTH only over TLS.";
+		break;
+	case ATTEMPT_UNREACHABLE:
+		advice = reach_advice(profile, end);
+		break;
+	default:
+		advice = "The settings are right; the upstream refused this message.";
+	}
+	(void)snprintf(buffer, size, "%s", advice);
+	return buffer;
+}
+
+const char *
+diagnosis_reason(
+    const struct profile *profile, const struct client_end *end, char *buffer, size_t size)
+{
+	char fact[700], advice[320];
+
+	(void)snprintf(buffer, size, "%s. %s", diagnosis_fact(end, fact, sizeof(fact)),
+	    diagnosis_advice(profile, end, advice, sizeof(advice)));
+	return buffer;
+}

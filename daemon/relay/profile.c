@@ -1,0 +1,154 @@
+/* profile - settings from accounts, made ready for use. */
+#include "daemon/relay/profile.h"
+
+#include "common/xalloc.h"
+#include "daemon/relay/client_auth.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECTIONS_MAX 1000
+#define TIMEOUT_DEFAULT_MS (60 * 1000)
+#define DOT_TIMEOUT_DEFAULT_MS (10 * 60 * 1000)
+
+static void
+set_problem(struct profile *profile, const char *text)
+{
+	if (profile->problem == NULL)
+		profile->problem = xstrdup(text);
+}
+
+/* Without AUTH the clear is allowed, so an encryption with a stranger is no loss; credentials are
+ * shown to none but the upstream that the profile names. */
+static enum tls_verify
+verification(const struct profile *profile, const struct msg_profile *message)
+{
+	if (profile->tls == PROFILE_OPPORTUNISTIC && profile->auth_methods == 0 &&
+	    message->tls_verify == VERIFY_NAME)
+		return VERIFY_OFF;
+	return message->tls_verify;
+}
+
+static void
+make_tls(struct profile *profile, const struct msg_profile *message, struct tls_store *system_cas)
+{
+	struct tls_client_settings settings = {
+	    .min_version = message->tls_min,
+	    .verify = verification(profile, message),
+	    .fingerprint = message->fingerprint,
+	    .store = system_cas,
+	};
+	struct tls_store *own = NULL;
+	struct err err;
+
+	if (profile->tls == PROFILE_NONE)
+		return;
+	if (message->ca.size > 0 && settings.verify == VERIFY_NAME) {
+		own = tls_store_new(message->ca, &err);
+		settings.store = own;
+	}
+	if (settings.verify == VERIFY_NAME && settings.store == NULL)
+		set_problem(profile,
+		    message->ca.size > 0
+			? err.text
+			: "the system's CA certificates could not be read: give the profile "
+			  "a CA, or set tls_verify");
+	else
+		profile->tls_context = tls_client_new(&settings, &err);
+	if (profile->tls_context == NULL)
+		set_problem(profile, err.text);
+	if (own != NULL)
+		tls_store_release(own);
+}
+
+static void
+choose_auth(struct profile *profile)
+{
+	struct err err;
+
+	/* `auto` without a name to log in with is none. */
+	if (strcmp(profile->auth, "auto") == 0 && profile->username[0] == '\0')
+		return;
+	if (auth_methods_wanted(profile->auth, &profile->auth_methods, &err) != 0)
+		set_problem(profile, err.text);
+}
+
+static void
+check_values(struct profile *profile, const struct msg_profile *message)
+{
+	if (message->problem[0] != '\0')
+		set_problem(profile, message->problem);
+	else if (profile->capture[0] == '\0' && (profile->host[0] == '\0' || profile->port == 0))
+		set_problem(profile, "the profile has no host or no port");
+	else if (message->tls > PROFILE_IMPLICIT || message->tls_verify > VERIFY_FINGERPRINT ||
+		 message->tls_min > TLS_VERSION_1_3)
+		set_problem(profile, "the profile's TLS settings are out of range");
+}
+
+struct profile *
+profile_new(const struct msg_profile *message, const struct profile_surroundings *surroundings)
+{
+	struct profile *profile = xcalloc(1, sizeof(*profile));
+
+	profile->references = 1;
+	profile->id = message->profile_id;
+	profile->version = message->version;
+	profile->name = xstrdup(message->name);
+	profile->capture = xstrdup(message->capture);
+	profile->host = xstrdup(message->host);
+	profile->port = message->port;
+	profile->tls = message->tls;
+	profile->auth = xstrdup(message->auth);
+	profile->username = xstrdup(message->username);
+	profile->secret = xmalloc(message->secret.size + 1);
+	profile->secret_size = message->secret.size;
+	if (message->secret.size > 0)
+		memcpy(profile->secret, message->secret.at, message->secret.size);
+	profile->ehlo_name =
+	    xstrdup(message->ehlo[0] != '\0' ? message->ehlo : surroundings->hostname);
+	profile->timeout_ms = message->timeout_ms > 0 ? message->timeout_ms : TIMEOUT_DEFAULT_MS;
+	profile->dot_timeout_ms =
+	    message->dot_timeout_ms > 0 ? message->dot_timeout_ms : DOT_TIMEOUT_DEFAULT_MS;
+	profile->connections = message->connections < 1                 ? 1
+			       : message->connections > CONNECTIONS_MAX ? CONNECTIONS_MAX
+									: message->connections;
+	check_values(profile, message);
+	if (profile->problem == NULL && profile->capture[0] == '\0') {
+		choose_auth(profile);
+		make_tls(profile, message, surroundings->system_cas);
+	}
+	return profile;
+}
+
+struct profile *
+profile_hold(struct profile *profile)
+{
+	profile->references++;
+	return profile;
+}
+
+void
+profile_release(struct profile *profile)
+{
+	if (profile == NULL || --profile->references > 0)
+		return;
+	explicit_bzero(profile->secret, profile->secret_size);
+	free(profile->secret);
+	tls_release(profile->tls_context);
+	free(profile->name);
+	free(profile->problem);
+	free(profile->capture);
+	free(profile->host);
+	free(profile->auth);
+	free(profile->username);
+	free(profile->ehlo_name);
+	free(profile);
+}
+
+const char *
+profile_server(const struct profile *profile, char buffer[static PROFILE_SERVER_SIZE])
+{
+	(void)snprintf(buffer, PROFILE_SERVER_SIZE, "%s:%u", profile->host, profile->port);
+	return buffer;
+}

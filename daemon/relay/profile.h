@@ -1,0 +1,50 @@
+/*
+ * profile - an upstream's settings as relay uses them
+ *
+ * Owns     copies of everything, the secret among them: wiped with the last reference
+ * Context  loop; counted, since connections outlive a change of the settings
+ * Fails    never: a profile that can't be used has a `problem`
+ */
+#ifndef POSTERN_RELAY_PROFILE_H
+#define POSTERN_RELAY_PROFILE_H
+
+#include "daemon/core/messages.h"
+#include "daemon/core/tls.h"
+#include "daemon/core/values.h"
+
+struct profile {
+	unsigned references;
+	uint64_t id;
+	uint32_t version;
+	char *name;
+	char *problem; /* NULL: it can be used */
+	char *capture; /* "": it has a host */
+	char *host;
+	uint16_t port;
+	enum profile_tls tls;
+	struct tls_context *tls_context; /* NULL with PROFILE_NONE */
+	char *auth;
+	unsigned auth_methods; /* AUTH_BIT()s */
+	char *username;
+	uint8_t *secret;
+	size_t secret_size;
+	char *ehlo_name;
+	int64_t timeout_ms, dot_timeout_ms;
+	unsigned connections;
+};
+
+struct profile_surroundings {
+	const char *hostname;
+	struct tls_store *system_cas; /* NULL: there are none */
+};
+
+struct profile *profile_new(
+    const struct msg_profile *message, const struct profile_surroundings *surroundings);
+struct profile *profile_hold(struct profile *profile);
+void profile_release(struct profile *profile); /* NULL is allowed */
+
+/* `host:port`, for people */
+#define PROFILE_SERVER_SIZE 320
+const char *profile_server(const struct profile *profile, char buffer[static PROFILE_SERVER_SIZE]);
+
+#endif

@@ -1,0 +1,437 @@
+/* profile_test - `posternctl profile test` as relay does it. */
+#include "daemon/relay/profile_test.h"
+
+#include "common/clock.h"
+#include "common/list.h"
+#include "common/xalloc.h"
+#include "daemon/core/loop.h"
+#include "daemon/relay/channel.h"
+#include "daemon/relay/diagnosis.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FETCH_MS (10 * 1000)
+#define TESTS_MAX 16
+#define TRANSCRIPT_MAX 500 /* lines */
+
+struct profile_tests {
+	struct role_context *role;
+	struct dns *dns;
+	const struct profile_surroundings *surroundings;
+	struct list running;
+	unsigned count;
+};
+
+struct test {
+	struct list link;
+	struct profile_tests *tests;
+	struct link *control; /* NULL: nobody waits any more */
+	uint32_t request_id;
+	uint32_t fetch;
+	struct profile *profile;
+	struct channel *channel;
+	struct client_transaction mail;
+	struct client_recipient recipient;
+	char *to;                   /* NULL: no mail is sent */
+	json_t *steps, *transcript; /* transcript NULL: not asked for */
+	int64_t begun_at_ms;
+	bool has_sent;
+};
+
+/* ---- the answer ---- */
+
+static void
+send_json(struct link *control, uint32_t request_id, uint16_t status, json_t *json)
+{
+	char *text = json_dumps(json, JSON_COMPACT);
+	struct msg_result result = {
+	    .status = status,
+	    .content_type = "application/json",
+	};
+
+	ensure(text != NULL);
+	result.body = (struct msg_bytes){(const uint8_t *)text, (uint32_t)strlen(text)};
+	link_answer(control, request_id, MSG_RESULT, &result);
+	free(text);
+	json_decref(json);
+}
+
+static void
+send_error(struct link *control, uint32_t request_id, uint16_t status, const char *code,
+    const char *message)
+{
+	send_json(control, request_id, status,
+	    json_pack("{s:{s:s,s:s}}", "error", "code", code, "message", message));
+}
+
+static void
+test_free(struct test *test)
+{
+	struct link *accounts = role_link(test->tests->role, ROLE_ACCOUNTS, 0);
+
+	if (test->channel != NULL)
+		channel_close(test->channel);
+	if (test->fetch != 0 && accounts != NULL)
+		link_cancel(accounts, test->fetch);
+	list_remove(&test->link);
+	test->tests->count--;
+	profile_release(test->profile);
+	client_transaction_reset(&test->mail);
+	json_decref(test->steps);
+	json_decref(test->transcript);
+	free(test->to);
+	free(test);
+}
+
+static void
+end_with_error(struct test *test, uint16_t status, const char *code, const char *message)
+{
+	if (test->control != NULL)
+		send_error(test->control, test->request_id, status, code, message);
+	test_free(test);
+}
+
+/* Ends the test; `diagnosis` NULL: everything worked. */
+static void
+end(struct test *test, const char *diagnosis)
+{
+	const struct profile *profile = test->profile;
+	const struct channel_facts *facts =
+	    test->channel != NULL ? channel_facts(test->channel) : NULL;
+	json_t *answer = json_pack("{s:b,s:O,s:s,s:i,s:s,s:s,s:s,s:s*}", "ok", diagnosis == NULL,
+	    "steps", test->steps, "host", profile->host, "port", (int)profile->port, "username",
+	    profile->username, "method", facts != NULL ? facts->auth : "", "tls",
+	    facts != NULL ? facts->tls : "", "diagnosis", diagnosis);
+
+	ensure(answer != NULL);
+	if (test->transcript != NULL)
+		(void)json_object_set(answer, "transcript", test->transcript);
+	if (test->control != NULL)
+		send_json(test->control, test->request_id, 200, answer);
+	else
+		json_decref(answer);
+	test_free(test);
+}
+
+/* ---- steps ---- */
+
+/* Foreign text as JSON takes it: what is not ASCII may not be UTF-8. */
+static json_t *
+foreign_text(const char *text)
+{
+	json_t *string = json_string(text);
+	char *plain;
+
+	if (string != NULL)
+		return string;
+	plain = xstrdup(text);
+	for (char *at = plain; *at != '\0'; at++)
+		if ((unsigned char)*at > 0x7e)
+			*at = '?';
+	string = json_string(plain);
+	free(plain);
+	return string;
+}
+
+static void
+add_step(struct test *test, const char *name, bool is_ok, int64_t took_ms, const char *detail)
+{
+	(void)json_array_append_new(
+	    test->steps, json_pack("{s:s,s:b,s:I,s:o}", "step", name, "ok", is_ok, "ms",
+			     (json_int_t)took_ms, "detail", foreign_text(detail)));
+}
+
+static void
+on_step(struct channel *channel, const struct channel_step *step, void *ctx)
+{
+	add_step(ctx, phase_name(step->phase), true, step->took_ms, step->detail);
+}
+
+static void
+on_line(bool is_sent, const char *line, void *ctx)
+{
+	struct test *test = ctx;
+	char *text;
+
+	if (test->transcript == NULL || json_array_size(test->transcript) >= TRANSCRIPT_MAX)
+		return;
+	text = xasprintf("%s %s", is_sent ? "C:" : "S:", line);
+	(void)json_array_append_new(test->transcript, foreign_text(text));
+	free(text);
+}
+
+static void
+end_failed(struct test *test, const struct client_end *failure)
+{
+	char fact[800], advice[400];
+
+	add_step(test, phase_name(failure->phase), false,
+	    loop_now_ms(test->tests->role->loop) - test->begun_at_ms,
+	    diagnosis_fact(failure, fact, sizeof(fact)));
+	end(test, diagnosis_advice(test->profile, failure, advice, sizeof(advice)));
+}
+
+static const char *
+mail_sender(const struct test *test)
+{
+	return strchr(test->profile->username, '@') != NULL ? test->profile->username : test->to;
+}
+
+static void
+on_ready(struct channel *channel, void *ctx)
+{
+	struct test *test = ctx;
+
+	if (test->to == NULL || test->has_sent) {
+		channel_finish(channel);
+		end(test, NULL);
+		return;
+	}
+	test->has_sent = true;
+	test->begun_at_ms = loop_now_ms(test->tests->role->loop);
+	test->recipient.address = test->to;
+	test->mail.sender = mail_sender(test);
+	test->mail.recipients = &test->recipient;
+	test->mail.recipient_count = 1;
+	test->mail.size_bytes = 1024;
+	channel_send(channel, &test->mail);
+}
+
+static void
+on_body_wanted(struct channel *channel, void *ctx)
+{
+	struct test *test = ctx;
+	int64_t wall_ms = loop_wall_ms(test->tests->role->loop);
+	char date[CLOCK_RFC5322_SIZE];
+	char *text = xasprintf("From: <%s>\r\nTo: <%s>\r\nSubject: postern test of profile %s\r\n"
+			       "Date: %s\r\nMessage-ID: <%lld.test@%s>\r\n\r\n"
+			       "This message was sent to test the profile %s.\r\n",
+	    mail_sender(test), test->to, test->profile->name,
+	    clock_rfc5322(wall_ms, date, sizeof(date)), (long long)wall_ms,
+	    test->profile->ehlo_name, test->profile->name);
+	struct slice slice = {
+	    .chunk = chunk_from(text, (uint32_t)strlen(text)), .size = (uint32_t)strlen(text)};
+
+	channel_body(channel, &slice);
+	channel_body_end(channel);
+	slice_release(&slice);
+	free(text);
+}
+
+static void
+on_done(struct channel *channel, void *ctx)
+{
+	struct test *test = ctx;
+	const struct client_transaction *mail = &test->mail;
+	const struct reply *reply =
+	    test->recipient.refusal != NULL ? test->recipient.refusal : &mail->reply;
+	struct client_end failure = {
+	    .phase = mail->phase, .verdict = mail->verdict, .reply = *reply};
+
+	if (test->recipient.refusal != NULL || mail->verdict.outcome != ATTEMPT_ATTEMPTED ||
+	    mail->verdict.fate != FATE_DELIVERED)
+		end_failed(test, &failure);
+	else
+		add_step(test, "mail", true,
+		    loop_now_ms(test->tests->role->loop) - test->begun_at_ms, reply->text);
+}
+
+static void
+on_closed(struct channel *channel, const struct client_end *failure, void *ctx)
+{
+	struct test *test = ctx;
+
+	if (test->has_sent) /* after its mail was taken */
+		end(test, NULL);
+	else
+		end_failed(test, failure);
+}
+
+/* ---- the beginning ---- */
+
+static void
+walk(struct test *test)
+{
+	static const struct channel_callbacks callbacks = {
+	    .on_ready = on_ready,
+	    .on_body_wanted = on_body_wanted,
+	    .on_done = on_done,
+	    .on_closed = on_closed,
+	    .on_step = on_step,
+	    .on_line = on_line,
+	};
+
+	if (test->profile->problem != NULL) {
+		add_step(test, "settings", false, 0, test->profile->problem);
+		end(test, test->profile->problem);
+	} else if (test->profile->capture[0] != '\0') {
+		add_step(test, "capture", true, 0, test->profile->capture);
+		end(test, NULL);
+	} else {
+		test->channel = channel_open(
+		    test->tests->role->loop, test->tests->dns, test->profile, &callbacks, test);
+	}
+}
+
+static void
+on_profile(const union message *answer, void *ctx)
+{
+	struct test *test = ctx;
+
+	test->fetch = 0;
+	if (answer == NULL) {
+		end_with_error(test, 503, "unavailable", "accounts does not answer, try again");
+		return;
+	}
+	if (answer->profile.profile_id == 0) {
+		end_with_error(test, 404, "not-found", "there is no such profile");
+		return;
+	}
+	test->profile = profile_new(&answer->profile, test->tests->surroundings);
+	walk(test);
+}
+
+static int
+percent_decode(const char *from, size_t size, char *to, size_t capacity)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		char digits[3] = {0};
+		char c = from[i];
+
+		if (c == '%') {
+			if (size - i < 3)
+				return -1;
+			memcpy(digits, from + i + 1, 2);
+			c = (char)strtoul(digits, NULL, 16);
+			i += 2;
+		}
+		if (c == '\0' || used + 1 >= capacity)
+			return -1;
+		to[used++] = c;
+	}
+	to[used] = '\0';
+	return used > 0 ? 0 : -1;
+}
+
+/* The NAME of /v1/profiles/NAME/test. */
+static int
+read_name(const char *path, char *name_out, size_t capacity)
+{
+	static const char head[] = "/v1/profiles/", tail[] = "/test";
+	size_t size = strcspn(path, "?");
+
+	if (strncmp(path, head, strlen(head)) != 0 || size <= strlen(head) + strlen(tail) ||
+	    strncmp(path + size - strlen(tail), tail, strlen(tail)) != 0)
+		return -1;
+	return percent_decode(
+	    path + strlen(head), size - strlen(head) - strlen(tail), name_out, capacity);
+}
+
+static bool
+is_address(const char *text)
+{
+	const char *at = strchr(text, '@');
+
+	return at != NULL && at != text && at[1] != '\0' && strlen(text) < 1000 &&
+	       strpbrk(text, " <>\r\n\t") == NULL;
+}
+
+/* What is wrong with the body, or NULL. */
+static const char *
+read_options(struct test *test, struct msg_bytes body)
+{
+	json_t *options = body.size > 0 ? json_loadb((const char *)body.at, body.size,
+					      JSON_REJECT_DUPLICATES, NULL)
+					: json_object();
+	const char *to = NULL;
+	int has_transcript = 0;
+	const char *problem = NULL;
+
+	if (json_unpack(options, "{s?s,s?b !}", "to", &to, "transcript", &has_transcript) != 0)
+		problem = "the body is an object with to (an address) and transcript (true, false)";
+	else if (to != NULL && !is_address(to))
+		problem = "to is not an address";
+	if (problem == NULL && to != NULL)
+		test->to = xstrdup(to);
+	if (problem == NULL && has_transcript)
+		test->transcript = json_array();
+	json_decref(options);
+	return problem;
+}
+
+static struct test *
+test_new(struct profile_tests *tests, struct link *control, uint32_t request_id)
+{
+	struct test *test = xcalloc(1, sizeof(*test));
+
+	test->tests = tests;
+	test->control = control;
+	test->request_id = request_id;
+	test->steps = json_array();
+	test->begun_at_ms = loop_now_ms(tests->role->loop);
+	list_append(&tests->running, &test->link);
+	tests->count++;
+	return test;
+}
+
+void
+profile_tests_call(
+    struct profile_tests *tests, struct link *control, const struct link_message *message)
+{
+	const struct msg_call *call = &message->body->call;
+	struct link *accounts = role_link(tests->role, ROLE_ACCOUNTS, 0);
+	struct msg_profile_get get = {0};
+	char name[256];
+	struct test *test = test_new(tests, control, message->request_id);
+	const char *problem = read_options(test, call->body);
+
+	if (read_name(call->path, name, sizeof(name)) != 0) {
+		end_with_error(test, 404, "not-found", "relay knows /v1/profiles/NAME/test only");
+	} else if (strcmp(call->method, "POST") != 0) {
+		end_with_error(test, 405, "method-not-allowed", "use POST");
+	} else if (problem != NULL) {
+		end_with_error(test, 400, "invalid", problem);
+	} else if (tests->count > TESTS_MAX) {
+		end_with_error(test, 503, "busy", "too many profile tests are running");
+	} else if (accounts == NULL) {
+		end_with_error(test, 503, "unavailable", "accounts is not there, try again");
+	} else {
+		get.name = name;
+		test->fetch =
+		    link_request(accounts, MSG_PROFILE_GET, &get, FETCH_MS, on_profile, test);
+	}
+}
+
+void
+profile_tests_forget(struct profile_tests *tests, const struct link *control)
+{
+	LIST_EACH (&tests->running, at)
+		if (LIST_ENTRY(at, struct test, link)->control == control)
+			LIST_ENTRY(at, struct test, link)->control = NULL;
+}
+
+struct profile_tests *
+profile_tests_new(
+    struct role_context *role, struct dns *dns, const struct profile_surroundings *surroundings)
+{
+	struct profile_tests *tests = xcalloc(1, sizeof(*tests));
+
+	tests->role = role;
+	tests->dns = dns;
+	tests->surroundings = surroundings;
+	list_init(&tests->running);
+	return tests;
+}
+
+void
+profile_tests_free(struct profile_tests *tests)
+{
+	LIST_EACH_SAFE (&tests->running, at, next)
+		test_free(LIST_ENTRY(at, struct test, link));
+	free(tests);
+}
