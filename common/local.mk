@@ -25,6 +25,7 @@ common_libcommon_a_SOURCES = \
 	common/mailaddr.h \
 	common/netaddr.c \
 	common/netaddr.h \
+	common/octet.h \
 	common/sender_rules.c \
 	common/sender_rules.h \
 	common/smtp_line.c \

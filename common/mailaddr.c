@@ -8,8 +8,8 @@
 
 #include "common/domain.h"
 #include "common/netaddr.h"
+#include "common/octet.h"
 
-#include <ctype.h>
 #include <stdint.h>
 #include <string.h>
 #include <strings.h>
@@ -18,32 +18,21 @@ struct cursor {
 	const char *at, *end;
 };
 
-/* RFC 5322 atext; 8-bit octets count as such (RFC 6532 3.2). */
-static bool
-is_atext(char c)
-{
-	unsigned char octet = (unsigned char)c;
-
-	return octet >= 0x80 || isalnum(octet) ||
-	       (octet != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", octet) != NULL);
-}
-
 static bool
 is_dot_atom(const char *text, size_t length)
 {
 	bool was_dot = true;
 
 	for (size_t i = 0; i < length; i++) {
-		if (text[i] == '.' ? was_dot : !is_atext(text[i]))
+		if (text[i] == '.' ? was_dot : !octet_is_atext(text[i]))
 			return false;
 		was_dot = text[i] == '.';
 	}
 	return !was_dot;
 }
 
-/* `[192.0.2.1]` or `[IPv6:2001:db8::1]` (RFC 5321 4.1.3) */
-static bool
-is_literal(const char *text, size_t length)
+bool
+mailaddr_is_literal(const char *text, size_t length)
 {
 	char address[NETADDR_TEXT_SIZE];
 	struct netaddr parsed;
@@ -63,16 +52,6 @@ is_literal(const char *text, size_t length)
 	memcpy(address, text, length);
 	address[length] = '\0';
 	return netaddr_parse(address, &parsed) && (strchr(address, ':') != NULL) == is_ipv6;
-}
-
-/* qtextSMTP has the blank but no control character, not even a tab. */
-static bool
-has_control(const char *local, size_t length)
-{
-	for (size_t i = 0; i < length; i++)
-		if ((unsigned char)local[i] < 0x20 || local[i] == 0x7f)
-			return true;
-	return false;
 }
 
 static size_t
@@ -103,7 +82,8 @@ mailaddr_make(const char *local, size_t local_length, const char *domain, size_t
 
 	if (local_length > MAILADDR_LOCAL_MAX)
 		goto long_local;
-	if (has_control(local, local_length)) {
+	/* qtextSMTP has the blank but no control character, not even a tab */
+	if (octet_has_control(local, local_length, "")) {
 		(void)err_set(err_out, "Local part of the address has a control character");
 		return MAILADDR_MALFORMED;
 	}
@@ -114,7 +94,8 @@ mailaddr_make(const char *local, size_t local_length, const char *domain, size_t
 		(void)err_set(err_out, "Domain of the address is too long (at most 255 octets)");
 		return MAILADDR_TOO_LONG;
 	}
-	if (!domain_is_ascii(domain, domain_length) && !is_literal(domain, domain_length)) {
+	if (!domain_is_ascii(domain, domain_length) &&
+	    !mailaddr_is_literal(domain, domain_length)) {
 		(void)err_set(err_out, "Domain of the address is malformed");
 		return MAILADDR_MALFORMED;
 	}
@@ -186,7 +167,7 @@ read_local(struct cursor *cursor, struct local_part *local)
 	local->length = 0;
 	if (take(cursor, '"'))
 		return read_quoted(cursor, local);
-	while (has_more(cursor) && (is_atext(*cursor->at) || *cursor->at == '.'))
+	while (has_more(cursor) && (octet_is_atext(*cursor->at) || *cursor->at == '.'))
 		keep(local, *cursor->at++);
 	return is_dot_atom(start, (size_t)(cursor->at - start));
 }
@@ -218,7 +199,7 @@ skip_route(struct cursor *cursor)
 	while (take(cursor, '@')) {
 		size_t length = read_domain(cursor, &domain);
 
-		if (!domain_is_ascii(domain, length) && !is_literal(domain, length))
+		if (!domain_is_ascii(domain, length) && !mailaddr_is_literal(domain, length))
 			return false;
 		if (take(cursor, ':'))
 			return true;
@@ -231,18 +212,16 @@ skip_route(struct cursor *cursor)
 static enum mailaddr_outcome
 check_octets(const char *text, size_t length, struct err *err_out)
 {
+	if (octet_has_control(text, length, "\t")) {
+		(void)err_set(err_out, "Address has a control character");
+		return MAILADDR_MALFORMED;
+	}
 	for (size_t i = 0; i < length; i++) {
-		unsigned char octet = (unsigned char)text[i];
-
-		if ((octet < 0x20 && octet != '\t') || octet == 0x7f) {
-			(void)err_set(err_out, "Address has a control character");
-			return MAILADDR_MALFORMED;
-		}
-		if (octet >= 0x80) {
-			(void)err_set(err_out, "Address has non-ASCII characters, and SMTPUTF8 is "
-					       "not offered");
-			return MAILADDR_NON_ASCII;
-		}
+		if ((unsigned char)text[i] < 0x80)
+			continue;
+		(void)err_set(err_out, "Address has non-ASCII characters, and SMTPUTF8 is "
+				       "not offered");
+		return MAILADDR_NON_ASCII;
 	}
 	return MAILADDR_OK;
 }

@@ -52,6 +52,8 @@ enum mailaddr_outcome mailaddr_parse(
 enum mailaddr_outcome mailaddr_make(const char *local, size_t local_length, const char *domain,
     size_t domain_length, struct mailaddr *address_out, struct err *err_out);
 
+/* `[192.0.2.1]` or `[IPv6:2001:db8::1]` (RFC 5321 4.1.3) */
+bool mailaddr_is_literal(const char *text, size_t length);
 bool mailaddr_is_null(const struct mailaddr *address);
 /* "" when there's none. */
 const char *mailaddr_domain(const struct mailaddr *address);

@@ -1,6 +1,7 @@
 /* smtp_reply - replies, read and written (RFC 5321 4.2). */
 #include "common/smtp_reply.h"
 
+#include "common/octet.h"
 #include "common/smtp_line.h"
 
 #include <stdio.h>
@@ -28,19 +29,11 @@ smtp_reply_clear(struct smtp_reply *reply)
 	*reply = (struct smtp_reply){.text = text};
 }
 
-static char
-printable(char c)
-{
-	if (c == '\t')
-		return ' ';
-	return (unsigned char)c < 0x20 || c == 0x7f ? '?' : c;
-}
-
 static void
 append_printable(struct buf *out, const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
-		buf_char(out, printable(text[i]));
+		buf_char(out, octet_printable(text[i]));
 }
 
 /* 0 when the line doesn't begin with a code. */

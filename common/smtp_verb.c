@@ -1,33 +1,20 @@
 /* smtp_verb - what is on a command line (RFC 5321 4.1.1). */
 #include "common/smtp_verb.h"
 
+#include "common/octet.h"
+
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static bool
-has_control_character(const char *text, size_t length)
-{
-	for (size_t i = 0; i < length; i++)
-		if (((unsigned char)text[i] < 0x20 && text[i] != '\t') || text[i] == 0x7f)
-			return true;
-	return false;
-}
-
 static void
 trim(const char **text, size_t *length)
 {
-	while (*length > 0 && is_blank(**text)) {
+	while (*length > 0 && octet_is_blank(**text)) {
 		(*text)++;
 		(*length)--;
 	}
-	while (*length > 0 && is_blank((*text)[*length - 1]))
+	while (*length > 0 && octet_is_blank((*text)[*length - 1]))
 		(*length)--;
 }
 
@@ -37,9 +24,9 @@ smtp_verb_split(const char *line, size_t length, struct smtp_verb *verb_out)
 	size_t word = 0;
 
 	*verb_out = (struct smtp_verb){.argument = line};
-	if (has_control_character(line, length))
+	if (octet_has_control(line, length, "\t"))
 		return false;
-	while (word < length && !is_blank(line[word]))
+	while (word < length && !octet_is_blank(line[word]))
 		word++;
 	if (word < SMTP_VERB_SIZE)
 		for (size_t i = 0; i < word; i++)
@@ -76,7 +63,7 @@ take_parameter(const char **text, size_t *length, struct parameter *out)
 	size_t size = 0;
 
 	trim(text, length);
-	while (size < *length && !is_blank((*text)[size]))
+	while (size < *length && !octet_is_blank((*text)[size]))
 		size++;
 	*out = (struct parameter){.key = *text, .key_length = size};
 	equals = memchr(*text, '=', size);

@@ -8,10 +8,10 @@
 
 #include "common/domain.h"
 #include "common/mailaddr.h"
+#include "common/octet.h"
 #include "common/xalloc.h"
 #include "daemon/smtpd/encoded_word.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,27 +36,6 @@ struct parser {
 	struct token token; /* the next one */
 	struct addresses *addresses;
 };
-
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static bool
-is_control(char c)
-{
-	return ((unsigned char)c < 0x20 && !is_blank(c)) || c == 0x7f;
-}
-
-static bool
-is_atext(char c)
-{
-	unsigned char octet = (unsigned char)c;
-
-	return octet >= 0x80 || isalnum(octet) ||
-	       (octet != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", octet) != NULL);
-}
 
 static bool
 has_any(const char *bytes, size_t length, const char *octets)
@@ -93,7 +72,7 @@ static bool
 skip_gap(struct parser *parser)
 {
 	while (parser->at < parser->end) {
-		if (is_blank(*parser->at)) {
+		if (octet_is_blank(*parser->at) || *parser->at == '\r' || *parser->at == '\n') {
 			parser->at++;
 		} else if (*parser->at == '(') {
 			const char *next = skip_comment(parser->at, parser->end);
@@ -143,7 +122,7 @@ read_atom(struct parser *parser)
 {
 	const char *start = parser->at;
 
-	while (parser->at < parser->end && is_atext(*parser->at))
+	while (parser->at < parser->end && octet_is_atext(*parser->at))
 		parser->at++;
 	return (struct token){TOKEN_ATOM, start, (size_t)(parser->at - start), false};
 }
@@ -157,7 +136,7 @@ read_token(struct parser *parser)
 		return read_quoted(parser);
 	if (*parser->at == '[')
 		return read_enclosed(parser, TOKEN_LITERAL, ']');
-	if (is_atext(*parser->at))
+	if (octet_is_atext(*parser->at))
 		return read_atom(parser);
 	if (has_any(parser->at, 1, "<>@,:;."))
 		return (struct token){TOKEN_SPECIAL, parser->at++, 1, false};
@@ -234,22 +213,18 @@ read_words(struct parser *parser, struct part *part)
 static size_t
 unquote_local(const struct part *part, char *out, size_t out_size)
 {
-	size_t length = 0;
-
 	if (part->has_gap || part->token_count == 0 ||
 	    (part->first == TOKEN_QUOTED && part->token_count > 1))
 		return 0;
-	if (part->length > out_size || has_any(part->bytes, part->length, "@<>()[]:;,\r\n") ||
+	if (part->length > out_size || octet_has_control(part->bytes, part->length, "") ||
+	    has_any(part->bytes, part->length, "@<>()[]:;,\"\\") ||
 	    memmem(part->bytes, part->length, "=?", 2) != NULL)
 		return 0;
-	for (size_t i = 0; i < part->length; i++) {
-		if ((unsigned char)part->bytes[i] >= 0x80 || is_control(part->bytes[i]))
+	for (size_t i = 0; i < part->length; i++)
+		if ((unsigned char)part->bytes[i] >= 0x80)
 			return 0;
-		if (part->bytes[i] == '"' || part->bytes[i] == '\\')
-			return 0;
-		out[length++] = part->bytes[i];
-	}
-	return length;
+	memcpy(out, part->bytes, part->length);
+	return part->length;
 }
 
 /* `local` must be the words read so far; the next token is behind the @. */
@@ -390,22 +365,14 @@ read_list(struct parser *parser)
 	return parser->token.kind == TOKEN_END;
 }
 
-static bool
-has_control(const char *value, size_t length)
-{
-	for (size_t i = 0; i < length; i++)
-		if (is_control(value[i]))
-			return true;
-	return false;
-}
-
 bool
 addresses_parse(struct addresses *addresses, const char *value, size_t length)
 {
 	struct parser parser = {.at = value, .end = value + length, .addresses = addresses};
 
 	*addresses = (struct addresses){0};
-	if (!has_control(value, length) && read_list(&parser) && addresses->count > 0)
+	if (!octet_has_control(value, length, "\t\r\n") && read_list(&parser) &&
+	    addresses->count > 0)
 		return true;
 	addresses_fini(addresses);
 	return false;

@@ -2,17 +2,12 @@
 #include "daemon/smtpd/header.h"
 
 #include "common/buf.h"
+#include "common/octet.h"
 #include "common/xalloc.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
 
 /* The length of the name if this line begins a field, else 0. Blanks before the colon are obsolete
  * (RFC 5322 4.5) but a field still. */
@@ -23,7 +18,7 @@ field_name_length(const char *line, size_t length)
 
 	while (name < length && line[name] > ' ' && line[name] < 0x7f && line[name] != ':')
 		name++;
-	for (at = name; at < length && is_blank(line[at]); at++)
+	for (at = name; at < length && octet_is_blank(line[at]); at++)
 		;
 	return at < length && line[at] == ':' ? name : 0;
 }
@@ -51,7 +46,7 @@ header_find_end(struct header_end *end, const char *bytes, size_t size)
 	for (; (line = line_size(bytes + end->seen, size - end->seen)) > 0; end->seen += line) {
 		const char *at = bytes + end->seen;
 
-		if (end->seen > 0 && is_blank(*at))
+		if (end->seen > 0 && octet_is_blank(*at))
 			continue;
 		if (field_name_length(at, line) > 0)
 			continue;
@@ -80,7 +75,7 @@ header_next_field(const char **at, const char *end, struct header_field *field_o
 		size_t line = line_size(next, (size_t)(end - next));
 
 		next = line > 0 ? next + line : end;
-	} while (next < end && is_blank(*next));
+	} while (next < end && octet_is_blank(*next));
 	colon = memchr(start + name, ':', (size_t)(next - start) - name);
 	for (last = next; last > colon + 1 && (last[-1] == '\n' || last[-1] == '\r'); last--)
 		;
@@ -110,9 +105,9 @@ one_line(const struct header_field *field)
 	for (size_t i = 0; i < field->value_length && text.size < HEADER_TEXT_MAX; i++) {
 		char c = field->value[i];
 
-		if (c == '\r' || c == '\n' || (text.size == 0 && is_blank(c)))
+		if (c == '\r' || c == '\n' || (text.size == 0 && octet_is_blank(c)))
 			continue;
-		buf_char(&text, c == '\t' ? ' ' : (unsigned char)c < 0x20 || c == 0x7f ? '?' : c);
+		buf_char(&text, octet_printable(c));
 	}
 	while (text.size > 0 && text.bytes[text.size - 1] == ' ')
 		text.bytes[--text.size] = '\0';

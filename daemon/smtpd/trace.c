@@ -4,20 +4,12 @@
 #include "common/clock.h"
 #include "common/domain.h"
 #include "common/ident.h"
+#include "common/mailaddr.h"
+#include "common/octet.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #define HELO_MAX 100 /* as much of it as is written */
-
-static bool
-is_literal(const char *text)
-{
-	size_t length = strlen(text);
-
-	return length > 2 && length <= 64 && text[0] == '[' && text[length - 1] == ']' &&
-	       strspn(text + 1, "0123456789abcdefABCDEF:.IPv") == length - 2;
-}
 
 /* For a comment: nothing that ends it, nothing that folds. */
 static void
@@ -25,9 +17,9 @@ write_sanitised(struct buf *out, const char *text)
 {
 	for (size_t i = 0; text[i] != '\0' && i < HELO_MAX; i++) {
 		bool is_plain =
-		    isalnum((unsigned char)text[i]) || strchr(".-_:[]@/+=", text[i]) != NULL;
+		    octet_is_alphanumeric(text[i]) || strchr(".-_:[]@/+=", text[i]) != NULL;
 
-		buf_char(out, is_plain && (unsigned char)text[i] < 0x80 ? text[i] : '_');
+		buf_char(out, is_plain ? text[i] : '_');
 	}
 }
 
@@ -39,8 +31,8 @@ write_client(struct buf *out, const struct trace *trace)
 	size_t helo_length = strlen(trace->helo);
 
 	(void)netaddr_format(&trace->client, address);
-	if (helo_length <= HELO_MAX &&
-	    (domain_is_ascii(trace->helo, helo_length) || is_literal(trace->helo))) {
+	if (helo_length <= HELO_MAX && (domain_is_ascii(trace->helo, helo_length) ||
+					   mailaddr_is_literal(trace->helo, helo_length))) {
 		buf_printf(out, "%s ([%s%s])", trace->helo, tag, address);
 		return;
 	}

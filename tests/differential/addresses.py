@@ -1,7 +1,7 @@
 """What our parser reads in From:, others must read as well.
 
 Thousands of values are put together from the pieces that parsers trip over. For each value that
-print_addresses (the parser of smtpd) accepts, Python's two parsers and a pattern of the kind that
+PROGRAM accepts (print_addresses: the parser of smtpd), Python's two parsers and a pattern of the kind that
 scripts use must find the same addresses or none: a value in which they find another one would let a
 user past the sender authorization.
 
