@@ -34,5 +34,7 @@ common_libcommon_a_SOURCES = \
 	common/smtp_reply.h \
 	common/smtp_verb.c \
 	common/smtp_verb.h \
+	common/utf8.c \
+	common/utf8.h \
 	common/xalloc.c \
 	common/xalloc.h

@@ -9,6 +9,8 @@
 
 #include "common/clock.h"
 #include "common/ident.h"
+#include "common/octet.h"
+#include "common/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -87,41 +89,19 @@ put_formatted(struct log_line *line, const char *format, ...)
 		put(line, text, (size_t)length < sizeof(text) ? (size_t)length : sizeof(text) - 1);
 }
 
-/* The length of the well-formed UTF-8 sequence at `at`, or 0 (RFC 3629 4). */
-static size_t
-utf8_length(const unsigned char *at)
-{
-	size_t length = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-
-	if (at[0] < 0xc2 || at[0] > 0xf4)
-		return 0;
-	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-	    (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f) ||
-	    (at[0] == 0xc2 && at[1] < 0xa0)) /* C1 control characters */
-		return 0;
-	for (size_t i = 1; i < length; i++)
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	return length;
-}
-
 static void
 put_escaped(struct log_line *line, const char *value)
 {
-	const unsigned char *at = (const unsigned char *)value;
+	const char *end = value + strlen(value);
 
-	while (*at != '\0') {
-		size_t length = 1;
-
-		if (*at >= 0x80 && (length = utf8_length(at)) > 0) {
-			put(line, (const char *)at, length);
-		} else if (*at < 0x20 || *at >= 0x7f || *at == '"' || *at == '\\') {
-			put_formatted(line, "\\x%02x", *at);
+	for (size_t length; value < end; value += length) {
+		length = utf8_length(value, (size_t)(end - value));
+		if (length == 0 || octet_is_control(*value) || *value == '"' || *value == '\\') {
+			put_formatted(line, "\\x%02x", (unsigned char)*value);
 			length = 1;
 		} else {
-			put(line, (const char *)at, 1);
+			put(line, value, length);
 		}
-		at += length;
 	}
 }
 

@@ -1,10 +1,9 @@
 /* smtp_reply - replies, read and written (RFC 5321 4.2). */
 #include "common/smtp_reply.h"
 
-#include "common/octet.h"
 #include "common/smtp_line.h"
+#include "common/utf8.h"
 
-#include <stdio.h>
 #include <string.h>
 
 void
@@ -27,13 +26,6 @@ smtp_reply_clear(struct smtp_reply *reply)
 
 	buf_clear(&text);
 	*reply = (struct smtp_reply){.text = text};
-}
-
-static void
-append_printable(struct buf *out, const char *text, size_t length)
-{
-	for (size_t i = 0; i < length; i++)
-		buf_char(out, octet_printable(text[i]));
 }
 
 /* 0 when the line doesn't begin with a code. */
@@ -99,7 +91,7 @@ read_line(struct smtp_reply *reply, const char *line, size_t length, struct err 
 	skipped += read_enhanced(reply, line + skipped, length - skipped);
 	if (reply->line_count++ > 0)
 		buf_char(&reply->text, '\n');
-	append_printable(&reply->text, line + skipped, length - skipped);
+	utf8_append_clean(&reply->text, line + skipped, length - skipped);
 	return is_last ? SMTP_REPLY_COMPLETE : SMTP_REPLY_PARTIAL;
 }
 
@@ -154,15 +146,20 @@ smtp_reply_line_length(const char *at, const char **next_out)
 const char *
 smtp_reply_format(const struct smtp_reply *reply, char *buffer, size_t size)
 {
-	char enhanced[ENHANCED_SIZE + 1] = "";
+	char enhanced[ENHANCED_SIZE];
+	struct buf text;
+	size_t length;
 
-	if (reply->has_enhanced) {
-		(void)enhanced_format(&reply->enhanced, enhanced);
-		strcat(enhanced, " ");
-	}
-	(void)snprintf(buffer, size, "%u %s%s", reply->code, enhanced, smtp_reply_text(reply));
-	for (char *at = buffer; (at = strchr(at, '\n')) != NULL;)
-		*at = ' ';
+	buf_init(&text);
+	buf_printf(&text, "%u ", reply->code);
+	if (reply->has_enhanced)
+		buf_printf(&text, "%s ", enhanced_format(&reply->enhanced, enhanced));
+	buf_text(&text, smtp_reply_text(reply));
+	length = utf8_cut(text.bytes, text.size, size - 1);
+	for (size_t i = 0; i < length; i++)
+		buffer[i] = text.bytes[i] == '\n' ? ' ' : text.bytes[i];
+	buffer[length] = '\0';
+	buf_fini(&text);
 	return buffer;
 }
 
@@ -179,7 +176,7 @@ smtp_reply_write(struct buf *out, unsigned code, const char *enhanced, const cha
 		if (enhanced != NULL && enhanced[0] != '\0')
 			buf_printf(out, "%s ", enhanced);
 		room = 510 - (out->size - start);
-		append_printable(out, text, length < room ? length : room);
+		utf8_append_clean(out, text, utf8_cut(text, length, room));
 		buf_text(out, "\r\n");
 	}
 }

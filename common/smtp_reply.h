@@ -5,8 +5,8 @@
  * Units    octets
  * Fails    SMTP_REPLY_BROKEN and *err_out: this is no SMTP, or more than a reply may be
  *
- * Text that was read has no control characters: they become `?`. An enhanced code is taken out of
- * every line when its class fits the code (RFC 2034).
+ * Text that was read is UTF-8 without control characters: all else becomes `?`. An enhanced code
+ * is taken out of every line when its class fits the code (RFC 2034).
  */
 #ifndef POSTERN_COMMON_SMTP_REPLY_H
 #define POSTERN_COMMON_SMTP_REPLY_H

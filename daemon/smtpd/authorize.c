@@ -1,6 +1,8 @@
 /* authorize - the rules of sender authorization, and nothing else. */
 #include "daemon/smtpd/authorize.h"
 
+#include "common/utf8.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +18,8 @@ refuse(const struct sender_rights *rights, enum authorize_side side, const char 
 	    .reason = reason,
 	};
 
-	(void)snprintf(verdict.address, sizeof(verdict.address), "%s", address);
+	memcpy(verdict.address, address,
+	    utf8_cut(address, strlen(address), sizeof(verdict.address) - 1));
 	return verdict;
 }
 

@@ -3,6 +3,7 @@
 
 #include "common/buf.h"
 #include "common/octet.h"
+#include "common/utf8.h"
 #include "common/xalloc.h"
 
 #include <stdlib.h>
@@ -95,22 +96,25 @@ header_field_is(const struct header_field *field, const char *name)
 	       strncasecmp(field->bytes, name, field->name_length) == 0;
 }
 
-/* The value without folds and the blanks around it; control characters become `?`. */
+/* The value without folds and the blanks around it, fit for a log line. */
 static char *
 one_line(const struct header_field *field)
 {
-	struct buf text;
+	struct buf unfolded, text;
 
+	buf_init(&unfolded);
 	buf_init(&text);
-	for (size_t i = 0; i < field->value_length && text.size < HEADER_TEXT_MAX; i++) {
+	for (size_t i = 0; i < field->value_length && unfolded.size < 2 * HEADER_TEXT_MAX; i++) {
 		char c = field->value[i];
 
-		if (c == '\r' || c == '\n' || (text.size == 0 && octet_is_blank(c)))
-			continue;
-		buf_char(&text, octet_printable(c));
+		if (c != '\r' && c != '\n' && (unfolded.size > 0 || !octet_is_blank(c)))
+			buf_char(&unfolded, c);
 	}
-	while (text.size > 0 && text.bytes[text.size - 1] == ' ')
-		text.bytes[--text.size] = '\0';
+	while (unfolded.size > 0 && octet_is_blank(unfolded.bytes[unfolded.size - 1]))
+		unfolded.size--;
+	utf8_append_clean(
+	    &text, unfolded.bytes, utf8_cut(unfolded.bytes, unfolded.size, HEADER_TEXT_MAX));
+	buf_fini(&unfolded);
 	return buf_give(&text);
 }
 

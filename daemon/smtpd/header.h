@@ -50,18 +50,19 @@ enum header_addresses {
 	HEADER_SEVERAL /* the field is there more than once */
 };
 
+/* Texts of fields are in one line, UTF-8, of at most so many octets; "" when there's no field. */
+#define HEADER_TEXT_MAX 500
+
 /* From: or Sender: */
 struct header_mailboxes {
 	enum header_addresses outcome;
 	struct addresses addresses; /* when it's parsed; at least one */
-	char *text;                 /* the first field's value in one line, "" when absent */
+	char *text;                 /* of the first field */
 };
-
-#define HEADER_TEXT_MAX 500
 
 struct header {
 	struct header_mailboxes from, sender;
-	char *subject, *message_id; /* in one line, at most HEADER_TEXT_MAX; "" when absent */
+	char *subject, *message_id; /* texts of fields */
 	bool has_date, has_message_id;
 	unsigned received_count;
 	struct priority_hints hints;

@@ -14,7 +14,8 @@ check_PROGRAMS += \
 	tests/unit/test_smtp_line \
 	tests/unit/test_smtp_reply \
 	tests/unit/test_smtp_verb \
-	tests/unit/test_trace
+	tests/unit/test_trace \
+	tests/unit/test_utf8
 endif
 
 tests_unit_test_addresses_SOURCES = tests/unit/test_addresses.c
@@ -72,3 +73,7 @@ tests_unit_test_smtp_verb_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
 tests_unit_test_trace_SOURCES = tests/unit/test_trace.c
 tests_unit_test_trace_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_trace_LDADD = daemon/smtpd/libsmtpd.a $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_utf8_SOURCES = tests/unit/test_utf8.c
+tests_unit_test_utf8_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_utf8_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)

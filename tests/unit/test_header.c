@@ -80,7 +80,7 @@ test_scan(void **state)
 {
 	static const char bytes[] =
 	    "Received: one\r\nreceived: two\r\n folded\r\n"
-	    "FROM: John Doe\r\n <a@b.example>\r\nSubject: \r\n a\r\n\tb\x01 \r\n"
+	    "FROM: John Doe\r\n <a@b.example>\r\nSubject: \r\n a\r\n\tb\x01\xf6 \r\n"
 	    "Message-Id: <x@y.example>\r\nSender: c@d.example\r\n"
 	    "Importance: High\r\nX-Priority: 1 (Highest)\r\nDate: now\r\n";
 	struct header header;
@@ -89,7 +89,8 @@ test_scan(void **state)
 	assert_int_equal(header.received_count, 2);
 	assert_true(header.has_date && header.has_message_id);
 	assert_string_equal(header.message_id, "<x@y.example>");
-	assert_string_equal(header.subject, "a b?");
+	assert_string_equal(header.subject, "a b?"
+					    "?");
 	assert_int_equal(header.from.outcome, HEADER_PARSED);
 	assert_string_equal(header.from.addresses.items[0], "a@b.example");
 	assert_string_equal(header.from.text, "John Doe <a@b.example>");

@@ -29,6 +29,7 @@ static const struct row rows[] = {
     {"version that's no code", "220 5.7.18-beta\r\n", SMTP_REPLY_COMPLETE, "220 5.7.18-beta", ""},
     {"the next reply stays", "250 a\r\n354 b\r\n", SMTP_REPLY_COMPLETE, "250 a", "354 b\r\n"},
     {"control characters", "250 a\x01\tb\x7f\r\n", SMTP_REPLY_COMPLETE, "250 a? b?", ""},
+    {"Latin-1", "250 J\xf6rg\r\n", SMTP_REPLY_COMPLETE, "250 J?rg", ""},
     {"8-bit", "250 \xc3\xa4\r\n", SMTP_REPLY_COMPLETE, "250 \xc3\xa4", ""},
     {"not finished", "250-a\r\n250", SMTP_REPLY_PARTIAL, NULL, "250"},
     {"nothing", "", SMTP_REPLY_PARTIAL, NULL, ""},
@@ -121,6 +122,22 @@ test_limits(void **state)
 }
 
 static void
+test_format_cuts(void **state)
+{
+	static const char input[] = "250 a\xe2\x82\xac\r\n";
+	struct smtp_reply reply;
+	struct err err;
+	char text[8];
+	size_t used;
+
+	smtp_reply_init(&reply);
+	assert_int_equal(
+	    smtp_reply_read(&reply, input, strlen(input), &used, &err), SMTP_REPLY_COMPLETE);
+	assert_string_equal(smtp_reply_format(&reply, text, sizeof(text)), "250 a");
+	smtp_reply_fini(&reply);
+}
+
+static void
 test_lines(void **state)
 {
 	static const char ehlo[] = "250-mx.example\r\n250-SIZE 100\r\n250 PIPELINING\r\n";
@@ -191,6 +208,7 @@ main(void)
 	    cmocka_unit_test(test_read),
 	    cmocka_unit_test(test_read_byte_by_byte),
 	    cmocka_unit_test(test_limits),
+	    cmocka_unit_test(test_format_cuts),
 	    cmocka_unit_test(test_lines),
 	    cmocka_unit_test(test_write),
 	    cmocka_unit_test(test_write_cuts),
