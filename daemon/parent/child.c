@@ -25,7 +25,6 @@ become_role(int program_fd, const char *role, const char *index, int log_fd, int
 {
 	char *const arguments[] = {(char *)"posternd", (char *)"--role", (char *)(uintptr_t)role,
 	    (char *)(uintptr_t)index, NULL};
-	extern char **environ;
 	sigset_t none;
 
 	(void)sigemptyset(&none);

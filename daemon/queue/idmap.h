@@ -33,8 +33,8 @@ void *idmap_remove(struct idmap *map, uint64_t id);
 
 /* All objects, in no order; removing while walking is not allowed. */
 #define IDMAP_EACH(map, slot)                                                                      \
-	for (struct idmap_slot *slot = (map)->slots; slot < (map)->slots + (map)->capacity;        \
-	     slot++)                                                                               \
+	for (struct idmap_slot *slot = (map)->slots;                                               \
+	     slot != NULL && slot < (map)->slots + (map)->capacity; slot++)                        \
 		if (slot->id != 0)
 
 #endif

@@ -162,7 +162,7 @@ check_pages(sqlite3 *db, const char *path, struct err *err_out)
 int
 schema_open(sqlite3 *db, const char *path, struct err *err_out)
 {
-	bool is_new;
+	bool is_new = false;
 
 	/* Looks before it writes anything: a foreign file stays as it is. */
 	if (sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE", NULL, NULL, NULL) != SQLITE_OK)
