@@ -5,17 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int
-err_set(struct err *err_out, const char *format, ...)
+void
+err_write(struct err *err_out, const char *format, ...)
 {
 	va_list args;
 
 	if (err_out == NULL)
-		return -1;
+		return;
 	va_start(args, format);
 	(void)vsnprintf(err_out->text, sizeof(err_out->text), format, args);
 	va_end(args);
-	return -1;
 }
 
 void

@@ -14,9 +14,11 @@ struct err {
 	char text[512];
 };
 
-/* Writes the text and returns -1, so that a failing function can `return err_set(err_out, …)`.
- * `err_out` may be NULL. */
-int err_set(struct err *err_out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Writes the text and is -1, so that a failing function can `return err_set(err_out, …)`.
+ * `err_out` may be NULL. A macro, so that compilers and analyzers see the -1. */
+#define err_set(...) (err_write(__VA_ARGS__), -1)
+
+void err_write(struct err *err_out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Stays in release builds: a broken promise ends the role with a core, and the parent starts it
  * again. */
