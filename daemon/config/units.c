@@ -158,11 +158,12 @@ collect_ranges(const uint8_t *ports, struct port_range **ranges_out)
 	for (unsigned port = 1; port <= UINT16_MAX; port++) {
 		if (!ports[port])
 			continue;
-		if (!ports[port - 1]) {
-			ranges = xrealloc(ranges, count + 1, sizeof(*ranges));
-			ranges[count++].first = (uint16_t)port;
+		if (count > 0 && ranges[count - 1].last + 1u == port) {
+			ranges[count - 1].last = (uint16_t)port;
+			continue;
 		}
-		ranges[count - 1].last = (uint16_t)port;
+		ranges = xrealloc(ranges, count + 1, sizeof(*ranges));
+		ranges[count++] = (struct port_range){(uint16_t)port, (uint16_t)port};
 	}
 	*ranges_out = ranges;
 	return count;
