@@ -2,7 +2,7 @@
 #include "daemon/accounts/seal.h"
 
 #include "common/xalloc.h"
-#include "daemon/accounts/base64.h"
+#include "daemon/accounts/base64_buf.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -71,7 +71,7 @@ seal_open(struct msg_bytes key, const char *context, const char *sealed, char **
     struct err *err_out)
 {
 	uint8_t bytes[SEAL_SECRET_MAX + OVERHEAD];
-	ssize_t size = base64_read(sealed, strlen(sealed), bytes, sizeof(bytes));
+	ssize_t size = base64_take(sealed, strlen(sealed), bytes, sizeof(bytes));
 	EVP_CIPHER_CTX *cipher;
 	size_t length;
 	int part;

@@ -2,7 +2,7 @@
 #include "daemon/accounts/verifier.h"
 
 #include "common/err.h"
-#include "daemon/accounts/base64.h"
+#include "daemon/accounts/base64_buf.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -101,7 +101,7 @@ take_bytes(const char **at, char end, uint8_t *out, size_t size)
 {
 	const char *stop = strchr(*at, end);
 
-	if (stop == NULL || base64_read(*at, (size_t)(stop - *at), out, size) != (ssize_t)size)
+	if (stop == NULL || base64_take(*at, (size_t)(stop - *at), out, size) != (ssize_t)size)
 		return -1;
 	*at = end == '\0' ? stop : stop + 1;
 	return 0;

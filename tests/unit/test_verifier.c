@@ -1,7 +1,7 @@
 /* Verifiers and passwords: RFC 7677's example, what is written is what is read, fakes that look
  * real. */
 #include "common/buf.h"
-#include "daemon/accounts/base64.h"
+#include "daemon/accounts/base64_buf.h"
 #include "daemon/accounts/password.h"
 #include "daemon/accounts/verifier.h"
 
@@ -29,7 +29,7 @@
 static void
 decode(const char *text, uint8_t *out, size_t size)
 {
-	assert_int_equal(base64_read(text, strlen(text), out, size), size);
+	assert_int_equal(base64_take(text, strlen(text), out, size), size);
 }
 
 static void
