@@ -1,6 +1,7 @@
 # tests of the accounts role, and of the pool it brought
 if HAVE_CMOCKA
 check_PROGRAMS += \
+	tests/unit/test_accounts_db \
 	tests/unit/test_pool \
 	tests/unit/test_seal \
 	tests/unit/test_verifier
@@ -8,6 +9,10 @@ endif
 ACCOUNTS_LIBS = daemon/accounts/libaccounts.a daemon/core/libcore.a daemon/config/libconf.a \
 	common/libcommon.a $(CMOCKA_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) $(SQLITE_LIBS) \
 	$(CONFIG_LIBS) $(GSASL_LIBS) $(JANSSON_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_accounts_db_SOURCES = tests/unit/test_accounts_db.c
+tests_unit_test_accounts_db_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_accounts_db_LDADD = $(ACCOUNTS_LIBS)
 
 tests_unit_test_pool_SOURCES = tests/unit/test_pool.c
 tests_unit_test_pool_CFLAGS = $(UNIT_CFLAGS)

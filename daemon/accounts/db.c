@@ -1,0 +1,314 @@
+/*
+ * db - accounts.db
+ *
+ * Format, version 1 (application_id 0x70737472, user_version 1). Ids are never used again
+ * (AUTOINCREMENT). Lists, users and profiles refer to each other by name, since a name never
+ * changes; names differ in more than case. NULL is "not set": defaults are worked out when a row
+ * is used, so that `profile set --tls` moves a port that nobody chose.
+ *
+ *	meta     site secrets: `fake_secret`, base64 of 32 bytes (verifier_fake())
+ *	list     what users have in common
+ *	user     verifier: see verifier.h; credential: grows with each change of the password
+ *	profile  password: see seal.h; version: grows with each change; one row is the default
+ *	alert    one row for each kind, user, address and interval, counted
+ *
+ * Every change is one transaction, on disk when db_commit() returns (WAL, synchronous=FULL). A
+ * crash before that leaves the state before it.
+ */
+#include "daemon/accounts/db.h"
+
+#include "common/xalloc.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define APPLICATION_ID 0x70737472 /* "pstr" */
+#define SCHEMA_VERSION 1
+#define STATEMENTS_MAX 96
+#define BUSY_MS 1000
+
+struct db {
+	sqlite3 *handle;
+	char *path;
+	struct {
+		char *sql;
+		sqlite3_stmt *statement;
+	} prepared[STATEMENTS_MAX];
+	size_t prepared_count;
+};
+
+struct db_row {
+	sqlite3_stmt *statement;
+};
+
+static const char schema[] =
+    "BEGIN IMMEDIATE;"
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
+    "CREATE TABLE profile ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " name TEXT NOT NULL UNIQUE COLLATE NOCASE,"
+    " \"default\" INTEGER NOT NULL, paused INTEGER NOT NULL, version INTEGER NOT NULL,"
+    " host TEXT, port INTEGER NOT NULL, tls TEXT, tls_min TEXT, tls_verify TEXT, ca TEXT,"
+    " auth TEXT, username TEXT, password TEXT, ehlo TEXT,"
+    " timeout INTEGER NOT NULL, dot_timeout INTEGER NOT NULL, connections INTEGER NOT NULL,"
+    " capture TEXT, comment TEXT);"
+    "CREATE UNIQUE INDEX profile_default ON profile (\"default\") WHERE \"default\" = 1;"
+    "CREATE TABLE list ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " name TEXT NOT NULL UNIQUE COLLATE NOCASE,"
+    " unauthorized TEXT,"
+    " profile TEXT COLLATE NOCASE REFERENCES profile (name),"
+    " alert_to TEXT, note TEXT);"
+    "CREATE INDEX list_profile ON list (profile);"
+    "CREATE TABLE user ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " login TEXT NOT NULL UNIQUE COLLATE NOCASE,"
+    " list TEXT NOT NULL COLLATE NOCASE REFERENCES list (name),"
+    " active INTEGER NOT NULL, verifier TEXT NOT NULL, credential INTEGER NOT NULL,"
+    " priority INTEGER NOT NULL, priority_max INTEGER NOT NULL,"
+    " domains TEXT, senders TEXT, \"check\" TEXT,"
+    " profile TEXT COLLATE NOCASE REFERENCES profile (name),"
+    " stamp_priority INTEGER NOT NULL, note TEXT);"
+    "CREATE INDEX user_list ON user (list);"
+    "CREATE INDEX user_profile ON user (profile);"
+    "CREATE TABLE alert ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " kind TEXT NOT NULL, at INTEGER NOT NULL, last_at INTEGER NOT NULL,"
+    " user TEXT COLLATE NOCASE, list TEXT, address TEXT COLLATE NOCASE, detail TEXT,"
+    " count INTEGER NOT NULL, acknowledged INTEGER NOT NULL);"
+    "CREATE INDEX alert_kind ON alert (kind, user, address, at);"
+    "PRAGMA application_id = 1886614642;"
+    "PRAGMA user_version = 1;"
+    "COMMIT;";
+
+static int
+fail(struct db *db, const char *attempt, struct err *err_out)
+{
+	int code = sqlite3_extended_errcode(db->handle);
+
+	if ((code & 0xff) == SQLITE_BUSY)
+		return err_set(err_out,
+		    "%s %s: another process has it open; is another posternd running on this "
+		    "state_dir?",
+		    attempt, db->path);
+	return err_set(
+	    err_out, "%s %s: %s (%d)", attempt, db->path, sqlite3_errmsg(db->handle), code);
+}
+
+/* ---- statements ---- */
+
+static sqlite3_stmt *
+prepare(struct db *db, const char *sql)
+{
+	sqlite3_stmt *statement;
+
+	for (size_t i = 0; i < db->prepared_count; i++)
+		if (strcmp(db->prepared[i].sql, sql) == 0)
+			return db->prepared[i].statement;
+	/* The statements are a closed set. */
+	ensure(db->prepared_count < STATEMENTS_MAX);
+	if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) !=
+	    SQLITE_OK)
+		return NULL;
+	db->prepared[db->prepared_count].sql = xstrdup(sql);
+	db->prepared[db->prepared_count++].statement = statement;
+	return statement;
+}
+
+static void
+bind(sqlite3_stmt *statement, int index, const struct db_value *value)
+{
+	int rc = SQLITE_OK;
+
+	if (value->type == DB_NUMBER)
+		rc = sqlite3_bind_int64(statement, index, value->number);
+	else if (value->type == DB_TEXT && value->text != NULL)
+		rc = sqlite3_bind_text(statement, index, value->text, -1, SQLITE_STATIC);
+	else
+		rc = sqlite3_bind_null(statement, index);
+	ensure(rc == SQLITE_OK);
+}
+
+int64_t
+db_row_number(const struct db_row *row, int column)
+{
+	return sqlite3_column_int64(row->statement, column);
+}
+
+const char *
+db_row_text(const struct db_row *row, int column)
+{
+	return (const char *)sqlite3_column_text(row->statement, column);
+}
+
+int
+db_run(struct db *db, const char *sql, const struct db_value *values, size_t count,
+    db_row_fn *on_row, void *ctx, struct err *err_out)
+{
+	struct db_row row = {.statement = prepare(db, sql)};
+	int rows = 0, rc;
+
+	if (row.statement == NULL)
+		return fail(db, "cannot read or write", err_out);
+	for (size_t i = 0; i < count; i++)
+		bind(row.statement, (int)i + 1, &values[i]);
+	while ((rc = sqlite3_step(row.statement)) == SQLITE_ROW) {
+		rows++;
+		if (on_row != NULL)
+			on_row(&row, ctx);
+	}
+	if (rc != SQLITE_DONE)
+		rows = fail(db, "cannot read or write", err_out);
+	(void)sqlite3_reset(row.statement);
+	(void)sqlite3_clear_bindings(row.statement);
+	return rows;
+}
+
+int64_t
+db_last_id(const struct db *db)
+{
+	return sqlite3_last_insert_rowid(db->handle);
+}
+
+int
+db_begin(struct db *db, struct err *err_out)
+{
+	return db_run(db, "BEGIN IMMEDIATE", NULL, 0, NULL, NULL, err_out) < 0 ? -1 : 0;
+}
+
+int
+db_commit(struct db *db, struct err *err_out)
+{
+	return db_run(db, "COMMIT", NULL, 0, NULL, NULL, err_out) < 0 ? -1 : 0;
+}
+
+void
+db_rollback(struct db *db)
+{
+	/* SQLite has rolled back by itself after a full disk or an I/O error. */
+	if (sqlite3_get_autocommit(db->handle) == 0)
+		(void)db_run(db, "ROLLBACK", NULL, 0, NULL, NULL, NULL);
+}
+
+/* ---- opening ---- */
+
+static int
+execute(struct db *db, const char *sql, struct err *err_out)
+{
+	if (sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	return fail(db, "cannot open", err_out);
+}
+
+static void
+take_number(const struct db_row *row, void *ctx)
+{
+	*(int64_t *)ctx = db_row_number(row, 0);
+}
+
+static int
+pragma_number(struct db *db, const char *sql, int64_t *number_out, struct err *err_out)
+{
+	*number_out = 0;
+	return db_run(db, sql, NULL, 0, take_number, number_out, err_out) < 0 ? -1 : 0;
+}
+
+/* Whether the file is empty, ours, or someone else's; writes nothing. */
+static int
+identify(struct db *db, bool *is_new_out, struct err *err_out)
+{
+	int64_t application, version, objects;
+
+	if (pragma_number(db, "SELECT count(*) FROM sqlite_schema", &objects, err_out) != 0 ||
+	    pragma_number(db, "PRAGMA application_id", &application, err_out) != 0 ||
+	    pragma_number(db, "PRAGMA user_version", &version, err_out) != 0)
+		return -1;
+	*is_new_out = objects == 0 && application == 0 && version == 0;
+	if (*is_new_out)
+		return 0;
+	if (application != APPLICATION_ID)
+		return err_set(err_out,
+		    "%s is a database of another program; move it away and start again", db->path);
+	if (version != SCHEMA_VERSION)
+		return err_set(err_out,
+		    "%s has format %lld, this posternd knows format %d: it was written by another "
+		    "version",
+		    db->path, (long long)version, SCHEMA_VERSION);
+	return 0;
+}
+
+static void
+take_verdict(const struct db_row *row, void *ctx)
+{
+	const char *text = db_row_text(row, 0);
+
+	(void)err_set(ctx, "%s", text == NULL ? "" : text);
+}
+
+static int
+check_integrity(struct db *db, struct err *err_out)
+{
+	struct err verdict = {""};
+
+	if (db_run(db, "PRAGMA quick_check(1)", NULL, 0, take_verdict, &verdict, err_out) < 0)
+		return -1;
+	if (strcmp(verdict.text, "ok") == 0)
+		return 0;
+	return err_set(
+	    err_out, "%s is damaged (%.300s); restore it from a backup", db->path, verdict.text);
+}
+
+static int
+set_up(struct db *db, struct err *err_out)
+{
+	bool is_new;
+
+	/* Exclusive before the first access: then the WAL needs no shared memory file, and a
+	 * second daemon finds out at once. */
+	(void)sqlite3_busy_timeout(db->handle, BUSY_MS);
+	if (execute(db, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT", err_out) != 0 ||
+	    identify(db, &is_new, err_out) != 0 || check_integrity(db, err_out) != 0)
+		return -1;
+	if (execute(db,
+		"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+		"PRAGMA secure_delete = ON",
+		err_out) != 0)
+		return -1;
+	return is_new ? execute(db, schema, err_out) : 0;
+}
+
+int
+db_open(const char *path, struct db **db_out, struct err *err_out)
+{
+	struct db *db = xcalloc(1, sizeof(*db));
+
+	db->path = xstrdup(path);
+	if (sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
+	    SQLITE_OK) {
+		(void)fail(db, "cannot open", err_out);
+		db_close(db);
+		return -1;
+	}
+	if (set_up(db, err_out) != 0) {
+		db_close(db);
+		return -1;
+	}
+	*db_out = db;
+	return 0;
+}
+
+void
+db_close(struct db *db)
+{
+	if (db == NULL)
+		return;
+	for (size_t i = 0; i < db->prepared_count; i++) {
+		(void)sqlite3_finalize(db->prepared[i].statement);
+		free(db->prepared[i].sql);
+	}
+	(void)sqlite3_close(db->handle);
+	free(db->path);
+	free(db);
+}

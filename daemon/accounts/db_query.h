@@ -1,0 +1,49 @@
+/*
+ * db_query - the questions to accounts.db that are about more than one row
+ *
+ * Context  loop
+ * Units    wall clock in milliseconds
+ * Fails    -1 and *err_out
+ */
+#ifndef POSTERN_ACCOUNTS_DB_QUERY_H
+#define POSTERN_ACCOUNTS_DB_QUERY_H
+
+#include "daemon/accounts/db.h"
+
+#include <stdbool.h>
+
+/* A site's secret of this size: made and kept at the first call. */
+int db_site_secret(
+    struct db *db, const char *name, uint8_t *bytes_out, size_t size, struct err *err_out);
+
+int db_count_users(struct db *db, const char *list, int64_t *count_out, struct err *err_out);
+
+/* Makes a profile the default one, in place of the one that was (inside a transaction). */
+int db_set_default_profile(struct db *db, int64_t id, struct err *err_out);
+
+/* Where a user's mail goes: its own profile, else its list's, else the default one. */
+struct db_route {
+	int64_t user_id;
+	const char *login, *list;
+	int64_t profile_id; /* 0: nowhere */
+};
+/* Of one user, or of all with 0. */
+int db_each_route(struct db *db, int64_t user_id,
+    void (*on_route)(const struct db_route *route, void *ctx), void *ctx, struct err *err_out);
+
+/* Counts an alert on the row of its interval; returns 0 if there is none yet. */
+struct db_alert_key {
+	const char *kind, *user, *address;
+	int64_t since_ms; /* when the interval began */
+};
+int db_count_alert(struct db *db, const struct db_alert_key *key, int64_t count, int64_t now_ms,
+    struct err *err_out);
+/* How many rows this kind and user have since then. */
+int db_count_alert_rows(
+    struct db *db, const struct db_alert_key *key, int64_t *count_out, struct err *err_out);
+/* All with 0. Returns how many are newly acknowledged. */
+int db_acknowledge_alerts(struct db *db, int64_t id, struct err *err_out);
+/* Keeps the newest rows. */
+int db_trim_alerts(struct db *db, int64_t keep, struct err *err_out);
+
+#endif

@@ -1,0 +1,302 @@
+/* profile - what holds for a whole profile: defaults, secrets, its forms in JSON and messages. */
+#include "daemon/accounts/profile.h"
+
+#include "common/buf.h"
+#include "common/xalloc.h"
+#include "daemon/accounts/db_rows.h"
+#include "daemon/accounts/password.h"
+#include "daemon/accounts/seal.h"
+#include "daemon/core/values.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_TIMEOUT_MS (60 * 1000)
+#define DEFAULT_DOT_TIMEOUT_MS (10 * 60 * 1000) /* RFC 5321 4.5.3.2.6 */
+#define DEFAULT_CONNECTIONS 20
+
+static void
+set_default(char **text, const char *value)
+{
+	if (*text == NULL)
+		*text = xstrdup(value);
+}
+
+static bool
+is_set(const char *text, const char *value)
+{
+	return text != NULL && strcmp(text, value) == 0;
+}
+
+static const char *
+tls_for_port(int64_t port)
+{
+	switch (port) {
+	case 465:
+		return "implicit";
+	case 587:
+		return "starttls";
+	default:
+		return "opportunistic";
+	}
+}
+
+static int64_t
+port_for_tls(const char *tls)
+{
+	if (is_set(tls, "implicit"))
+		return 465;
+	return is_set(tls, "starttls") ? 587 : 25;
+}
+
+void
+profile_apply_defaults(struct profile *profile)
+{
+	if (profile->timeout == 0)
+		profile->timeout = DEFAULT_TIMEOUT_MS;
+	if (profile->dot_timeout == 0)
+		profile->dot_timeout = DEFAULT_DOT_TIMEOUT_MS;
+	if (profile->connections == 0)
+		profile->connections = DEFAULT_CONNECTIONS;
+	if (profile->capture != NULL)
+		return;
+	/* Naming one of port and TLS mode picks the other. */
+	if (profile->tls == NULL)
+		profile->tls = xstrdup(tls_for_port(profile->port));
+	if (profile->port == 0)
+		profile->port = port_for_tls(profile->tls);
+	set_default(&profile->tls_min, "1.2");
+	/* Opportunistic TLS goes on in clear when there's none, so it can't insist on a name. */
+	set_default(&profile->tls_verify, is_set(profile->tls, "opportunistic") ? "no" : "yes");
+	set_default(&profile->auth, profile->username != NULL ? "auto" : "none");
+}
+
+/* A capture has no upstream: what would be ignored is refused. */
+static int
+check_capture_alone(const struct profile *profile, struct refusal *refusal_out)
+{
+	const struct {
+		const char *field;
+		bool is_chosen;
+	} rows[] = {
+	    {"host", profile->host != NULL},
+	    {"port", profile->port != 0},
+	    {"tls", profile->tls != NULL},
+	    {"tls_min", profile->tls_min != NULL},
+	    {"tls_verify", profile->tls_verify != NULL},
+	    {"ca", profile->ca != NULL},
+	    {"auth", profile->auth != NULL},
+	    {"username", profile->username != NULL},
+	    {"password", profile->password != NULL},
+	    {"ehlo", profile->ehlo != NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].is_chosen)
+			return refuse(refusal_out, REFUSED_INVALID, "invalid", rows[i].field,
+			    "%s: a capture profile delivers into a folder and has no such setting",
+			    rows[i].field);
+	return 0;
+}
+
+static int
+check_auth(const struct profile *profile, struct refusal *refusal_out)
+{
+	bool has_auth =
+	    profile->auth != NULL ? strcmp(profile->auth, "none") != 0 : profile->username != NULL;
+
+	if (profile->username == NULL && profile->password != NULL)
+		return refuse(refusal_out, REFUSED_INVALID, "missing", "username",
+		    "username: a password needs a user name");
+	if (!has_auth)
+		return 0;
+	if (profile->username == NULL)
+		return refuse(refusal_out, REFUSED_INVALID, "missing", "username",
+		    "username: auth %s needs a user name and a password", profile->auth);
+	if (profile->password == NULL)
+		return refuse(refusal_out, REFUSED_INVALID, "missing", "password",
+		    "password: user name %.100s needs a password (--password-stdin), or --auth "
+		    "none",
+		    profile->username);
+	return 0;
+}
+
+int
+profile_check(const struct profile *profile, struct refusal *refusal_out)
+{
+	if (profile->name == NULL)
+		return refuse(refusal_out, REFUSED_INVALID, "missing", "name",
+		    "name: a profile needs a name");
+	if (profile->capture != NULL)
+		return check_capture_alone(profile, refusal_out);
+	if (profile->host == NULL)
+		return refuse(refusal_out, REFUSED_INVALID, "missing", "host",
+		    "host: a profile needs a host, or a folder to capture into");
+	return check_auth(profile, refusal_out);
+}
+
+/* A row of its own with the same values. */
+static void
+copy(const struct profile *from, struct profile *to)
+{
+	*to = *from;
+	for (size_t i = 0; i < profile_table.field_count; i++) {
+		const struct field *field = &profile_table.fields[i];
+		char **text;
+
+		if (field->type != FIELD_TEXT && field->type != FIELD_ITEMS)
+			continue;
+		text = field_text(field, to);
+		*text = *text == NULL ? NULL : xstrdup(*text);
+	}
+}
+
+json_t *
+profile_to_json(const struct profile *profile)
+{
+	struct profile whole;
+	json_t *object;
+
+	copy(profile, &whole);
+	profile_apply_defaults(&whole);
+	object = table_to_json(&profile_table, &whole);
+	if (whole.port == 0)
+		(void)json_object_set_new(object, "port", json_null());
+	(void)json_object_set_new(object, "has_password", json_boolean(whole.password != NULL));
+	(void)json_object_set_new(object, "state", json_string(whole.paused ? "paused" : "ok"));
+	table_row_fini(&profile_table, &whole);
+	return object;
+}
+
+/* ---- the secret ---- */
+
+static const char *
+seal_context(const struct profile *profile, char *buffer, size_t size)
+{
+	(void)snprintf(buffer, size, "profile/%" PRId64 "/password", profile->id);
+	return buffer;
+}
+
+int
+profile_seal(
+    struct profile *profile, struct msg_bytes seal_key, const char *password, struct err *err_out)
+{
+	char context[64], *sealed;
+
+	if (seal_close(seal_key, seal_context(profile, context, sizeof(context)), password, &sealed,
+		err_out) != 0)
+		return -1;
+	free(profile->password);
+	profile->password = sealed;
+	return 0;
+}
+
+int
+profile_unseal(const struct profile *profile, struct msg_bytes seal_key, char **secret_out,
+    struct err *err_out)
+{
+	char context[64];
+	struct err why;
+
+	if (profile->password == NULL) {
+		*secret_out = xstrdup("");
+		return 0;
+	}
+	if (seal_open(seal_key, seal_context(profile, context, sizeof(context)), profile->password,
+		secret_out, &why) == 0)
+		return 0;
+	return err_set(err_out,
+	    "the password of profile %s can't be read: %.200s; restore seal.key, or set the "
+	    "password again (profile set %s --password-stdin)",
+	    profile->name, why.text, profile->name);
+}
+
+/* ---- for relay ---- */
+
+static uint8_t
+choice_of(const char *name, const char *text)
+{
+	for (size_t i = 0; i < profile_table.field_count; i++) {
+		const struct field *field = &profile_table.fields[i];
+
+		if (strcmp(field->name, name) != 0)
+			continue;
+		for (uint8_t number = 0; field->choices[number] != NULL; number++)
+			if (is_set(text, field->choices[number]))
+				return number;
+	}
+	return 0;
+}
+
+static enum tls_verify
+verify_of(const struct profile *profile)
+{
+	if (profile->tls_verify == NULL || is_set(profile->tls_verify, "yes"))
+		return VERIFY_NAME;
+	return is_set(profile->tls_verify, "no") ? VERIFY_OFF : VERIFY_FINGERPRINT;
+}
+
+static const char *
+text_or_empty(const char *text)
+{
+	return text == NULL ? "" : text;
+}
+
+static struct msg_bytes
+bytes_of(const char *text)
+{
+	text = text_or_empty(text);
+	return (struct msg_bytes){.at = (const uint8_t *)text, .size = (uint32_t)strlen(text)};
+}
+
+void
+profile_to_message(
+    const struct profile *profile, const char *secret, struct msg_profile *message_out)
+{
+	enum tls_verify verify = verify_of(profile);
+
+	/* The choices stand in the order of enum profile_tls and enum tls_version. */
+	*message_out = (struct msg_profile){
+	    .profile_id = (uint64_t)profile->id,
+	    .version = (uint32_t)profile->version,
+	    .problem = "",
+	    .name = profile->name,
+	    .capture = text_or_empty(profile->capture),
+	    .host = text_or_empty(profile->host),
+	    .port = (uint16_t)profile->port,
+	    .tls = choice_of("tls", profile->tls),
+	    .tls_min = choice_of("tls_min", profile->tls_min),
+	    .tls_verify = (uint8_t)verify,
+	    .fingerprint = verify == VERIFY_FINGERPRINT ? profile->tls_verify : "",
+	    .ca = bytes_of(profile->ca),
+	    .auth = text_or_empty(profile->auth),
+	    .username = text_or_empty(profile->username),
+	    .secret = bytes_of(secret),
+	    .ehlo = text_or_empty(profile->ehlo),
+	    .timeout_ms = (uint32_t)profile->timeout,
+	    .dot_timeout_ms = (uint32_t)profile->dot_timeout,
+	    .connections = (uint32_t)profile->connections,
+	};
+}
+
+int
+profile_check_name(struct db *db, char **name, struct refusal *refusal_out)
+{
+	struct profile profile;
+	struct err err;
+	int found;
+
+	if (*name == NULL)
+		return 0;
+	found = db_find(db, &profile_table, *name, &profile, &err);
+	if (found < 0)
+		return refuse_unavailable(refusal_out, &err);
+	if (found == 0)
+		return refuse(refusal_out, REFUSED_INVALID, "invalid", "profile",
+		    "profile: there is no profile %s; profile ls shows them", *name);
+	free(*name);
+	*name = xstrdup(profile.name);
+	table_row_fini(&profile_table, &profile);
+	return 0;
+}

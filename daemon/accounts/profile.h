@@ -1,0 +1,61 @@
+/*
+ * profile - an upstream: where mail goes, and how
+ *
+ * Owns     the row's texts, until table_row_fini(&profile_table, …)
+ * Units    milliseconds
+ *
+ * A row has what an operator chose; what nobody chose is NULL or 0 and gets its default from
+ * profile_apply_defaults() each time it's used.
+ */
+#ifndef POSTERN_ACCOUNTS_PROFILE_H
+#define POSTERN_ACCOUNTS_PROFILE_H
+
+#include "daemon/accounts/db.h"
+#include "daemon/accounts/table.h"
+#include "daemon/core/messages.h"
+
+#include <stdbool.h>
+
+struct profile {
+	int64_t id;
+	char *name;
+	bool is_default, paused;
+	int64_t version; /* grows with each change */
+	char *host;
+	int64_t port;
+	char *tls, *tls_min, *tls_verify;
+	char *ca; /* PEM */
+	char *auth, *username;
+	char *password; /* sealed */
+	char *ehlo;
+	int64_t timeout, dot_timeout; /* ms */
+	int64_t connections;
+	char *capture;
+	char *comment;
+};
+
+extern const struct table profile_table;
+
+/* The whole row: a host or a capture, a secret where one is needed. */
+int profile_check(const struct profile *profile, struct refusal *refusal_out);
+/* Fills what nobody chose. */
+void profile_apply_defaults(struct profile *profile);
+/* With defaults applied, and without the secret. */
+json_t *profile_to_json(const struct profile *profile);
+
+/* Seals the password into the row, which has its id. */
+int profile_seal(
+    struct profile *profile, struct msg_bytes seal_key, const char *password, struct err *err_out);
+/* Gives the secret, "" if there is none; the caller ends it with password_free(). */
+int profile_unseal(const struct profile *profile, struct msg_bytes seal_key, char **secret_out,
+    struct err *err_out);
+
+/* Fills a message from a row with defaults; it borrows the row and the secret. */
+void profile_to_message(
+    const struct profile *profile, const char *secret, struct msg_profile *message_out);
+
+/* A profile named by a list or a user exists; the name is stored as the profile has it. NULL is
+ * allowed. */
+int profile_check_name(struct db *db, char **name, struct refusal *refusal_out);
+
+#endif

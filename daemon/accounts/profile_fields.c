@@ -1,0 +1,174 @@
+/* profile_fields - the fields of a profile, each with what it may be. */
+#include "common/buf.h"
+#include "common/domain.h"
+#include "common/netaddr.h"
+#include "common/xalloc.h"
+#include "daemon/accounts/profile.h"
+
+#include <ctype.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define FINGERPRINT_DIGITS 64 /* SHA-256 */
+#define CA_SIZE_MAX 65536
+#define HOUR_MS (60 * 60 * 1000)
+
+/* A name, or an address with or without brackets. */
+static int
+normalise_host(char **text, struct err *err_out)
+{
+	size_t length = strlen(*text);
+	bool has_brackets = length > 2 && (*text)[0] == '[' && (*text)[length - 1] == ']';
+	char *bare = has_brackets ? xstrndup(*text + 1, length - 2) : xstrdup(*text);
+	char name[DOMAIN_SIZE], address_text[NETADDR_TEXT_SIZE];
+	struct netaddr address;
+	const char *host = NULL;
+
+	if (netaddr_parse(bare, &address))
+		host = netaddr_format(&address, address_text);
+	else if (has_brackets)
+		(void)err_set(err_out, "%.200s is no IP address", *text);
+	else if (domain_normalise(bare, length, name, err_out) == 0)
+		host = name;
+	free(bare);
+	if (host == NULL)
+		return -1;
+	free(*text);
+	*text = xstrdup(host);
+	return 0;
+}
+
+/* yes, no, or a SHA-256 fingerprint in hex, which is kept in lower case without colons. */
+static int
+normalise_verify(char **text, struct err *err_out)
+{
+	struct buf digits;
+	const char *at = *text;
+	bool is_hex = true;
+
+	if (strcasecmp(at, "yes") == 0 || strcasecmp(at, "no") == 0) {
+		(*text)[0] = (char)tolower((unsigned char)(*text)[0]);
+		for (char *c = *text; *c != '\0'; c++)
+			*c = (char)tolower((unsigned char)*c);
+		return 0;
+	}
+	buf_init(&digits);
+	if (strncasecmp(at, "sha256:", 7) == 0)
+		at += 7;
+	for (; *at != '\0'; at++) {
+		is_hex = is_hex && (*at == ':' || isxdigit((unsigned char)*at));
+		if (*at != ':')
+			buf_char(&digits, (char)tolower((unsigned char)*at));
+	}
+	if (!is_hex || digits.size != FINGERPRINT_DIGITS) {
+		buf_fini(&digits);
+		return err_set(err_out, "must be yes, no, or the SHA-256 fingerprint of the "
+					"certificate (64 hex digits, colons allowed)");
+	}
+	free(*text);
+	*text = buf_give(&digits);
+	return 0;
+}
+
+static int
+check_ca(char **text, struct err *err_out)
+{
+	BIO *bio = BIO_new_mem_buf(*text, -1);
+	X509 *certificate;
+	int count = 0;
+
+	ensure(bio != NULL);
+	while ((certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+		X509_free(certificate);
+		count++;
+	}
+	ERR_clear_error();
+	BIO_free(bio);
+	return count > 0 ? 0 : err_set(err_out, "there is no certificate (PEM) in it");
+}
+
+/* The argument of EHLO: any printable word (RFC 5321 asks for a name, hosts take others). */
+static int
+check_word(char **text, struct err *err_out)
+{
+	for (const char *at = *text; *at != '\0'; at++)
+		if (!isgraph((unsigned char)*at))
+			return err_set(err_out, "must be printable ASCII without blanks");
+	return 0;
+}
+
+static int
+check_user_name(char **text, struct err *err_out)
+{
+	for (const char *at = *text; *at != '\0'; at++)
+		if (iscntrl((unsigned char)*at))
+			return err_set(err_out, "control characters are not allowed");
+	return 0;
+}
+
+/* One folder below capture_dir. */
+static int
+check_capture(char **text, struct err *err_out)
+{
+	if (**text == '.')
+		return err_set(err_out, "must not begin with a dot");
+	for (const char *at = *text; *at != '\0'; at++)
+		if (!isalnum((unsigned char)*at) && strchr("._-", *at) == NULL)
+			return err_set(err_out, "is a folder below capture_dir: only letters, "
+						"digits and . _ - are allowed");
+	return 0;
+}
+
+static const char *const tls_modes[] = {"none", "opportunistic", "starttls", "implicit", NULL};
+static const char *const tls_versions[] = {"1.0", "1.1", "1.2", "1.3", NULL};
+static const char *const auth_methods[] = {"none", "auto", "plain", "login", "cram-md5", NULL};
+static const char *const extra[] = {"password", "default", NULL};
+static const char *const not_built[] = {"provider", "rate", "recipient_rate", "bandwidth",
+    "reserve", "fallback", "transcript", "from_name", "from", "reply_to", "bounce_sender",
+    "signature_text", "signature_html", "available", "pop3_host", "pop3_port", "pop3_tls",
+    "pop3_auth", "pop3_username", "pop3_password", "pop3_valid", NULL};
+
+#define FIELD(field, kind, ...)                                                                    \
+	{                                                                                          \
+		.name = #field, .type = (kind), .offset = offsetof(struct profile, field),         \
+		__VA_ARGS__                                                                        \
+	}
+
+static const struct field fields[] = {
+    FIELD(name, FIELD_TEXT, .max = 100, .flags = FIELD_ONLY_AT_ADD, .normalise = check_name),
+    {.name = "default",
+	.type = FIELD_BOOL,
+	.flags = FIELD_READ_ONLY,
+	.offset = offsetof(struct profile, is_default)},
+    FIELD(paused, FIELD_BOOL, .flags = FIELD_READ_ONLY),
+    FIELD(version, FIELD_NUMBER, .flags = FIELD_HIDDEN),
+    FIELD(host, FIELD_TEXT, .max = 255, .normalise = normalise_host),
+    FIELD(port, FIELD_NUMBER, .min = 1, .max = 65535),
+    FIELD(tls, FIELD_TEXT, .max = 16, .choices = tls_modes),
+    FIELD(tls_min, FIELD_TEXT, .max = 16, .choices = tls_versions),
+    FIELD(tls_verify, FIELD_TEXT, .max = 128, .normalise = normalise_verify),
+    FIELD(ca, FIELD_TEXT, .max = CA_SIZE_MAX, .normalise = check_ca),
+    FIELD(auth, FIELD_TEXT, .max = 32, .choices = auth_methods),
+    FIELD(username, FIELD_TEXT, .max = 255, .normalise = check_user_name),
+    FIELD(password, FIELD_TEXT, .flags = FIELD_HIDDEN),
+    FIELD(ehlo, FIELD_TEXT, .max = 255, .normalise = check_word),
+    FIELD(timeout, FIELD_SECONDS, .min = 1000, .max = HOUR_MS),
+    FIELD(dot_timeout, FIELD_SECONDS, .min = 1000, .max = HOUR_MS),
+    FIELD(connections, FIELD_NUMBER, .min = 1, .max = 1000),
+    FIELD(capture, FIELD_TEXT, .max = 200, .normalise = check_capture),
+    FIELD(comment, FIELD_TEXT, .max = 1000),
+};
+
+const struct table profile_table = {
+    .name = "profile",
+    .fields = fields,
+    .field_count = sizeof(fields) / sizeof(fields[0]),
+    .row_size = sizeof(struct profile),
+    .extra = extra,
+    .not_built = not_built,
+};

@@ -1,0 +1,201 @@
+/* accounts.db as a file: what isn't ours is refused and not touched, and so is a second daemon. */
+#include "daemon/accounts/db.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static char directory[64];
+
+static int
+set_up(void **state)
+{
+	(void)strcpy(directory, "/tmp/postern-db-XXXXXX");
+	assert_non_null(mkdtemp(directory));
+	assert_int_equal(chdir(directory), 0);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)unlink("accounts.db");
+	(void)unlink("accounts.db-wal");
+	(void)unlink("accounts.db-journal");
+	assert_int_equal(chdir("/"), 0);
+	return rmdir(directory);
+}
+
+static void
+write_file(const char *bytes, size_t size)
+{
+	FILE *file = fopen("accounts.db", "w");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(bytes, 1, size, file), size);
+	assert_int_equal(fclose(file), 0);
+}
+
+static char *
+read_file(size_t *size_out)
+{
+	FILE *file = fopen("accounts.db", "r");
+	char *bytes = malloc(1 << 20);
+
+	assert_non_null(file);
+	assert_non_null(bytes);
+	*size_out = fread(bytes, 1, 1 << 20, file);
+	(void)fclose(file);
+	return bytes;
+}
+
+/* Opening fails, says this, and leaves the file as it is. */
+static void
+expect_refused(const char *says)
+{
+	size_t before_size, after_size;
+	char *before = read_file(&before_size), *after;
+	struct db *db;
+	struct err err;
+
+	assert_int_equal(db_open("accounts.db", &db, &err), -1);
+	if (strstr(err.text, says) == NULL)
+		fail_msg("not \"%s\": %s", says, err.text);
+	after = read_file(&after_size);
+	assert_int_equal(before_size, after_size);
+	assert_memory_equal(before, after, before_size);
+	free(before);
+	free(after);
+}
+
+static void
+run_sql(const char *sql)
+{
+	sqlite3 *handle;
+
+	assert_int_equal(sqlite3_open("accounts.db", &handle), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(handle, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(handle), SQLITE_OK);
+}
+
+static void
+make_ours(void)
+{
+	struct db *db;
+	struct err err;
+
+	if (db_open("accounts.db", &db, &err) != 0)
+		fail_msg("%s", err.text);
+	db_close(db);
+}
+
+static void
+test_new_one_is_private(void **state)
+{
+	struct stat status;
+
+	(void)umask(077);
+	make_ours();
+	assert_int_equal(stat("accounts.db", &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+	make_ours(); /* and is taken again */
+}
+
+static void
+test_not_a_database(void **state)
+{
+	char text[4096];
+
+	memset(text, 'x', sizeof(text));
+	write_file(text, sizeof(text));
+	expect_refused("file is not a database");
+}
+
+static void
+test_database_of_another_program(void **state)
+{
+	run_sql("CREATE TABLE bookmarks (url TEXT)");
+	expect_refused("another program");
+}
+
+static void
+test_format_of_a_newer_version(void **state)
+{
+	make_ours();
+	run_sql("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE; "
+		"PRAGMA user_version = 7");
+	expect_refused("has format 7, this posternd knows format 1");
+}
+
+static void
+test_damaged(void **state)
+{
+	size_t size;
+	char *bytes;
+
+	make_ours();
+	run_sql("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE");
+	bytes = read_file(&size);
+	memset(bytes + 4096 * 3, 0x5a, 4096 * 2);
+	write_file(bytes, size);
+	free(bytes);
+	expect_refused("restore it from a backup");
+}
+
+static void
+test_no_permission(void **state)
+{
+	struct db *db;
+	struct err err;
+
+	assert_int_equal(db_open("no/such/folder.db", &db, &err), -1);
+	assert_non_null(strstr(err.text, "no/such/folder.db"));
+}
+
+static void
+test_second_daemon(void **state)
+{
+	struct db *db;
+	struct err err;
+	int status;
+	pid_t child;
+
+	assert_int_equal(db_open("accounts.db", &db, &err), 0);
+	/* In a process of its own: locks of one process don't exclude each other. */
+	child = fork();
+	if (child == 0) {
+		struct db *second;
+		int rc = db_open("accounts.db", &second, &err);
+
+		_exit(rc == -1 && strstr(err.text, "another posternd") != NULL ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	db_close(db);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+	    TEST(test_new_one_is_private),
+	    TEST(test_not_a_database),
+	    TEST(test_database_of_another_program),
+	    TEST(test_format_of_a_newer_version),
+	    TEST(test_damaged),
+	    TEST(test_no_permission),
+	    TEST(test_second_daemon),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
