@@ -1,0 +1,111 @@
+/* routes - rows of the map from users to profiles. */
+#include "daemon/accounts/routes.h"
+
+#include "common/log.h"
+#include "daemon/accounts/db_query.h"
+#include "daemon/accounts/db_rows.h"
+#include "daemon/accounts/profile.h"
+
+static void
+send_row(struct link *queue, struct msg_route *route)
+{
+	if (route->name == NULL)
+		route->name = "";
+	if (route->list == NULL)
+		route->list = "";
+	route->bounce_sender = "";
+	link_send(queue, MSG_ROUTE, route);
+}
+
+static void
+on_route(const struct db_route *route, void *ctx)
+{
+	struct msg_route row = {
+	    .row = ROUTE_USER,
+	    .id = (uint64_t)route->user_id,
+	    .name = route->login,
+	    .list = route->list,
+	    .profile_id = (uint64_t)route->profile_id,
+	};
+
+	send_row(ctx, &row);
+}
+
+static void
+on_profile(void *row, void *ctx)
+{
+	struct profile *profile = row;
+	struct msg_route route;
+
+	profile_apply_defaults(profile);
+	route = (struct msg_route){
+	    .row = ROUTE_PROFILE,
+	    .id = (uint64_t)profile->id,
+	    .name = profile->name,
+	    .is_paused = profile->paused,
+	    .version = (uint32_t)profile->version,
+	    .connections = (uint32_t)profile->connections,
+	};
+	send_row(ctx, &route);
+}
+
+static void
+log_failure(const struct err *err)
+{
+	log_problem(LOG_ERROR, "the map from users to profiles can't be read: %s", err->text);
+}
+
+void
+routes_send_users(struct db *db, struct link *queue, int64_t user_id)
+{
+	struct err err;
+
+	if (queue != NULL && db_each_route(db, user_id, on_route, queue, &err) < 0)
+		log_failure(&err);
+}
+
+void
+routes_send_profile(struct db *db, struct link *queue, int64_t profile_id)
+{
+	struct profile profile;
+	struct err err;
+	int found;
+
+	if (queue == NULL)
+		return;
+	found = db_find_id(db, &profile_table, profile_id, &profile, &err);
+	if (found < 0)
+		log_failure(&err);
+	if (found <= 0)
+		return;
+	on_profile(&profile, queue);
+	table_row_fini(&profile_table, &profile);
+}
+
+void
+routes_send_gone(struct link *queue, enum route_row row, int64_t id)
+{
+	struct msg_route route = {.row = (uint8_t)row, .id = (uint64_t)id, .is_gone = true};
+
+	if (queue != NULL)
+		send_row(queue, &route);
+}
+
+void
+routes_send_map(struct db *db, struct link *queue)
+{
+	struct msg_route begin = {.row = ROUTE_BEGIN}, end = {.row = ROUTE_END};
+	struct err err;
+
+	send_row(queue, &begin);
+	if (db_each(db, &profile_table, &(struct db_page){0}, on_profile, queue, &err) < 0) {
+		/* Without its end the map isn't taken, and mail waits where it is. */
+		log_failure(&err);
+		return;
+	}
+	if (db_each_route(db, 0, on_route, queue, &err) < 0) {
+		log_failure(&err);
+		return;
+	}
+	send_row(queue, &end);
+}

@@ -1,0 +1,46 @@
+/*
+ * sasl - the server side of SASL: smtpd carries tokens, this says who the client is
+ *
+ * Owns     exchanges between two steps (bounded), the cache of good passwords
+ * Context  loop; derivations run on the pool
+ * Fails    what isn't the client's fault (overload, the database) is SASL_TEMPORARY, never a
+ *          refusal
+ *
+ * Mechanisms: PLAIN (RFC 4616) and LOGIN, as far as the config names them. An unknown login, an
+ * inactive user and a wrong password get the same reply after the same work. A password that was
+ * good before is answered at once, and never waits behind those that have to be derived.
+ */
+#ifndef POSTERN_ACCOUNTS_SASL_H
+#define POSTERN_ACCOUNTS_SASL_H
+
+#include "daemon/accounts/db.h"
+#include "daemon/accounts/grants.h"
+#include "daemon/core/link.h"
+#include "daemon/core/pool.h"
+
+struct sasl;
+
+/* What it works with; all borrowed. */
+struct sasl_parts {
+	struct loop *loop;
+	struct db *db;
+	struct pool *pool;
+	struct grants *grants;
+	const char *mechanisms; /* the config's list */
+};
+
+/* Fails when the site's secret for fake verifiers can't be read or made. */
+int sasl_new(const struct sasl_parts *parts, struct sasl **sasl_out, struct err *err_out);
+/* The pool has been freed before: nothing is being derived any more. NULL is allowed. */
+void sasl_free(struct sasl *sasl);
+void sasl_set_mechanisms(struct sasl *sasl, const char *mechanisms);
+
+/* Answers SASL_STEP, now or when the pool is done. */
+void sasl_step(
+    struct sasl *sasl, struct link *link, uint32_t request_id, const struct msg_sasl_step *message);
+
+void sasl_forget_link(struct sasl *sasl, struct link *link);
+/* The user's password or state has changed. */
+void sasl_forget_user(struct sasl *sasl, int64_t user_id);
+
+#endif
