@@ -1,19 +1,184 @@
-/* accounts - the entry of the accounts role. */
+/*
+ * accounts - the entry of the accounts role: opens accounts.db and hands each message to the
+ * module that answers it.
+ *
+ * The database is small and is used on the loop itself. A client that logs in waits for one
+ * commit at the most: an operator's change is one transaction, alerts are gathered and written a
+ * few times a second. Key derivation, which takes milliseconds, runs on a pool.
+ */
 #include "daemon/accounts/accounts.h"
+
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "daemon/accounts/api.h"
+#include "daemon/accounts/parts.h"
+#include "daemon/accounts/routes.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DERIVATIONS_WAITING_MAX 256 /* under a second of work on one CPU */
+#define THREADS_MAX 16
+
+struct accounts {
+	struct parts parts;
+	struct api *api;
+};
+
+static unsigned
+thread_count(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (cpus < 1)
+		return 1;
+	return cpus > THREADS_MAX ? THREADS_MAX : (unsigned)cpus;
+}
+
+static void
+accounts_free(struct accounts *accounts)
+{
+	/* The pool first: what it still has is told to the others. */
+	pool_free(accounts->parts.pool);
+	api_free(accounts->api);
+	sasl_free(accounts->parts.sasl);
+	grants_free(accounts->parts.grants);
+	alerts_free(accounts->parts.alerts);
+	db_close(accounts->parts.db);
+	free(accounts);
+}
+
+static int
+open_parts(struct accounts *accounts, struct err *err_out)
+{
+	struct parts *parts = &accounts->parts;
+	struct sasl_parts sasl;
+
+	(void)umask(077);
+	if (db_open("accounts.db", &parts->db, err_out) != 0)
+		return -1;
+	parts->pool = pool_new(parts->loop, thread_count(), DERIVATIONS_WAITING_MAX);
+	parts->grants = grants_new(parts->db, parts->config->sender_authorization);
+	parts->alerts = alerts_new(parts->loop, parts->db, parts->config->alerts.interval_ms);
+	accounts->api = api_new(parts);
+	sasl = (struct sasl_parts){
+	    .loop = parts->loop,
+	    .db = parts->db,
+	    .pool = parts->pool,
+	    .grants = parts->grants,
+	    .mechanisms = parts->config->auth.mechanisms,
+	};
+	return sasl_new(&sasl, &parts->sasl, err_out);
+}
 
 static int
 start(struct role_context *role, struct err *err_out)
 {
+	struct accounts *accounts = xcalloc(1, sizeof(*accounts));
+
+	accounts->parts.loop = role->loop;
+	accounts->parts.config = role->config;
+	accounts->parts.seal_key = role_file(role, FILE_SEAL_KEY);
+	if (open_parts(accounts, err_out) != 0) {
+		accounts_free(accounts);
+		return -1;
+	}
+	parts_check_secrets(&accounts->parts);
+	role->state = accounts;
 	return 0;
 }
 
+static void
+reload(struct role_context *role)
+{
+	struct accounts *accounts = role->state;
+	struct parts *parts = &accounts->parts;
+
+	parts->config = role->config;
+	parts->seal_key = role_file(role, FILE_SEAL_KEY);
+	sasl_set_mechanisms(parts->sasl, role->config->auth.mechanisms);
+	grants_set_unauthorized(parts->grants, role->config->sender_authorization);
+	alerts_set_interval(parts->alerts, role->config->alerts.interval_ms);
+}
+
+static void
+on_link(struct role_context *role, struct link *link)
+{
+	struct accounts *accounts = role->state;
+
+	if (link_peer(link) == ROLE_RELAY)
+		accounts->parts.relay = link;
+	if (link_peer(link) != ROLE_QUEUE)
+		return;
+	accounts->parts.queue = link;
+	routes_send_map(accounts->parts.db, link);
+}
+
+static void
+on_link_lost(struct role_context *role, struct link *link)
+{
+	struct accounts *accounts = role->state;
+
+	if (accounts->parts.relay == link)
+		accounts->parts.relay = NULL;
+	if (accounts->parts.queue == link)
+		accounts->parts.queue = NULL;
+	sasl_forget_link(accounts->parts.sasl, link);
+	grants_forget_link(accounts->parts.grants, link);
+	api_forget_link(accounts->api, link);
+}
+
+static void
+on_message(struct role_context *role, struct link *link, const struct link_message *message)
+{
+	struct accounts *accounts = role->state;
+	struct parts *parts = &accounts->parts;
+	const union message *body = message->body;
+	uint32_t id = message->request_id;
+
+	switch (message->kind) {
+	case MSG_SASL_STEP:
+		sasl_step(parts->sasl, link, id, &body->sasl_step);
+		break;
+	case MSG_GRANT_GET:
+		grants_answer(parts->grants, link, id, &body->grant_get);
+		break;
+	case MSG_PROFILE_GET:
+		parts_answer_profile(parts, link, id, &body->profile_get);
+		break;
+	case MSG_ALERT:
+		alerts_raise(parts->alerts, &body->alert);
+		break;
+	case MSG_CALL:
+		api_call(accounts->api, link, id, &body->call);
+		break;
+	default:
+		log_trace("accounts has no use for %s", message_name(message->kind));
+		break;
+	}
+}
+
+/* What is asked is answered until the links close: there is nothing to finish. */
 static void
 drain(struct role_context *role, int64_t within_ms)
 {
 	role_drained(role);
 }
 
+static void
+stop(struct role_context *role)
+{
+	accounts_free(role->state);
+	role->state = NULL;
+}
+
 const struct role_ops accounts_ops = {
     .start = start,
+    .reload = reload,
+    .on_link = on_link,
+    .on_link_lost = on_link_lost,
+    .on_message = on_message,
     .drain = drain,
+    .stop = stop,
 };

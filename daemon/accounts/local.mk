@@ -5,6 +5,14 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/accounts.h \
 	daemon/accounts/alert.c \
 	daemon/accounts/alert.h \
+	daemon/accounts/api.c \
+	daemon/accounts/api.h \
+	daemon/accounts/api_alerts.c \
+	daemon/accounts/api_call.c \
+	daemon/accounts/api_call.h \
+	daemon/accounts/api_lists.c \
+	daemon/accounts/api_profiles.c \
+	daemon/accounts/api_users.c \
 	daemon/accounts/base64_buf.c \
 	daemon/accounts/base64_buf.h \
 	daemon/accounts/db.c \
@@ -15,6 +23,8 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/db_rows.h \
 	daemon/accounts/grants.c \
 	daemon/accounts/grants.h \
+	daemon/accounts/parts.c \
+	daemon/accounts/parts.h \
 	daemon/accounts/password.c \
 	daemon/accounts/password.h \
 	daemon/accounts/profile.c \

@@ -1,7 +1,10 @@
 # tests of the accounts role, and of the pool it brought
 if HAVE_CMOCKA
 check_PROGRAMS += \
+	tests/unit/test_accounts_api \
 	tests/unit/test_accounts_db \
+	tests/unit/test_accounts_sasl \
+	tests/unit/test_accounts_tell \
 	tests/unit/test_pool \
 	tests/unit/test_seal \
 	tests/unit/test_verifier
@@ -9,10 +12,23 @@ endif
 ACCOUNTS_LIBS = daemon/accounts/libaccounts.a daemon/core/libcore.a daemon/config/libconf.a \
 	common/libcommon.a $(CMOCKA_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) $(SQLITE_LIBS) \
 	$(CONFIG_LIBS) $(GSASL_LIBS) $(JANSSON_LIBS) $(IDN2_LIBS)
+ACCOUNTS_FIXTURE = tests/unit/accounts_fixture.c tests/unit/accounts_fixture.h
+
+tests_unit_test_accounts_api_SOURCES = tests/unit/test_accounts_api.c $(ACCOUNTS_FIXTURE)
+tests_unit_test_accounts_api_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_accounts_api_LDADD = $(ACCOUNTS_LIBS)
 
 tests_unit_test_accounts_db_SOURCES = tests/unit/test_accounts_db.c
 tests_unit_test_accounts_db_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_accounts_db_LDADD = $(ACCOUNTS_LIBS)
+
+tests_unit_test_accounts_sasl_SOURCES = tests/unit/test_accounts_sasl.c $(ACCOUNTS_FIXTURE)
+tests_unit_test_accounts_sasl_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_accounts_sasl_LDADD = $(ACCOUNTS_LIBS)
+
+tests_unit_test_accounts_tell_SOURCES = tests/unit/test_accounts_tell.c $(ACCOUNTS_FIXTURE)
+tests_unit_test_accounts_tell_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_accounts_tell_LDADD = $(ACCOUNTS_LIBS)
 
 tests_unit_test_pool_SOURCES = tests/unit/test_pool.c
 tests_unit_test_pool_CFLAGS = $(UNIT_CFLAGS)

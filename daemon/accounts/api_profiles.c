@@ -1,0 +1,284 @@
+/* api_profiles - the calls about profiles. Each change makes a new version, which queue takes as a
+ * reason to forget a stop or a backoff. */
+#include "common/xalloc.h"
+#include "daemon/accounts/api_call.h"
+#include "daemon/accounts/db_query.h"
+#include "daemon/accounts/db_rows.h"
+#include "daemon/accounts/profile.h"
+#include "daemon/accounts/seal.h"
+#include "daemon/accounts/user.h"
+#include "daemon/accounts/userlist.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *
+to_json(struct parts *parts, const void *row)
+{
+	return profile_to_json(row);
+}
+
+enum handled
+api_profile_index(struct call *call, json_t **result_out, struct refusal *refusal_out)
+{
+	return call_index(call, &profile_table, NULL, to_json, result_out, refusal_out);
+}
+
+enum handled
+api_profile_show(struct call *call, json_t **result_out, struct refusal *refusal_out)
+{
+	struct profile profile;
+
+	if (call_find(call, &profile_table, &profile, refusal_out) != 0)
+		return CALL_REFUSED;
+	*result_out = profile_to_json(&profile);
+	table_row_fini(&profile_table, &profile);
+	return CALL_DONE;
+}
+
+/* ---- what the body says beside the table's fields ---- */
+
+struct wish {
+	const char *password; /* NULL: as it is; "": none any more */
+	bool wants_default, refuses_default;
+};
+
+static int
+read_wish(struct call *call, struct wish *wish_out, struct refusal *refusal_out)
+{
+	const json_t *password = json_object_get(call->body, "password");
+	const json_t *is_default = json_object_get(call->body, "default");
+
+	*wish_out = (struct wish){
+	    .password = json_is_null(password) ? "" : json_string_value(password),
+	    .wants_default = json_is_true(is_default),
+	    .refuses_default = json_is_false(is_default),
+	};
+	if (password != NULL && wish_out->password == NULL)
+		return refuse(
+		    refusal_out, REFUSED_INVALID, "invalid", "password", "password: must be text");
+	if (password != NULL && strlen(wish_out->password) > SEAL_SECRET_MAX)
+		return refuse(refusal_out, REFUSED_INVALID, "invalid", "password",
+		    "password: at most %d bytes are allowed", SEAL_SECRET_MAX);
+	if (is_default != NULL && !json_is_boolean(is_default))
+		return refuse(refusal_out, REFUSED_INVALID, "invalid", "default",
+		    "default: must be true or false");
+	return 0;
+}
+
+/* So that profile_check() knows; the sealed one follows when the row has its id. */
+static void
+note_password(struct profile *profile, const struct wish *wish)
+{
+	if (wish->password == NULL)
+		return;
+	free(profile->password);
+	profile->password = *wish->password == '\0' ? NULL : xstrdup("to be sealed");
+}
+
+static int
+seal_wish(
+    struct parts *parts, struct profile *profile, const struct wish *wish, struct err *err_out)
+{
+	if (wish->password == NULL || *wish->password == '\0')
+		return 0;
+	return profile_seal(profile, parts->seal_key, wish->password, err_out);
+}
+
+/* ---- add ---- */
+
+static void
+take_count(void *row, void *ctx)
+{
+	(*(int *)ctx)++;
+}
+
+/* The only profile there is may as well be the default. */
+static int
+is_only_one(struct db *db, bool *is_only_out, struct err *err_out)
+{
+	int count = 0;
+	int rows =
+	    db_each(db, &profile_table, &(struct db_page){.limit = 2}, take_count, &count, err_out);
+
+	*is_only_out = count == 1;
+	return rows < 0 ? -1 : 0;
+}
+
+static int
+write_new(
+    struct parts *parts, struct profile *profile, const struct wish *wish, struct err *err_out)
+{
+	struct db *db = parts->db;
+	bool is_only;
+
+	if (db_begin(db, err_out) != 0 || db_insert(db, &profile_table, profile, err_out) != 0 ||
+	    seal_wish(parts, profile, wish, err_out) != 0 ||
+	    db_update(db, &profile_table, profile, err_out) != 0 ||
+	    is_only_one(db, &is_only, err_out) != 0)
+		return -1;
+	profile->is_default = wish->wants_default || (is_only && !wish->refuses_default);
+	if (profile->is_default && db_set_default_profile(db, profile->id, err_out) != 0)
+		return -1;
+	return db_commit(db, err_out);
+}
+
+static int
+add(struct call *call, struct profile *profile, struct refusal *refusal_out)
+{
+	struct wish wish;
+	struct err err;
+
+	if (table_read_json(&profile_table, profile, call->body, FIELD_READ_ONLY, refusal_out) !=
+		0 ||
+	    read_wish(call, &wish, refusal_out) != 0)
+		return -1;
+	note_password(profile, &wish);
+	if (profile_check(profile, refusal_out) != 0 ||
+	    call_check_new(call, &profile_table, profile->name, refusal_out) != 0)
+		return -1;
+	profile->version = 1;
+	if (write_new(call->parts, profile, &wish, &err) == 0)
+		return 0;
+	db_rollback(call->parts->db);
+	return refuse_unavailable(refusal_out, &err);
+}
+
+enum handled
+api_profile_add(struct call *call, json_t **result_out, struct refusal *refusal_out)
+{
+	struct profile profile = {0};
+	int rc = add(call, &profile, refusal_out);
+
+	if (rc == 0) {
+		parts_tell_profile(call->parts, profile.id, profile.version);
+		if (profile.is_default)
+			parts_tell_routes(call->parts);
+		*result_out = profile_to_json(&profile);
+	}
+	table_row_fini(&profile_table, &profile);
+	return rc == 0 ? CALL_DONE : CALL_REFUSED;
+}
+
+/* ---- set ---- */
+
+static int
+make_default(struct call *call, struct profile *profile, struct refusal *refusal_out)
+{
+	struct db *db = call->parts->db;
+	struct err err;
+
+	if (db_begin(db, &err) != 0 || db_set_default_profile(db, profile->id, &err) != 0 ||
+	    db_commit(db, &err) != 0) {
+		db_rollback(db);
+		return refuse_unavailable(refusal_out, &err);
+	}
+	profile->is_default = true;
+	parts_tell_routes(call->parts);
+	return 0;
+}
+
+static int
+set(struct call *call, struct profile *profile, struct refusal *refusal_out)
+{
+	struct wish wish;
+	struct err err;
+
+	if (table_read_json(&profile_table, profile, call->body,
+		FIELD_READ_ONLY | FIELD_ONLY_AT_ADD, refusal_out) != 0 ||
+	    read_wish(call, &wish, refusal_out) != 0)
+		return -1;
+	if (wish.refuses_default && profile->is_default)
+		return refuse(refusal_out, REFUSED_INVALID, "invalid", "default",
+		    "default: make another profile the default one instead");
+	note_password(profile, &wish);
+	if (profile_check(profile, refusal_out) != 0)
+		return -1;
+	if (seal_wish(call->parts, profile, &wish, &err) != 0)
+		return refuse_unavailable(refusal_out, &err);
+	profile->version++;
+	if (call_update(call, &profile_table, profile, refusal_out) != 0)
+		return -1;
+	return wish.wants_default ? make_default(call, profile, refusal_out) : 0;
+}
+
+/* Finds the profile, changes it, tells everybody, shows it. */
+static enum handled
+change(struct call *call,
+    int (*do_change)(struct call *call, struct profile *profile, struct refusal *refusal_out),
+    json_t **result_out, struct refusal *refusal_out)
+{
+	struct profile profile;
+	int rc;
+
+	if (call_find(call, &profile_table, &profile, refusal_out) != 0)
+		return CALL_REFUSED;
+	rc = do_change(call, &profile, refusal_out);
+	if (rc == 0) {
+		parts_tell_profile(call->parts, profile.id, profile.version);
+		*result_out = profile_to_json(&profile);
+	}
+	table_row_fini(&profile_table, &profile);
+	return rc == 0 ? CALL_DONE : CALL_REFUSED;
+}
+
+enum handled
+api_profile_set(struct call *call, json_t **result_out, struct refusal *refusal_out)
+{
+	return change(call, set, result_out, refusal_out);
+}
+
+enum handled
+api_profile_default(struct call *call, json_t **result_out, struct refusal *refusal_out)
+{
+	return change(call, make_default, result_out, refusal_out);
+}
+
+static int
+pause_it(struct call *call, struct profile *profile, struct refusal *refusal_out)
+{
+	profile->paused = true;
+	profile->version++;
+	return call_update(call, &profile_table, profile, refusal_out);
+}
+
+static int
+resume_it(struct call *call, struct profile *profile, struct refusal *refusal_out)
+{
+	profile->paused = false;
+	profile->version++;
+	return call_update(call, &profile_table, profile, refusal_out);
+}
+
+enum handled
+api_profile_pause(struct call *call, json_t **result_out, struct refusal *refusal_out)
+{
+	return change(call, pause_it, result_out, refusal_out);
+}
+
+enum handled
+api_profile_resume(struct call *call, json_t **result_out, struct refusal *refusal_out)
+{
+	return change(call, resume_it, result_out, refusal_out);
+}
+
+enum handled
+api_profile_remove(struct call *call, json_t **result_out, struct refusal *refusal_out)
+{
+	struct profile profile;
+	int rc;
+
+	if (call_find(call, &profile_table, &profile, refusal_out) != 0)
+		return CALL_REFUSED;
+	rc = call_check_unused(call, &userlist_table, "profile", profile.name, refusal_out);
+	if (rc == 0)
+		rc = call_check_unused(call, &user_table, "profile", profile.name, refusal_out);
+	if (rc == 0)
+		rc = call_remove(call, &profile_table, profile.id, refusal_out);
+	if (rc == 0) {
+		parts_tell_profile_gone(call->parts, profile.id);
+		*result_out = profile_to_json(&profile);
+	}
+	table_row_fini(&profile_table, &profile);
+	return rc == 0 ? CALL_DONE : CALL_REFUSED;
+}

@@ -1,0 +1,137 @@
+/* parts - carries changes to the other roles, and profiles to relay. */
+#include "daemon/accounts/parts.h"
+
+#include "common/log.h"
+#include "daemon/accounts/db_rows.h"
+#include "daemon/accounts/password.h"
+#include "daemon/accounts/profile.h"
+#include "daemon/accounts/routes.h"
+
+void
+parts_tell_user(struct parts *parts, int64_t user_id)
+{
+	sasl_forget_user(parts->sasl, user_id);
+	grants_push_user(parts->grants, user_id);
+	routes_send_users(parts->db, parts->queue, user_id);
+}
+
+void
+parts_tell_user_gone(struct parts *parts, int64_t user_id)
+{
+	sasl_forget_user(parts->sasl, user_id);
+	grants_push_user(parts->grants, user_id);
+	routes_send_gone(parts->queue, ROUTE_USER, user_id);
+}
+
+void
+parts_tell_routes(struct parts *parts)
+{
+	grants_push_all(parts->grants);
+	routes_send_users(parts->db, parts->queue, 0);
+}
+
+void
+parts_tell_list(struct parts *parts)
+{
+	parts_tell_routes(parts);
+}
+
+static void
+tell_relay(struct parts *parts, int64_t profile_id, int64_t version, bool is_gone)
+{
+	struct msg_profile message = {
+	    .profile_id = (uint64_t)profile_id,
+	    .version = (uint32_t)version,
+	    .is_gone = is_gone,
+	};
+
+	if (parts->relay != NULL)
+		link_send(parts->relay, MSG_PROFILE, &message);
+}
+
+void
+parts_tell_profile(struct parts *parts, int64_t profile_id, int64_t version)
+{
+	tell_relay(parts, profile_id, version, false);
+	routes_send_profile(parts->db, parts->queue, profile_id);
+}
+
+void
+parts_tell_profile_gone(struct parts *parts, int64_t profile_id)
+{
+	tell_relay(parts, profile_id, 0, true);
+	routes_send_gone(parts->queue, ROUTE_PROFILE, profile_id);
+	parts_tell_routes(parts);
+}
+
+/* ---- profiles for relay ---- */
+
+static void
+answer_profile(struct parts *parts, struct link *link, uint32_t request_id, struct profile *profile)
+{
+	struct msg_profile message;
+	struct err err;
+	char *secret = NULL;
+
+	profile_apply_defaults(profile);
+	if (profile_unseal(profile, parts->seal_key, &secret, &err) != 0) {
+		log_problem(LOG_ERROR, "%s", err.text);
+		message = (struct msg_profile){
+		    .profile_id = (uint64_t)profile->id,
+		    .version = (uint32_t)profile->version,
+		    .problem = err.text,
+		    .name = profile->name,
+		};
+	} else {
+		profile_to_message(profile, secret, &message);
+	}
+	link_answer(link, request_id, MSG_PROFILE, &message);
+	password_free(secret);
+}
+
+void
+parts_answer_profile(struct parts *parts, struct link *link, uint32_t request_id,
+    const struct msg_profile_get *message)
+{
+	struct msg_profile none = {0};
+	struct profile profile;
+	struct err err;
+	int found = message->profile_id != 0
+			? db_find_id(parts->db, &profile_table, (int64_t)message->profile_id,
+			      &profile, &err)
+			: db_find(parts->db, &profile_table, message->name, &profile, &err);
+
+	if (found < 0) {
+		/* No answer: relay tries again, which is right for a database that is away. */
+		log_problem(LOG_ERROR, "a profile can't be read: %s", err.text);
+		return;
+	}
+	if (found == 0) {
+		link_answer(link, request_id, MSG_PROFILE, &none);
+		return;
+	}
+	answer_profile(parts, link, request_id, &profile);
+	table_row_fini(&profile_table, &profile);
+}
+
+static void
+check_secret(void *row, void *ctx)
+{
+	const struct parts *parts = ctx;
+	char *secret;
+	struct err err;
+
+	if (profile_unseal(row, parts->seal_key, &secret, &err) == 0)
+		password_free(secret);
+	else
+		log_problem(LOG_ERROR, "%s", err.text);
+}
+
+void
+parts_check_secrets(struct parts *parts)
+{
+	struct err err;
+
+	if (db_each(parts->db, &profile_table, &(struct db_page){0}, check_secret, parts, &err) < 0)
+		log_problem(LOG_ERROR, "the profiles can't be read: %s", err.text);
+}

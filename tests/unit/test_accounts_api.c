@@ -1,0 +1,286 @@
+/* The API of lists, users, profiles and alerts: what is taken, what is refused and how. */
+#include "accounts_fixture.h"
+
+#include "daemon/accounts/password.h"
+#include "daemon/accounts/profile.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static struct fixture fixture;
+
+static int
+set_up(void **state)
+{
+	fixture_open(&fixture);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	fixture_close(&fixture);
+	return 0;
+}
+
+/* One after the other, on one database. */
+static const struct {
+	const char *method, *path, *body;
+	unsigned status;
+	const char *says; /* a part of the answer */
+} rows[] = {
+    /* lists */
+    {"GET", "/v1/lists", NULL, 200, "[]"},
+    {"POST", "/v1/lists", "{\"name\":\"Shop\"}", 201, "\"name\": \"Shop\""},
+    {"POST", "/v1/lists", "{\"name\":\"shop\"}", 409, "\"code\": \"exists\""},
+    {"POST", "/v1/lists", "{}", 400, "a list needs a name"},
+    {"POST", "/v1/lists", "{\"name\":\"a b\"}", 400, "only letters, digits"},
+    {"POST", "/v1/lists", "{\"name\":7}", 400, "must be text"},
+    {"POST", "/v1/lists", "{\"name\":\"x\",\"color\":1}", 400,
+	"allowed are: name, unauthorized, profile, alert_to, note"},
+    {"POST", "/v1/lists", "{\"name\":\"x\",\"alert_to\":\"a@b.example\"}", 400, "not built yet"},
+    {"POST", "/v1/lists", "{\"name\":\"x\",\"profile\":\"none\"}", 400, "no profile none"},
+    {"POST", "/v1/lists", "{\"name\":\"x\",\"unauthorized\":\"drop\"}", 400, "block, alert"},
+    {"POST", "/v1/lists", "{\"name\":\"x\"", 400, "\"code\": \"invalid_json\""},
+    {"POST", "/v1/lists", "[]", 400, "must be a JSON object"},
+    {"GET", "/v1/lists/SHOP", NULL, 200, "\"users\": 0"},
+    {"GET", "/v1/lists/%53hop", NULL, 200, "\"name\": \"Shop\""},
+    {"GET", "/v1/lists/nothing", NULL, 404, "there is no list nothing"},
+    {"GET", "/v1/lists/%zz", NULL, 400, "can't be read"},
+    {"GET", "/v1/lists/%00", NULL, 400, "can't be read"},
+    {"PATCH", "/v1/lists/Shop", "{\"unauthorized\":\"ALERT\"}", 200, "\"alert\""},
+    {"PATCH", "/v1/lists/Shop", "{\"unauthorized\":null}", 200, "\"unauthorized\": null"},
+    {"PATCH", "/v1/lists/Shop", "{\"name\":\"Other\"}", 400, "name: can't be changed"},
+    {"PUT", "/v1/lists/Shop", "{}", 405, "method_not_allowed"},
+    {"GET", "/v1/nouns", NULL, 404, "no such path"},
+    {"GET", "/", NULL, 404, "no such path"},
+    /* users */
+    {"POST", "/v1/users", "{\"login\":\"billing\",\"list\":\"shop\",\"password\":\"pencil\"}", 201,
+	"\"list\": \"Shop\""},
+    {"POST", "/v1/users", "{\"login\":\"Billing\",\"list\":\"shop\"}", 409, "exists"},
+    {"POST", "/v1/users", "{\"login\":\"u\"}", 400, "belongs to a list"},
+    {"POST", "/v1/users", "{\"login\":\"u\",\"list\":\"no\"}", 400, "list add no"},
+    {"POST", "/v1/users", "{\"list\":\"Shop\"}", 400, "needs a login"},
+    {"POST", "/v1/users", "{\"login\":\"u v\",\"list\":\"Shop\"}", 400, "\"field\": \"login\""},
+    {"POST", "/v1/users", "{\"login\":\"u\",\"list\":\"Shop\",\"password\":\"\"}", 400, "1 to"},
+    {"POST", "/v1/users", "{\"login\":\"u\",\"list\":\"Shop\",\"password\":7}", 400, "be text"},
+    {"POST", "/v1/users", "{\"login\":\"u\",\"list\":\"Shop\",\"priority\":6}", 400, "1 to 5"},
+    {"POST", "/v1/users", "{\"login\":\"u\",\"list\":\"Shop\",\"priority\":1,\"priority_max\":3}",
+	400, "1 is the highest"},
+    {"POST", "/v1/users", "{\"login\":\"u\",\"list\":\"Shop\",\"verifier\":\"x\"}", 400,
+	"no field verifier"},
+    {"POST", "/v1/users", "{\"login\":\"u\",\"list\":\"Shop\",\"credential\":9}", 400,
+	"no field credential"},
+    {"POST", "/v1/users", "{\"login\":\"u\",\"list\":\"Shop\",\"domains\":\"a@b.example\"}", 400,
+	"\"field\": \"domains\""},
+    {"POST", "/v1/users", "{\"login\":\"u\",\"list\":\"Shop\",\"senders\":\"b.example\"}", 400,
+	"\"field\": \"senders\""},
+    {"POST", "/v1/users", "{\"login\":\"u\",\"list\":\"Shop\",\"senders\":[1]}", 400, "texts"},
+    {"PATCH", "/v1/users/billing",
+	"{\"domains\":\" B.example ; *.b\\u00fccher.example,\",\"senders\":[\"A@C.example\"]}", 200,
+	"\"domains\": [\"b.example\", \"*.xn--bcher-kva.example\"]"},
+    {"GET", "/v1/users/billing", NULL, 200, "\"senders\": [\"a@c.example\"]"},
+    {"PATCH", "/v1/users/billing", "{\"domains\":\"\",\"senders\":\" ; \"}", 200,
+	"\"senders\": []"},
+    {"PATCH", "/v1/users/billing", "{\"priority\":\"2\",\"stamp_priority\":\"yes\"}", 200,
+	"\"stamp_priority\": true"},
+    {"PATCH", "/v1/users/billing", "{\"active\":\"maybe\"}", 400, "yes or no"},
+    {"PATCH", "/v1/users/billing", "{\"check\":\"header\"}", 200, "\"check\": \"header\""},
+    {"PATCH", "/v1/users/billing", "{\"password\":\"x\"}", 400, "reset-password"},
+    {"GET", "/v1/users?list=SHOP", NULL, 200, "billing"},
+    {"GET", "/v1/users?list=none", NULL, 200, "[]"},
+    {"GET", "/v1/users?after=billing", NULL, 200, "[]"},
+    {"GET", "/v1/users?limit=0", NULL, 400, "whole number from 1"},
+    {"DELETE", "/v1/lists/Shop", NULL, 409, "in use by the user billing"},
+    {"POST", "/v1/users/billing/reset-password", "{\"password\":\"pen\"}", 200, "\"pen\""},
+    {"POST", "/v1/users/billing/reset-password", "{\"login\":\"pen\"}", 400, "password"},
+    {"POST", "/v1/users/nobody/reset-password", NULL, 404, "no user nobody"},
+    /* profiles */
+    {"POST", "/v1/profiles", "{\"name\":\"office\",\"host\":\"Mail.Example.com\",\"port\":587}",
+	201, "\"default\": true"},
+    {"GET", "/v1/profiles/office", NULL, 200, "\"tls\": \"starttls\""},
+    {"GET", "/v1/profiles/office", NULL, 200, "\"host\": \"mail.example.com\""},
+    {"GET", "/v1/profiles/office", NULL, 200, "\"tls_verify\": \"yes\""},
+    {"PATCH", "/v1/profiles/office", "{\"tls\":\"implicit\"}", 200, "\"port\": 587"},
+    {"POST", "/v1/profiles", "{\"name\":\"p\",\"host\":\"h.example\",\"tls\":\"implicit\"}", 201,
+	"\"port\": 465"},
+    {"GET", "/v1/profiles/p", NULL, 200, "\"default\": false"},
+    {"PATCH", "/v1/profiles/p", "{\"tls\":null}", 200, "\"tls\": \"opportunistic\""},
+    {"GET", "/v1/profiles/p", NULL, 200, "\"tls_verify\": \"no\""},
+    {"PATCH", "/v1/profiles/p", "{\"timeout\":\"90s\",\"dot_timeout\":600}", 200,
+	"\"timeout\": 90"},
+    {"PATCH", "/v1/profiles/p", "{\"timeout\":\"2x\"}", 400, "duration"},
+    {"PATCH", "/v1/profiles/p", "{\"timeout\":0}", 400, "from 1 to 3600 seconds"},
+    {"PATCH", "/v1/profiles/p", "{\"connections\":0}", 400, "from 1 to 1000"},
+    {"PATCH", "/v1/profiles/p", "{\"port\":70000}", 400, "65535"},
+    {"PATCH", "/v1/profiles/p", "{\"host\":\"[2001:DB8::1]\"}", 200, "2001:db8::1"},
+    {"PATCH", "/v1/profiles/p", "{\"host\":\"[mail.example]\"}", 400, "no IP address"},
+    {"PATCH", "/v1/profiles/p", "{\"host\":\"a b\"}", 400, "\"field\": \"host\""},
+    {"PATCH", "/v1/profiles/p", "{\"host\":null}", 400, "needs a host"},
+    {"PATCH", "/v1/profiles/p", "{\"tls_verify\":\"12:34\"}", 400, "fingerprint"},
+    {"PATCH", "/v1/profiles/p",
+	"{\"tls_verify\":\"SHA256:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:"
+	"00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\"}",
+	200, "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"},
+    {"PATCH", "/v1/profiles/p", "{\"ca\":\"hello\"}", 400, "no certificate"},
+    {"PATCH", "/v1/profiles/p", "{\"auth\":\"scram-sha-256\"}", 400, "none, auto, plain"},
+    {"PATCH", "/v1/profiles/p", "{\"auth\":\"plain\"}", 400, "needs a user name"},
+    {"PATCH", "/v1/profiles/p", "{\"username\":\"u\"}", 400, "\"field\": \"password\""},
+    {"PATCH", "/v1/profiles/p", "{\"password\":\"x\"}", 400, "\"field\": \"username\""},
+    {"PATCH", "/v1/profiles/p", "{\"rate\":\"1/s\"}", 400, "rate is not built yet"},
+    {"PATCH", "/v1/profiles/p", "{\"paused\":true}", 400, "can't be changed"},
+    {"PATCH", "/v1/profiles/p", "{\"username\":\"u\",\"password\":\"hush\"}", 200,
+	"\"auth\": \"auto\""},
+    {"GET", "/v1/profiles/p", NULL, 200, "\"has_password\": true"},
+    {"PATCH", "/v1/profiles/p", "{\"username\":null,\"password\":null}", 200,
+	"\"has_password\": false"},
+    {"POST", "/v1/profiles", "{\"name\":\"trap\",\"capture\":\"trap\"}", 201, "\"port\": null"},
+    {"POST", "/v1/profiles", "{\"name\":\"q\",\"capture\":\"../x\"}", 400, "dot"},
+    {"POST", "/v1/profiles", "{\"name\":\"q\",\"capture\":\"a/b\"}", 400, "capture_dir"},
+    {"POST", "/v1/profiles", "{\"name\":\"q\",\"capture\":\"a\",\"host\":\"h\"}", 400,
+	"no such setting"},
+    {"POST", "/v1/profiles", "{\"name\":\"q\"}", 400, "needs a host"},
+    {"POST", "/v1/profiles", "{\"name\":\"q\",\"provider\":\"gmail\"}", 400, "not built yet"},
+    {"POST", "/v1/profiles/trap/default", NULL, 200, "\"default\": true"},
+    {"GET", "/v1/profiles/office", NULL, 200, "\"default\": false"},
+    {"PATCH", "/v1/profiles/trap", "{\"default\":false}", 400, "another profile"},
+    {"POST", "/v1/profiles/trap/pause", NULL, 200, "\"state\": \"paused\""},
+    {"POST", "/v1/profiles/trap/resume", NULL, 200, "\"state\": \"ok\""},
+    {"POST", "/v1/profiles/none/resume", NULL, 404, "no profile none"},
+    {"PATCH", "/v1/users/billing", "{\"profile\":\"OFFICE\"}", 200, "\"profile\": \"office\""},
+    {"DELETE", "/v1/profiles/office", NULL, 409, "in use by the user billing"},
+    {"PATCH", "/v1/users/billing", "{\"profile\":null}", 200, "\"profile\": null"},
+    {"PATCH", "/v1/lists/Shop", "{\"profile\":\"office\"}", 200, "\"profile\": \"office\""},
+    {"DELETE", "/v1/profiles/office", NULL, 409, "in use by the list Shop"},
+    {"PATCH", "/v1/lists/Shop", "{\"profile\":\"\"}", 200, "\"profile\": null"},
+    {"DELETE", "/v1/profiles/office", NULL, 200, "office"},
+    {"DELETE", "/v1/users/billing", NULL, 200, "billing"},
+    {"DELETE", "/v1/users/billing", NULL, 404, "no user billing"},
+    {"DELETE", "/v1/lists/Shop", NULL, 200, "Shop"},
+    /* alerts */
+    {"GET", "/v1/alerts", NULL, 200, "[]"},
+    {"POST", "/v1/alerts/1/ack", NULL, 404, "no alert 1"},
+    {"POST", "/v1/alerts/x/ack", NULL, 404, "no alert x"},
+    {"POST", "/v1/alerts/ack", NULL, 200, "\"count\": 0"},
+};
+
+static void
+test_rows(void **state)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_t *json = fixture_call(&fixture, rows[i].method, rows[i].path, rows[i].body);
+		char *text = json_dumps(json, 0);
+
+		if (fixture.status != rows[i].status || strstr(text, rows[i].says) == NULL)
+			fail_msg("%s %s %s: %u %s, not %u %s", rows[i].method, rows[i].path,
+			    rows[i].body == NULL ? "" : rows[i].body, fixture.status, text,
+			    rows[i].status, rows[i].says);
+		free(text);
+		json_decref(json);
+	}
+}
+
+static void
+test_new_user_gets_all_a_client_asks_for(void **state)
+{
+	json_t *user;
+	char *text;
+
+	fixture_must(&fixture, 201, "POST", "/v1/lists", "{\"name\":\"l\"}");
+	user = fixture_call(&fixture, "POST", "/v1/users", "{\"login\":\"u\",\"list\":\"l\"}");
+	assert_int_equal(fixture.status, 201);
+	assert_int_equal(strlen(json_string_value(json_object_get(user, "password"))), 23);
+	assert_string_equal(
+	    json_string_value(json_object_get(user, "server")), "relay.example.com");
+	text = json_dumps(json_object_get(user, "ports"), 0);
+	assert_string_equal(text, "[\"587\", \"1025-5000\", \"465\"]");
+	free(text);
+	text = json_dumps(json_object_get(user, "encryption"), 0);
+	assert_string_equal(text, "[\"starttls\", \"starttls\", \"implicit\"]");
+	free(text);
+	json_decref(user);
+
+	user = fixture_call(&fixture, "GET", "/v1/users/u", NULL);
+	assert_null(json_object_get(user, "password"));
+	assert_null(json_object_get(user, "verifier"));
+	json_decref(user);
+}
+
+static void
+test_rows_outlive_a_restart(void **state)
+{
+	json_t *user;
+
+	fixture_must(&fixture, 201, "POST", "/v1/lists", "{\"name\":\"l\"}");
+	fixture_must(&fixture, 201, "POST", "/v1/users",
+	    "{\"login\":\"u\",\"list\":\"l\",\"domains\":\"a.example\",\"note\":\"hi\"}");
+	fixture_restart(&fixture);
+	user = fixture_call(&fixture, "GET", "/v1/users/u", NULL);
+	assert_int_equal(fixture.status, 200);
+	assert_string_equal(json_string_value(json_object_get(user, "note")), "hi");
+	json_decref(user);
+}
+
+static void
+test_ids_are_never_used_again(void **state)
+{
+	json_t *first, *second;
+
+	first = fixture_call(&fixture, "POST", "/v1/lists", "{\"name\":\"l\"}");
+	fixture_must(&fixture, 200, "DELETE", "/v1/lists/l", NULL);
+	fixture_restart(&fixture);
+	second = fixture_call(&fixture, "POST", "/v1/lists", "{\"name\":\"l\"}");
+	assert_string_not_equal(json_string_value(json_object_get(first, "id")),
+	    json_string_value(json_object_get(second, "id")));
+	json_decref(first);
+	json_decref(second);
+}
+
+static void
+test_broken_database_is_503(void **state)
+{
+	struct err err;
+
+	assert_true(db_run(fixture.parts.db, "DROP TABLE user", NULL, 0, NULL, NULL, &err) >= 0);
+	fixture_must(&fixture, 503, "GET", "/v1/users", NULL);
+	fixture_must(&fixture, 503, "GET", "/v1/users/u", NULL);
+}
+
+static void
+test_too_many_derivations_are_refused(void **state)
+{
+	struct msg_call call = {.method = "POST", .path = "/v1/users/u/reset-password"};
+	json_t *json;
+
+	fixture_must(&fixture, 201, "POST", "/v1/lists", "{\"name\":\"l\"}");
+	fixture_must(&fixture, 201, "POST", "/v1/users", "{\"login\":\"u\",\"list\":\"l\"}");
+	/* One thread and four that wait: of twenty at once some must be refused. */
+	for (int i = 0; i < 20; i++)
+		link_send(fixture.control.far, MSG_CALL, &call);
+	json = fixture_call(&fixture, "POST", "/v1/users/u/reset-password", NULL);
+	assert_int_equal(fixture.status, 503);
+	assert_string_equal(
+	    json_string_value(json_object_get(json_object_get(json, "error"), "code")), "busy");
+	json_decref(json);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+	    TEST(test_rows),
+	    TEST(test_new_user_gets_all_a_client_asks_for),
+	    TEST(test_rows_outlive_a_restart),
+	    TEST(test_ids_are_never_used_again),
+	    TEST(test_broken_database_is_503),
+	    TEST(test_too_many_derivations_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
