@@ -20,3 +20,4 @@ include tests/fuzz/local.mk
 include tests/unit/queue.mk
 include tests/dialogue/local.mk
 include tests/differential/local.mk
+include tests/unit/smtpd.mk

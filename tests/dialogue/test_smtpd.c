@@ -444,7 +444,7 @@ static const struct {
     {"user", on_user, true},              /* what the user may do from now on */
     {"sasl", on_sasl, false},             /* accounts answers a step */
     {"asked-sasl", on_asked_sasl, false}, /* accounts was asked this */
-    {"whole", on_whole, true},           /* only if the input comes as it is written */
+    {"whole", on_whole, true},            /* only if the input comes as it is written */
     {"asked-grant", on_asked_grant, false},
     {"grant", on_grant, false},           /* accounts answers with the user's grant */
     {"commit", on_commit, false},         /* queue answers: stored, full, failed */

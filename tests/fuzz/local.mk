@@ -5,7 +5,8 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_mailaddr \
 	tests/fuzz/fuzz_messages \
 	tests/fuzz/fuzz_smtp_line \
-	tests/fuzz/fuzz_smtp_reply
+	tests/fuzz/fuzz_smtp_reply \
+	tests/fuzz/fuzz_smtpd
 FUZZ_CFLAGS = $(AM_CFLAGS)
 FUZZ_LIBS = common/libcommon.a $(IDN2_LIBS)
 FUZZ_SECONDS = 60
@@ -59,3 +60,12 @@ tests_fuzz_fuzz_messages_SOURCES = tests/fuzz/fuzz_messages.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_messages_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_messages_LDFLAGS = $(FUZZ_LINK_FLAGS)
 tests_fuzz_fuzz_messages_LDADD = daemon/core/libcore.a $(FUZZ_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS)
+
+tests_fuzz_fuzz_smtpd_SOURCES = \
+	tests/fuzz/fuzz_smtpd.c \
+	tests/dialogue/world.c \
+	tests/dialogue/world.h \
+	$(FUZZ_MAIN)
+tests_fuzz_fuzz_smtpd_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_smtpd_LDFLAGS = $(FUZZ_LINK_FLAGS)
+tests_fuzz_fuzz_smtpd_LDADD = $(DIALOGUE_SMTPD_LIBS)

@@ -1,0 +1,25 @@
+# unit tests of daemon/smtpd
+if HAVE_CMOCKA
+check_PROGRAMS += \
+	tests/unit/test_data \
+	tests/unit/test_grants \
+	tests/unit/test_listener
+endif
+
+SMTPD_UNIT_LIBS = \
+	daemon/smtpd/libsmtpd.a \
+	daemon/core/libcore.a \
+	common/libcommon.a \
+	$(EVENT_LIBS) $(OPENSSL_LIBS) $(IDN2_LIBS) $(CMOCKA_LIBS)
+
+tests_unit_test_data_SOURCES = tests/unit/test_data.c
+tests_unit_test_data_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_data_LDADD = $(SMTPD_UNIT_LIBS)
+
+tests_unit_test_grants_SOURCES = tests/unit/test_grants.c
+tests_unit_test_grants_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_grants_LDADD = $(SMTPD_UNIT_LIBS)
+
+tests_unit_test_listener_SOURCES = tests/unit/test_listener.c
+tests_unit_test_listener_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_listener_LDADD = $(SMTPD_UNIT_LIBS)
