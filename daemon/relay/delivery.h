@@ -30,7 +30,6 @@ struct delivery {
 	struct client_transaction transaction;
 	struct list pieces; /* of the body */
 	bool is_complete;   /* the last piece has come */
-	bool has_moved;     /* a connection was lost before it began; not a second time */
 	uint32_t credit;    /* bytes that are used up and not yet given back */
 	int64_t begun_at_ms;
 	struct upstream *upstream; /* that it was given to */

@@ -182,13 +182,13 @@ on_body_wanted(struct channel *channel, void *ctx)
 	delivery_pump(slot->delivery, channel);
 }
 
-/* A kept connection that the upstream had closed meanwhile: nothing was said, nothing is lost. */
+/* A kept connection that the upstream had closed meanwhile: nothing was said, nothing is lost. This
+ * ends with a fresh connection at the latest. */
 static bool
 may_move(const struct slot *slot, const struct client_transaction *transaction)
 {
-	return slot->sent_count > 0 && !slot->delivery->has_moved && !transaction->is_answered &&
-	       transaction->verdict.is_over && transaction->phase == PHASE_MAIL &&
-	       !slot->upstream->set->is_draining;
+	return slot->sent_count > 0 && !transaction->is_answered && transaction->verdict.is_over &&
+	       transaction->phase == PHASE_MAIL && !slot->upstream->set->is_draining;
 }
 
 static void
@@ -220,14 +220,12 @@ on_done(struct channel *channel, void *ctx)
 	struct delivery *delivery = slot->delivery;
 
 	delivery->slot = NULL;
-	if (may_move(slot, &delivery->transaction)) {
-		delivery->has_moved = true;
+	if (may_move(slot, &delivery->transaction))
 		wait_first(slot->upstream, delivery);
-	} else if (delivery->transaction.verdict.outcome != ATTEMPT_ATTEMPTED) {
+	else if (delivery->transaction.verdict.outcome != ATTEMPT_ATTEMPTED)
 		report_problem(slot, delivery);
-	} else {
+	else
 		delivery_end(delivery, channel_facts(channel), slot->sent_count > 0);
-	}
 	slot->delivery = NULL;
 	slot->sent_count++;
 }

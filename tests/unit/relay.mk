@@ -2,7 +2,8 @@
 if HAVE_CMOCKA
 check_PROGRAMS += \
 	tests/unit/test_client \
-	tests/unit/test_dotstuff
+	tests/unit/test_dotstuff \
+	tests/unit/test_relay
 endif
 RELAY_LIBS = daemon/relay/librelay.a daemon/core/libcore.a daemon/config/libconf.a \
 	common/libcommon.a $(CMOCKA_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) $(CONFIG_LIBS) \
@@ -15,6 +16,13 @@ tests_unit_test_client_LDADD = $(RELAY_LIBS)
 tests_unit_test_dotstuff_SOURCES = tests/unit/test_dotstuff.c
 tests_unit_test_dotstuff_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_dotstuff_LDADD = $(RELAY_LIBS)
+
+tests_unit_test_relay_SOURCES = \
+	tests/unit/relay_world.c \
+	tests/unit/relay_world.h \
+	tests/unit/test_relay.c
+tests_unit_test_relay_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_relay_LDADD = $(RELAY_LIBS)
 
 EXTRA_DIST += \
 	tests/dialogue/client-envelope.txt \

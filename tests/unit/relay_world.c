@@ -1,0 +1,477 @@
+/* relay_world - the neighbours of the relay role, for its tests. */
+#include "tests/unit/relay_world.h"
+
+#include "common/buf.h"
+#include "common/xalloc.h"
+#include "daemon/relay/relay.h"
+
+#include <arpa/inet.h>
+#include <grp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define NOBODY 65534
+#define PIECE (64u * 1024)
+
+/* ---- the upstream ---- */
+
+struct session {
+	struct upstream_server *server;
+	int fd;
+	char input[65536];
+	size_t size;
+};
+
+static const struct upstream_row *
+find_row(const struct upstream_server *server, const char *line)
+{
+	static const struct upstream_row defaults[] = {
+	    {"EHLO", "250-up\r\n250-PIPELINING\r\n250 8BITMIME\r\n", ACT_REPLY},
+	    {"DATA", "354 go\r\n", ACT_REPLY},
+	    {"QUIT", "221 bye\r\n", ACT_CLOSE},
+	    {".", "250 2.0.0 taken\r\n", ACT_REPLY},
+	    {"", "220 up\r\n", ACT_REPLY},
+	    {NULL, "250 ok\r\n", ACT_REPLY},
+	};
+
+	for (const struct upstream_row *row = server->script; row->prefix != NULL; row++)
+		if (row->prefix[0] == '\0' ? line[0] == '\0'
+					   : strncmp(line, row->prefix, strlen(row->prefix)) == 0)
+			return row;
+	for (const struct upstream_row *row = defaults;; row++)
+		if (row->prefix == NULL ||
+		    (row->prefix[0] == '\0' ? line[0] == '\0'
+					    : strncmp(line, row->prefix, strlen(row->prefix)) == 0))
+			return row;
+}
+
+/* False: the session is over. */
+static bool
+act(struct session *session, const char *line)
+{
+	const struct upstream_row *row = find_row(session->server, line);
+	char rest[4096];
+
+	if (row->reply != NULL && row->act != ACT_SILENT &&
+	    send(session->fd, row->reply, strlen(row->reply), MSG_NOSIGNAL) < 0)
+		return false;
+	while (row->act == ACT_SILENT)
+		if (recv(session->fd, rest, sizeof(rest), 0) <= 0)
+			return false;
+	return row->act == ACT_REPLY;
+}
+
+/* The next line without its end; false at the end of the connection. */
+static bool
+read_line(struct session *session, char *line, size_t capacity)
+{
+	char *end;
+
+	while ((end = memmem(session->input, session->size, "\r\n", 2)) == NULL) {
+		ssize_t got = recv(session->fd, session->input + session->size,
+		    sizeof(session->input) - session->size, 0);
+
+		if (got <= 0)
+			return false;
+		session->size += (size_t)got;
+	}
+	(void)snprintf(line, capacity, "%.*s", (int)(end - session->input), session->input);
+	session->size -= (size_t)(end + 2 - session->input);
+	memmove(session->input, end + 2, session->size);
+	return true;
+}
+
+static bool
+read_data(struct session *session)
+{
+	struct upstream_server *server = session->server;
+	char line[2048];
+
+	while (read_line(session, line, sizeof(line))) {
+		if (strcmp(line, ".") == 0) {
+			(void)pthread_mutex_lock(&server->lock);
+			server->messages++;
+			(void)pthread_mutex_unlock(&server->lock);
+			return true;
+		}
+		(void)pthread_mutex_lock(&server->lock);
+		buf_printf(&server->data, "%s\r\n", line);
+		(void)pthread_mutex_unlock(&server->lock);
+	}
+	return false;
+}
+
+static void *
+run_session(void *ctx)
+{
+	struct session *session = ctx;
+	char line[2048] = "";
+
+	while (act(session, line)) {
+		bool is_data = strcmp(line, "DATA") == 0 &&
+			       strncmp(find_row(session->server, line)->reply, "354", 3) == 0;
+
+		if (is_data && !read_data(session))
+			break;
+		if (is_data)
+			strcpy(line, ".");
+		else if (!read_line(session, line, sizeof(line)))
+			break;
+		(void)pthread_mutex_lock(&session->server->lock);
+		buf_printf(&session->server->commands, "%s\n", line);
+		(void)pthread_mutex_unlock(&session->server->lock);
+	}
+	(void)close(session->fd);
+	(void)pthread_mutex_lock(&session->server->lock);
+	session->server->open_count--;
+	(void)pthread_cond_signal(&session->server->closed);
+	(void)pthread_mutex_unlock(&session->server->lock);
+	free(session);
+	return NULL;
+}
+
+static void *
+run_server(void *ctx)
+{
+	struct upstream_server *server = ctx;
+	int fd;
+
+	while ((fd = accept(server->listener, NULL, NULL)) >= 0) {
+		struct session *session = xcalloc(1, sizeof(*session));
+		pthread_t thread;
+
+		session->server = server;
+		session->fd = fd;
+		(void)pthread_mutex_lock(&server->lock);
+		server->connections++;
+		server->open_count++;
+		(void)pthread_mutex_unlock(&server->lock);
+		ensure(pthread_create(&thread, NULL, run_session, session) == 0);
+		(void)pthread_detach(thread);
+	}
+	return NULL;
+}
+
+void
+upstream_server_start(struct upstream_server *server, const struct upstream_row *script)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	socklen_t size = sizeof(address);
+
+	*server = (struct upstream_server){.script = script};
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(server->listener, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(server->listener, 64), 0);
+	assert_int_equal(getsockname(server->listener, (struct sockaddr *)&address, &size), 0);
+	server->port = ntohs(address.sin_port);
+	(void)pthread_mutex_init(&server->lock, NULL);
+	(void)pthread_cond_init(&server->closed, NULL);
+	assert_int_equal(pthread_create(&server->thread, NULL, run_server, server), 0);
+}
+
+void
+upstream_server_stop(struct upstream_server *server)
+{
+	(void)shutdown(server->listener, SHUT_RDWR);
+	(void)pthread_join(server->thread, NULL);
+	(void)pthread_mutex_lock(&server->lock);
+	while (server->open_count > 0)
+		(void)pthread_cond_wait(&server->closed, &server->lock);
+	(void)pthread_mutex_unlock(&server->lock);
+	(void)close(server->listener);
+	buf_fini(&server->commands);
+	buf_fini(&server->data);
+}
+
+/* ---- what comes from the role ---- */
+
+static void
+see_report(struct relay_world *world, const struct msg_report *report)
+{
+	struct report_seen *seen = &world->seen[world->reports % 256];
+	struct msg_list fates = report->fates;
+	struct msg_report_ack ack = {report->message_id, report->attempt};
+	struct rec_fate fate;
+
+	*seen = (struct report_seen){.attempt = report->attempt, .outcome = report->outcome};
+	(void)snprintf(seen->reason, sizeof(seen->reason), "%s", report->reason);
+	(void)snprintf(seen->upstream, sizeof(seen->upstream), "%s", report->upstream);
+	while (message_list_next(&fates, REC_FATE, &fate) && seen->fate_count < 8) {
+		unsigned i = seen->fate_count++;
+
+		seen->fates[i].fate = fate.fate;
+		seen->fates[i].code = fate.code;
+		(void)snprintf(seen->fates[i].reply, 256, "%s", fate.reply);
+	}
+	world->reports++;
+	if (world->acknowledges)
+		link_send(world->queue, MSG_REPORT_ACK, &ack);
+}
+
+static void
+on_message(struct link *link, const struct link_message *message, void *ctx)
+{
+	struct relay_world *world = ctx;
+
+	switch (message->kind) {
+	case MSG_DRAIN:
+		world->is_drained = true;
+		break;
+	case MSG_READY:
+		assert_string_equal(message->body->ready.problem, "");
+		break;
+	case MSG_PROFILE_GET:
+		world->fetches++;
+		link_answer(link, message->request_id, MSG_PROFILE, &world->profile);
+		break;
+	case MSG_IN_FLIGHT:
+		world->in_flight++;
+		world->in_flight_attempts = message->body->in_flight.attempts.count;
+		break;
+	case MSG_REPORT:
+		see_report(world, &message->body->report);
+		break;
+	case MSG_CREDIT:
+		world->credit += message->body->credit.bytes;
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+on_closed(struct link *link, const char *reason, void *ctx)
+{
+	struct relay_world *world = ctx;
+
+	if (link == world->parent)
+		world->parent = NULL;
+	if (link == world->queue)
+		world->queue = NULL;
+	if (link == world->accounts)
+		world->accounts = NULL;
+	if (link == world->control)
+		world->control = NULL;
+}
+
+static const struct link_callbacks callbacks = {on_message, on_closed};
+
+/* ---- the role ---- */
+
+static struct link *
+give_link(struct relay_world *world, enum role role)
+{
+	struct msg_link message = {.role = role};
+	int fds[2];
+	struct link *link;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	link = link_open(world->loop, fds[0], role, ROLE_RELAY, 0, &callbacks, world);
+	link_send_with_fds(world->parent, MSG_LINK, &message, &fds[1], 1);
+	(void)close(fds[1]);
+	return link;
+}
+
+void
+relay_world_link_queue(struct relay_world *world)
+{
+	if (world->queue != NULL)
+		link_close(world->queue);
+	world->queue = give_link(world, ROLE_QUEUE);
+}
+
+static void
+send_config(struct relay_world *world)
+{
+	char *text = xasprintf("hostname = \"relay.example\";\nstate_dir = \"%s\";\n"
+			       "capture_dir = \"%s\";\nrun_dir = \"%s\";\n",
+	    world->directory, world->directory, world->directory);
+	struct msg_config config = {
+	    .generation = 1, .text = {(const uint8_t *)text, (uint32_t)strlen(text)}};
+	struct msg_ready ready = {.generation = 1, .problem = ""};
+
+	link_send(world->parent, MSG_CONFIG, &config);
+	world->queue = give_link(world, ROLE_QUEUE);
+	world->accounts = give_link(world, ROLE_ACCOUNTS);
+	world->control = give_link(world, ROLE_CONTROL);
+	link_send(world->parent, MSG_READY, &ready);
+	free(text);
+}
+
+static void
+run_role(int fd)
+{
+	/* As root the role would want its accounts and a chroot. */
+	if (geteuid() == 0 &&
+	    (setgroups(0, NULL) != 0 || setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
+		_exit(99);
+	_exit(role_run(ROLE_RELAY, 0, fd, &relay_ops));
+}
+
+static void
+set_profile(struct relay_world *world, uint16_t port)
+{
+	world->profile = (struct msg_profile){
+	    .profile_id = 7,
+	    .version = 1,
+	    .problem = "",
+	    .name = "office",
+	    .capture = "",
+	    .host = "127.0.0.1",
+	    .port = port,
+	    .fingerprint = "",
+	    .tls_min = TLS_VERSION_1_2,
+	    .auth = "none",
+	    .username = "",
+	    .ehlo = "",
+	    .timeout_ms = 5000,
+	    .dot_timeout_ms = 5000,
+	    .connections = 2,
+	};
+}
+
+void
+relay_world_start(struct relay_world *world, uint16_t port)
+{
+	int fds[2];
+
+	*world = (struct relay_world){.acknowledges = true};
+	set_profile(world, port);
+	strcpy(world->directory, "/tmp/test-relay-XXXXXX");
+	assert_non_null(mkdtemp(world->directory));
+	assert_int_equal(chmod(world->directory, 0777), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	world->pid = fork();
+	assert_true(world->pid >= 0);
+	if (world->pid == 0) {
+		(void)close(fds[0]);
+		run_role(fds[1]);
+	}
+	(void)close(fds[1]);
+	world->loop = loop_new();
+	world->parent =
+	    link_open(world->loop, fds[0], ROLE_PARENT, ROLE_RELAY, 0, &callbacks, world);
+	send_config(world);
+	WAIT_UNTIL(world, world->in_flight == 1);
+}
+
+static void
+close_links(struct relay_world *world)
+{
+	struct link *const links[] = {world->parent, world->accounts, world->queue, world->control};
+
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+		if (links[i] != NULL)
+			link_close(links[i]);
+}
+
+void
+relay_world_stop(struct relay_world *world)
+{
+	struct msg_drain drain = {.within_ms = 3000};
+	char *remove = xasprintf("rm -rf %s", world->directory);
+	int status;
+
+	world->acknowledges = true;
+	link_send(world->parent, MSG_DRAIN, &drain);
+	WAIT_UNTIL(world, world->is_drained);
+	close_links(world);
+	loop_turn(world->loop, 10);
+	assert_int_equal(waitpid(world->pid, &status, 0), world->pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	loop_free(world->loop);
+	assert_int_equal(system(remove), 0);
+	free(remove);
+}
+
+/* ---- what queue and control say ---- */
+
+void
+relay_world_begin(
+    struct relay_world *world, uint64_t attempt, const char *recipients, uint64_t size)
+{
+	struct msg_list_builder list = {0};
+	char *copy = xstrdup(recipients), *rest = copy, *address;
+	struct msg_deliver deliver = {
+	    .message_id = 1000 + attempt,
+	    .attempt = attempt,
+	    .profile_id = 7,
+	    .priority = 3,
+	    .sender = "sender@a.example",
+	    .size = size,
+	    .login = "user",
+	    .list = "list",
+	};
+
+	while ((address = strsep(&rest, ",")) != NULL) {
+		struct rec_recipient recipient = {(uint16_t)list.count, address};
+
+		message_list_add(&list, REC_RECIPIENT, &recipient);
+	}
+	deliver.recipients = message_list_value(&list);
+	link_send(world->queue, MSG_DELIVER, &deliver);
+	message_list_fini(&list);
+	free(copy);
+}
+
+void
+relay_world_deliver(
+    struct relay_world *world, uint64_t attempt, const char *recipients, struct msg_bytes body)
+{
+	uint32_t sent = 0, credit = world->credit;
+
+	relay_world_begin(world, attempt, recipients, body.size);
+	do {
+		uint32_t size = body.size - sent < PIECE ? body.size - sent : PIECE;
+		struct msg_body piece = {.stream = attempt,
+		    .bytes = {body.at + sent, size},
+		    .is_last = sent + size == body.size};
+
+		WAIT_UNTIL(world, sent + size <= STREAM_CREDIT + world->credit - credit);
+		link_send(world->queue, MSG_BODY, &piece);
+		sent += size;
+	} while (sent < body.size);
+}
+
+static void
+on_result(const union message *answer, void *ctx)
+{
+	struct relay_world *world = ctx;
+
+	assert_non_null(answer);
+	(void)snprintf(world->result, sizeof(world->result), "%.*s", (int)answer->result.body.size,
+	    (const char *)answer->result.body.at);
+	world->status = answer->result.status;
+}
+
+void
+relay_world_call(struct relay_world *world, const char *path, const char *body)
+{
+	struct msg_call call = {.method = "POST",
+	    .path = path,
+	    .body = {(const uint8_t *)body, (uint32_t)strlen(body)}};
+
+	world->status = 0;
+	(void)link_request(world->control, MSG_CALL, &call, 20000, on_result, world);
+	WAIT_UNTIL(world, world->status != 0);
+}
+
+void
+relay_world_settle(struct relay_world *world)
+{
+	/* The answer to the first may have been on its way before another link was written to. */
+	for (unsigned i = 0; i < 2; i++)
+		relay_world_call(world, "/v1/nothing", "");
+}

@@ -1,0 +1,107 @@
+/*
+ * relay_world - a relay role of its own in a child process, and everybody it talks to
+ *
+ * The test is parent, accounts, queue and control; the upstream is a small server on a thread that
+ * follows a script. Every wait has a limit.
+ */
+#ifndef POSTERN_TESTS_RELAY_WORLD_H
+#define POSTERN_TESTS_RELAY_WORLD_H
+
+#include "daemon/core/link.h"
+#include "daemon/core/loop.h"
+#include "daemon/core/values.h"
+
+#include <pthread.h>
+#include <sys/types.h>
+
+/* ---- the upstream ---- */
+
+enum upstream_act {
+	ACT_REPLY,
+	ACT_CLOSE,  /* after the reply, if there is one */
+	ACT_SILENT, /* no answer from then on */
+};
+
+struct upstream_row {
+	const char *prefix; /* of the command; "" the greeting, "." the final dot */
+	const char *reply;  /* NULL: none */
+	enum upstream_act act;
+};
+
+struct upstream_server {
+	const struct upstream_row *script; /* ends with a NULL prefix; what it leaves open is 250 */
+	int listener;
+	uint16_t port;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	struct buf commands; /* every line of all connections */
+	struct buf data;     /* what came between 354 and the final dot, dot-stuffed */
+	unsigned connections, messages;
+	unsigned open_count; /* connections that are not over */
+	pthread_cond_t closed;
+};
+
+void upstream_server_start(struct upstream_server *server, const struct upstream_row *script);
+/* When the role is gone: waits for the connections to end. */
+void upstream_server_stop(struct upstream_server *server);
+
+/* ---- the role ---- */
+
+struct relay_world {
+	struct loop *loop;
+	pid_t pid;
+	char directory[64]; /* capture_dir */
+	struct link *parent, *accounts, *queue, *control;
+	bool is_drained;
+
+	struct msg_profile profile; /* what accounts answers */
+	unsigned fetches;
+
+	/* what queue heard */
+	unsigned in_flight, in_flight_attempts;
+	unsigned reports;
+	uint32_t credit;
+	bool acknowledges;
+	struct report_seen {
+		uint64_t attempt;
+		enum attempt_outcome outcome;
+		unsigned fate_count;
+		struct {
+			enum fate fate;
+			uint16_t code;
+			char reply[256];
+		} fates[8];
+		char reason[1024];
+		char upstream[320];
+	} seen[256];
+
+	/* what control heard */
+	unsigned status;
+	char result[8192];
+};
+
+void relay_world_start(struct relay_world *world, uint16_t port);
+/* Ends the role by a drain; asserts that it exits with 0. */
+void relay_world_stop(struct relay_world *world);
+
+/* A new link to queue, as after its restart. */
+void relay_world_link_queue(struct relay_world *world);
+/* An attempt at `recipients` (separated by commas), with a body in pieces of 64 KiB. */
+void relay_world_deliver(
+    struct relay_world *world, uint64_t attempt, const char *recipients, struct msg_bytes body);
+/* DELIVER alone. */
+void relay_world_begin(
+    struct relay_world *world, uint64_t attempt, const char *recipients, uint64_t size);
+void relay_world_call(struct relay_world *world, const char *path, const char *body);
+
+/* Until the role has seen everything that was sent before. */
+void relay_world_settle(struct relay_world *world);
+
+/* Turns until the condition holds; fails after 10 s. */
+#define WAIT_UNTIL(world, condition)                                                               \
+	for (int turns_ = 0; !(condition); turns_++) {                                             \
+		assert_in_range(turns_, 0, 1000);                                                  \
+		loop_turn((world)->loop, 10);                                                      \
+	}
+
+#endif

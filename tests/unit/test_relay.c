@@ -1,0 +1,398 @@
+/* The relay role as a process: what it does with attempts, links and upstreams of all kinds. */
+#include "common/xalloc.h"
+#include "tests/unit/relay_world.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define BYTES(text) ((struct msg_bytes){(const uint8_t *)(text), (uint32_t)strlen(text)})
+#define BODY BYTES("Subject: x\r\n\r\n.dot\r\nlast\r\n")
+
+static const struct upstream_row kind[] = {{NULL, NULL, ACT_REPLY}};
+
+struct scene {
+	struct upstream_server server;
+	struct relay_world world;
+};
+
+static struct scene *
+open_scene(const struct upstream_row *script)
+{
+	struct scene *scene = xcalloc(1, sizeof(*scene));
+
+	/* The role is forked before there are threads. */
+	relay_world_start(&scene->world, 0);
+	upstream_server_start(&scene->server, script);
+	scene->world.profile.port = scene->server.port;
+	return scene;
+}
+
+static void
+close_scene(struct scene *scene)
+{
+	relay_world_stop(&scene->world);
+	upstream_server_stop(&scene->server);
+	free(scene);
+}
+
+static void
+test_delivered(void **state)
+{
+	static const struct upstream_row script[] = {
+	    {"RCPT TO:<b@", "550 5.1.1 unknown\r\n", ACT_REPLY}, {NULL, NULL, ACT_REPLY}};
+	struct scene *scene = open_scene(script);
+	struct relay_world *world = &scene->world;
+	const struct report_seen *seen = &world->seen[0];
+
+	relay_world_deliver(world, 1, "a@x,b@x,c@x", BODY);
+	WAIT_UNTIL(world, world->reports == 1);
+	assert_int_equal(seen->outcome, ATTEMPT_ATTEMPTED);
+	assert_int_equal(seen->fate_count, 3);
+	assert_int_equal(seen->fates[0].fate, FATE_DELIVERED);
+	assert_int_equal(seen->fates[1].fate, FATE_FAILED);
+	assert_int_equal(seen->fates[1].code, 550);
+	assert_string_equal(seen->fates[1].reply, "unknown");
+	assert_int_equal(seen->fates[2].fate, FATE_DELIVERED);
+	assert_string_equal(scene->server.data.bytes, "Subject: x\r\n\r\n..dot\r\nlast\r\n");
+	/* The next one goes over the same connection. */
+	relay_world_deliver(world, 2, "a@x", BODY);
+	WAIT_UNTIL(world, world->reports == 2);
+	assert_int_equal(scene->server.connections, 1);
+	assert_int_equal(world->fetches, 1);
+	close_scene(scene);
+}
+
+static void
+test_large_body(void **state)
+{
+	struct scene *scene = open_scene(kind);
+	struct buf body = {0};
+
+	for (unsigned i = 0; body.size < 3u << 20; i++)
+		buf_printf(&body, "%sline %u of a body that needs credit to travel\r\n",
+		    i % 7 == 0 ? "." : "", i);
+	relay_world_deliver(&scene->world, 1, "a@x",
+	    (struct msg_bytes){(const uint8_t *)body.bytes, (uint32_t)body.size});
+	WAIT_UNTIL(&scene->world, scene->world.reports == 1);
+	assert_int_equal(scene->world.seen[0].fates[0].fate, FATE_DELIVERED);
+	assert_true(scene->server.data.size > body.size);
+	assert_in_range(scene->world.credit, 1u << 20, 3u << 20);
+	buf_fini(&body);
+	close_scene(scene);
+}
+
+static void
+check_outcome(const struct upstream_row *script, enum attempt_outcome outcome, const char *reason)
+{
+	struct scene *scene = open_scene(script);
+	struct relay_world *world = &scene->world;
+
+	world->profile.auth = "auto";
+	world->profile.username = "me";
+	world->profile.secret = BYTES("secret");
+	relay_world_deliver(world, 1, "a@x", BODY);
+	relay_world_deliver(world, 2, "a@x", BODY);
+	WAIT_UNTIL(world, world->reports == 2);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(world->seen[i].outcome, outcome);
+		assert_int_equal(world->seen[i].fate_count, 0);
+		if (strstr(world->seen[i].reason, reason) == NULL)
+			fail_msg("%s", world->seen[i].reason);
+	}
+	close_scene(scene);
+}
+
+static void
+test_problems_of_the_profile(void **state)
+{
+	static const struct {
+		struct upstream_row script[3];
+		enum attempt_outcome outcome;
+		const char *reason;
+	} rows[] = {
+	    {{{"", "421 4.3.2 full\r\n", ACT_CLOSE}}, ATTEMPT_UNREACHABLE, "421 4.3.2 full"},
+	    {{{"", NULL, ACT_CLOSE}}, ATTEMPT_UNREACHABLE, "implicit"},
+	    {{{"EHLO", "421 no\r\n", ACT_CLOSE}}, ATTEMPT_UNREACHABLE, "ehlo: 421 no"},
+	    {{{NULL, NULL, ACT_REPLY}}, ATTEMPT_MISCONFIGURED, "does not offer AUTH"},
+	    {{{"EHLO", "250-up\r\n250 AUTH PLAIN\r\n", ACT_REPLY},
+		 {"AUTH", "535 5.7.8 bad\r\n", ACT_REPLY}},
+		ATTEMPT_AUTH_REFUSED, "password"},
+	    {{{"EHLO", "250-up\r\n250 AUTH PLAIN\r\n", ACT_REPLY},
+		 {"AUTH", "454 4.7.0 later\r\n", ACT_REPLY}},
+		ATTEMPT_AUTH_LATER, "454 4.7.0 later"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		check_outcome(rows[i].script, rows[i].outcome, rows[i].reason);
+}
+
+static void
+check_fate(const struct upstream_row *script, enum fate fate)
+{
+	struct scene *scene = open_scene(script);
+	struct relay_world *world = &scene->world;
+
+	world->profile.dot_timeout_ms = 300;
+	relay_world_deliver(world, 1, "a@x", BODY);
+	WAIT_UNTIL(world, world->reports == 1);
+	assert_int_equal(world->seen[0].outcome, ATTEMPT_ATTEMPTED);
+	assert_int_equal(world->seen[0].fates[0].fate, fate);
+	close_scene(scene);
+}
+
+static void
+test_fates(void **state)
+{
+	static const struct {
+		struct upstream_row script[2];
+		enum fate fate;
+	} rows[] = {
+	    {{{"MAIL", "451 4.3.0 later\r\n", ACT_REPLY}}, FATE_DEFERRED},
+	    {{{"MAIL", "550 5.7.1 never\r\n", ACT_REPLY}}, FATE_FAILED},
+	    {{{"RCPT", NULL, ACT_CLOSE}}, FATE_DEFERRED},
+	    {{{"DATA", "554 5.3.0 no\r\n", ACT_REPLY}}, FATE_FAILED},
+	    {{{".", "451 4.3.0 later\r\n", ACT_REPLY}}, FATE_DEFERRED},
+	    {{{".", "421 4.3.0 later\r\n", ACT_CLOSE}}, FATE_DEFERRED},
+	    {{{".", NULL, ACT_CLOSE}}, FATE_UNCERTAIN},
+	    {{{".", NULL, ACT_SILENT}}, FATE_UNCERTAIN},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		check_fate(rows[i].script, rows[i].fate);
+}
+
+/* Forty attempts do not wait for forty timeouts. */
+static void
+test_silence_fails_all_together(void **state)
+{
+	static const struct upstream_row script[] = {
+	    {"", NULL, ACT_SILENT}, {NULL, NULL, ACT_REPLY}};
+	struct scene *scene = open_scene(script);
+	struct relay_world *world = &scene->world;
+
+	world->profile.timeout_ms = 500;
+	for (uint64_t attempt = 1; attempt <= 40; attempt++)
+		relay_world_deliver(world, attempt, "a@x", BODY);
+	WAIT_UNTIL(world, world->reports == 40);
+	assert_int_equal(world->seen[39].outcome, ATTEMPT_UNREACHABLE);
+	assert_in_range(scene->server.connections, 1, 2);
+	close_scene(scene);
+}
+
+/* A kept connection that the upstream closes is no failure of the next message. */
+static void
+test_closed_while_idle(void **state)
+{
+	static const struct upstream_row script[] = {
+	    {".", "250 taken\r\n", ACT_CLOSE}, {NULL, NULL, ACT_REPLY}};
+	struct scene *scene = open_scene(script);
+	struct relay_world *world = &scene->world;
+
+	for (uint64_t attempt = 1; attempt <= 5; attempt++)
+		relay_world_deliver(world, attempt, "a@x", BODY);
+	WAIT_UNTIL(world, world->reports == 5);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(world->seen[i].fates[0].fate, FATE_DELIVERED);
+	assert_int_equal(scene->server.messages, 5);
+	close_scene(scene);
+}
+
+/* A restart of queue: what was not acknowledged is said again. */
+static void
+test_new_link_to_queue(void **state)
+{
+	struct scene *scene = open_scene(kind);
+	struct relay_world *world = &scene->world;
+
+	world->acknowledges = false;
+	relay_world_deliver(world, 1, "a@x", BODY);
+	WAIT_UNTIL(world, world->reports == 1);
+	relay_world_begin(world, 2, "b@x", 100); /* its body will never come */
+	relay_world_settle(world);
+	world->acknowledges = true;
+	relay_world_link_queue(world);
+	WAIT_UNTIL(world, world->in_flight == 2 && world->reports == 3);
+	assert_int_equal(world->in_flight_attempts, 2);
+	assert_int_equal(world->seen[1].attempt, 1);
+	assert_int_equal(world->seen[1].fates[0].fate, FATE_DELIVERED);
+	assert_int_equal(world->seen[2].attempt, 2);
+	assert_int_equal(world->seen[2].outcome, ATTEMPT_CANCELLED);
+	/* Acknowledged, they are forgotten. */
+	relay_world_settle(world);
+	relay_world_link_queue(world);
+	WAIT_UNTIL(world, world->in_flight == 3);
+	assert_int_equal(world->in_flight_attempts, 0);
+	assert_int_equal(scene->server.messages, 1);
+	close_scene(scene);
+}
+
+static void
+test_abort(void **state)
+{
+	struct scene *scene = open_scene(kind);
+	struct relay_world *world = &scene->world;
+	struct msg_abort take_back = {.stream = 1};
+
+	relay_world_begin(world, 1, "a@x", 100);
+	relay_world_settle(world);
+	link_send(world->queue, MSG_ABORT, &take_back);
+	WAIT_UNTIL(world, world->reports == 1);
+	assert_int_equal(world->seen[0].outcome, ATTEMPT_CANCELLED);
+	assert_int_equal(scene->server.messages, 0);
+	relay_world_deliver(world, 2, "a@x", BODY);
+	WAIT_UNTIL(world, world->reports == 2);
+	assert_int_equal(world->seen[1].outcome, ATTEMPT_ATTEMPTED);
+	close_scene(scene);
+}
+
+static void
+test_changed_profile(void **state)
+{
+	struct scene *scene = open_scene(kind);
+	struct relay_world *world = &scene->world;
+	struct msg_profile stale = world->profile;
+
+	relay_world_deliver(world, 1, "a@x", BODY);
+	WAIT_UNTIL(world, world->reports == 1);
+	link_send(world->accounts, MSG_PROFILE, &stale);
+	world->profile.ehlo = "other.example";
+	relay_world_settle(world);
+	relay_world_deliver(world, 2, "a@x", BODY);
+	WAIT_UNTIL(world, world->reports == 2);
+	assert_int_equal(world->fetches, 2);
+	assert_int_equal(scene->server.connections, 2);
+	assert_non_null(strstr(scene->server.commands.bytes, "EHLO other.example"));
+	close_scene(scene);
+}
+
+static char *
+read_captured(const struct relay_world *world)
+{
+	char *path = xasprintf("%s/in/box/new", world->directory), *name = NULL;
+	DIR *directory = opendir(path);
+	struct dirent *entry;
+	char *text = xcalloc(1, 4096);
+	FILE *file;
+
+	assert_non_null(directory);
+	while ((entry = readdir(directory)) != NULL)
+		if (entry->d_name[0] != '.')
+			name = xasprintf("%s/%s", path, entry->d_name);
+	(void)closedir(directory);
+	assert_non_null(name);
+	file = fopen(name, "r");
+	assert_non_null(file);
+	assert_true(fread(text, 1, 4095, file) > 0);
+	(void)fclose(file);
+	free(name);
+	free(path);
+	return text;
+}
+
+static void
+test_capture(void **state)
+{
+	struct scene *scene = open_scene(kind);
+	struct relay_world *world = &scene->world;
+	struct msg_profile stale = world->profile;
+	char *text;
+
+	world->profile.capture = "in/box";
+	relay_world_deliver(world, 1, "a@x,b@x", BODY);
+	WAIT_UNTIL(world, world->reports == 1);
+	assert_int_equal(world->seen[0].fates[1].fate, FATE_DELIVERED);
+	text = read_captured(world);
+	assert_string_equal(text, "Return-Path: <sender@a.example>\r\nDelivered-To: a@x\r\n"
+				  "Delivered-To: b@x\r\n"
+				  "Subject: x\r\n\r\n.dot\r\nlast\r\n");
+	free(text);
+	world->profile.capture = "../outside";
+	link_send(world->accounts, MSG_PROFILE, &stale);
+	relay_world_settle(world);
+	relay_world_deliver(world, 2, "a@x", BODY);
+	WAIT_UNTIL(world, world->reports == 2);
+	assert_int_equal(world->seen[1].outcome, ATTEMPT_MISCONFIGURED);
+	close_scene(scene);
+}
+
+static void
+test_profile_test(void **state)
+{
+	static const struct upstream_row script[] = {
+	    {"EHLO", "250-up\r\n250 AUTH PLAIN\r\n", ACT_REPLY},
+	    {"AUTH PLAIN AG1lAHNlY3JldA==", "235 2.7.0 ok\r\n", ACT_REPLY},
+	    {"AUTH", "535 5.7.8 bad\r\n", ACT_REPLY},
+	    {NULL, NULL, ACT_REPLY},
+	};
+	struct scene *scene = open_scene(script);
+	struct relay_world *world = &scene->world;
+
+	world->profile.auth = "plain";
+	world->profile.username = "me";
+	world->profile.secret = BYTES("secret");
+	relay_world_call(world, "/v1/profiles/office/test", "{\"to\":\"t@x\",\"transcript\":true}");
+	assert_int_equal(world->status, 200);
+	assert_non_null(strstr(world->result, "\"ok\":true"));
+	assert_non_null(strstr(world->result, "\"method\":\"PLAIN\""));
+	assert_non_null(strstr(world->result, "C: AUTH PLAIN <secret>"));
+	assert_null(strstr(world->result, "AG1lAHNlY3JldA"));
+	assert_int_equal(scene->server.messages, 1);
+	world->profile.secret = BYTES("wrong");
+	relay_world_call(world, "/v1/profiles/office/test", "");
+	assert_non_null(strstr(world->result, "\"ok\":false"));
+	assert_non_null(strstr(world->result, "look at username, password and auth"));
+	relay_world_call(world, "/v1/profiles/office/test", "{\"too\":1}");
+	assert_int_equal(world->status, 400);
+	world->profile.profile_id = 0;
+	relay_world_call(world, "/v1/profiles/none/test", "");
+	assert_int_equal(world->status, 404);
+	close_scene(scene);
+}
+
+/* The drain waits for a final dot, and then says that nobody knows. */
+static void
+test_drain_past_the_dot(void **state)
+{
+	static const struct upstream_row script[] = {
+	    {".", NULL, ACT_SILENT}, {NULL, NULL, ACT_REPLY}};
+	struct scene *scene = open_scene(script);
+	struct relay_world *world = &scene->world;
+
+	world->profile.dot_timeout_ms = 600000;
+	relay_world_deliver(world, 1, "a@x", BODY);
+	WAIT_UNTIL(world, scene->server.messages == 1);
+	relay_world_stop(world);
+	assert_int_equal(world->reports, 1);
+	assert_int_equal(world->seen[0].fates[0].fate, FATE_UNCERTAIN);
+	upstream_server_stop(&scene->server);
+	free(scene);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_delivered),
+	    cmocka_unit_test(test_large_body),
+	    cmocka_unit_test(test_problems_of_the_profile),
+	    cmocka_unit_test(test_fates),
+	    cmocka_unit_test(test_silence_fails_all_together),
+	    cmocka_unit_test(test_closed_while_idle),
+	    cmocka_unit_test(test_new_link_to_queue),
+	    cmocka_unit_test(test_abort),
+	    cmocka_unit_test(test_changed_profile),
+	    cmocka_unit_test(test_capture),
+	    cmocka_unit_test(test_profile_test),
+	    cmocka_unit_test(test_drain_past_the_dot),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
