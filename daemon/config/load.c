@@ -4,7 +4,7 @@
  * Every setting is looked up in the options table; what has no row, the wrong type or a value out
  * of range is an error with its file and line. Defaults take the same way as values.
  */
-#include "daemon/config/config.h"
+#include "daemon/config/load.h"
 
 #include "common/buf.h"
 #include "common/netaddr.h"
@@ -12,19 +12,12 @@
 #include "daemon/config/table.h"
 #include "daemon/config/units.h"
 
-#include <libconfig.h>
-
-#include <errno.h>
-#include <libgen.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-/* The text travels to the roles in one message. */
-#define TEXT_SIZE_MAX ((size_t)1 << 20)
 #define OPTION_PATH_SIZE 128
 
 struct loader {
@@ -34,8 +27,9 @@ struct loader {
 	struct err *err_out;
 };
 
-static int __attribute__((format(printf, 4, 5))) fail(struct loader *loader,
-    const config_setting_t *setting, const char *path, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static int
+fail(struct loader *loader, const config_setting_t *setting, const char *path, const char *format,
+    ...)
 {
 	const char *file = config_setting_source_file(setting);
 	struct err text;
@@ -389,7 +383,7 @@ load_root(struct loader *loader, config_setting_t *root)
 	return 0;
 }
 
-static int
+int
 load_tree(const char *file, const config_t *tree, struct config **config_out, struct err *err_out)
 {
 	struct config *config = xcalloc(1, sizeof(*config));
@@ -402,104 +396,4 @@ load_tree(const char *file, const config_t *tree, struct config **config_out, st
 	}
 	*config_out = config;
 	return 0;
-}
-
-static int
-fail_syntax(const char *file, const config_t *tree, struct err *err_out)
-{
-	return err_set(err_out, "%s:%d: %s",
-	    config_error_file(tree) != NULL ? config_error_file(tree) : file,
-	    config_error_line(tree), config_error_text(tree));
-}
-
-static int
-write_tree(const char *path, const config_t *tree, char **text_out, struct err *err_out)
-{
-	size_t size;
-	FILE *stream = open_memstream(text_out, &size);
-
-	ensure(stream != NULL);
-	config_write(tree, stream);
-	(void)fclose(stream);
-	if (size <= TEXT_SIZE_MAX)
-		return 0;
-	free(*text_out);
-	*text_out = NULL;
-	return err_set(err_out, "%s: %zu bytes with what it includes; at most 1 MiB", path, size);
-}
-
-/* libconfig's scanner ends the process when a read fails, as it does on a directory. */
-static FILE *
-open_config(const char *path, struct err *err_out)
-{
-	FILE *stream = fopen(path, "re");
-	struct stat status;
-
-	if (stream == NULL) {
-		(void)err_set(err_out, "%s: cannot open the config: %s", path, strerror(errno));
-		return NULL;
-	}
-	if (fstat(fileno(stream), &status) == 0 && !S_ISDIR(status.st_mode))
-		return stream;
-	(void)fclose(stream);
-	(void)err_set(err_out, "%s: is a directory, not a config file", path);
-	return NULL;
-}
-
-static int
-read_tree(const char *path, config_t *tree, struct err *err_out)
-{
-	char *copy = xstrdup(path);
-	FILE *stream = open_config(path, err_out);
-	int status = -1;
-
-	/* @include names are taken from where the config is */
-	config_set_include_dir(tree, dirname(copy));
-	free(copy);
-	if (stream == NULL)
-		return -1;
-	status = config_read(tree, stream) ? 0 : fail_syntax(path, tree, err_out);
-	(void)fclose(stream);
-	return status;
-}
-
-int
-config_load(const char *path, struct config **config_out, char **text_out, struct err *err_out)
-{
-	config_t tree;
-	char *text = NULL;
-	int status;
-
-	config_init(&tree);
-	status = read_tree(path, &tree, err_out);
-	if (status == 0)
-		status = write_tree(path, &tree, &text, err_out);
-	if (status == 0)
-		status = load_tree(path, &tree, config_out, err_out);
-	config_destroy(&tree);
-	if (status == 0 && text_out != NULL)
-		*text_out = text;
-	else
-		free(text);
-	return status;
-}
-
-int
-config_parse(const char *text, size_t size, struct config **config_out, struct err *err_out)
-{
-	config_t tree;
-	char *copy;
-	int status;
-
-	if (size > TEXT_SIZE_MAX || memchr(text, '\0', size) != NULL)
-		return err_set(err_out, "config: more than 1 MiB, or not a text");
-	copy = xstrndup(text, size);
-	config_init(&tree);
-	/* nothing is below it: a text includes no files */
-	config_set_include_dir(&tree, "/dev/null");
-	status = config_read_string(&tree, copy) ? load_tree("config", &tree, config_out, err_out)
-						 : fail_syntax("config", &tree, err_out);
-	config_destroy(&tree);
-	free(copy);
-	return status;
 }

@@ -1,9 +1,12 @@
 # daemon/config: the options table and the snapshot made from it
 noinst_LIBRARIES += daemon/config/libconf.a
 daemon_config_libconf_a_SOURCES = \
+	daemon/config/allowed.c \
 	daemon/config/config.c \
 	daemon/config/config.h \
+	daemon/config/file.c \
 	daemon/config/load.c \
+	daemon/config/load.h \
 	daemon/config/table.c \
 	daemon/config/table.h \
 	daemon/config/units.c \

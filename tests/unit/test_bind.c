@@ -17,7 +17,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static struct config *__attribute__((format(printf, 1, 2))) config_of(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static struct config *
+config_of(const char *format, ...)
 {
 	struct config *config = NULL;
 	struct err err = {""};
