@@ -1,8 +1,18 @@
 # daemon/queue: the queue role
 noinst_LIBRARIES += daemon/queue/libqueue.a
 daemon_queue_libqueue_a_SOURCES = \
+	daemon/queue/backoff.c \
+	daemon/queue/backoff.h \
 	daemon/queue/bodyfile.c \
 	daemon/queue/bodyfile.h \
+	daemon/queue/dsn.c \
+	daemon/queue/dsn.h \
+	daemon/queue/fate.c \
+	daemon/queue/fate.h \
+	daemon/queue/fate_log.c \
+	daemon/queue/fate_log.h \
+	daemon/queue/handover.c \
+	daemon/queue/handover.h \
 	daemon/queue/idmap.c \
 	daemon/queue/idmap.h \
 	daemon/queue/ids.c \
@@ -11,10 +21,22 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/intake.h \
 	daemon/queue/mail.c \
 	daemon/queue/mail.h \
+	daemon/queue/operator_json.c \
+	daemon/queue/operator_json.h \
+	daemon/queue/operators.c \
+	daemon/queue/operators.h \
 	daemon/queue/queue.c \
 	daemon/queue/queue.h \
+	daemon/queue/refill.c \
+	daemon/queue/refill.h \
+	daemon/queue/routes.c \
+	daemon/queue/routes.h \
+	daemon/queue/scheduler.c \
+	daemon/queue/scheduler.h \
 	daemon/queue/schema.c \
 	daemon/queue/schema.h \
+	daemon/queue/settlement.c \
+	daemon/queue/settlement.h \
 	daemon/queue/storage.c \
 	daemon/queue/storage.h \
 	daemon/queue/store.h \
@@ -23,5 +45,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/store_sqlite_read.c \
 	daemon/queue/store_sqlite_scan.c \
 	daemon/queue/store_sqlite_write.c \
+	daemon/queue/window.c \
+	daemon/queue/window.h \
 	daemon/queue/worker.c \
 	daemon/queue/worker.h

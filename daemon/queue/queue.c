@@ -1,21 +1,115 @@
-/* queue - the entry of the queue role: owns queue.db, ties intake, scheduler and fates together. */
+/*
+ * queue - the entry of the queue role: owns queue.db, and ties its parts together.
+ *
+ *	smtpd ═▶ intake ─▶ storage ─▶ (250) ─▶ scheduler ─▶ handover ═▶ relay ═▶ fate ─▶ storage
+ */
 #include "daemon/queue/queue.h"
 
 #include "common/xalloc.h"
+#include "daemon/queue/operators.h"
+#include "daemon/queue/handover.h"
+#include "daemon/queue/fate.h"
 #include "daemon/queue/intake.h"
+#include "daemon/queue/scheduler.h"
 
 #include <stdlib.h>
+
+#define EXIT_SYSTEM 71
 
 struct queue {
 	struct role_context *role;
 	struct storage *storage;
 	struct intake *intake;
+	struct scheduler *scheduler;
+	struct handovers *handovers;
+	struct fates *fates;
+	struct operators *operators;
+	struct profiles_job profiles;
+};
+
+/* ---- between the parts ---- */
+
+static void
+on_stored(struct mail *mail, const struct slice *slices, uint32_t slice_count, void *ctx)
+{
+	struct queue *queue = ctx;
+
+	scheduler_add(queue->scheduler, mail, slices, slice_count);
+}
+
+static void
+on_attempt(struct entry *entry, struct link *relay, void *ctx)
+{
+	struct queue *queue = ctx;
+
+	handover_start(queue->handovers, entry, relay);
+}
+
+static void
+on_uncertain(struct entry *entry, void *ctx)
+{
+	struct queue *queue = ctx;
+
+	fate_lost(queue->fates, entry);
+}
+
+struct hold {
+	struct scan_job scan;
+	uint64_t id;
 };
 
 static void
-on_stored(struct mail *message, const struct slice *slices, uint32_t slice_count, void *ctx)
+on_held(struct job *job)
 {
-	free(message);
+	struct hold *hold = (struct hold *)(void *)job;
+
+	free(hold->scan.ids_out);
+	free(hold->scan.in_file_out);
+	free(hold);
+}
+
+/* A message that can't be read back waits for an operator; it is not lost by a second try. */
+static void
+hold_message(struct queue *queue, uint64_t message_id, const char *reason)
+{
+	struct hold *hold = xcalloc(1, sizeof(*hold));
+	struct log_line line;
+
+	hold->id = message_id;
+	hold->scan.job.on_done = on_held;
+	hold->scan.job.urgency = JOB_WRITES;
+	hold->scan.action = SCAN_HOLD;
+	hold->scan.filter.ids = &hold->id;
+	hold->scan.filter.id_count = 1;
+	hold->scan.limit = 1;
+	storage_post(queue->storage, STORE_SCAN, &hold->scan.job);
+	if (log_begin(&line, LOG_ERROR, EVENT_HELD, message_id)) {
+		log_text(&line, KEY_REASON, reason);
+		log_end(&line);
+	}
+	role_alert(queue->role, "message-unreadable", "", "", "", reason);
+}
+
+static void
+on_unreadable(uint64_t message_id, void *ctx)
+{
+	hold_message(ctx, message_id, "the message could not be read from the queue");
+}
+
+static void
+on_handover_end(uint64_t message_id, uint64_t attempt, bool is_whole, void *ctx)
+{
+	struct queue *queue = ctx;
+	struct entry *entry = scheduler_find(queue->scheduler, message_id);
+
+	if (entry == NULL || entry->attempt != attempt)
+		return;
+	if (is_whole) {
+		entry->was_handed_over = true;
+		return;
+	}
+	entry->is_to_hold = true;
+	hold_message(queue, message_id, "the message's body could not be read from the queue");
 }
 
 /* The requests that wait hear of it by the end of their links: 451. */
@@ -23,7 +117,7 @@ static void
 on_broken(const char *reason, void *ctx)
 {
 	log_problem(LOG_ERROR, "the queue's storage failed, starting again: %s", reason);
-	exit(71);
+	exit(EXIT_SYSTEM);
 }
 
 static void
@@ -34,6 +128,38 @@ on_space(uint64_t free_bytes, void *ctx)
 
 	if (!queue->role->is_draining)
 		intake_set_state(queue->intake, has_room ? INTAKE_OPEN : INTAKE_DISK_FULL);
+}
+
+/* ---- the role ---- */
+
+static void
+on_profiles(struct job *job)
+{
+	struct queue *queue = job->ctx;
+
+	for (uint32_t i = 0; i < queue->profiles.row_count_out; i++)
+		routes_remember(scheduler_routes(queue->scheduler), &queue->profiles.rows_out[i]);
+	free(queue->profiles.rows_out);
+}
+
+static void
+make_parts(struct queue *queue)
+{
+	static const struct scheduler_callbacks callbacks = {
+	    .on_attempt = on_attempt,
+	    .on_uncertain = on_uncertain,
+	    .on_unreadable = on_unreadable,
+	};
+	struct role_context *role = queue->role;
+
+	queue->intake = intake_new(role->loop, queue->storage, on_stored, queue);
+	queue->scheduler = scheduler_new(role, queue->storage, &callbacks, queue);
+	queue->handovers = handovers_new(queue->storage, on_handover_end, queue);
+	queue->fates = fates_new(role, queue->storage, queue->scheduler, queue->intake);
+	queue->operators = operators_new(role, queue->storage, queue->scheduler, queue->handovers);
+	queue->profiles.job =
+	    (struct job){.on_done = on_profiles, .ctx = queue, .urgency = JOB_READS};
+	storage_post(queue->storage, STORE_PROFILES, &queue->profiles.job);
 }
 
 static int
@@ -54,7 +180,7 @@ start(struct role_context *role, struct err *err_out)
 		free(queue);
 		return -1;
 	}
-	queue->intake = intake_new(role->loop, queue->storage, on_stored, queue);
+	make_parts(queue);
 	role->state = queue;
 	return 0;
 }
@@ -66,6 +192,8 @@ on_link(struct role_context *role, struct link *link)
 
 	if (link_peer(link) == ROLE_SMTPD)
 		intake_add_link(queue->intake, link);
+	else if (link_peer(link) == ROLE_RELAY)
+		scheduler_add_relay(queue->scheduler, link);
 }
 
 static void
@@ -73,23 +201,55 @@ on_link_lost(struct role_context *role, struct link *link)
 {
 	struct queue *queue = role->state;
 
-	if (link_peer(link) == ROLE_SMTPD)
+	if (link_peer(link) == ROLE_SMTPD) {
 		intake_drop_link(queue->intake, link);
+	} else if (link_peer(link) == ROLE_RELAY) {
+		handover_stop_all(queue->handovers);
+		scheduler_drop_relay(queue->scheduler, link);
+	} else if (link_peer(link) == ROLE_CONTROL) {
+		operators_drop_link(queue->operators);
+	}
 }
 
 static void
 on_message(struct role_context *role, struct link *link, const struct link_message *message)
 {
 	struct queue *queue = role->state;
+	const union message *body = message->body;
 
-	if (message->kind == MSG_BODY)
+	switch (message->kind) {
+	case MSG_BODY:
 		intake_body(queue->intake, link, message);
-	else if (message->kind == MSG_COMMIT)
+		break;
+	case MSG_COMMIT:
 		intake_commit(queue->intake, link, message);
-	else if (message->kind == MSG_ABORT)
-		intake_abort(queue->intake, link, message->body->abort.stream);
+		break;
+	case MSG_ABORT:
+		intake_abort(queue->intake, link, body->abort.stream);
+		break;
+	case MSG_ROUTE:
+		routes_take(scheduler_routes(queue->scheduler), &body->route);
+		break;
+	case MSG_IN_FLIGHT:
+		scheduler_in_flight(queue->scheduler, &body->in_flight);
+		break;
+	case MSG_CREDIT:
+		handover_credit(queue->handovers, body->credit.stream, body->credit.bytes);
+		break;
+	case MSG_REPORT:
+		handover_stop(queue->handovers, body->report.attempt);
+		fate_report(queue->fates, &body->report);
+		break;
+	case MSG_CALL:
+		operators_call(queue->operators, link, message);
+		break;
+	default:
+		log_problem(LOG_WARNING, "the queue has no use for a message %s",
+		    message_name(message->kind));
+	}
 }
 
+/* Relay is drained by now, so every fate there will be is on its way to disk. */
 static void
 drain(struct role_context *role, int64_t within_ms)
 {
@@ -104,7 +264,13 @@ stop(struct role_context *role)
 {
 	struct queue *queue = role->state;
 
+	/* Nothing new begins while the last jobs end. */
+	scheduler_drop_relay(queue->scheduler, scheduler_relay(queue->scheduler));
 	storage_close(queue->storage);
+	operators_free(queue->operators);
+	fates_free(queue->fates);
+	handovers_free(queue->handovers);
+	scheduler_free(queue->scheduler);
 	intake_free(queue->intake);
 	free(queue);
 }

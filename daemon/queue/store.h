@@ -131,6 +131,7 @@ struct scan_filter {
 	size_t user_count;
 	bool has_users;
 	enum shown_state state;
+	bool skips_sending;
 	const uint64_t *sending; /* sorted: what is in flight */
 	size_t sending_count;
 	const uint64_t *ids; /* only these, if id_count > 0 */

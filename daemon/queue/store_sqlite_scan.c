@@ -43,16 +43,40 @@ row_state(const struct scan_filter *filter, const struct scan_row *row)
 	return row->next_at_ms > 0 ? SHOWN_DEFERRED : SHOWN_READY;
 }
 
+/* Whether the action would change anything. */
 static bool
-is_wanted(const struct scan_filter *filter, const struct scan_row *row)
+is_fit(enum scan_action action, const struct scan_row *row)
 {
+	switch (action) {
+	case SCAN_HOLD:
+		return row->state != MAIL_HELD;
+	case SCAN_RELEASE:
+		return row->state == MAIL_HELD;
+	case SCAN_RETRY:
+		return row->state != MAIL_HELD && row->next_at_ms > 0;
+	case SCAN_LIST:
+	case SCAN_REMOVE:
+		break;
+	}
+	return true;
+}
+
+static bool
+is_wanted(const struct scan_job *job, const struct scan_row *row)
+{
+	const struct scan_filter *filter = &job->filter;
+
 	if (filter->login != NULL && strcmp(filter->login, row->login) != 0)
 		return false;
 	if (filter->list != NULL && strcmp(filter->list, row->list) != 0)
 		return false;
 	if (filter->has_users && !has_id(filter->user_ids, filter->user_count, row->user_id))
 		return false;
-	return filter->state == SHOWN_ANY || filter->state == row_state(filter, row);
+	if (filter->skips_sending && has_id(filter->sending, filter->sending_count, row->id))
+		return false;
+	if (filter->state != SHOWN_ANY && filter->state != row_state(filter, row))
+		return false;
+	return is_fit(job->action, row);
 }
 
 static void
@@ -89,7 +113,7 @@ find_by_walk(struct store *store, struct scan_job *job)
 			break;
 		read_row(statement, &row);
 		job->after = row.id;
-		if (is_wanted(&job->filter, &row))
+		if (is_wanted(job, &row))
 			add_match(job, &row);
 	}
 	(void)sqlite3_reset(statement);
@@ -112,7 +136,7 @@ find_by_id(struct store *store, struct scan_job *job)
 
 		if (code == SQLITE_ROW) {
 			read_row(statement, &row);
-			if (is_wanted(&job->filter, &row))
+			if (is_wanted(job, &row))
 				add_match(job, &row);
 			(void)sqlite3_reset(statement);
 		}

@@ -1,6 +1,6 @@
 # unit tests of daemon/queue
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/test_queue_idmap tests/unit/test_queue_store
+check_PROGRAMS += tests/unit/test_queue_idmap tests/unit/test_queue_role tests/unit/test_queue_store
 endif
 QUEUE_TEST_LIBS = daemon/queue/libqueue.a daemon/core/libcore.a daemon/config/libconf.a \
 	common/libcommon.a $(EVENT_LIBS) $(OPENSSL_LIBS) $(SQLITE_LIBS) $(CONFIG_LIBS) \
@@ -10,6 +10,11 @@ QUEUE_TEST_SOURCES = tests/lib/queue_rig.c tests/lib/queue_rig.h
 tests_unit_test_queue_idmap_SOURCES = tests/unit/test_queue_idmap.c
 tests_unit_test_queue_idmap_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_idmap_LDADD = daemon/queue/libqueue.a $(UNIT_LIBS)
+
+tests_unit_test_queue_role_SOURCES = tests/unit/test_queue_role.c tests/lib/queue_world.c \
+	tests/lib/queue_world.h
+tests_unit_test_queue_role_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_role_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_store_SOURCES = tests/unit/test_queue_store.c $(QUEUE_TEST_SOURCES) \
 	tests/lib/faultvfs.c tests/lib/faultvfs.h

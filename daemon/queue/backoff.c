@@ -1,0 +1,43 @@
+/* backoff - how long to wait. */
+#include "daemon/queue/backoff.h"
+
+#define PROFILE_FIRST_MS 10000
+#define PROFILE_MOST_MS 600000
+#define PROFILE_STOP_MS 900000
+
+/* `ms`, up to `percent` more or less. */
+static int64_t
+spread(int64_t ms, int percent, uint32_t chance)
+{
+	int64_t width = ms * percent / 100;
+
+	return ms - width + (width == 0 ? 0 : (int64_t)chance % (2 * width + 1));
+}
+
+int64_t
+backoff_message_ms(const int64_t *schedule_ms, size_t count, uint32_t attempts, uint32_t chance)
+{
+	size_t step = attempts == 0 ? 0 : attempts - 1;
+
+	if (count == 0)
+		return spread(PROFILE_MOST_MS, 10, chance);
+	return spread(schedule_ms[step < count ? step : count - 1], 10, chance);
+}
+
+int
+backoff_is_stop(enum attempt_outcome outcome)
+{
+	return outcome == ATTEMPT_AUTH_REFUSED || outcome == ATTEMPT_MISCONFIGURED;
+}
+
+int64_t
+backoff_profile_ms(enum attempt_outcome outcome, uint32_t failures, uint32_t chance)
+{
+	int64_t ms = PROFILE_FIRST_MS;
+
+	if (backoff_is_stop(outcome))
+		return spread(PROFILE_STOP_MS, 10, chance);
+	for (uint32_t i = 1; i < failures && ms < PROFILE_MOST_MS; i++)
+		ms *= 2;
+	return spread(ms < PROFILE_MOST_MS ? ms : PROFILE_MOST_MS, 20, chance);
+}

@@ -1,0 +1,24 @@
+/*
+ * backoff - how long to wait: pure arithmetic
+ *
+ * Units    milliseconds
+ */
+#ifndef POSTERN_QUEUE_BACKOFF_H
+#define POSTERN_QUEUE_BACKOFF_H
+
+#include "daemon/core/values.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* How long a message waits after its n-th attempt: by the schedule, whose last step repeats, 10 %
+ * more or less by chance, so that what failed together doesn't come back together. */
+int64_t backoff_message_ms(
+    const int64_t *schedule_ms, size_t count, uint32_t attempts, uint32_t chance);
+/* How long a profile waits after its n-th trouble in a row: from 10 s, doubling, to 10 min. One
+ * that an operator must mend is tried every 15 min. */
+int64_t backoff_profile_ms(enum attempt_outcome outcome, uint32_t failures, uint32_t chance);
+/* Whether an operator must act before this can be expected to work. */
+int backoff_is_stop(enum attempt_outcome outcome);
+
+#endif

@@ -1,0 +1,422 @@
+/*
+ * fate - a report's way: its message's details (from memory, or read back), the decision, the
+ * failure notice if there is one to write, the commit, the acknowledgement.
+ */
+#include "daemon/queue/fate.h"
+
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "daemon/queue/dsn.h"
+#include "daemon/queue/fate_log.h"
+#include "daemon/queue/settlement.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define HEADER_READ_BYTES (64u * 1024)
+/* A disk that is full is asked again after so long; relay keeps the report meanwhile. */
+#define FULL_RETRY_MS 1000
+
+struct fates {
+	struct role_context *role;
+	struct storage *storage;
+	struct scheduler *scheduler;
+	struct intake *intake;
+	struct idmap settling; /* by message */
+};
+
+static void
+acknowledge(struct fates *fates, uint64_t message_id, uint64_t attempt)
+{
+	struct link *relay = scheduler_relay(fates->scheduler);
+	struct msg_report_ack ack = {.message_id = message_id, .attempt = attempt};
+
+	/* Without a link relay reports again on the next one. */
+	if (relay != NULL)
+		link_send(relay, MSG_REPORT_ACK, &ack);
+}
+
+/* ---- the end ---- */
+
+static void
+end(struct settlement *settlement)
+{
+	(void)idmap_remove(&settlement->fates->settling, settlement->job.message_id);
+	settlement_free(settlement);
+}
+
+static void
+finish(struct settlement *settlement, struct entry *entry)
+{
+	struct fates *fates = settlement->fates;
+	const struct fate_job *job = &settlement->job;
+
+	fate_log(settlement, entry, entry->profile == NULL ? "" : entry->profile->name,
+	    loop_wall_ms(fates->role->loop));
+	if (!settlement->is_lost)
+		acknowledge(fates, entry->id, settlement->attempt);
+	if (job->is_over && entry->mail->is_in_file)
+		storage_remove_file(fates->storage, entry->id);
+	if (job->notice != NULL) {
+		scheduler_add(fates->scheduler, job->notice, &job->notice_body, 1);
+		settlement->job.notice = NULL;
+	}
+	scheduler_settled(
+	    fates->scheduler, entry, job->is_over || job->state == MAIL_HELD ? 0 : job->next_at_ms);
+	end(settlement);
+}
+
+static void post_fate(struct settlement *settlement);
+
+static void
+on_retry(void *ctx)
+{
+	post_fate(ctx);
+}
+
+static void
+on_fate_written(struct job *job)
+{
+	struct settlement *settlement = (struct settlement *)(void *)job;
+	struct fates *fates = settlement->fates;
+
+	if (job->outcome == JOB_DISK_FULL) {
+		if (settlement->retry == NULL)
+			settlement->retry = timer_new(fates->role->loop, on_retry, settlement);
+		timer_set(settlement->retry, FULL_RETRY_MS);
+		return;
+	}
+	if (job->outcome == JOB_DONE)
+		finish(settlement, scheduler_find(fates->scheduler, settlement->job.message_id));
+	else
+		end(settlement); /* the role ends; relay will report again */
+}
+
+static void
+post_fate(struct settlement *settlement)
+{
+	settlement->job.job.on_done = on_fate_written;
+	/* Nobody waits for a fate: it may go with the next messages. */
+	settlement->job.job.urgency = JOB_WRITES_LAZILY;
+	storage_post(settlement->fates->storage, STORE_FATE, &settlement->job.job);
+}
+
+/* ---- the failure notice ---- */
+
+static struct dsn_failure *
+list_failures(const struct settlement *settlement, const struct mail *mail)
+{
+	struct dsn_failure *failures = xcalloc(settlement->failed_count + 1, sizeof(*failures));
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < settlement->job.row_count; i++) {
+		const struct fate_row *row = &settlement->job.rows[i];
+		const struct recipient *recipient = mail_recipient(mail, row->index);
+
+		if (row->state == RECIPIENT_FAILED && recipient != NULL)
+			failures[count++] = (struct dsn_failure){.address = recipient->address,
+			    .enhanced = row->enhanced,
+			    .reply = row->reply,
+			    .upstream = settlement->upstream,
+			    .code = row->code,
+			    .is_expired = settlement->is_expired[i]};
+	}
+	return failures;
+}
+
+static struct mail *
+address_notice(const struct mail *failed, uint64_t id, int64_t now_ms, size_t size)
+{
+	struct mail *notice = mail_new(
+	    1, strlen(failed->login) + strlen(failed->list) + 2 * strlen(failed->sender) + 128);
+
+	notice->id = id;
+	notice->user_id = failed->user_id;
+	notice->priority = failed->priority;
+	notice->received_at_ms = now_ms;
+	notice->size = size;
+	notice->is_notice = true;
+	notice->login = mail_text(notice, failed->login);
+	notice->list = mail_text(notice, failed->list);
+	notice->sender = notice->header_from = notice->message_id = mail_text(notice, "");
+	notice->client = mail_text(notice, "");
+	notice->subject = mail_text(notice, "Your message could not be delivered");
+	notice->recipients[0].address = mail_text(notice, failed->sender);
+	notice->recipients[0].enhanced = notice->recipients[0].reply = notice->sender;
+	return notice;
+}
+
+static void
+write_notice(struct settlement *settlement, struct entry *entry, const void *header, size_t size)
+{
+	struct fates *fates = settlement->fates;
+	struct dsn_failure *failures = list_failures(settlement, entry->mail);
+	struct dsn dsn = {
+	    .hostname = fates->role->config->hostname,
+	    .from = entry->profile == NULL ? "" : entry->profile->bounce_sender,
+	    .mail = entry->mail,
+	    .failures = failures,
+	    .failure_count = settlement->failed_count,
+	    .header = header,
+	    .header_size = size,
+	    .notice_id = intake_take_id(fates->intake),
+	    .now_ms = loop_wall_ms(fates->role->loop),
+	};
+	struct chunk *chunk;
+	bool has_8bit;
+
+	has_8bit = dsn_write(&dsn, &settlement->notice_text);
+	free(failures);
+	if (dsn.notice_id == 0) {
+		role_alert(fates->role, "notice-failed", entry->mail->login, entry->mail->list,
+		    entry->mail->sender,
+		    "no failure notice could be written: no id could be reserved");
+	} else {
+		chunk = chunk_from(
+		    settlement->notice_text.bytes, (uint32_t)settlement->notice_text.size);
+		settlement->job.notice_body = slice_of(chunk, 0, chunk->size);
+		chunk_release(chunk);
+		settlement->job.notice = address_notice(
+		    entry->mail, dsn.notice_id, dsn.now_ms, settlement->notice_text.size);
+		settlement->job.notice->has_8bit = has_8bit;
+	}
+	post_fate(settlement);
+}
+
+static void
+notice_from_chunk(struct settlement *settlement, struct chunk *chunk)
+{
+	struct entry *entry =
+	    scheduler_find(settlement->fates->scheduler, settlement->job.message_id);
+
+	write_notice(settlement, entry, chunk == NULL ? "" : (const char *)chunk->bytes,
+	    chunk == NULL ? 0 : chunk->size);
+	chunk_release(chunk);
+}
+
+static void
+on_header_row(struct job *job)
+{
+	struct settlement *settlement = job->ctx;
+
+	notice_from_chunk(settlement, settlement->body.chunk_out);
+}
+
+static void
+on_header_file(struct job *job)
+{
+	struct settlement *settlement = job->ctx;
+
+	notice_from_chunk(settlement, settlement->file.chunk_out);
+}
+
+static void
+read_header(struct settlement *settlement, struct entry *entry)
+{
+	struct storage *storage = settlement->fates->storage;
+
+	if (entry->slice_count > 0) {
+		write_notice(
+		    settlement, entry, slice_bytes(&entry->slices[0]), entry->slices[0].size);
+	} else if (entry->mail->is_in_file) {
+		settlement->file =
+		    (struct bodyfile_job){.job = {.on_done = on_header_file, .ctx = settlement},
+			.message_id = entry->id,
+			.size = HEADER_READ_BYTES};
+		storage_post_file(storage, BODYFILE_READ, &settlement->file);
+	} else {
+		settlement->body = (struct body_job){
+		    .job = {.on_done = on_header_row, .ctx = settlement, .urgency = JOB_READS},
+		    .message_id = entry->id,
+		    .limit_bytes = HEADER_READ_BYTES};
+		storage_post(storage, STORE_BODY, &settlement->body.job);
+	}
+}
+
+/* ---- the decision ---- */
+
+static uint32_t
+chance(void)
+{
+	uint32_t value = 0;
+
+	(void)!getrandom(&value, sizeof(value), 0);
+	return value;
+}
+
+/* A failure of which nobody will be told by mail is an operator's business. */
+static void
+alert_failure(struct fates *fates, const struct settlement *settlement, const struct mail *mail)
+{
+	const char *detail = mail->is_notice ? "a failure notice could not be delivered"
+			     : *mail->sender == '\0'
+				 ? "a message with a null sender could not be delivered"
+				 : "a message could not be delivered";
+
+	for (uint32_t i = 0; i < settlement->job.row_count; i++) {
+		const struct fate_row *row = &settlement->job.rows[i];
+		const struct recipient *recipient = mail_recipient(mail, row->index);
+
+		if (row->state == RECIPIENT_FAILED && recipient != NULL)
+			role_alert(fates->role, "undeliverable", mail->login, mail->list,
+			    recipient->address, detail);
+	}
+}
+
+static void
+settle(struct settlement *settlement, struct entry *entry)
+{
+	struct fates *fates = settlement->fates;
+	const struct mail *mail = entry->mail;
+	bool is_told;
+
+	settlement_decide(
+	    settlement, mail, fates->role->config, loop_wall_ms(fates->role->loop), chance());
+	if (entry->is_removed) {
+		settlement->job.is_over = true;
+		settlement->failed_count = 0;
+	}
+	if (entry->is_to_hold && !settlement->job.is_over) {
+		settlement->job.state = MAIL_HELD;
+		settlement->job.next_at_ms = 0;
+	}
+	is_told =
+	    !mail->is_notice && *mail->sender != '\0' && fates->role->config->queue.has_bounces;
+	if (settlement->failed_count > 0 && !is_told)
+		alert_failure(fates, settlement, mail);
+	if (settlement->failed_count > 0 && is_told)
+		read_header(settlement, entry);
+	else
+		post_fate(settlement);
+}
+
+/* Read back because the queue was started after the attempt had begun. */
+static void
+on_loaded(struct job *job)
+{
+	struct settlement *settlement = job->ctx;
+	struct fates *fates = settlement->fates;
+	struct mail *mail = settlement->load.mail_out;
+	struct entry *entry = scheduler_find(fates->scheduler, settlement->job.message_id);
+
+	if (job->outcome != JOB_DONE) {
+		free(mail);
+		end(settlement);
+		return;
+	}
+	/* Its fate was written before the queue ended, only the acknowledgement got lost; or an
+	 * operator removed it. */
+	if (mail == NULL || mail->last_attempt >= settlement->attempt) {
+		int64_t next_at_ms = mail == NULL ? 0 : mail->next_at_ms;
+		bool is_ready = mail != NULL && next_at_ms == 0;
+
+		free(mail);
+		acknowledge(fates, entry->id, settlement->attempt);
+		scheduler_settled(fates->scheduler, entry, next_at_ms);
+		end(settlement);
+		if (is_ready)
+			scheduler_look_everywhere(fates->scheduler);
+		return;
+	}
+	entry->mail = mail;
+	entry->user_id = mail->user_id;
+	settle(settlement, entry);
+}
+
+static void
+begin(struct settlement *settlement, struct entry *entry)
+{
+	struct fates *fates = settlement->fates;
+
+	idmap_put(&fates->settling, entry->id, settlement);
+	scheduler_settling(fates->scheduler, entry);
+	if (entry->mail != NULL) {
+		settle(settlement, entry);
+		return;
+	}
+	settlement->load = (struct load_job){
+	    .job = {.on_done = on_loaded, .ctx = settlement, .urgency = JOB_READS},
+	    .message_id = entry->id};
+	storage_post(fates->storage, STORE_LOAD, &settlement->load.job);
+}
+
+/* ---- what relay says ---- */
+
+static void
+take_back(struct fates *fates, struct entry *entry, const struct msg_report *report)
+{
+	struct profile *profile = entry->profile;
+
+	acknowledge(fates, report->message_id, report->attempt);
+	if (profile == NULL)
+		profile = routes_profile(scheduler_routes(fates->scheduler), report->profile_id);
+	scheduler_return(fates->scheduler, entry);
+	if (profile == NULL)
+		return;
+	if (report->outcome == ATTEMPT_CANCELLED) {
+		scheduler_rest(fates->scheduler, profile);
+		return;
+	}
+	profile_note_trouble(scheduler_routes(fates->scheduler), profile, report,
+	    scheduler_next_attempt(fates->scheduler));
+	scheduler_look(fates->scheduler, profile);
+}
+
+void
+fate_report(struct fates *fates, const struct msg_report *report)
+{
+	struct entry *entry = scheduler_find(fates->scheduler, report->message_id);
+	struct settlement *settlement;
+
+	/* It is being written: the acknowledgement will come. */
+	if (entry != NULL && entry->state == ENTRY_SETTLING && entry->attempt == report->attempt)
+		return;
+	if (entry == NULL || entry->state != ENTRY_SENDING || entry->attempt != report->attempt) {
+		acknowledge(fates, report->message_id, report->attempt);
+		return;
+	}
+	if (report->outcome != ATTEMPT_ATTEMPTED) {
+		take_back(fates, entry, report);
+		return;
+	}
+	if (entry->profile != NULL)
+		profile_note_success(scheduler_routes(fates->scheduler), entry->profile);
+	settlement = settlement_new(report);
+	settlement->fates = fates;
+	begin(settlement, entry);
+}
+
+void
+fate_lost(struct fates *fates, struct entry *entry)
+{
+	struct msg_report report = {
+	    .message_id = entry->id, .attempt = entry->attempt, .upstream = "", .tls = ""};
+	struct settlement *settlement = settlement_new(&report);
+
+	settlement->fates = fates;
+	settlement->is_lost = true;
+	begin(settlement, entry);
+}
+
+struct fates *
+fates_new(struct role_context *role, struct storage *storage, struct scheduler *scheduler,
+    struct intake *intake)
+{
+	struct fates *fates = xcalloc(1, sizeof(*fates));
+
+	fates->role = role;
+	fates->storage = storage;
+	fates->scheduler = scheduler;
+	fates->intake = intake;
+	return fates;
+}
+
+void
+fates_free(struct fates *fates)
+{
+	IDMAP_EACH(&fates->settling, slot)
+	settlement_free(slot->object);
+	idmap_fini(&fates->settling);
+	free(fates);
+}

@@ -1,0 +1,29 @@
+/*
+ * fate - writes down what became of a message's recipients
+ *
+ * Role     queue; called for REPORT from relay, and for what relay lost by dying
+ * Owns     a report until it is on disk; then relay hears REPORT_ACK
+ * Context  loop
+ * Units    milliseconds; *_at_ms are wall clock
+ *
+ * A report is kept by relay until it is acknowledged, and an attempt's number is stored with its
+ * fate: a report that comes twice is applied once.
+ */
+#ifndef POSTERN_QUEUE_FATE_H
+#define POSTERN_QUEUE_FATE_H
+
+#include "daemon/queue/intake.h"
+#include "daemon/queue/scheduler.h"
+
+struct fates;
+
+struct fates *fates_new(struct role_context *role, struct storage *storage,
+    struct scheduler *scheduler, struct intake *intake);
+/* After storage_close(). */
+void fates_free(struct fates *fates);
+
+void fate_report(struct fates *fates, const struct msg_report *report);
+/* Relay died between the message's last byte and its report. */
+void fate_lost(struct fates *fates, struct entry *entry);
+
+#endif

@@ -1,0 +1,77 @@
+/* fate_log - delivered, deferred, bounced, expired, uncertain: a line each. */
+#include "daemon/queue/fate_log.h"
+
+#include "common/log.h"
+
+#include <stdio.h>
+
+static enum log_event
+event_of(const struct settlement *settlement, uint32_t at)
+{
+	switch ((enum recipient_state)settlement->job.rows[at].state) {
+	case RECIPIENT_DELIVERED:
+		return EVENT_DELIVERED;
+	case RECIPIENT_FAILED:
+		return settlement->is_expired[at] ? EVENT_EXPIRED : EVENT_BOUNCED;
+	case RECIPIENT_UNCERTAIN:
+		return EVENT_UNCERTAIN;
+	case RECIPIENT_PENDING:
+		break;
+	}
+	return EVENT_DEFERRED;
+}
+
+/* In the queue, connecting, TLS and AUTH, sending; in seconds, as Postfix has them. */
+static void
+log_delays(struct log_line *line, const struct settlement *settlement, const struct entry *entry,
+    int64_t now_ms)
+{
+	int64_t received_ms = entry->mail->received_at_ms;
+	int64_t work_ms =
+	    (int64_t)settlement->connect_ms + settlement->tls_ms + settlement->send_ms;
+	int64_t queue_ms = entry->began_at_ms != 0 ? entry->began_at_ms - received_ms
+						   : now_ms - received_ms - work_ms;
+	char text[96];
+
+	(void)snprintf(text, sizeof(text), "%.3f/%.3f/%.3f/%.3f",
+	    queue_ms < 0 ? 0.0 : (double)queue_ms / 1000, (double)settlement->connect_ms / 1000,
+	    (double)settlement->tls_ms / 1000, (double)settlement->send_ms / 1000);
+	log_text(line, KEY_DELAYS, text);
+}
+
+static void
+log_row(const struct settlement *settlement, const struct entry *entry, const char *profile_name,
+    int64_t now_ms, uint32_t at)
+{
+	const struct fate_row *row = &settlement->job.rows[at];
+	const struct recipient *recipient = mail_recipient(entry->mail, row->index);
+	enum log_event event = event_of(settlement, at);
+	struct log_line line;
+
+	if (!log_begin(&line, LOG_INFO, event, entry->id))
+		return;
+	log_text(&line, KEY_USER, entry->mail->login);
+	log_text(&line, KEY_PROFILE, profile_name);
+	log_mailbox(&line, KEY_TO, recipient == NULL ? "" : recipient->address);
+	if (*settlement->upstream != '\0')
+		log_text(&line, KEY_UPSTREAM, settlement->upstream);
+	if (*settlement->tls != '\0')
+		log_text(&line, KEY_TLS, settlement->tls);
+	if (row->code != 0)
+		log_number(&line, KEY_CODE, row->code);
+	if (*row->enhanced != '\0')
+		log_text(&line, KEY_ENHANCED, row->enhanced);
+	log_text(&line, KEY_REPLY, row->reply);
+	if (event == EVENT_DEFERRED || event == EVENT_UNCERTAIN)
+		log_time(&line, KEY_UNTIL, settlement->job.next_at_ms);
+	log_delays(&line, settlement, entry, now_ms);
+	log_end(&line);
+}
+
+void
+fate_log(const struct settlement *settlement, const struct entry *entry, const char *profile_name,
+    int64_t now_ms)
+{
+	for (uint32_t i = 0; i < settlement->job.row_count; i++)
+		log_row(settlement, entry, profile_name, now_ms, i);
+}

@@ -1,0 +1,252 @@
+/* handover - one attempt's body on its way to relay. */
+#include "daemon/queue/handover.h"
+
+#include "common/xalloc.h"
+#include "daemon/core/link.h"
+#include "daemon/core/values.h"
+#include "daemon/queue/idmap.h"
+#include "daemon/queue/routes.h"
+
+#include <stdlib.h>
+
+/* Read back at once. Rows are smaller than this. */
+#define PIECE_BYTES (128u * 1024)
+
+struct handover {
+	struct handovers *all;
+	struct link *relay; /* NULL: stopped while a piece is being read */
+	uint64_t message_id, attempt;
+	uint64_t size, offset;
+	uint32_t next_row;
+	uint32_t credit_bytes;
+	bool is_in_file;
+	bool is_reading;
+	struct body_job row_job;
+	struct bodyfile_job file_job;
+};
+
+struct handovers {
+	struct storage *storage;
+	handover_end_fn on_end;
+	void *ctx;
+	struct idmap under_way; /* by attempt */
+};
+
+static void
+send_deliver(struct link *relay, const struct entry *entry)
+{
+	const struct mail *mail = entry->mail;
+	struct msg_list_builder builder = {0};
+	struct msg_deliver deliver = {
+	    .message_id = entry->id,
+	    .attempt = entry->attempt,
+	    .profile_id = entry->profile->id,
+	    .priority = mail->priority,
+	    .sender = mail->sender,
+	    .size = mail->size,
+	    .has_8bit = mail->has_8bit,
+	    .login = mail->login,
+	    .list = mail->list,
+	    .received_at_ms = mail->received_at_ms,
+	};
+
+	for (uint32_t i = 0; i < mail->recipient_count; i++) {
+		const struct recipient *recipient = &mail->recipients[i];
+		struct rec_recipient record = {
+		    .index = recipient->index, .address = recipient->address};
+
+		if (recipient_is_pending(recipient))
+			message_list_add(&builder, REC_RECIPIENT, &record);
+	}
+	deliver.recipients = message_list_value(&builder);
+	link_send(relay, MSG_DELIVER, &deliver);
+	message_list_fini(&builder);
+}
+
+/* All of it fits into the credit that every stream has at its start. */
+static void
+send_slices(struct link *relay, const struct entry *entry)
+{
+	for (uint32_t i = 0; i < entry->slice_count; i++)
+		link_send_body(
+		    relay, entry->attempt, i + 1 == entry->slice_count, &entry->slices[i]);
+}
+
+static void
+finish(struct handover *handover, bool is_whole)
+{
+	struct handovers *all = handover->all;
+	struct msg_abort abort = {.stream = handover->attempt};
+
+	(void)idmap_remove(&all->under_way, handover->attempt);
+	if (!is_whole)
+		link_send(handover->relay, MSG_ABORT, &abort);
+	all->on_end(handover->message_id, handover->attempt, is_whole, all->ctx);
+	free(handover);
+}
+
+static void read_on(struct handover *handover);
+
+/* Takes the chunk. */
+static void
+send_piece(struct handover *handover, struct chunk *chunk)
+{
+	struct slice slice;
+
+	handover->is_reading = false;
+	if (handover->relay == NULL) {
+		chunk_release(chunk);
+		free(handover);
+		return;
+	}
+	if (chunk == NULL || chunk->size > handover->size - handover->offset) {
+		chunk_release(chunk);
+		finish(handover, false);
+		return;
+	}
+	slice = slice_of(chunk, 0, chunk->size);
+	handover->offset += chunk->size;
+	handover->credit_bytes -= chunk->size;
+	link_send_body(
+	    handover->relay, handover->attempt, handover->offset == handover->size, &slice);
+	slice_release(&slice);
+	chunk_release(chunk);
+	if (handover->offset == handover->size)
+		finish(handover, true);
+	else
+		read_on(handover);
+}
+
+static void
+on_row(struct job *job)
+{
+	struct handover *handover = job->ctx;
+
+	handover->next_row = handover->row_job.next_out;
+	send_piece(handover, handover->row_job.chunk_out);
+}
+
+static void
+on_file(struct job *job)
+{
+	struct handover *handover = job->ctx;
+
+	send_piece(handover, handover->file_job.chunk_out);
+}
+
+static void
+read_on(struct handover *handover)
+{
+	struct storage *storage = handover->all->storage;
+
+	if (handover->is_reading || handover->credit_bytes < PIECE_BYTES)
+		return;
+	handover->is_reading = true;
+	if (handover->is_in_file) {
+		handover->file_job = (struct bodyfile_job){
+		    .job = {.on_done = on_file, .ctx = handover},
+		    .message_id = handover->message_id,
+		    .offset = handover->offset,
+		    .size = PIECE_BYTES,
+		};
+		storage_post_file(storage, BODYFILE_READ, &handover->file_job);
+		return;
+	}
+	handover->row_job = (struct body_job){
+	    .job = {.on_done = on_row, .ctx = handover, .urgency = JOB_READS},
+	    .message_id = handover->message_id,
+	    .first = handover->next_row,
+	    .limit_bytes = PIECE_BYTES,
+	};
+	storage_post(storage, STORE_BODY, &handover->row_job.job);
+}
+
+static void
+begin_reading(struct handovers *handovers, const struct entry *entry, struct link *relay)
+{
+	struct handover *handover = xcalloc(1, sizeof(*handover));
+
+	handover->all = handovers;
+	handover->relay = relay;
+	handover->message_id = entry->id;
+	handover->attempt = entry->attempt;
+	handover->size = entry->mail->size;
+	handover->is_in_file = entry->mail->is_in_file;
+	handover->credit_bytes = STREAM_CREDIT;
+	idmap_put(&handovers->under_way, entry->attempt, handover);
+	read_on(handover);
+}
+
+void
+handover_start(struct handovers *handovers, struct entry *entry, struct link *relay)
+{
+	struct msg_body empty = {.stream = entry->attempt, .is_last = true};
+
+	send_deliver(relay, entry);
+	if (entry->slice_count == 0 && entry->mail->size > 0) {
+		begin_reading(handovers, entry, relay);
+		return;
+	}
+	if (entry->slice_count > 0)
+		send_slices(relay, entry);
+	else
+		link_send(relay, MSG_BODY, &empty);
+	handovers->on_end(entry->id, entry->attempt, true, handovers->ctx);
+}
+
+void
+handover_credit(struct handovers *handovers, uint64_t attempt, uint32_t bytes)
+{
+	struct handover *handover = idmap_get(&handovers->under_way, attempt);
+
+	if (handover == NULL)
+		return;
+	if (bytes > STREAM_CREDIT - handover->credit_bytes)
+		bytes = STREAM_CREDIT - handover->credit_bytes;
+	handover->credit_bytes += bytes;
+	read_on(handover);
+}
+
+static void
+let_go(struct handover *handover)
+{
+	handover->relay = NULL;
+	if (!handover->is_reading)
+		free(handover);
+}
+
+void
+handover_stop(struct handovers *handovers, uint64_t attempt)
+{
+	struct handover *handover = idmap_remove(&handovers->under_way, attempt);
+
+	if (handover != NULL)
+		let_go(handover);
+}
+
+void
+handover_stop_all(struct handovers *handovers)
+{
+	IDMAP_EACH(&handovers->under_way, slot)
+	let_go(slot->object);
+	idmap_fini(&handovers->under_way);
+}
+
+struct handovers *
+handovers_new(struct storage *storage, handover_end_fn on_end, void *ctx)
+{
+	struct handovers *handovers = xcalloc(1, sizeof(*handovers));
+
+	handovers->storage = storage;
+	handovers->on_end = on_end;
+	handovers->ctx = ctx;
+	return handovers;
+}
+
+void
+handovers_free(struct handovers *handovers)
+{
+	handover_stop_all(handovers);
+	idmap_fini(&handovers->under_way);
+	free(handovers);
+}

@@ -1,0 +1,30 @@
+/*
+ * operator_json - the API's texts: paths and queries taken apart, messages as JSON
+ *
+ * Gives    new references and strings that the caller frees
+ * Context  any
+ */
+#ifndef POSTERN_QUEUE_OPERATOR_JSON_H
+#define POSTERN_QUEUE_OPERATOR_JSON_H
+
+#include "daemon/queue/store.h"
+
+#include <jansson.h>
+
+/* A value of the path's query, percent-decoded; NULL: it isn't there. Gives. */
+char *operator_query(const char *path, const char *name);
+/* The n-th part of the path behind /v1/, percent-decoded, "" behind the end. Gives. */
+char *operator_part(const char *path, unsigned n);
+
+/* Bytes that are not UTF-8 become question marks. */
+json_t *operator_text(const char *text);
+json_t *operator_time(int64_t at_ms);
+/* `profile` may be NULL. */
+json_t *operator_message(const struct mail *mail, const char *profile, bool is_sending);
+json_t *operator_error(const char *code, const char *message, const char *field);
+
+const char *operator_state_name(enum shown_state state);
+/* SHOWN_COUNT: there is no such state. */
+enum shown_state operator_state_parse(const char *name);
+
+#endif

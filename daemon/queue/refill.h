@@ -1,0 +1,36 @@
+/*
+ * refill - brings back from disk what the scheduler does not have in mind
+ *
+ * Role     queue
+ * Owns     the jobs that read, and the timer of deferred messages
+ * Context  loop; the callbacks run in a later turn than the call
+ * Units    milliseconds, wall clock
+ */
+#ifndef POSTERN_QUEUE_REFILL_H
+#define POSTERN_QUEUE_REFILL_H
+
+#include "daemon/queue/routes.h"
+
+struct refill;
+
+struct refill_callbacks {
+	void (*on_window)(
+	    struct profile *profile, uint8_t priority, const struct window_job *job, void *ctx);
+	/* A deferred message became ready. */
+	void (*on_woken)(const struct ready_row *row, void *ctx);
+	/* Gives the mail; NULL: there is no such message, or it could not be read. */
+	void (*on_loaded)(uint64_t message_id, struct mail *mail, bool is_failed, void *ctx);
+};
+
+/* Also asks at once for what was deferred before the start. */
+struct refill *refill_new(struct loop *loop, struct storage *storage, struct routes *routes,
+    const struct refill_callbacks *callbacks, void *ctx);
+void refill_free(struct refill *refill);
+
+void refill_window(
+    struct refill *refill, struct profile *profile, uint8_t priority, uint32_t limit);
+void refill_load(struct refill *refill, uint64_t message_id);
+/* Something was deferred until then. */
+void refill_wake_at(struct refill *refill, int64_t at_ms);
+
+#endif

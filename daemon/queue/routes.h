@@ -1,0 +1,88 @@
+/*
+ * routes - which profile takes a user's mail, and how that profile is
+ *
+ * Role     queue; filled by ROUTE from accounts
+ * Owns     profiles (kept until the end, also when they are gone) and users
+ * Context  loop
+ * Units    milliseconds; until_ms is wall clock
+ */
+#ifndef POSTERN_QUEUE_ROUTES_H
+#define POSTERN_QUEUE_ROUTES_H
+
+#include "daemon/core/role.h"
+#include "daemon/queue/idmap.h"
+#include "daemon/queue/storage.h"
+#include "daemon/queue/window.h"
+
+#define PRIORITIES 5
+
+struct profile {
+	uint64_t id;
+	char *name;
+	uint32_t version;
+	uint32_t connections;
+	bool is_paused;
+	bool is_gone;
+	bool is_stale; /* not yet named by the map that is coming in */
+	char *bounce_sender;
+
+	enum profile_trouble trouble;
+	uint32_t failures;
+	int64_t until_ms;       /* while there is trouble: the next try */
+	uint64_t first_attempt; /* older ones say nothing new about the trouble */
+	char last_error[512];
+
+	/* the scheduler's */
+	unsigned out;   /* messages at relay, or being loaded for it */
+	unsigned known; /* entries in memory */
+	int64_t pause_until_ms;
+	struct window ready[PRIORITIES];
+	bool is_spilled[PRIORITIES]; /* there may be more on disk */
+	bool is_loading[PRIORITIES];
+	struct timer *timer;
+	void *look; /* the timer's context */
+};
+
+struct user {
+	uint64_t id;
+	uint64_t profile_id;
+	char *login, *list;
+	bool is_stale;
+};
+
+struct routes {
+	struct role_context *role;
+	struct storage *storage;
+	struct idmap profiles, users;
+	bool is_complete; /* a whole map has come */
+	/* The user's mail goes elsewhere, or nowhere, from now on. */
+	void (*on_user_moved)(uint64_t user_id, struct profile *to, void *ctx);
+	/* It may send again, or more. */
+	void (*on_profile_changed)(struct profile *profile, void *ctx);
+	void (*on_complete)(void *ctx);
+	void *ctx;
+};
+
+void routes_init(struct routes *routes);
+void routes_fini(struct routes *routes);
+void routes_take(struct routes *routes, const struct msg_route *route);
+/* What was on disk about a profile's trouble. */
+void routes_remember(struct routes *routes, const struct profile_row *row);
+
+struct profile *routes_profile(const struct routes *routes, uint64_t profile_id);
+/* NULL: this user's mail waits. */
+struct profile *routes_of_user(const struct routes *routes, uint64_t user_id);
+/* Gives the ids of its users, sorted. */
+uint64_t *routes_users_of(
+    const struct routes *routes, const struct profile *profile, size_t *count_out);
+
+/* The profile could not even begin an attempt. `attempt` is the one that said so, `next_attempt`
+ * the first that will be made later. */
+void profile_note_trouble(struct routes *routes, struct profile *profile,
+    const struct msg_report *report, uint64_t next_attempt);
+/* An attempt came through to the recipients. */
+void profile_note_success(struct routes *routes, struct profile *profile);
+/* Deliveries that it may have at relay just now. */
+unsigned profile_width(const struct routes *routes, const struct profile *profile);
+
+#endif

@@ -1,0 +1,583 @@
+/* scheduler - which message goes next. What is read from disk comes in through refill.c. */
+#include "daemon/queue/scheduler.h"
+
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "daemon/queue/refill.h"
+
+#include <stdlib.h>
+
+/* What a profile and priority may have in memory. */
+#define WINDOW_MAX 10000
+#define REST_MS 1000
+/* Clocks may be set: no timer waits longer without looking again. */
+#define LOOK_EVERY_MS 60000
+
+struct scheduler {
+	struct role_context *role;
+	struct storage *storage;
+	struct scheduler_callbacks callbacks;
+	void *ctx;
+	struct routes routes;
+	struct refill *refill;
+	struct idmap entries;
+	uint64_t next_attempt;
+	uint64_t memory_bytes;
+	struct link *relay;
+	bool is_relay_ready; /* it has said what it has in flight */
+};
+
+static void pump(struct scheduler *scheduler, struct profile *profile);
+
+/* ---- entries ---- */
+
+static struct entry *
+new_entry(struct scheduler *scheduler, const struct ready_row *row, struct profile *profile)
+{
+	struct entry *entry = xcalloc(1, sizeof(*entry));
+
+	entry->id = row->message_id;
+	entry->user_id = row->user_id;
+	entry->received_at_ms = row->received_at_ms;
+	entry->priority = row->priority;
+	entry->profile = profile;
+	if (profile != NULL)
+		profile->known++;
+	idmap_put(&scheduler->entries, entry->id, entry);
+	return entry;
+}
+
+static void
+free_entry(struct scheduler *scheduler, struct entry *entry)
+{
+	(void)idmap_remove(&scheduler->entries, entry->id);
+	if (entry->profile != NULL)
+		entry->profile->known--;
+	scheduler->memory_bytes -= entry->footprint;
+	for (uint32_t i = 0; i < entry->slice_count; i++)
+		slice_release(&entry->slices[i]);
+	free(entry->slices);
+	free(entry->mail);
+	free(entry);
+}
+
+/* Keeps the message in memory while the budget allows; takes the mail. */
+static void
+keep_body(struct scheduler *scheduler, struct entry *entry, struct mail *mail,
+    const struct slice *slices, uint32_t slice_count)
+{
+	size_t footprint = mail_footprint(mail) + mail->size;
+
+	if (mail->is_in_file)
+		footprint = mail_footprint(mail);
+	if (scheduler->memory_bytes + footprint > scheduler->role->config->queue.memory_bytes) {
+		free(mail);
+		return;
+	}
+	scheduler->memory_bytes += footprint;
+	entry->footprint = footprint;
+	entry->mail = mail;
+	if (slice_count == 0)
+		return;
+	entry->slices = xcalloc(slice_count, sizeof(*slices));
+	entry->slice_count = slice_count;
+	for (uint32_t i = 0; i < slice_count; i++)
+		entry->slices[i] = slice_of(slices[i].chunk, slices[i].offset, slices[i].size);
+}
+
+/* ---- windows ---- */
+
+static void
+make_ready(struct entry *entry)
+{
+	entry->state = ENTRY_READY;
+	window_push(&entry->profile->ready[entry->priority - 1], entry);
+}
+
+/* Takes a ready message into memory if its profile has room for it; else it is found later. */
+static struct entry *
+admit(struct scheduler *scheduler, const struct ready_row *row)
+{
+	struct profile *profile = routes_of_user(&scheduler->routes, row->user_id);
+	unsigned at = row->priority - 1u;
+	struct entry *entry;
+
+	if (profile == NULL || at >= PRIORITIES)
+		return NULL;
+	if (profile->is_spilled[at] || profile->ready[at].count >= WINDOW_MAX) {
+		profile->is_spilled[at] = true;
+		return NULL;
+	}
+	entry = new_entry(scheduler, row, profile);
+	make_ready(entry);
+	return entry;
+}
+
+/* The next message of the profile, or NULL: none, or disk is being asked. */
+static struct entry *
+choose(struct scheduler *scheduler, struct profile *profile)
+{
+	for (int i = 0; i < PRIORITIES; i++) {
+		struct entry *entry = window_pop(&profile->ready[i]);
+
+		if (entry != NULL)
+			return entry;
+		if (profile->is_spilled[i] && !profile->is_loading[i]) {
+			profile->is_spilled[i] = false;
+			profile->is_loading[i] = true;
+			refill_window(scheduler->refill, profile, (uint8_t)(i + 1), WINDOW_MAX);
+		}
+		/* What may be of a higher priority is waited for. */
+		if (profile->is_loading[i])
+			return NULL;
+	}
+	return NULL;
+}
+
+static void
+on_window(struct profile *profile, uint8_t priority, const struct window_job *job, void *ctx)
+{
+	struct scheduler *scheduler = ctx;
+
+	profile->is_loading[priority - 1] = false;
+	if (job->has_more_out || job->job.outcome != JOB_DONE)
+		profile->is_spilled[priority - 1] = true;
+	for (uint32_t i = 0; i < job->row_count_out; i++) {
+		const struct ready_row *row = &job->rows_out[i];
+
+		if (scheduler_find(scheduler, row->message_id) == NULL &&
+		    routes_of_user(&scheduler->routes, row->user_id) == profile)
+			make_ready(new_entry(scheduler, row, profile));
+	}
+	pump(scheduler, profile);
+}
+
+static void
+on_woken(const struct ready_row *row, void *ctx)
+{
+	struct scheduler *scheduler = ctx;
+	struct profile *profile = routes_of_user(&scheduler->routes, row->user_id);
+
+	if (scheduler_find(scheduler, row->message_id) == NULL)
+		(void)admit(scheduler, row);
+	if (profile != NULL)
+		pump(scheduler, profile);
+}
+
+/* ---- attempts ---- */
+
+static void
+begin_attempt(struct scheduler *scheduler, struct entry *entry)
+{
+	entry->state = ENTRY_SENDING;
+	entry->attempt = scheduler->next_attempt++;
+	entry->began_at_ms = loop_wall_ms(scheduler->role->loop);
+	entry->was_handed_over = false;
+	entry->is_listed = false;
+	scheduler->callbacks.on_attempt(entry, scheduler->relay, scheduler->ctx);
+}
+
+static void
+drop_chosen(struct scheduler *scheduler, struct entry *entry)
+{
+	entry->profile->out--;
+	free_entry(scheduler, entry);
+}
+
+static void
+on_loaded(uint64_t message_id, struct mail *mail, bool is_failed, void *ctx)
+{
+	struct scheduler *scheduler = ctx;
+	struct entry *entry = scheduler_find(scheduler, message_id);
+	struct profile *profile = entry->profile;
+
+	if (is_failed)
+		scheduler->callbacks.on_unreadable(message_id, scheduler->ctx);
+	/* It may have been held, removed or deferred on disk meanwhile. */
+	if (mail == NULL || mail->state != MAIL_WAITING || mail->next_at_ms != 0 ||
+	    entry->is_removed || entry->is_to_hold) {
+		free(mail);
+		drop_chosen(scheduler, entry);
+	} else if (!scheduler->is_relay_ready) {
+		free(mail);
+		scheduler_return(scheduler, entry);
+	} else {
+		entry->mail = mail;
+		entry->footprint = mail_footprint(mail);
+		scheduler->memory_bytes += entry->footprint;
+		begin_attempt(scheduler, entry);
+	}
+	pump(scheduler, profile);
+}
+
+static void
+set_timer(struct scheduler *scheduler, struct profile *profile)
+{
+	int64_t wait_ms = 0;
+	int64_t rest_ms = profile->pause_until_ms - loop_now_ms(scheduler->role->loop);
+
+	if (profile->trouble != TROUBLE_NONE)
+		wait_ms = profile->until_ms - loop_wall_ms(scheduler->role->loop);
+	if (rest_ms > wait_ms)
+		wait_ms = rest_ms;
+	if (wait_ms > 0)
+		timer_set(profile->timer, wait_ms < LOOK_EVERY_MS ? wait_ms + 1 : LOOK_EVERY_MS);
+}
+
+static void
+pump(struct scheduler *scheduler, struct profile *profile)
+{
+	struct entry *entry;
+
+	if (!scheduler->is_relay_ready || scheduler->role->is_draining)
+		return;
+	while (profile->out < profile_width(&scheduler->routes, profile) &&
+	       (entry = choose(scheduler, profile)) != NULL) {
+		profile->out++;
+		if (entry->mail != NULL) {
+			begin_attempt(scheduler, entry);
+		} else {
+			entry->state = ENTRY_LOADING;
+			refill_load(scheduler->refill, entry->id);
+		}
+	}
+}
+
+void
+scheduler_settling(struct scheduler *scheduler, struct entry *entry)
+{
+	entry->state = ENTRY_SETTLING;
+	if (entry->profile == NULL)
+		return;
+	entry->profile->out--;
+	pump(scheduler, entry->profile);
+}
+
+void
+scheduler_settled(struct scheduler *scheduler, struct entry *entry, int64_t next_at_ms)
+{
+	free_entry(scheduler, entry);
+	if (next_at_ms != 0)
+		refill_wake_at(scheduler->refill, next_at_ms);
+}
+
+void
+scheduler_return(struct scheduler *scheduler, struct entry *entry)
+{
+	struct profile *profile = entry->profile;
+
+	if (profile != NULL)
+		profile->out--;
+	entry->attempt = 0;
+	/* Its user may have moved; what is not in a window is found on disk. */
+	if (profile == NULL || entry->is_removed || entry->is_to_hold ||
+	    routes_of_user(&scheduler->routes, entry->user_id) != profile) {
+		free_entry(scheduler, entry);
+		scheduler_look_everywhere(scheduler);
+		return;
+	}
+	make_ready(entry);
+}
+
+void
+scheduler_rest(struct scheduler *scheduler, struct profile *profile)
+{
+	profile->pause_until_ms = loop_now_ms(scheduler->role->loop) + REST_MS;
+	set_timer(scheduler, profile);
+}
+
+void
+scheduler_look(struct scheduler *scheduler, struct profile *profile)
+{
+	set_timer(scheduler, profile);
+	pump(scheduler, profile);
+}
+
+/* ---- routes ---- */
+
+struct look {
+	struct scheduler *scheduler;
+	struct profile *profile;
+};
+
+static void
+on_profile_timer(void *ctx)
+{
+	struct look *look = ctx;
+
+	scheduler_look(look->scheduler, look->profile);
+}
+
+static void
+on_profile_changed(struct profile *profile, void *ctx)
+{
+	struct scheduler *scheduler = ctx;
+
+	if (profile->timer == NULL) {
+		struct look *look = xmalloc(sizeof(*look));
+
+		*look = (struct look){.scheduler = scheduler, .profile = profile};
+		profile->look = look;
+		profile->timer = timer_new(scheduler->role->loop, on_profile_timer, look);
+	}
+	scheduler_look(scheduler, profile);
+}
+
+static void
+look_on_disk(struct scheduler *scheduler, struct profile *profile)
+{
+	for (int i = 0; i < PRIORITIES; i++)
+		profile->is_spilled[i] = true;
+	on_profile_changed(profile, scheduler);
+}
+
+/* Ready entries of one user (0: of any) that are in the wrong profile's window. */
+static void
+drop_misplaced(struct scheduler *scheduler, uint64_t user_id)
+{
+	struct entry **found = xcalloc(scheduler->entries.count + 1, sizeof(struct entry *));
+	size_t count = 0;
+
+	IDMAP_EACH(&scheduler->entries, slot)
+	{
+		struct entry *entry = slot->object;
+
+		if (entry->state == ENTRY_READY && (user_id == 0 || entry->user_id == user_id) &&
+		    routes_of_user(&scheduler->routes, entry->user_id) != entry->profile)
+			found[count++] = entry;
+	}
+	for (size_t i = 0; i < count; i++) {
+		window_remove(&found[i]->profile->ready[found[i]->priority - 1], found[i]);
+		free_entry(scheduler, found[i]);
+	}
+	free(found);
+}
+
+static void
+on_user_moved(uint64_t user_id, struct profile *to, void *ctx)
+{
+	struct scheduler *scheduler = ctx;
+
+	drop_misplaced(scheduler, user_id);
+	if (to != NULL)
+		look_on_disk(scheduler, to);
+}
+
+void
+scheduler_look_everywhere(struct scheduler *scheduler)
+{
+	if (!scheduler->routes.is_complete)
+		return;
+	IDMAP_EACH(&scheduler->routes.profiles, slot)
+	look_on_disk(scheduler, slot->object);
+}
+
+static void
+on_routes_complete(void *ctx)
+{
+	drop_misplaced(ctx, 0);
+	scheduler_look_everywhere(ctx);
+}
+
+/* ---- relay ---- */
+
+void
+scheduler_add_relay(struct scheduler *scheduler, struct link *link)
+{
+	scheduler->relay = link;
+	scheduler->is_relay_ready = false;
+	IDMAP_EACH(&scheduler->entries, slot)
+	((struct entry *)slot->object)->is_listed = false;
+}
+
+void
+scheduler_drop_relay(struct scheduler *scheduler, struct link *link)
+{
+	if (scheduler->relay != link)
+		return;
+	scheduler->relay = NULL;
+	scheduler->is_relay_ready = false;
+}
+
+/* Relay has it since before this queue's start, or it is one of ours. */
+static void
+note_listed(struct scheduler *scheduler, const struct rec_attempt *attempt)
+{
+	struct entry *entry = scheduler_find(scheduler, attempt->message_id);
+
+	if (attempt->message_id == 0)
+		return;
+	if (entry == NULL) {
+		struct ready_row row = {.message_id = attempt->message_id, .priority = 1};
+
+		entry = new_entry(scheduler, &row, NULL);
+		entry->state = ENTRY_SENDING;
+		entry->attempt = attempt->attempt;
+		entry->was_handed_over = true;
+	}
+	if (entry->attempt == attempt->attempt)
+		entry->is_listed = true;
+}
+
+/* What relay had and does not know any more: it died. */
+static void
+settle_lost(struct scheduler *scheduler)
+{
+	struct entry **lost = xcalloc(scheduler->entries.count + 1, sizeof(struct entry *));
+	size_t count = 0;
+
+	IDMAP_EACH(&scheduler->entries, slot)
+	{
+		struct entry *entry = slot->object;
+
+		if (entry->state == ENTRY_SENDING && !entry->is_listed)
+			lost[count++] = entry;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (lost[i]->was_handed_over)
+			scheduler->callbacks.on_uncertain(lost[i], scheduler->ctx);
+		else
+			scheduler_return(scheduler, lost[i]);
+	}
+	free(lost);
+}
+
+void
+scheduler_in_flight(struct scheduler *scheduler, const struct msg_in_flight *in_flight)
+{
+	struct msg_list list = in_flight->attempts;
+	struct rec_attempt attempt;
+
+	while (message_list_next(&list, REC_ATTEMPT, &attempt))
+		note_listed(scheduler, &attempt);
+	if (!in_flight->is_last)
+		return;
+	settle_lost(scheduler);
+	scheduler->is_relay_ready = true;
+	IDMAP_EACH(&scheduler->routes.profiles, slot)
+	pump(scheduler, slot->object);
+}
+
+struct link *
+scheduler_relay(const struct scheduler *scheduler)
+{
+	return scheduler->relay;
+}
+
+/* ---- what others ask ---- */
+
+void
+scheduler_add(struct scheduler *scheduler, struct mail *mail, const struct slice *slices,
+    uint32_t slice_count)
+{
+	struct ready_row row = {.message_id = mail->id,
+	    .user_id = mail->user_id,
+	    .received_at_ms = mail->received_at_ms,
+	    .priority = mail->priority};
+	struct profile *profile = routes_of_user(&scheduler->routes, mail->user_id);
+	struct entry *entry =
+	    scheduler_find(scheduler, mail->id) == NULL ? admit(scheduler, &row) : NULL;
+
+	if (entry != NULL)
+		keep_body(scheduler, entry, mail, slices, slice_count);
+	else
+		free(mail);
+	if (profile != NULL)
+		pump(scheduler, profile);
+}
+
+struct entry *
+scheduler_find(const struct scheduler *scheduler, uint64_t message_id)
+{
+	return idmap_get(&scheduler->entries, message_id);
+}
+
+uint64_t
+scheduler_next_attempt(const struct scheduler *scheduler)
+{
+	return scheduler->next_attempt;
+}
+
+void
+scheduler_forget(struct scheduler *scheduler, uint64_t message_id)
+{
+	struct entry *entry = scheduler_find(scheduler, message_id);
+
+	if (entry == NULL || entry->state != ENTRY_READY)
+		return;
+	window_remove(&entry->profile->ready[entry->priority - 1], entry);
+	free_entry(scheduler, entry);
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+uint64_t *
+scheduler_sending(const struct scheduler *scheduler, size_t *count_out)
+{
+	uint64_t *ids = xcalloc(scheduler->entries.count + 1, sizeof(*ids));
+	size_t count = 0;
+
+	IDMAP_EACH(&scheduler->entries, slot)
+	if (((struct entry *)slot->object)->state >= ENTRY_SENDING)
+		ids[count++] = slot->id;
+	qsort(ids, count, sizeof(*ids), compare_ids);
+	*count_out = count;
+	return ids;
+}
+
+struct routes *
+scheduler_routes(struct scheduler *scheduler)
+{
+	return &scheduler->routes;
+}
+
+static const struct refill_callbacks refill_callbacks = {
+    .on_window = on_window,
+    .on_woken = on_woken,
+    .on_loaded = on_loaded,
+};
+
+struct scheduler *
+scheduler_new(struct role_context *role, struct storage *storage,
+    const struct scheduler_callbacks *callbacks, void *ctx)
+{
+	struct scheduler *scheduler = xcalloc(1, sizeof(*scheduler));
+
+	scheduler->role = role;
+	scheduler->storage = storage;
+	scheduler->callbacks = *callbacks;
+	scheduler->ctx = ctx;
+	/* Larger than any of an earlier start. */
+	scheduler->next_attempt = ((uint64_t)storage_epoch(storage) << 32) + 1;
+	scheduler->routes = (struct routes){.role = role,
+	    .storage = storage,
+	    .on_user_moved = on_user_moved,
+	    .on_profile_changed = on_profile_changed,
+	    .on_complete = on_routes_complete,
+	    .ctx = scheduler};
+	routes_init(&scheduler->routes);
+	scheduler->refill =
+	    refill_new(role->loop, storage, &scheduler->routes, &refill_callbacks, scheduler);
+	return scheduler;
+}
+
+void
+scheduler_free(struct scheduler *scheduler)
+{
+	while (scheduler->entries.count > 0)
+		IDMAP_EACH(&scheduler->entries, slot)
+		{
+			free_entry(scheduler, slot->object);
+			break;
+		}
+	idmap_fini(&scheduler->entries);
+	refill_free(scheduler->refill);
+	routes_fini(&scheduler->routes);
+	free(scheduler);
+}

@@ -1,0 +1,67 @@
+/*
+ * scheduler - decides which message goes next, and knows which are on their way
+ *
+ * Role     queue
+ * Owns     the entries: messages that it has in mind. What else is queued is on disk only
+ * Context  loop
+ * Units    milliseconds; *_at_ms are wall clock
+ *
+ * Per profile and priority a window of the oldest ready messages is in memory; when it runs out
+ * it is filled from disk. Deferred messages are not in memory at all: at their time the store
+ * makes them ready. Nothing of this is on disk but the times: after a crash everything that is
+ * not yet settled is ready again.
+ */
+#ifndef POSTERN_QUEUE_SCHEDULER_H
+#define POSTERN_QUEUE_SCHEDULER_H
+
+#include "daemon/queue/routes.h"
+
+struct scheduler;
+
+struct scheduler_callbacks {
+	/* The attempt begins: give it to relay. The entry has its mail. */
+	void (*on_attempt)(struct entry *entry, struct link *relay, void *ctx);
+	/* Relay died with it, and may have sent it. The entry is sending until it is settled. */
+	void (*on_uncertain)(struct entry *entry, void *ctx);
+	/* Its details could not be read. */
+	void (*on_unreadable)(uint64_t message_id, void *ctx);
+};
+
+struct scheduler *scheduler_new(struct role_context *role, struct storage *storage,
+    const struct scheduler_callbacks *callbacks, void *ctx);
+void scheduler_free(struct scheduler *scheduler);
+struct routes *scheduler_routes(struct scheduler *scheduler);
+
+/* A new message is on disk. Takes the mail; borrows the slices. */
+void scheduler_add(struct scheduler *scheduler, struct mail *mail, const struct slice *slices,
+    uint32_t slice_count);
+
+void scheduler_add_relay(struct scheduler *scheduler, struct link *link);
+void scheduler_drop_relay(struct scheduler *scheduler, struct link *link);
+void scheduler_in_flight(struct scheduler *scheduler, const struct msg_in_flight *in_flight);
+struct link *scheduler_relay(const struct scheduler *scheduler);
+
+/* NULL: it is on disk only, or gone. */
+struct entry *scheduler_find(const struct scheduler *scheduler, uint64_t message_id);
+/* Numbers that are smaller belong to attempts that were begun. */
+uint64_t scheduler_next_attempt(const struct scheduler *scheduler);
+
+/* The attempt ended and its fate is being written: the next message may go. */
+void scheduler_settling(struct scheduler *scheduler, struct entry *entry);
+/* The fate is on disk: the entry is freed. `next_at_ms` 0: the message is over. */
+void scheduler_settled(struct scheduler *scheduler, struct entry *entry, int64_t next_at_ms);
+/* The attempt did not happen: the message is ready again. */
+void scheduler_return(struct scheduler *scheduler, struct entry *entry);
+/* Relay gave something back for no fault of the profile: a moment's rest. */
+void scheduler_rest(struct scheduler *scheduler, struct profile *profile);
+/* The profile's trouble changed: look when it may send again. */
+void scheduler_look(struct scheduler *scheduler, struct profile *profile);
+
+/* An operator changed the message on disk. */
+void scheduler_forget(struct scheduler *scheduler, uint64_t message_id);
+/* Operators made messages ready: look on disk. */
+void scheduler_look_everywhere(struct scheduler *scheduler);
+/* Gives the ids of what is in flight, sorted. */
+uint64_t *scheduler_sending(const struct scheduler *scheduler, size_t *count_out);
+
+#endif

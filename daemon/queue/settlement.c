@@ -1,0 +1,150 @@
+/* settlement - from a report to what is written. */
+#include "daemon/queue/settlement.h"
+
+#include "common/xalloc.h"
+#include "daemon/queue/backoff.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* After relay died with a message: soon, but not in the same breath. */
+#define LOST_RETRY_MS 30000
+
+struct settlement *
+settlement_new(const struct msg_report *report)
+{
+	struct settlement *settlement = xcalloc(1, sizeof(*settlement));
+	struct msg_list list = report->fates;
+	struct rec_fate record;
+	char *text;
+
+	settlement->job.message_id = report->message_id;
+	settlement->attempt = settlement->job.attempt = report->attempt;
+	settlement->upstream = xstrdup(report->upstream);
+	settlement->tls = xstrdup(report->tls);
+	settlement->connect_ms = report->connect_ms;
+	settlement->tls_ms = report->tls_ms;
+	settlement->send_ms = report->send_ms;
+	settlement->job.rows = xcalloc(list.count + 1, sizeof(*settlement->job.rows));
+	/* The encoded records have more bytes than their texts. */
+	text = settlement->texts = xmalloc(list.size + 2 * list.count + 1);
+	while (message_list_next(&list, REC_FATE, &record)) {
+		struct fate_row *row = &settlement->job.rows[settlement->job.row_count++];
+
+		row->index = record.index;
+		row->code = record.code;
+		row->state = record.fate; /* enum fate until it is decided */
+		row->enhanced = strcpy(text, record.enhanced);
+		text += strlen(text) + 1;
+		row->reply = strcpy(text, record.reply);
+		text += strlen(text) + 1;
+	}
+	return settlement;
+}
+
+void
+settlement_free(struct settlement *settlement)
+{
+	slice_release(&settlement->job.notice_body);
+	free(settlement->job.notice);
+	free(settlement->job.rows);
+	free(settlement->is_expired);
+	free(settlement->texts);
+	free(settlement->upstream);
+	free(settlement->tls);
+	buf_fini(&settlement->notice_text);
+	timer_free(settlement->retry);
+	free(settlement);
+}
+
+static struct fate_row *
+find_row(struct fate_row *rows, uint32_t count, uint32_t guess, uint16_t index)
+{
+	if (guess < count && rows[guess].index == index)
+		return &rows[guess];
+	for (uint32_t i = 0; i < count; i++)
+		if (rows[i].index == index)
+			return &rows[i];
+	return NULL;
+}
+
+/* One row for each pending recipient, in their order; still with enum fate in `state`. */
+static void
+match_rows(struct settlement *settlement, const struct mail *mail)
+{
+	struct fate_row *rows = xcalloc(mail->recipient_count + 1, sizeof(*rows));
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < mail->recipient_count; i++) {
+		const struct recipient *recipient = &mail->recipients[i];
+		const struct fate_row *found;
+
+		if (!recipient_is_pending(recipient))
+			continue;
+		found = find_row(
+		    settlement->job.rows, settlement->job.row_count, count, recipient->index);
+		if (found != NULL)
+			rows[count++] = *found;
+		else
+			rows[count++] = (struct fate_row){.index = recipient->index,
+			    .state = settlement->is_lost ? FATE_UNCERTAIN : FATE_DEFERRED,
+			    .enhanced = "",
+			    .reply = settlement->is_lost
+					 ? "the relay process ended before it could say what "
+					   "became of it"
+					 : "the attempt had no result for this recipient"};
+	}
+	free(settlement->job.rows);
+	settlement->job.rows = rows;
+	settlement->job.row_count = count;
+	settlement->is_expired = xcalloc(count + 1, sizeof(bool));
+}
+
+static enum recipient_state
+decide_row(struct settlement *settlement, uint32_t at, bool is_over_time)
+{
+	switch ((enum fate)settlement->job.rows[at].state) {
+	case FATE_DELIVERED:
+		return RECIPIENT_DELIVERED;
+	case FATE_FAILED:
+		return RECIPIENT_FAILED;
+	case FATE_DEFERRED:
+	case FATE_UNCERTAIN:
+		break;
+	}
+	if (is_over_time) {
+		settlement->is_expired[at] = true;
+		return RECIPIENT_FAILED;
+	}
+	return settlement->job.rows[at].state == FATE_UNCERTAIN ? RECIPIENT_UNCERTAIN
+								: RECIPIENT_PENDING;
+}
+
+void
+settlement_decide(struct settlement *settlement, const struct mail *mail,
+    const struct config *config, int64_t now_ms, uint32_t chance)
+{
+	/* What nobody knows the end of is not expired. */
+	bool is_over_time =
+	    now_ms - mail->received_at_ms >= config->queue.lifetime_ms && !settlement->is_lost;
+	struct fate_job *job = &settlement->job;
+	uint32_t left = 0;
+
+	match_rows(settlement, mail);
+	for (uint32_t i = 0; i < job->row_count; i++) {
+		job->rows[i].state = (uint8_t)decide_row(settlement, i, is_over_time);
+		settlement->failed_count += job->rows[i].state == RECIPIENT_FAILED;
+		settlement->is_uncertain |= job->rows[i].state == RECIPIENT_UNCERTAIN;
+		left += job->rows[i].state == RECIPIENT_PENDING ||
+			job->rows[i].state == RECIPIENT_UNCERTAIN;
+	}
+	job->attempts = mail->attempts + 1;
+	job->is_over = left == 0;
+	if (job->is_over)
+		return;
+	job->state = settlement->is_uncertain ? MAIL_UNCERTAIN : MAIL_WAITING;
+	job->next_at_ms =
+	    now_ms + (settlement->is_lost ? LOST_RETRY_MS
+					  : backoff_message_ms(config->queue.retry_ms,
+						config->queue.retry_count, job->attempts, chance));
+}

@@ -1,0 +1,45 @@
+/*
+ * settlement - what one report means for one message: decided here, written by fate.c
+ *
+ * Owns     copies of the report's texts
+ * Context  loop; no I/O
+ * Units    milliseconds; *_at_ms are wall clock
+ */
+#ifndef POSTERN_QUEUE_SETTLEMENT_H
+#define POSTERN_QUEUE_SETTLEMENT_H
+
+#include "daemon/config/config.h"
+#include "daemon/queue/bodyfile.h"
+#include "daemon/queue/store.h"
+
+struct settlement {
+	struct fate_job job; /* first: its rows are what is written */
+	struct fates *fates;
+	/* the report */
+	uint64_t attempt;
+	bool is_lost; /* relay died with it: there is no report to acknowledge */
+	char *upstream, *tls;
+	uint32_t connect_ms, tls_ms, send_ms;
+	/* each row's */
+	bool *is_expired;
+	uint32_t failed_count;
+	bool is_uncertain;
+	char *texts; /* of the rows */
+	struct buf notice_text;
+	struct load_job load;
+	struct body_job body;
+	struct bodyfile_job file;
+	struct timer *retry;
+};
+
+/* Copies the report. */
+struct settlement *settlement_new(const struct msg_report *report);
+void settlement_free(struct settlement *settlement);
+
+/* Fills the job: each pending recipient's new state, what is left, the next attempt. A recipient
+ * that the report does not name is deferred. Expiry needs an attempt that failed after the
+ * lifetime. `chance` spreads the next attempt. */
+void settlement_decide(struct settlement *settlement, const struct mail *mail,
+    const struct config *config, int64_t now_ms, uint32_t chance);
+
+#endif

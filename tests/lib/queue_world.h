@@ -1,0 +1,82 @@
+/*
+ * queue_world - a queue role in a process of its own, between fake roles
+ *
+ * Owns     the process, its state directory, the links
+ *
+ * The test is parent, smtpd, accounts, relay and control at once. It can kill the queue and start
+ * it again on the same directory.
+ */
+#ifndef POSTERN_TESTS_QUEUE_WORLD_H
+#define POSTERN_TESTS_QUEUE_WORLD_H
+
+#include "daemon/core/link.h"
+#include "daemon/core/loop.h"
+#include "daemon/core/values.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define WORLD_DELIVERIES_MAX 64
+
+/* What the fake relay was given. */
+struct world_delivery {
+	uint64_t message_id, attempt, profile_id;
+	char sender[256];
+	char recipients[512]; /* separated by blanks */
+	unsigned recipient_count;
+	uint8_t priority;
+	struct buf body;
+	bool is_whole;
+	bool is_acknowledged;
+};
+
+struct queue_world {
+	struct loop *loop;
+	char directory[64];
+	pid_t pid;
+	struct link *parent, *smtpd, *accounts, *relay, *control;
+	bool is_ready;
+	char problem[512];
+	uint64_t next_id, end_id; /* of the block that the smtpd was given */
+	enum intake_state intake;
+	bool has_committed;
+	enum commit_outcome committed;
+	uint32_t credit_bytes;
+	unsigned acknowledged;
+	struct world_delivery deliveries[WORLD_DELIVERIES_MAX];
+	unsigned delivery_count;
+	unsigned alerts;
+	bool has_result;
+	unsigned status;
+	char *result;
+};
+
+void world_init(struct queue_world *world);
+void world_fini(struct queue_world *world);
+/* Starts the process and its links, waits for READY; false with world->problem. `retry` is the
+ * config's queue.retry, NULL: the default. */
+bool world_start(struct queue_world *world, const char *more_config);
+void world_kill(struct queue_world *world);
+/* A new relay, which has these attempts in flight. */
+void world_connect_relay(struct queue_world *world, const struct rec_attempt *attempts, unsigned n);
+void world_drop_relay(struct queue_world *world);
+/* One profile (id 5, "office") and one user (id 7, "shop" of "web"). */
+void world_send_routes(struct queue_world *world, uint32_t version);
+
+bool world_wait(struct queue_world *world, bool (*is_true)(struct queue_world *world));
+bool world_wait_deliveries(struct queue_world *world, unsigned count);
+/* Turns the loop for so long: what should not come would have come. */
+void world_settle(struct queue_world *world, int64_t ms);
+
+/* Sends a message of `size` bytes for r0 … and waits for COMMITTED; gives its id. */
+uint64_t world_submit(
+    struct queue_world *world, unsigned recipients, size_t size, uint8_t priority);
+void world_report(struct queue_world *world, const struct world_delivery *delivery,
+    const enum fate *fates, unsigned count);
+void world_report_trouble(
+    struct queue_world *world, const struct world_delivery *delivery, enum attempt_outcome outcome);
+/* The answer's body is world->result. */
+unsigned world_call(
+    struct queue_world *world, const char *method, const char *path, const char *body);
+
+#endif

@@ -1,0 +1,380 @@
+/*
+ * The queue as a whole, in its own process: what it promised is kept when it is killed, what relay
+ * has is not given twice, what fails is told.
+ */
+#include "common/ident.h"
+#include "tests/lib/queue_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static int
+set_up(void **state)
+{
+	struct queue_world *world = malloc(sizeof(*world));
+
+	world_init(world);
+	*state = world;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	world_fini(*state);
+	free(*state);
+	return 0;
+}
+
+static void
+start(struct queue_world *world)
+{
+	assert_true(world_start(world, NULL));
+	world_send_routes(world, 1);
+}
+
+static bool
+is_all_acknowledged(struct queue_world *world)
+{
+	for (unsigned i = 0; i < world->delivery_count; i++)
+		if (!world->deliveries[i].is_acknowledged)
+			return false;
+	return true;
+}
+
+static bool
+result_has(struct queue_world *world, const char *text)
+{
+	if (strstr(world->result, text) != NULL)
+		return true;
+	print_message("%s\nlacks %s\n", world->result, text);
+	return false;
+}
+
+static bool
+queue_has(struct queue_world *world, const char *text)
+{
+	assert_int_equal(world_call(world, "GET", "/v1/queue", ""), 200);
+	return result_has(world, text);
+}
+
+static const enum fate delivered[] = {FATE_DELIVERED, FATE_DELIVERED, FATE_DELIVERED};
+static const enum fate mixed[] = {FATE_DELIVERED, FATE_DEFERRED, FATE_FAILED};
+
+static void
+test_message_goes_through(void **state)
+{
+	struct queue_world *world = *state;
+
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	(void)world_submit(world, 2, 500, 2);
+	assert_int_equal(world->committed, COMMIT_STORED);
+	assert_true(world_wait_deliveries(world, 1));
+	assert_string_equal(world->deliveries[0].recipients, "r0@example.net r1@example.net");
+	assert_string_equal(world->deliveries[0].sender, "shop@example.org");
+	assert_int_equal(world->deliveries[0].body.size, 500);
+	assert_int_equal(world->deliveries[0].priority, 2);
+	world_report(world, &world->deliveries[0], delivered, 2);
+	assert_true(world_wait(world, is_all_acknowledged));
+	assert_true(queue_has(world, "\"ready\":0,\"deferred\":0"));
+}
+
+static void
+test_stored_message_survives_kill(void **state)
+{
+	struct queue_world *world = *state;
+	uint64_t id;
+
+	start(world);
+	id = world_submit(world, 1, 500, 3);
+	world_kill(world);
+	start(world);
+	/* Ids of before are not given again. */
+	assert_true(world->next_id > id);
+	world_connect_relay(world, NULL, 0);
+	assert_true(world_wait_deliveries(world, 1));
+	assert_int_equal(world->deliveries[0].message_id, id);
+	assert_int_equal(world->deliveries[0].body.size, 500);
+}
+
+static void
+test_large_body_goes_through_a_file(void **state)
+{
+	struct queue_world *world = *state;
+
+	start(world);
+	(void)world_submit(world, 1, 3000000, 3);
+	assert_int_equal(world->committed, COMMIT_STORED);
+	assert_int_equal(world->credit_bytes, 3000000);
+	world_connect_relay(world, NULL, 0);
+	assert_true(world_wait_deliveries(world, 1));
+	assert_int_equal(world->deliveries[0].body.size, 3000000);
+	assert_memory_equal(world->deliveries[0].body.bytes, "From: Shop", 10);
+	world_report(world, &world->deliveries[0], delivered, 1);
+	assert_true(world_wait(world, is_all_acknowledged));
+}
+
+static void
+test_queue_restart_gives_nothing_twice(void **state)
+{
+	struct queue_world *world = *state;
+	struct rec_attempt attempt;
+
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	(void)world_submit(world, 1, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_kill(world);
+	start(world);
+	attempt.message_id = world->deliveries[0].message_id;
+	attempt.attempt = world->deliveries[0].attempt;
+	world_connect_relay(world, &attempt, 1);
+	world_settle(world, 200);
+	assert_int_equal(world->delivery_count, 1);
+	world_report(world, &world->deliveries[0], delivered, 1);
+	assert_true(world_wait(world, is_all_acknowledged));
+	assert_true(queue_has(world, "\"ready\":0,\"deferred\":0"));
+}
+
+static void
+test_report_that_comes_again_is_applied_once(void **state)
+{
+	struct queue_world *world = *state;
+	struct rec_attempt attempt;
+	const enum fate deferred[] = {FATE_DEFERRED};
+
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	(void)world_submit(world, 1, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_report(world, &world->deliveries[0], deferred, 1);
+	assert_true(world_wait(world, is_all_acknowledged));
+	world_kill(world);
+	start(world);
+	world->deliveries[0].is_acknowledged = false;
+	attempt.message_id = world->deliveries[0].message_id;
+	attempt.attempt = world->deliveries[0].attempt;
+	world_connect_relay(world, &attempt, 1);
+	world_report(world, &world->deliveries[0], deferred, 1);
+	assert_true(world_wait(world, is_all_acknowledged));
+	assert_int_equal(world_call(world, "GET", "/v1/messages?state=deferred", ""), 200);
+	assert_true(result_has(world, "\"attempts\":1,"));
+}
+
+static void
+test_each_recipient_has_its_fate_and_failure_is_told(void **state)
+{
+	struct queue_world *world = *state;
+	char path[64], ident[IDENT_SIZE];
+	uint64_t id;
+
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	id = world_submit(world, 3, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_report(world, &world->deliveries[0], mixed, 3);
+	assert_true(world_wait_deliveries(world, 2));
+	assert_true(world->deliveries[0].is_acknowledged);
+	assert_string_equal(world->deliveries[1].sender, "");
+	assert_string_equal(world->deliveries[1].recipients, "shop@example.org");
+	assert_non_null(strstr(world->deliveries[1].body.bytes, "550 5.1.1 no such user"));
+	assert_non_null(strstr(world->deliveries[1].body.bytes, "Subject: Your order\r\n"));
+	(void)snprintf(path, sizeof(path), "/v1/messages/%s", ident_format(id, ident));
+	assert_int_equal(world_call(world, "GET", path, ""), 200);
+	assert_true(result_has(world, "\"to\":\"r0@example.net\",\"state\":\"delivered\""));
+	assert_true(result_has(world, "\"to\":\"r1@example.net\",\"state\":\"deferred\""));
+	assert_true(result_has(world, "\"to\":\"r2@example.net\",\"state\":\"failed\""));
+	/* A notice that fails is not answered by another. */
+	world_report(world, &world->deliveries[1], &mixed[2], 1);
+	assert_true(world_wait(world, is_all_acknowledged));
+	assert_int_equal(world->alerts, 1);
+	assert_true(queue_has(world, "\"ready\":0,\"deferred\":1"));
+}
+
+static void
+test_deferred_message_comes_again(void **state)
+{
+	struct queue_world *world = *state;
+	const enum fate deferred[] = {FATE_DEFERRED};
+
+	assert_true(world_start(world, "queue = { retry = \"1s\"; };"));
+	world_send_routes(world, 1);
+	world_connect_relay(world, NULL, 0);
+	(void)world_submit(world, 1, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_report(world, &world->deliveries[0], deferred, 1);
+	assert_true(world_wait_deliveries(world, 2));
+	assert_true(world->deliveries[1].attempt > world->deliveries[0].attempt);
+}
+
+static void
+test_expiry_needs_a_failed_attempt(void **state)
+{
+	struct queue_world *world = *state;
+	const enum fate deferred[] = {FATE_DEFERRED};
+
+	assert_true(world_start(world, "queue = { retry = \"1s\"; lifetime = \"1s\"; };"));
+	world_send_routes(world, 1);
+	(void)world_submit(world, 1, 500, 3);
+	world_settle(world, 1200);
+	world_connect_relay(world, NULL, 0);
+	assert_true(world_wait_deliveries(world, 1));
+	assert_string_equal(world->deliveries[0].recipients, "r0@example.net");
+	world_report(world, &world->deliveries[0], deferred, 1);
+	assert_true(world_wait_deliveries(world, 2));
+	assert_string_equal(world->deliveries[1].sender, "");
+	assert_non_null(strstr(world->deliveries[1].body.bytes, "Status: 4.4.7"));
+}
+
+static void
+test_profile_trouble_makes_mail_wait(void **state)
+{
+	struct queue_world *world = *state;
+
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	(void)world_submit(world, 1, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_report_trouble(world, &world->deliveries[0], ATTEMPT_AUTH_REFUSED);
+	assert_true(world_wait(world, is_all_acknowledged));
+	assert_true(queue_has(world, "\"state\":\"stopped\""));
+	assert_true(queue_has(world, "\"last_error\":\"connection refused\",\"waiting\":1"));
+	assert_int_equal(world->delivery_count, 1);
+	assert_int_equal(world->alerts, 1);
+	/* The stop is remembered, and forgotten when the profile changes. */
+	world_settle(world, 100);
+	world_kill(world);
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	world_settle(world, 100);
+	assert_true(queue_has(world, "\"state\":\"stopped\""));
+	assert_int_equal(world->delivery_count, 1);
+	world_send_routes(world, 2);
+	assert_true(world_wait_deliveries(world, 2));
+}
+
+static void
+test_lost_relay_makes_its_messages_uncertain(void **state)
+{
+	struct queue_world *world = *state;
+
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	(void)world_submit(world, 1, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_drop_relay(world);
+	world_settle(world, 50);
+	world_connect_relay(world, NULL, 0);
+	world_settle(world, 100);
+	assert_true(queue_has(world, "\"uncertain\":1"));
+	assert_int_equal(world->delivery_count, 1);
+	assert_int_equal(
+	    world_call(world, "POST", "/v1/messages/retry", "{\"user\":\"shop\"}"), 200);
+	assert_string_equal(world->result, "{\"count\":1}");
+	assert_true(world_wait_deliveries(world, 2));
+}
+
+static void
+test_operators_hold_release_and_remove(void **state)
+{
+	struct queue_world *world = *state;
+	char path[64], ident[IDENT_SIZE];
+	uint64_t id;
+
+	start(world);
+	id = world_submit(world, 1, 500, 3);
+	(void)world_submit(world, 1, 600, 3);
+	assert_int_equal(world_call(world, "POST", "/v1/messages/hold", "{\"all\":true}"), 200);
+	assert_string_equal(world->result, "{\"count\":2}");
+	world_connect_relay(world, NULL, 0);
+	world_settle(world, 100);
+	assert_int_equal(world->delivery_count, 0);
+	assert_true(queue_has(world, "\"held\":2"));
+	(void)snprintf(
+	    path, sizeof(path), "/v1/messages/%s/body?offset=490", ident_format(id, ident));
+	assert_int_equal(world_call(world, "GET", path, ""), 200);
+	assert_string_equal(world->result, "xxxxxxxxxx");
+	(void)snprintf(path, sizeof(path), "/v1/messages/%s", ident);
+	assert_int_equal(world_call(world, "DELETE", path, ""), 200);
+	assert_int_equal(world_call(world, "GET", path, ""), 404);
+	assert_int_equal(
+	    world_call(world, "POST", "/v1/messages/release", "{\"list\":\"web\"}"), 200);
+	assert_true(world_wait_deliveries(world, 1));
+	assert_int_equal(world->deliveries[0].body.size, 600);
+	assert_int_equal(world_call(world, "POST", "/v1/messages/hold", "{}"), 400);
+	assert_int_equal(world_call(world, "GET", "/v1/messages?state=odd", ""), 400);
+	assert_int_equal(world_call(world, "GET", "/v1/messages?user=shop&limit=5", ""), 200);
+	assert_true(result_has(world, "\"state\":\"sending\""));
+	assert_int_equal(world_call(world, "GET", "/v1/messages?profile=none", ""), 200);
+	assert_string_equal(world->result, "[]");
+}
+
+static void
+test_higher_priority_goes_first(void **state)
+{
+	struct queue_world *world = *state;
+
+	start(world);
+	(void)world_submit(world, 1, 501, 3);
+	(void)world_submit(world, 1, 502, 5);
+	(void)world_submit(world, 1, 503, 1);
+	(void)world_submit(world, 1, 504, 3);
+	world_connect_relay(world, NULL, 0);
+	/* Two connections: two at once, the others as these end. */
+	assert_true(world_wait_deliveries(world, 2));
+	world_settle(world, 50);
+	assert_int_equal(world->delivery_count, 2);
+	world_report(world, &world->deliveries[0], delivered, 1);
+	world_report(world, &world->deliveries[1], delivered, 1);
+	assert_true(world_wait_deliveries(world, 4));
+	assert_int_equal(world->deliveries[0].body.size, 503);
+	assert_int_equal(world->deliveries[1].body.size, 501);
+	assert_int_equal(world->deliveries[2].body.size, 504);
+	assert_int_equal(world->deliveries[3].body.size, 502);
+}
+
+static void
+test_second_queue_on_the_directory_is_refused(void **state)
+{
+	struct queue_world *world = *state;
+	struct queue_world second;
+
+	start(world);
+	world_init(&second);
+	assert_int_equal(rmdir(second.directory), 0);
+	(void)snprintf(second.directory, sizeof(second.directory), "%s", world->directory);
+	assert_false(world_start(&second, NULL));
+	assert_non_null(strstr(second.problem, "in use by another process"));
+	world_kill(&second);
+	loop_free(second.loop);
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+	    T(message_goes_through),
+	    T(stored_message_survives_kill),
+	    T(large_body_goes_through_a_file),
+	    T(queue_restart_gives_nothing_twice),
+	    T(report_that_comes_again_is_applied_once),
+	    T(each_recipient_has_its_fate_and_failure_is_told),
+	    T(deferred_message_comes_again),
+	    T(expiry_needs_a_failed_attempt),
+	    T(profile_trouble_makes_mail_wait),
+	    T(lost_relay_makes_its_messages_uncertain),
+	    T(operators_hold_release_and_remove),
+	    T(higher_priority_goes_first),
+	    T(second_queue_on_the_directory_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
