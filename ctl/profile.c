@@ -111,6 +111,7 @@ run_resume(struct invocation *invocation)
 static const struct column step_columns[] = {
     {"STEP", "step", COLUMN_PLAIN},
     {"OK", "ok", COLUMN_PLAIN},
+    {"MS", "ms", COLUMN_NUMBER},
     {"DETAIL", "detail", COLUMN_PLAIN},
     {NULL, NULL, COLUMN_PLAIN},
 };
