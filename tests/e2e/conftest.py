@@ -1,0 +1,55 @@
+"""Fixtures: each test gets a posternd and, if it asks, an upstream of its own."""
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'lib'))
+
+from fakehost import FakeHost  # noqa: E402
+from posternd import Posternd  # noqa: E402
+
+
+@pytest.fixture
+def make_postern(tmp_path):
+    """Makes posternds with settings of the test's own; ends them, and checks how they ended."""
+    made = []
+
+    def make(**settings):
+        directory = tmp_path / f'postern{len(made)}'
+        directory.mkdir()
+        postern = Posternd(directory, **settings)
+        made.append(postern)
+        return postern.start()
+
+    yield make
+    failed = [postern.log()[-20000:] for postern in made]
+    for postern, log in zip(made, failed):
+        print(log)
+        postern.stop()
+
+
+@pytest.fixture
+def postern(make_postern):
+    return make_postern()
+
+
+@pytest.fixture
+def sink():
+    """An upstream that takes everything and records the bytes on the wire."""
+    with FakeHost() as host:
+        yield host
+
+
+@pytest.fixture
+def make_upstream():
+    """Upstreams with a script: see tests/lib/fakehost.py."""
+    made = []
+
+    def make(script='', **settings):
+        made.append(FakeHost(script, **settings))
+        return made[-1]
+
+    yield make
+    for host in made:
+        host.close()

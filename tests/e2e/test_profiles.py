@@ -1,0 +1,134 @@
+"""Ways out: which one serves whom, what a test of one says, and what a broken one does."""
+import pytest
+
+from posternd import CtlError
+
+MESSAGE = b'From: <a@example.com>\r\nSubject: x\r\n\r\nhello\r\n'
+
+
+def send(postern, user):
+    with postern.client(user) as client:
+        client.sendmail('a@example.com', ['b@example.net'], MESSAGE)
+
+
+def test_default_then_the_lists_then_the_users(postern, make_upstream):
+    hosts = {name: make_upstream() for name in ('default', 'list', 'user')}
+    for name in ('list', 'user', 'default'):
+        postern.add_upstream(hosts[name], name)
+    shop, crm = postern.add_user('shop'), postern.add_user('crm')
+    send(postern, shop)
+    hosts['default'].wait_for(1)
+    postern.ctl('list', 'set', 'web', '--profile', 'list')
+    send(postern, shop)
+    hosts['list'].wait_for(1)
+    postern.ctl('user', 'set', 'crm', '--profile', 'user')
+    send(postern, crm)
+    send(postern, shop)
+    hosts['user'].wait_for(1)
+    hosts['list'].wait_for(2)
+    assert [profile['name'] for profile in postern.ctl('profile', 'ls')
+            if profile['default']] == ['default']
+
+
+def test_without_a_profile_a_client_is_told_to_wait(postern):
+    user = postern.add_user()
+    with postern.client(user) as client:
+        code, answer = client.mail('a@example.com')
+    assert code == 451 and b'profile' in answer
+
+
+def test_a_test_that_passes(postern, sink):
+    postern.add_upstream(sink)
+    result = postern.ctl('profile', 'test', 'upstream')
+    assert result['ok'] is True
+    assert all(step['ok'] for step in result['steps'])
+    assert sink.messages == []
+    postern.ctl('profile', 'test', 'upstream', '--to', 'me@example.net')
+    assert sink.wait_for(1)[0].recipients == ['me@example.net']
+
+
+def failing(postern, name='upstream'):
+    with pytest.raises(CtlError) as caught:
+        postern.ctl('profile', 'test', name)
+    assert caught.value.status == 1
+    return caught.value.message
+
+
+def test_a_test_that_fails_says_which_setting_to_look_at(postern, make_upstream):
+    closed = make_upstream()
+    closed.close()
+    postern.add_upstream(closed)
+    assert 'port' in failing(postern)
+    refusing = make_upstream(tls='starttls', auth=('PLAIN',))
+    postern.add_upstream(refusing, 'refusing', '--tls', 'starttls', '--tls-verify', 'no',
+                         '--username', 'user', '--password-stdin', stdin='wrong\n')
+    assert 'password' in failing(postern, 'refusing')
+    postern.add_upstream(refusing, 'unverified', '--tls', 'starttls')
+    assert 'tls' in failing(postern, 'unverified').lower()
+    plain = make_upstream()
+    postern.add_upstream(plain, 'plain', '--tls', 'starttls')
+    assert 'tls' in failing(postern, 'plain').lower()
+
+
+def test_upstream_with_tls_and_auth(postern, make_upstream):
+    host = make_upstream(tls='starttls', auth=('PLAIN', 'LOGIN', 'CRAM-MD5'))
+    postern.add_upstream(host, 'upstream', '--tls', 'starttls', '--ca', host.ca, '--username',
+                         'user', '--password-stdin', stdin='secret\n')
+    send(postern, postern.add_user())
+    got = host.wait_for(1)[0]
+    assert got.connection.tls_version and got.connection.login[1] == 'user'
+    shown = postern.run_ctl('profile', 'show', 'upstream').stdout
+    assert 'secret' not in shown and 'secret' not in postern.log()
+
+
+def test_wrong_password_stops_the_profile_and_nobody_gets_a_bounce(postern, make_upstream):
+    host = make_upstream(auth=('PLAIN',))
+    postern.add_upstream(host, 'upstream', '--tls', 'none', '--username', 'user',
+                         '--password-stdin', stdin='wrong\n')
+    send(postern, postern.add_user())
+    postern.wait_for_log('event=profile-stopped', 'profile=upstream')
+    profile = postern.ctl('profile', 'show', 'upstream')
+    assert profile['state'] == 'stopped', profile
+    assert '535' in profile['last_error']
+    assert len(postern.queued()) == 1 and host.messages == []
+    assert 'profile' in postern.ctl('alert', 'ls')[0]['kind']
+    postern.ctl('profile', 'set', 'upstream', '--password-stdin', stdin='secret\n')
+    postern.ctl('profile', 'resume', 'upstream')
+    host.wait_for(1)
+    postern.wait_until_queue_is(0)
+
+
+def test_paused(postern, sink):
+    postern.add_upstream(sink)
+    user = postern.add_user()
+    postern.ctl('profile', 'pause', 'upstream')
+    assert postern.ctl('profile', 'show', 'upstream')['state'] == 'paused'
+    send(postern, user)
+    assert len(postern.queued()) == 1
+    postern.ctl('profile', 'resume', 'upstream')
+    sink.wait_for(1)
+    postern.wait_until_queue_is(0)
+
+
+def test_removed_profile_leaves_its_mail_waiting(postern, make_upstream):
+    host = make_upstream('mail: reply 451 4.3.0 Later')
+    postern.add_upstream(host)
+    user = postern.add_user()
+    send(postern, user)
+    postern.wait_until_queue_is(1, '--state', 'deferred')
+    postern.ctl('profile', 'rm', 'upstream')
+    maildir = postern.add_capture()
+    postern.ctl('queue', 'retry', '--all')
+    postern.captured(maildir)
+    postern.wait_until_queue_is(0)
+
+
+@pytest.mark.parametrize('options', [
+    ['--port', '70000'], ['--tls', 'maybe'], ['--auth', 'ntlm'], ['--tls-min', '9'],
+    ['--timeout', '0s'], ['--connections', '0'], ['--rate', '5/s'], ['--pop3-host', 'x']])
+def test_what_can_not_be_is_refused(postern, options):
+    with pytest.raises(CtlError) as caught:
+        postern.ctl('profile', 'add', 'x', '--host', 'mail.example', *options)
+    assert caught.value.status == 1
+    assert options[0] in caught.value.message or 'auth' in caught.value.message
+    assert postern.ctl('profile', 'ls') == []

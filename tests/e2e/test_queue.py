@@ -1,0 +1,117 @@
+"""What waits: looking at it, holding, releasing, retrying, removing; and that it survives."""
+import pytest
+
+from posternd import CtlError
+
+HEADER = b'Message-ID: <1@example.com>\r\nFrom: <a@example.com>\r\nSubject: caf\xc3\xa9\r\n\r\n'
+
+
+@pytest.fixture
+def waiting(postern, make_upstream):
+    """Three messages that the upstream does not take yet."""
+    postern.upstream = make_upstream('rcpt: reply 451 4.7.1 Come back later')
+    postern.add_upstream(postern.upstream)
+    postern.user = postern.add_user()
+    with postern.client(postern.user) as client:
+        for number in range(3):
+            client.sendmail('a@example.com', [f'{number}@example.net', 'all@example.net'],
+                            HEADER + b'hello\r\n' * (number + 1))
+    postern.wait_until_queue_is(3, '--state', 'deferred')
+    return postern
+
+
+def test_ls(waiting):
+    messages = waiting.queued()
+    assert [message['recipients'][0]['to'] for message in messages] == [
+        '0@example.net', '1@example.net', '2@example.net']
+    first = messages[0]
+    assert (first['user'], first['list'], first['profile'], first['from']) == (
+        'shop', 'web', 'upstream', 'a@example.com')
+    assert first['priority'] == 3 and first['message_id'] == '<1@example.com>'
+    assert {recipient['state'] for recipient in first['recipients']} == {'deferred'}
+    assert first['recipients'][0]['code'] == 451
+    assert 'Come back later' in first['recipients'][0]['reply']
+
+
+@pytest.mark.parametrize('options, count', [
+    (['--user', 'shop'], 3), (['--user', 'other'], 0), (['--list', 'web'], 3),
+    (['--profile', 'upstream'], 3), (['--state', 'held'], 0), (['--limit', '2'], 2)])
+def test_ls_selects(waiting, options, count):
+    if options == ['--user', 'other']:
+        waiting.add_user('other')
+    assert len(waiting.queued(*options)) == count
+
+
+def test_ls_goes_on_behind_an_id(waiting):
+    ids = [message['id'] for message in waiting.queued()]
+    assert [message['id'] for message in waiting.queued('--after', ids[0])] == ids[1:]
+
+
+def test_show(waiting):
+    ident = waiting.queued()[2]['id']
+    assert waiting.ctl('queue', 'show', ident)['id'] == ident
+    body = waiting.run_ctl('queue', 'show', ident, '--body').stdout
+    assert body.startswith('Received: ') and body.count('hello') == 3
+    assert 'Come back later' in waiting.run_ctl('queue', 'show', ident).stdout
+    with pytest.raises(CtlError) as caught:
+        waiting.ctl('queue', 'show', 'ZZZZZZ')
+    assert caught.value.status == 1
+
+
+def test_hold_release_and_retry(waiting):
+    ident = waiting.queued()[0]['id']
+    assert waiting.ctl('queue', 'hold', ident) == {'count': 1}
+    assert [message['id'] for message in waiting.queued('--state', 'held')] == [ident]
+    waiting.upstream.set_script('')
+    waiting.ctl('queue', 'retry', '--all')
+    waiting.upstream.wait_for(2)
+    waiting.wait_until_queue_is(1)
+    waiting.ctl('queue', 'release', ident)
+    waiting.ctl('queue', 'retry', '--all')
+    waiting.upstream.wait_for(3)
+    waiting.wait_until_queue_is(0)
+
+
+def test_rm(waiting):
+    ids = [message['id'] for message in waiting.queued()]
+    assert waiting.ctl('queue', 'rm', ids[1]) == {'count': 1}
+    assert [message['id'] for message in waiting.queued()] == [ids[0], ids[2]]
+    with pytest.raises(CtlError) as caught:
+        waiting.ctl('queue', 'rm', ids[1])
+    assert caught.value.status == 1
+    waiting.ctl('queue', 'rm', '--user', 'shop')
+    assert waiting.queued() == []
+
+
+def test_everything_is_there_after_a_restart(waiting):
+    before = [(message['id'], message['size']) for message in waiting.queued()]
+    waiting.restart()
+    assert [(message['id'], message['size']) for message in waiting.queued()] == before
+    waiting.upstream.set_script('')
+    waiting.ctl('queue', 'retry', '--all')
+    waiting.upstream.wait_for(3)
+    waiting.wait_until_queue_is(0)
+
+
+def test_nothing_is_removed_by_leaving_a_word_out(waiting):
+    done = waiting.run_ctl('queue', 'rm')
+    assert done.returncode == 2 and '--all' in done.stderr
+    assert len(waiting.queued()) == 3
+
+
+def test_priority_goes_first(postern, make_upstream):
+    upstream = make_upstream()
+    postern.add_upstream(upstream, 'upstream', '--connections', 1)
+    postern.user = postern.add_user('shop', '--priority', 5)
+    postern.ctl('profile', 'pause', 'upstream')
+    with postern.client(postern.user) as client:
+        for importance in ('low', 'normal', 'high'):
+            client.sendmail('a@example.com', [f'{importance}@example.net'],
+                            f'Importance: {importance}\r\n'.encode() + HEADER)
+    assert {message['recipients'][0]['to']: message['priority']
+            for message in postern.queued()} == {
+        'low@example.net': 4, 'normal@example.net': 3, 'high@example.net': 2}
+    postern.ctl('profile', 'resume', 'upstream')
+    messages = upstream.wait_for(3)
+    assert [message.recipients[0] for message in messages] == [
+        'high@example.net', 'normal@example.net', 'low@example.net']
