@@ -175,13 +175,13 @@ matches(const char *pattern, const char *path, size_t length, struct msg_bytes *
 static const struct route *
 find_route(struct call *call, const struct msg_call *message, struct refusal *refusal_out)
 {
-	const char *path = message->path + strlen(PREFIX);
+	const char *path = "";
 	struct msg_bytes name = {0};
 	const struct route *found = NULL;
 	bool is_known = false;
 
-	if (strncmp(message->path, PREFIX, strlen(PREFIX)) != 0)
-		path = "";
+	if (strncmp(message->path, PREFIX, strlen(PREFIX)) == 0)
+		path = message->path + strlen(PREFIX);
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]) && found == NULL; i++) {
 		name.size = 0;
 		if (!matches(routes[i].path, path, strcspn(path, "?"), &name))

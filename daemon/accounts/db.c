@@ -273,7 +273,7 @@ set_up(struct db *db, struct err *err_out)
 		return -1;
 	if (execute(db,
 		"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-		"PRAGMA secure_delete = ON",
+		"PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY",
 		err_out) != 0)
 		return -1;
 	return is_new ? execute(db, schema, err_out) : 0;
