@@ -4,31 +4,12 @@
 #include "daemon/accounts/db_query.h"
 #include "daemon/accounts/db_rows.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 static void
 add_row(void *row, void *ctx)
 {
 	(void)json_array_append_new(ctx, table_to_json(&alert_table, row));
-}
-
-static int
-read_number(struct call *call, const char *name, int64_t otherwise, int64_t *number_out,
-    struct refusal *refusal_out)
-{
-	const char *text = json_string_value(json_object_get(call->query, name));
-	char *end;
-
-	*number_out = otherwise;
-	if (text == NULL)
-		return 0;
-	errno = 0;
-	*number_out = strtoll(text, &end, 10);
-	if (*text == '\0' || *end != '\0' || errno != 0 || *number_out < 0)
-		return refuse(refusal_out, REFUSED_INVALID, "invalid", name,
-		    "%s: must be a whole number", name);
-	return 0;
 }
 
 enum handled
@@ -39,9 +20,9 @@ api_alert_index(struct call *call, json_t **result_out, struct refusal *refusal_
 	json_t *array;
 	struct err err;
 
-	if (read_number(call, "limit", 0, &page.limit, refusal_out) != 0 ||
-	    read_number(call, "after", -1, &after, refusal_out) != 0 ||
-	    read_number(call, "unacknowledged", 0, &unacknowledged, refusal_out) != 0)
+	if (call_query_number(call, "limit", 0, &page.limit, refusal_out) != 0 ||
+	    call_query_number(call, "after", -1, &after, refusal_out) != 0 ||
+	    call_query_number(call, "unacknowledged", 0, &unacknowledged, refusal_out) != 0)
 		return CALL_REFUSED;
 	page.after = DB_NUMBER(after);
 	if (unacknowledged != 0) {

@@ -38,20 +38,21 @@ add_row(void *row, void *ctx)
 	(void)json_array_append_new(index->array, index->to_json(index->parts, row));
 }
 
-static int
-read_limit(struct call *call, int64_t *limit_out, struct refusal *refusal_out)
+int
+call_query_number(struct call *call, const char *name, int64_t otherwise, int64_t *number_out,
+    struct refusal *refusal_out)
 {
-	const char *text = json_string_value(json_object_get(call->query, "limit"));
+	const char *text = json_string_value(json_object_get(call->query, name));
 	char *end;
 
-	*limit_out = 0;
+	*number_out = otherwise;
 	if (text == NULL)
 		return 0;
 	errno = 0;
-	*limit_out = strtoll(text, &end, 10);
-	if (*text == '\0' || *end != '\0' || errno != 0 || *limit_out < 1)
-		return refuse(refusal_out, REFUSED_INVALID, "invalid", "limit",
-		    "limit: must be a whole number from 1");
+	*number_out = strtoll(text, &end, 10);
+	if (*text == '\0' || *end != '\0' || errno != 0 || *number_out < 0)
+		return refuse(refusal_out, REFUSED_INVALID, "invalid", name,
+		    "%s: must be a whole number", name);
 	return 0;
 }
 
@@ -67,7 +68,7 @@ call_index(struct call *call, const struct table *table, const char *filter,
 	struct db_page page = {0};
 	struct err err;
 
-	if (read_limit(call, &page.limit, refusal_out) != 0)
+	if (call_query_number(call, "limit", 0, &page.limit, refusal_out) != 0)
 		return CALL_REFUSED;
 	if (after != NULL)
 		page.after = DB_TEXT(after);

@@ -45,6 +45,9 @@ void call_refuse(struct call *call, const struct refusal *refusal);
 /* Reads the row that the path names; refused if there's none. */
 int call_find(
     struct call *call, const struct table *table, void *row_out, struct refusal *refusal_out);
+/* A whole number of the query; `otherwise` if it has none. */
+int call_query_number(struct call *call, const char *name, int64_t otherwise, int64_t *number_out,
+    struct refusal *refusal_out);
 /* All rows that the query asks for (limit, after and, if not NULL, `filter`), as an array. */
 enum handled call_index(struct call *call, const struct table *table, const char *filter,
     json_t *(*to_json)(struct parts *parts, const void *row), json_t **result_out,

@@ -38,6 +38,8 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/sasl.h \
 	daemon/accounts/sasl_cache.c \
 	daemon/accounts/sasl_cache.h \
+	daemon/accounts/sasl_exchange.c \
+	daemon/accounts/sasl_exchange.h \
 	daemon/accounts/sasl_verify.c \
 	daemon/accounts/sasl_verify.h \
 	daemon/accounts/seal.c \

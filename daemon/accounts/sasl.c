@@ -5,11 +5,10 @@
  */
 #include "daemon/accounts/sasl.h"
 
-#include "common/list.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "daemon/accounts/db_query.h"
-#include "daemon/accounts/password.h"
+#include "daemon/accounts/sasl_exchange.h"
 #include "daemon/accounts/sasl_verify.h"
 #include "daemon/core/loop.h"
 
@@ -19,27 +18,9 @@
 #include <string.h>
 #include <strings.h>
 
-#define BUCKETS 1024
-#define EXCHANGES_MAX 16384
 #define EXCHANGE_MS (10 * 60 * 1000)
 #define SWEEP_MS (60 * 1000)
 #define LOGIN_SIZE 256 /* as SASL_REPLY has it */
-
-struct exchange {
-	struct list link;
-	uint64_t number; /* ours, never used again */
-	struct link *smtpd;
-	uint64_t smtpd_number;
-	Gsasl_session *session;
-	const char *mechanism;
-	unsigned challenges;
-	int64_t ends_at_ms;
-	char client[64];
-	/* What the client claims, once it has. */
-	bool has_credentials;
-	char *authorization, *login, *password;
-	uint32_t request_id; /* while a verdict is waited for */
-};
 
 struct sasl {
 	struct sasl_parts parts;
@@ -47,96 +28,18 @@ struct sasl {
 	char *mechanisms;
 	struct sasl_verifier verifier;
 	struct timer *sweep;
-	uint64_t last_number;
-	unsigned count;
-	struct list buckets[BUCKETS];
+	struct exchanges exchanges;
 };
 
 /* What we can do, whatever the library could do as well. */
 static const char *const built[] = {"PLAIN", "LOGIN", NULL};
 
-/* ---- exchanges ---- */
-
-static void
-exchange_free(struct sasl *sasl, struct exchange *exchange)
-{
-	list_remove(&exchange->link);
-	sasl->count--;
-	gsasl_finish(exchange->session);
-	free(exchange->authorization);
-	free(exchange->login);
-	password_free(exchange->password);
-	free(exchange);
-}
-
-static struct list *
-bucket_of(struct sasl *sasl, uint64_t number)
-{
-	return &sasl->buckets[number % BUCKETS];
-}
-
-static struct exchange *
-find_exchange(struct sasl *sasl, const struct link *smtpd, uint64_t smtpd_number)
-{
-	LIST_EACH (bucket_of(sasl, smtpd_number), at) {
-		struct exchange *exchange = LIST_ENTRY(at, struct exchange, link);
-
-		if (exchange->smtpd == smtpd && exchange->smtpd_number == smtpd_number)
-			return exchange;
-	}
-	return NULL;
-}
-
-static struct exchange *
-find_number(struct sasl *sasl, uint64_t number)
-{
-	LIST_EACH (bucket_of(sasl, number), at) {
-		struct exchange *exchange = LIST_ENTRY(at, struct exchange, link);
-
-		if (exchange->number == number)
-			return exchange;
-	}
-	return NULL;
-}
-
-static void
-free_those(
-    struct sasl *sasl, bool (*is_meant)(const struct exchange *, const void *), const void *what)
-{
-	for (size_t i = 0; i < BUCKETS; i++)
-		LIST_EACH_SAFE (&sasl->buckets[i], at, next) {
-			struct exchange *exchange = LIST_ENTRY(at, struct exchange, link);
-
-			if (is_meant(exchange, what))
-				exchange_free(sasl, exchange);
-		}
-}
-
-static bool
-is_of_link(const struct exchange *exchange, const void *link)
-{
-	return exchange->smtpd == link;
-}
-
-static bool
-is_over(const struct exchange *exchange, const void *now_ms)
-{
-	return exchange->ends_at_ms <= *(const int64_t *)now_ms;
-}
-
-static bool
-is_any(const struct exchange *exchange, const void *unused)
-{
-	return true;
-}
-
 static void
 on_sweep(void *ctx)
 {
 	struct sasl *sasl = ctx;
-	int64_t now_ms = loop_now_ms(sasl->parts.loop);
 
-	free_those(sasl, is_over, &now_ms);
+	exchanges_sweep(&sasl->exchanges, loop_now_ms(sasl->parts.loop));
 	timer_set(sasl->sweep, SWEEP_MS);
 }
 
@@ -157,7 +60,7 @@ static void
 finish(struct sasl *sasl, struct exchange *exchange, uint32_t request_id, enum sasl_outcome outcome)
 {
 	answer(exchange->smtpd, request_id, outcome, exchange->login);
-	exchange_free(sasl, exchange);
+	exchange_free(&sasl->exchanges, exchange);
 }
 
 static void
@@ -179,7 +82,7 @@ finish_good(struct sasl *sasl, struct exchange *exchange, uint32_t request_id,
 		return;
 	}
 	link_answer(exchange->smtpd, request_id, MSG_SASL_REPLY, &reply);
-	exchange_free(sasl, exchange);
+	exchange_free(&sasl->exchanges, exchange);
 }
 
 static void
@@ -219,7 +122,7 @@ static void
 on_verdict(uint64_t number, const struct verified *verified, void *ctx)
 {
 	struct sasl *sasl = ctx;
-	struct exchange *exchange = find_number(sasl, number);
+	struct exchange *exchange = exchanges_find_number(&sasl->exchanges, number);
 
 	/* The client may have gone meanwhile. */
 	if (exchange != NULL)
@@ -322,27 +225,20 @@ find_mechanism(const struct sasl *sasl, const char *name)
 }
 
 static struct exchange *
-exchange_new(struct sasl *sasl, struct link *link, const char *mechanism,
+start_exchange(struct sasl *sasl, struct link *link, const char *mechanism,
     const struct msg_sasl_step *message)
 {
 	struct exchange *exchange;
 	Gsasl_session *session;
 
-	if (sasl->count >= EXCHANGES_MAX ||
-	    gsasl_server_start(sasl->gsasl, mechanism, &session) != GSASL_OK)
+	if (gsasl_server_start(sasl->gsasl, mechanism, &session) != GSASL_OK)
 		return NULL;
-	exchange = xcalloc(1, sizeof(*exchange));
-	/* Its bucket can be told from our number as well. */
-	exchange->number = ++sasl->last_number * BUCKETS + message->exchange % BUCKETS;
-	exchange->smtpd = link;
-	exchange->smtpd_number = message->exchange;
-	exchange->session = session;
+	exchange = exchanges_add(&sasl->exchanges, link, message->exchange, session);
+	if (exchange == NULL)
+		return NULL;
 	exchange->mechanism = mechanism;
 	exchange->ends_at_ms = loop_now_ms(sasl->parts.loop) + EXCHANGE_MS;
 	(void)snprintf(exchange->client, sizeof(exchange->client), "%s", message->client);
-	gsasl_session_hook_set(session, exchange);
-	list_append(bucket_of(sasl, message->exchange), &exchange->link);
-	sasl->count++;
 	return exchange;
 }
 
@@ -369,7 +265,7 @@ begin(
 		answer(link, request_id, SASL_UNSUPPORTED, NULL);
 		return;
 	}
-	exchange = exchange_new(sasl, link, mechanism, message);
+	exchange = start_exchange(sasl, link, mechanism, message);
 	if (exchange == NULL) {
 		answer(link, request_id, SASL_TEMPORARY, NULL);
 		return;
@@ -383,12 +279,12 @@ void
 sasl_step(
     struct sasl *sasl, struct link *link, uint32_t request_id, const struct msg_sasl_step *message)
 {
-	struct exchange *exchange = find_exchange(sasl, link, message->exchange);
+	struct exchange *exchange = exchanges_find(&sasl->exchanges, link, message->exchange);
 
 	/* A number that begins again, or that is stepped on while its verdict is out: smtpd has
 	 * given the old exchange up. */
 	if (exchange != NULL && (message->is_first || exchange->has_credentials)) {
-		exchange_free(sasl, exchange);
+		exchange_free(&sasl->exchanges, exchange);
 		exchange = NULL;
 	}
 	if (message->is_abort && exchange != NULL)
@@ -424,8 +320,7 @@ sasl_new(const struct sasl_parts *parts, struct sasl **sasl_out, struct err *err
 	sasl->verifier.cache = sasl_cache_new();
 	sasl->verifier.on_verdict = on_verdict;
 	sasl->verifier.ctx = sasl;
-	for (size_t i = 0; i < BUCKETS; i++)
-		list_init(&sasl->buckets[i]);
+	exchanges_init(&sasl->exchanges);
 	sasl->sweep = timer_new(parts->loop, on_sweep, sasl);
 	timer_set(sasl->sweep, SWEEP_MS);
 	*sasl_out = sasl;
@@ -437,7 +332,7 @@ sasl_free(struct sasl *sasl)
 {
 	if (sasl == NULL)
 		return;
-	free_those(sasl, is_any, NULL);
+	exchanges_fini(&sasl->exchanges);
 	timer_free(sasl->sweep);
 	sasl_cache_free(sasl->verifier.cache);
 	gsasl_done(sasl->gsasl);
@@ -455,7 +350,7 @@ sasl_set_mechanisms(struct sasl *sasl, const char *mechanisms)
 void
 sasl_forget_link(struct sasl *sasl, struct link *link)
 {
-	free_those(sasl, is_of_link, link);
+	exchanges_forget_link(&sasl->exchanges, link);
 }
 
 void

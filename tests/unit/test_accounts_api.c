@@ -95,7 +95,7 @@ static const struct {
     {"GET", "/v1/users?list=SHOP", NULL, 200, "billing"},
     {"GET", "/v1/users?list=none", NULL, 200, "[]"},
     {"GET", "/v1/users?after=billing", NULL, 200, "[]"},
-    {"GET", "/v1/users?limit=0", NULL, 400, "whole number from 1"},
+    {"GET", "/v1/users?limit=x", NULL, 400, "whole number"},
     {"DELETE", "/v1/lists/Shop", NULL, 409, "in use by the user billing"},
     {"POST", "/v1/users/billing/reset-password", "{\"password\":\"pen\"}", 200, "\"pen\""},
     {"POST", "/v1/users/billing/reset-password", "{\"login\":\"pen\"}", 400, "password"},
