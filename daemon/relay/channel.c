@@ -38,6 +38,8 @@ struct channel {
 	bool is_ready, is_established, is_sending_body, is_past_dot, is_closed;
 	bool is_handshake;                 /* of implicit TLS, before the greeting */
 	enum phase phase;                  /* of the step under way */
+	enum phase furthest;               /* of the addresses that did not greet */
+	char problem[600];                 /* and what it was */
 	int64_t started_at_ms, step_at_ms; /* loop_now_ms() */
 	struct client_end end;
 	struct channel_facts facts;
@@ -364,17 +366,26 @@ static const struct conn_callbacks conn_callbacks = {
     .on_closed = on_closed,
 };
 
-/* Tries the next address; without one the last problem is the end. */
+/* Of several addresses' problems the one that came furthest says most. */
+static void
+note_problem(struct channel *channel, const char *problem)
+{
+	if (problem[0] == '\0' || channel->phase < channel->furthest)
+		return;
+	channel->furthest = channel->phase;
+	(void)snprintf(channel->problem, sizeof(channel->problem), "%s:%u: %s",
+	    channel->profile->host, channel->profile->port, problem);
+}
+
+/* Tries the next address; without one there is no way. */
 static void
 connect_next(struct channel *channel, const char *problem)
 {
 	const struct sockaddr_storage *address;
-	char text[600];
 
+	note_problem(channel, problem);
 	if (channel->address == channel->addresses.count) {
-		(void)snprintf(text, sizeof(text), "%s:%u: %s", channel->profile->host,
-		    channel->profile->port, problem);
-		end_early(channel, channel->phase, text);
+		end_early(channel, channel->furthest, channel->problem);
 		return;
 	}
 	address = &channel->addresses.addresses[channel->address++];

@@ -212,6 +212,7 @@ class Connection:
         elif action == 'inject':
             self.send(b'220 2.0.0 Go ahead\r\n' + unescape(argument))
         elif action == 'garbage':
+            self.sock.recv(4096)
             self.send(b'\x7f\x00this is no TLS\r\n')
             raise Closed
         elif action == 'raw':
