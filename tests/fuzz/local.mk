@@ -1,6 +1,7 @@
 # Fuzz targets. `make check` feeds them their corpus with any compiler; configured with
 # --enable-fuzzing (clang), `make fuzz` explores each for FUZZ_SECONDS.
 FUZZ_TARGETS = \
+	tests/fuzz/fuzz_client \
 	tests/fuzz/fuzz_header \
 	tests/fuzz/fuzz_mailaddr \
 	tests/fuzz/fuzz_messages \
@@ -35,6 +36,11 @@ fuzz:
 	@echo 'configure with --enable-fuzzing CC=clang first'; exit 1
 endif
 .PHONY: fuzz
+
+tests_fuzz_fuzz_client_SOURCES = tests/fuzz/fuzz_client.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_client_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_client_LDFLAGS = $(FUZZ_LINK_FLAGS)
+tests_fuzz_fuzz_client_LDADD = daemon/relay/librelay.a $(FUZZ_LIBS) $(GSASL_LIBS) $(OPENSSL_LIBS)
 
 tests_fuzz_fuzz_header_SOURCES = tests/fuzz/fuzz_header.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_header_CFLAGS = $(FUZZ_CFLAGS)

@@ -1,7 +1,9 @@
 # tests of the relay role
 if HAVE_CMOCKA
 check_PROGRAMS += \
+	tests/unit/test_classify \
 	tests/unit/test_client \
+	tests/unit/test_dns \
 	tests/unit/test_dotstuff \
 	tests/unit/test_relay
 endif
@@ -9,9 +11,17 @@ RELAY_LIBS = daemon/relay/librelay.a daemon/core/libcore.a daemon/config/libconf
 	common/libcommon.a $(CMOCKA_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) $(CONFIG_LIBS) \
 	$(CARES_LIBS) $(GSASL_LIBS) $(JANSSON_LIBS) $(IDN2_LIBS)
 
+tests_unit_test_classify_SOURCES = tests/unit/test_classify.c
+tests_unit_test_classify_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_classify_LDADD = $(RELAY_LIBS)
+
 tests_unit_test_client_SOURCES = tests/unit/test_client.c
 tests_unit_test_client_CFLAGS = $(UNIT_CFLAGS) -DDIALOGUES='"$(abs_top_srcdir)/tests/dialogue"'
 tests_unit_test_client_LDADD = $(RELAY_LIBS)
+
+tests_unit_test_dns_SOURCES = tests/unit/test_dns.c
+tests_unit_test_dns_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_dns_LDADD = $(RELAY_LIBS)
 
 tests_unit_test_dotstuff_SOURCES = tests/unit/test_dotstuff.c
 tests_unit_test_dotstuff_CFLAGS = $(UNIT_CFLAGS)

@@ -1,0 +1,122 @@
+/*
+ * What an upstream may say to the client automaton: the first byte chooses the profile, the others
+ * are the upstream's. Whatever comes, a transaction that was begun gets its verdict once, what we
+ * say is whole lines, and nothing is said after the end.
+ */
+#include "daemon/relay/client.h"
+#include "daemon/relay/client_auth.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define TRANSACTIONS 3
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+struct run {
+	struct client *client;
+	struct client_recipient recipients[2];
+	struct client_transaction transaction;
+	unsigned begun, done;
+	bool is_over;
+};
+
+static void
+check_output(struct run *run)
+{
+	struct buf *output = client_output(run->client);
+
+	if (output->size == 0)
+		return;
+	ensure(!run->is_over);
+	ensure(output->size >= 2 && memcmp(output->bytes + output->size - 2, "\r\n", 2) == 0);
+	buf_clear(output);
+}
+
+static enum client_event
+begin(struct run *run)
+{
+	if (run->begun == TRANSACTIONS)
+		return CLIENT_WAITS;
+	run->begun++;
+	return client_send(run->client, &run->transaction);
+}
+
+static enum client_event
+finish(struct run *run)
+{
+	ensure(++run->done == run->begun);
+	for (size_t i = 0; i < run->transaction.recipient_count; i++)
+		ensure(run->recipients[i].refusal == NULL ||
+		       run->recipients[i].fate != FATE_DELIVERED);
+	return client_next(run->client);
+}
+
+static void
+follow(struct run *run, enum client_event event)
+{
+	while (event != CLIENT_WAITS) {
+		check_output(run);
+		ensure(!run->is_over);
+		if (event == CLIENT_WANTS_TLS)
+			event = client_secured(run->client);
+		else if (event == CLIENT_IS_READY)
+			event = begin(run);
+		else if (event == CLIENT_WANTS_BODY)
+			event = client_body_sent(run->client);
+		else if (event == CLIENT_IS_DONE)
+			event = finish(run);
+		else {
+			run->is_over = true;
+			event = CLIENT_WAITS;
+		}
+	}
+	check_output(run);
+}
+
+static void
+feed(struct run *run, const uint8_t *bytes, size_t size)
+{
+	size_t used = 1;
+
+	while (used > 0 && size > 0 && !run->is_over) {
+		enum client_event event = client_input(run->client, bytes, size, &used);
+
+		ensure(used <= size);
+		bytes += used;
+		size -= used;
+		follow(run, event);
+	}
+	if (!run->is_over)
+		follow(run, client_lost(run->client, "lost"));
+	ensure(run->is_over && run->done == run->begun);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	const struct client_settings settings = {
+	    .ehlo_name = "relay.example",
+	    .tls = size > 0 ? bytes[0] & 3 : 0,
+	    .auth_methods = size > 0 ? (bytes[0] >> 2) & 7 : 0,
+	    .username = "user",
+	    .secret = (const uint8_t *)"secret",
+	    .secret_size = 6,
+	    .timeout_ms = 1000,
+	    .dot_timeout_ms = 1000,
+	};
+	struct run run = {
+	    .recipients = {{.index = 0, .address = "a@x"}, {.index = 1, .address = "b@x"}},
+	};
+
+	run.transaction = (struct client_transaction){.sender = "s@x",
+	    .recipients = run.recipients,
+	    .recipient_count = 2,
+	    .size_bytes = 1000,
+	    .has_8bit = size > 0 && (bytes[0] & 32) != 0};
+	run.client = client_new(&settings, settings.tls == PROFILE_IMPLICIT);
+	feed(&run, bytes + (size > 0), size > 0 ? size - 1 : 0);
+	client_free(run.client);
+	client_transaction_reset(&run.transaction);
+	return 0;
+}
