@@ -1,0 +1,100 @@
+/*
+ * client_internal - what the three files of the client automaton share
+ *
+ *	client.c              the table of states, greeting, EHLO, STARTTLS, the calls of client.h
+ *	client_login.c        AUTH
+ *	client_transaction.c  MAIL, RCPT, DATA, the final dot, RSET
+ *
+ * An on_… function handles a reply in its state and says what the driver is to do; a send_…
+ * function says what is said on entering one. Only client_enter() writes the state.
+ */
+#ifndef POSTERN_RELAY_CLIENT_INTERNAL_H
+#define POSTERN_RELAY_CLIENT_INTERNAL_H
+
+#include "common/smtp_reply.h"
+#include "daemon/relay/capabilities.h"
+#include "daemon/relay/client.h"
+#include "daemon/relay/client_auth.h"
+
+enum client_state {
+	CLIENT_STATE_GREETING,
+	CLIENT_STATE_EHLO,
+	CLIENT_STATE_HELO,
+	CLIENT_STATE_STARTTLS,
+	CLIENT_STATE_HANDSHAKE,
+	CLIENT_STATE_AUTH,
+	CLIENT_STATE_READY,
+	CLIENT_STATE_ENVELOPE,
+	CLIENT_STATE_BODY,
+	CLIENT_STATE_DOT,
+	CLIENT_STATE_ABANDON,
+	CLIENT_STATE_RSET,
+	CLIENT_STATE_OVER,
+};
+
+struct client {
+	const struct client_settings *settings;
+	enum client_state state;
+	bool has_tls;
+	bool is_settled;  /* the transaction has its verdict; answers on their way don't count */
+	bool needs_reset; /* RSET before the next transaction */
+	struct smtp_reply reply; /* as far as it has come */
+	struct buf output;
+	struct capabilities capabilities;
+
+	struct client_auth *auth;
+	enum auth_method method;
+	unsigned methods_refused;
+	bool has_authenticated;
+
+	struct client_transaction *transaction;
+	size_t sent, answered; /* commands of the envelope: 0 MAIL, then RCPTs, then DATA */
+	size_t accepted;       /* recipients */
+	struct client_end end;
+};
+
+/* ---- client.c ---- */
+
+void client_enter(struct client *client, enum client_state state);
+/* Into the transcript. */
+void client_say_line(struct client *client, bool is_sent, const char *line);
+/* A command line. */
+void client_put(struct client *client, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* One that holds a secret; `shown` stands for it in the transcript. */
+void client_put_secret(struct client *client, const char *line, const char *shown);
+void client_wipe(struct buf *buf);
+void client_read_reply(const struct smtp_reply *from, struct reply *to);
+bool client_is_positive(const struct smtp_reply *reply);
+/* The upstream refuses to go on; we do. */
+enum client_event client_end_refused(struct client *client, const struct smtp_reply *refusal);
+enum client_event client_end_by_us(
+    struct client *client, enum attempt_outcome outcome, const char *why);
+enum client_event client_become_ready(struct client *client);
+
+/* ---- client_login.c ---- */
+
+/* Encryption is settled: log in, if the profile wants that. */
+enum client_event client_begin_auth(struct client *client);
+enum client_event client_on_auth(struct client *client, const struct smtp_reply *reply);
+void client_forget_auth(struct client *client);
+
+/* ---- client_transaction.c ---- */
+
+void client_send_envelope(struct client *client);
+void client_send_dot(struct client *client);
+void client_send_rset(struct client *client);
+enum client_event client_on_idle(struct client *client, const struct smtp_reply *reply);
+enum client_event client_on_envelope(struct client *client, const struct smtp_reply *from);
+enum client_event client_on_dot(struct client *client, const struct smtp_reply *from);
+enum client_event client_on_abandoned(struct client *client, const struct smtp_reply *reply);
+enum client_event client_on_rset(struct client *client, const struct smtp_reply *reply);
+/* The transaction has its verdict, for all whom no refusal of their own has met. */
+void client_settle(
+    struct client *client, struct verdict verdict, const struct reply *reply, enum phase phase);
+/* And no answer is on its way any more. */
+enum client_event client_finish(struct client *client);
+/* DATA among the envelope's commands, where MAIL is 0. */
+size_t client_data_index(const struct client *client);
+
+#endif

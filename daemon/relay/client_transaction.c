@@ -1,0 +1,275 @@
+/* client_transaction - one message after the other, each recipient with a fate of its own. */
+#include "daemon/relay/client_internal.h"
+
+#include "common/xalloc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum client_event
+client_on_idle(struct client *client, const struct smtp_reply *reply)
+{
+	return client_end_refused(client, reply); /* mostly 421: it has waited long enough */
+}
+
+void
+client_settle(
+    struct client *client, struct verdict verdict, const struct reply *reply, enum phase phase)
+{
+	struct client_transaction *transaction = client->transaction;
+
+	client->is_settled = true;
+	transaction->verdict = verdict;
+	transaction->reply = *reply;
+	transaction->phase = phase;
+}
+
+/* The transaction has its verdict and no answer is on its way. */
+enum client_event
+client_finish(struct client *client)
+{
+	struct client_transaction *transaction = client->transaction;
+
+	client->end.phase = transaction->phase;
+	client->end.verdict = transaction->verdict;
+	client->end.reply = transaction->reply;
+	if (transaction->verdict.is_over)
+		client_enter(client, CLIENT_STATE_OVER);
+	else
+		client_enter(client, CLIENT_STATE_READY);
+	client->transaction = NULL;
+	return CLIENT_IS_DONE;
+}
+
+size_t
+client_data_index(const struct client *client)
+{
+	return client->transaction->recipient_count + 1;
+}
+
+/* BODY=8BITMIME where it is understood. Where it isn't, the body goes as it is: servers without
+ * the extension carry 8 bits all the same these days, and a bounce (RFC 6152 section 3) or a body
+ * rewritten under its signature serves the sender less. */
+static void
+put_mail(struct client *client)
+{
+	const struct client_transaction *transaction = client->transaction;
+	char size[40] = "";
+
+	if (client->capabilities.has_size)
+		(void)snprintf(
+		    size, sizeof(size), " SIZE=%llu", (unsigned long long)transaction->size_bytes);
+	client_put(client, "MAIL FROM:<%s>%s%s", transaction->sender, size,
+	    client->capabilities.has_8bitmime && transaction->has_8bit ? " BODY=8BITMIME" : "");
+}
+
+/* The next command of the envelope, or all that are left if the upstream takes them at once. */
+void
+client_send_envelope(struct client *client)
+{
+	size_t last =
+	    client->capabilities.has_pipelining ? client_data_index(client) : client->sent;
+
+	for (; client->sent <= last; client->sent++) {
+		if (client->sent == 0)
+			put_mail(client);
+		else if (client->sent < client_data_index(client))
+			client_put(client, "RCPT TO:<%s>",
+			    client->transaction->recipients[client->sent - 1].address);
+		else
+			client_put(client, "DATA");
+	}
+}
+
+static void
+on_mail_reply(struct client *client, const struct reply *reply)
+{
+	struct verdict verdict = classify_reply(PHASE_MAIL, reply);
+
+	if (verdict.fate != FATE_DELIVERED)
+		client_settle(client, verdict, reply, PHASE_MAIL);
+}
+
+static void
+on_rcpt_reply(struct client *client, const struct reply *reply)
+{
+	struct client_recipient *recipient = &client->transaction->recipients[client->answered - 1];
+	struct verdict verdict = classify_reply(PHASE_RCPT, reply);
+
+	if (verdict.fate == FATE_DELIVERED) {
+		client->accepted++;
+	} else if (verdict.is_over) {
+		client_settle(client, verdict, reply, PHASE_RCPT);
+	} else {
+		recipient->fate = verdict.fate;
+		recipient->refusal = xmalloc(sizeof(*recipient->refusal));
+		*recipient->refusal = *reply;
+	}
+	/* If nobody is left, the last refusal stands for the transaction. */
+	if (!client->is_settled && client->accepted == 0 &&
+	    client->answered == client->transaction->recipient_count)
+		client_settle(client, verdict, reply, PHASE_RCPT);
+}
+
+static enum client_event
+on_data_reply(struct client *client, const struct reply *reply)
+{
+	if (client->is_settled && reply->code == 354) {
+		client_enter(
+		    client, CLIENT_STATE_ABANDON); /* RFC 2920 3.1: 354 without a recipient */
+		return CLIENT_WAITS;
+	}
+	if (!client->is_settled && reply->code == 354) {
+		client_enter(client, CLIENT_STATE_BODY);
+		return CLIENT_WANTS_BODY;
+	}
+	if (!client->is_settled)
+		client_settle(client, classify_reply(PHASE_DATA, reply), reply, PHASE_DATA);
+	return client_finish(client);
+}
+
+/* Settled, and no answer is due that would have to be read. */
+static bool
+is_envelope_over(const struct client *client)
+{
+	if (!client->is_settled)
+		return false;
+	return client->transaction->verdict.is_over || client->answered == client->sent;
+}
+
+enum client_event
+client_on_envelope(struct client *client, const struct smtp_reply *from)
+{
+	struct reply reply;
+
+	client_read_reply(from, &reply);
+	client->transaction->is_answered |= reply.code != 421;
+	client->needs_reset = true;
+	if (client->answered == client_data_index(client))
+		return on_data_reply(client, &reply);
+	/* A 421 is the last word, whatever it answers. */
+	if (client->is_settled)
+		client->transaction->verdict.is_over |= reply.code == 421;
+	else if (client->answered == 0)
+		on_mail_reply(client, &reply);
+	else
+		on_rcpt_reply(client, &reply);
+	client->answered++;
+	if (is_envelope_over(client))
+		return client_finish(client);
+	if (client->answered == client->sent)
+		client_send_envelope(client);
+	return CLIENT_WAITS;
+}
+
+enum client_event
+client_on_dot(struct client *client, const struct smtp_reply *from)
+{
+	struct reply reply;
+
+	client_read_reply(from, &reply);
+	client->needs_reset = false;
+	client_settle(client, classify_reply(PHASE_DOT, &reply), &reply, PHASE_DOT);
+	return client_finish(client);
+}
+
+void
+client_send_dot(struct client *client)
+{
+	client_put(client, ".");
+}
+
+enum client_event
+client_on_abandoned(struct client *client, const struct smtp_reply *reply)
+{
+	client->needs_reset = false;
+	client->transaction->verdict.is_over |= reply->code == 421;
+	return client_finish(client);
+}
+
+void
+client_send_rset(struct client *client)
+{
+	client_put(client, "RSET");
+}
+
+enum client_event
+client_on_rset(struct client *client, const struct smtp_reply *reply)
+{
+	if (!client_is_positive(reply))
+		return client_end_refused(client, reply);
+	client->needs_reset = false;
+	return client_become_ready(client);
+}
+
+/* ---- the calls of client.h ---- */
+
+/* An upstream that says how much it takes need not be asked. */
+static bool
+is_too_big(struct client *client)
+{
+	uint64_t limit = client->capabilities.size_limit_bytes;
+	struct verdict verdict = {.outcome = ATTEMPT_ATTEMPTED, .fate = FATE_FAILED};
+	struct reply reply;
+
+	if (limit == 0 || client->transaction->size_bytes <= limit)
+		return false;
+	reply_set(&reply, 552, "5.3.4", "The message has %llu bytes, the upstream takes %llu",
+	    (unsigned long long)client->transaction->size_bytes, (unsigned long long)limit);
+	client->transaction->is_answered = true;
+	client_settle(client, verdict, &reply, PHASE_MAIL);
+	return true;
+}
+
+enum client_event
+client_send(struct client *client, struct client_transaction *transaction)
+{
+	ensure(client->state == CLIENT_STATE_READY && transaction->recipient_count > 0);
+	client->transaction = transaction;
+	client->sent = client->answered = client->accepted = 0;
+	client->is_settled = false;
+	client_transaction_reset(transaction);
+	if (is_too_big(client))
+		return client_finish(client);
+	client_enter(client, CLIENT_STATE_ENVELOPE);
+	return CLIENT_WAITS;
+}
+
+enum client_event
+client_body_sent(struct client *client)
+{
+	ensure(client->state == CLIENT_STATE_BODY);
+	client_say_line(client, true, "<message>");
+	client_enter(client, CLIENT_STATE_DOT);
+	return CLIENT_WAITS;
+}
+
+void
+client_body_unsent(struct client *client)
+{
+	ensure(client->state == CLIENT_STATE_DOT);
+	client_enter(client, CLIENT_STATE_BODY);
+}
+
+enum client_event
+client_next(struct client *client)
+{
+	if (client->state == CLIENT_STATE_OVER)
+		return CLIENT_IS_OVER;
+	if (!client->needs_reset)
+		return client_become_ready(client);
+	client_enter(client, CLIENT_STATE_RSET);
+	return CLIENT_WAITS;
+}
+
+void
+client_transaction_reset(struct client_transaction *transaction)
+{
+	for (size_t i = 0; i < transaction->recipient_count; i++) {
+		free(transaction->recipients[i].refusal);
+		transaction->recipients[i].refusal = NULL;
+	}
+	transaction->verdict = (struct verdict){0};
+	transaction->is_answered = false;
+}
