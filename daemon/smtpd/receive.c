@@ -374,12 +374,14 @@ log_accepted(struct session *session)
 	if (!log_begin(&line, LOG_INFO, EVENT_ACCEPTED, transaction->id))
 		return;
 	session_log(session, &line);
+	log_text(&line, KEY_LIST, transaction->grant->list);
 	log_mailbox(&line, KEY_FROM, transaction->sender.text);
 	log_mailbox(&line, KEY_TO, transaction->recipients[0]);
 	log_number(&line, KEY_RECIPIENTS, (int64_t)transaction->recipient_count);
 	log_number(&line, KEY_SIZE, (int64_t)transaction->sent_size);
 	log_number(&line, KEY_PRIORITY, transaction->priority);
-	log_text(&line, KEY_MESSAGE_ID, transaction->message_id);
+	if (transaction->message_id[0] != '\0')
+		log_text(&line, KEY_MESSAGE_ID, transaction->message_id);
 	log_seconds(&line, KEY_DELAY, now_ms - transaction->began_at_ms);
 	log_end(&line);
 }

@@ -159,10 +159,12 @@ session_end(struct session *session)
 	session->setup.ports->finish(session->setup.ctx);
 }
 
+/* An idle client that is sent away is nothing to tell of. */
 void
 session_hang_up(struct session *session, const char *enhanced, const char *text)
 {
-	log_refusal(session, 421, enhanced, text);
+	if (session->transaction != NULL || strcmp(enhanced, "4.7.0") == 0)
+		log_refusal(session, 421, enhanced, text);
 	write_reply(session, 421, enhanced, text);
 	session_end(session);
 }
