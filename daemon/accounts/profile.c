@@ -67,9 +67,11 @@ profile_apply_defaults(struct profile *profile)
 	if (profile->port == 0)
 		profile->port = port_for_tls(profile->tls);
 	set_default(&profile->tls_min, "1.2");
-	/* Opportunistic TLS goes on in clear when there's none, so it can't insist on a name. */
-	set_default(&profile->tls_verify, is_set(profile->tls, "opportunistic") ? "no" : "yes");
 	set_default(&profile->auth, profile->username != NULL ? "auto" : "none");
+	/* Opportunistic TLS goes on in clear when there's none, so it doesn't insist on a name; but
+	 * credentials are shown to nobody else. */
+	set_default(&profile->tls_verify,
+	    is_set(profile->tls, "opportunistic") && is_set(profile->auth, "none") ? "no" : "yes");
 }
 
 /* A capture has no upstream: what would be ignored is refused. */

@@ -137,6 +137,7 @@ static const struct {
     {"PATCH", "/v1/profiles/p", "{\"username\":\"u\",\"password\":\"hush\"}", 200,
 	"\"auth\": \"auto\""},
     {"GET", "/v1/profiles/p", NULL, 200, "\"has_password\": true"},
+    {"PATCH", "/v1/profiles/p", "{\"tls_verify\":null}", 200, "\"tls_verify\": \"yes\""},
     {"PATCH", "/v1/profiles/p", "{\"username\":null,\"password\":null}", 200,
 	"\"has_password\": false"},
     {"POST", "/v1/profiles", "{\"name\":\"trap\",\"capture\":\"trap\"}", 201, "\"port\": null"},
