@@ -27,7 +27,7 @@ struct client {
 	struct timer *deadline;
 	struct session *session; /* NULL during the handshake of implicit TLS */
 	bool is_paused;
-	bool begins_tls; /* once the input has been drained */
+	bool is_tls_due; /* once the input has been used */
 	bool is_over;    /* the connection is on its own or gone */
 
 	struct link *asked; /* accounts, while a question is under way */
@@ -96,7 +96,21 @@ log_end_of(struct client *client, enum log_level level, enum log_event event, co
 
 /* ---- bytes ---- */
 
-/* Offers the session what it has not used yet; reading rests while it uses nothing. */
+/* Reading rests while the session uses nothing. */
+static void
+set_paused(struct client *client, bool is_paused)
+{
+	if (client->is_paused == is_paused)
+		return;
+	client->is_paused = is_paused;
+	if (is_paused)
+		conn_pause(client->conn);
+	else
+		conn_resume(client->conn);
+}
+
+/* Offers the session what it has not used yet. TLS begins when STARTTLS is out of the input, for
+ * what is in there is taken for the handshake. */
 static void
 pump(struct client *client)
 {
@@ -108,18 +122,12 @@ pump(struct client *client)
 		if (!client->is_over)
 			(void)evbuffer_drain(input, used);
 	}
-	/* Only now: what waits in the input belongs to the handshake. */
-	if (!client->is_over && client->begins_tls) {
-		client->begins_tls = false;
-		conn_start_tls_server(client->conn, client->context);
-	}
-	if (client->is_over || client->is_paused == (used == 0))
+	if (client->is_over)
 		return;
-	client->is_paused = used == 0;
-	if (client->is_paused)
-		conn_pause(client->conn);
-	else
-		conn_resume(client->conn);
+	set_paused(client, used == 0);
+	if (client->is_tls_due)
+		conn_start_tls_server(client->conn, client->context);
+	client->is_tls_due = false;
 }
 
 static void
@@ -131,16 +139,10 @@ port_write(void *ctx, const void *bytes, size_t size)
 		conn_write(client->conn, bytes, size);
 }
 
-/* The connection must read on for the handshake, though the session takes nothing in clear. */
 static void
 port_start_tls(void *ctx)
 {
-	struct client *client = ctx;
-
-	if (client->is_paused)
-		conn_resume(client->conn);
-	client->is_paused = false;
-	client->begins_tls = true;
+	((struct client *)ctx)->is_tls_due = true;
 }
 
 static void
