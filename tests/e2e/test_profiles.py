@@ -1,7 +1,9 @@
 """Ways out: which one serves whom, what a test of one says, and what a broken one does."""
+import types
+
 import pytest
 
-from posternd import CtlError
+from posternd import CtlError, free_ports
 
 MESSAGE = b'From: <a@example.com>\r\nSubject: x\r\n\r\nhello\r\n'
 
@@ -55,9 +57,8 @@ def failing(postern, name='upstream'):
 
 
 def test_a_test_that_fails_says_which_setting_to_look_at(postern, make_upstream):
-    closed = make_upstream()
-    closed.close()
-    postern.add_upstream(closed)
+    nobody = types.SimpleNamespace(address='127.0.0.1', port=free_ports(1)[0])
+    postern.add_upstream(nobody)
     assert 'port' in failing(postern)
     refusing = make_upstream(tls='starttls', auth=('PLAIN',))
     postern.add_upstream(refusing, 'refusing', '--tls', 'starttls', '--tls-verify', 'no',
