@@ -47,7 +47,7 @@ put_header(const struct dsn *dsn, const char *boundary, struct buf *out)
 	buf_printf(out, "\tboundary=\"%s\"\r\n\r\n", boundary);
 }
 
-/* Folds a text at blanks, each line behind `indent`. */
+/* Folds a clean text at blanks, each line behind `indent`. */
 static void
 put_folded(struct buf *out, const char *indent, const char *text)
 {
@@ -62,8 +62,7 @@ put_folded(struct buf *out, const char *indent, const char *text)
 				cut = WIDTH;
 		}
 		buf_text(out, indent);
-		for (size_t i = 0; i < cut; i++)
-			buf_char(out, (unsigned char)text[i] < 0x20 ? ' ' : text[i]);
+		buf_append(out, text, cut);
 		buf_text(out, "\r\n");
 		text += cut;
 		while (*text == ' ')
@@ -71,9 +70,24 @@ put_folded(struct buf *out, const char *indent, const char *text)
 	}
 }
 
+/* `550 5.1.1 no such user`, as far as there is something of each. */
+static void
+put_reply(struct buf *out, const struct dsn_failure *failure)
+{
+	if (failure->code != 0)
+		buf_printf(out, "%u ", failure->code);
+	if (failure->code != 0 && *failure->enhanced != '\0') {
+		put_clean(out, failure->enhanced);
+		buf_char(out, ' ');
+	}
+	put_clean(out, failure->reply);
+}
+
 static void
 put_words_for(const struct dsn_failure *failure, struct buf *out)
 {
+	struct buf reply = {0};
+
 	buf_text(out, "\r\n  <");
 	put_clean(out, failure->address);
 	buf_text(out, ">\r\n");
@@ -81,19 +95,10 @@ put_words_for(const struct dsn_failure *failure, struct buf *out)
 		buf_text(out, "    It was tried until its time was over. The last answer was:\r\n");
 	else if (failure->code != 0)
 		buf_text(out, "    The receiving server refused it:\r\n");
-	if (failure->code != 0) {
-		char code[8];
-
-		(void)snprintf(code, sizeof(code), "%u ", failure->code);
-		buf_text(out, "    ");
-		buf_text(out, code);
-		if (*failure->enhanced != '\0') {
-			put_clean(out, failure->enhanced);
-			buf_char(out, ' ');
-		}
-		buf_text(out, "\r\n");
-	}
-	put_folded(out, "    ", failure->reply);
+	put_reply(&reply, failure);
+	if (reply.size > 0)
+		put_folded(out, "    ", reply.bytes);
+	buf_fini(&reply);
 }
 
 static void
@@ -138,12 +143,8 @@ put_status_of(const struct dsn_failure *failure, struct buf *out)
 		buf_printf(out, "Remote-MTA: dns; %.*s\r\n", (int)name, failure->upstream);
 	}
 	if (failure->code != 0) {
-		buf_printf(out, "Diagnostic-Code: smtp; %u ", failure->code);
-		if (*failure->enhanced != '\0') {
-			put_clean(out, failure->enhanced);
-			buf_char(out, ' ');
-		}
-		put_clean(out, failure->reply);
+		buf_text(out, "Diagnostic-Code: smtp; ");
+		put_reply(out, failure);
 		buf_text(out, "\r\n");
 	}
 }

@@ -1,11 +1,26 @@
 # unit tests of daemon/queue
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/test_queue_idmap tests/unit/test_queue_role tests/unit/test_queue_store
+check_PROGRAMS += \
+	tests/unit/test_queue_backoff \
+	tests/unit/test_queue_dsn \
+	tests/unit/test_queue_idmap \
+	tests/unit/test_queue_role \
+	tests/unit/test_queue_settlement \
+	tests/unit/test_queue_store \
+	tests/unit/test_queue_window
 endif
 QUEUE_TEST_LIBS = daemon/queue/libqueue.a daemon/core/libcore.a daemon/config/libconf.a \
 	common/libcommon.a $(EVENT_LIBS) $(OPENSSL_LIBS) $(SQLITE_LIBS) $(CONFIG_LIBS) \
 	$(JANSSON_LIBS) $(IDN2_LIBS) $(CMOCKA_LIBS)
-QUEUE_TEST_SOURCES = tests/lib/queue_rig.c tests/lib/queue_rig.h
+QUEUE_RIG = tests/lib/queue_rig.c tests/lib/queue_rig.h
+
+tests_unit_test_queue_backoff_SOURCES = tests/unit/test_queue_backoff.c
+tests_unit_test_queue_backoff_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_backoff_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_dsn_SOURCES = tests/unit/test_queue_dsn.c $(QUEUE_RIG)
+tests_unit_test_queue_dsn_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_dsn_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_idmap_SOURCES = tests/unit/test_queue_idmap.c
 tests_unit_test_queue_idmap_CFLAGS = $(UNIT_CFLAGS)
@@ -16,7 +31,15 @@ tests_unit_test_queue_role_SOURCES = tests/unit/test_queue_role.c tests/lib/queu
 tests_unit_test_queue_role_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_role_LDADD = $(QUEUE_TEST_LIBS)
 
-tests_unit_test_queue_store_SOURCES = tests/unit/test_queue_store.c $(QUEUE_TEST_SOURCES) \
+tests_unit_test_queue_settlement_SOURCES = tests/unit/test_queue_settlement.c $(QUEUE_RIG)
+tests_unit_test_queue_settlement_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_settlement_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_store_SOURCES = tests/unit/test_queue_store.c $(QUEUE_RIG) \
 	tests/lib/faultvfs.c tests/lib/faultvfs.h
 tests_unit_test_queue_store_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_store_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_window_SOURCES = tests/unit/test_queue_window.c
+tests_unit_test_queue_window_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_window_LDADD = $(QUEUE_TEST_LIBS)

@@ -1,0 +1,67 @@
+/* backoff: how long messages and profiles wait. */
+#include "daemon/queue/backoff.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+static const int64_t schedule[] = {60000, 120000, 3600000};
+
+static void
+test_message_follows_the_schedule(void **state)
+{
+	/* chance: the least, and the most */
+	static const struct {
+		uint32_t attempts;
+		int64_t least, most;
+	} rows[] = {
+	    {0, 54000, 66000},
+	    {1, 54000, 66000},
+	    {2, 108000, 132000},
+	    {3, 3240000, 3960000},
+	    {50, 3240000, 3960000},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (uint32_t chance = 0; chance < 4000000000u; chance += 99999937u) {
+			int64_t ms = backoff_message_ms(schedule, 3, rows[i].attempts, chance);
+
+			assert_in_range(ms, rows[i].least, rows[i].most);
+		}
+}
+
+static void
+test_profile_waits_longer_each_time(void **state)
+{
+	static const struct {
+		enum attempt_outcome outcome;
+		uint32_t failures;
+		int64_t middle;
+	} rows[] = {
+	    {ATTEMPT_UNREACHABLE, 1, 10000},
+	    {ATTEMPT_TLS, 2, 20000},
+	    {ATTEMPT_AUTH_LATER, 6, 320000},
+	    {ATTEMPT_UNREACHABLE, 7, 600000},
+	    {ATTEMPT_UNREACHABLE, 4000000000u, 600000},
+	    {ATTEMPT_AUTH_REFUSED, 1, 900000},
+	    {ATTEMPT_MISCONFIGURED, 9, 900000},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int64_t ms = backoff_profile_ms(rows[i].outcome, rows[i].failures, 12345);
+
+		assert_in_range(ms, rows[i].middle * 8 / 10, rows[i].middle * 12 / 10);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_message_follows_the_schedule),
+	    cmocka_unit_test(test_profile_waits_longer_each_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

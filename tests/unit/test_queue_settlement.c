@@ -1,0 +1,127 @@
+/* settlement: what a report means for each recipient and for the message. */
+#include "common/clock.h"
+#include "daemon/queue/settlement.h"
+#include "tests/lib/queue_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define NOW_MS 1700000000000
+#define LIFETIME_MS 1000000
+#define NONE 255 /* the report does not name this recipient */
+
+struct row {
+	const char *name;
+	int64_t age_ms;
+	bool is_lost;
+	uint8_t fates[3];
+	uint8_t states[3];
+	bool is_over;
+	uint8_t state;
+	uint32_t failed;
+};
+
+static const struct row rows[] = {
+    {"all delivered", 0, false, {FATE_DELIVERED, FATE_DELIVERED, FATE_DELIVERED},
+	{RECIPIENT_DELIVERED, RECIPIENT_DELIVERED, RECIPIENT_DELIVERED}, true, MAIL_WAITING, 0},
+    {"one each", 0, false, {FATE_DELIVERED, FATE_DEFERRED, FATE_FAILED},
+	{RECIPIENT_DELIVERED, RECIPIENT_PENDING, RECIPIENT_FAILED}, false, MAIL_WAITING, 1},
+    {"all failed", 0, false, {FATE_FAILED, FATE_FAILED, FATE_FAILED},
+	{RECIPIENT_FAILED, RECIPIENT_FAILED, RECIPIENT_FAILED}, true, MAIL_WAITING, 3},
+    {"one uncertain", 0, false, {FATE_DELIVERED, FATE_UNCERTAIN, FATE_DELIVERED},
+	{RECIPIENT_DELIVERED, RECIPIENT_UNCERTAIN, RECIPIENT_DELIVERED}, false, MAIL_UNCERTAIN, 0},
+    {"over time", LIFETIME_MS, false, {FATE_DELIVERED, FATE_DEFERRED, FATE_UNCERTAIN},
+	{RECIPIENT_DELIVERED, RECIPIENT_FAILED, RECIPIENT_FAILED}, true, MAIL_WAITING, 2},
+    {"just in time", LIFETIME_MS - 1, false, {FATE_DELIVERED, FATE_DEFERRED, FATE_DEFERRED},
+	{RECIPIENT_DELIVERED, RECIPIENT_PENDING, RECIPIENT_PENDING}, false, MAIL_WAITING, 0},
+    {"not named", 0, false, {FATE_DELIVERED, NONE, FATE_DELIVERED},
+	{RECIPIENT_DELIVERED, RECIPIENT_PENDING, RECIPIENT_DELIVERED}, false, MAIL_WAITING, 0},
+    {"lost with relay", LIFETIME_MS, true, {NONE, NONE, NONE},
+	{RECIPIENT_UNCERTAIN, RECIPIENT_UNCERTAIN, RECIPIENT_UNCERTAIN}, false, MAIL_UNCERTAIN, 0},
+};
+
+static struct settlement *
+report(const uint8_t *fates, bool is_lost)
+{
+	struct msg_list_builder builder = {0};
+	struct msg_report message = {.message_id = 1, .attempt = 2, .upstream = "", .tls = ""};
+	struct settlement *settlement;
+
+	for (uint16_t i = 0; i < 3; i++) {
+		struct rec_fate fate = {
+		    .index = i, .fate = fates[i], .enhanced = "4.0.0", .reply = "words"};
+
+		if (fates[i] != NONE)
+			message_list_add(&builder, REC_FATE, &fate);
+	}
+	message.fates = message_list_value(&builder);
+	settlement = settlement_new(&message);
+	settlement->is_lost = is_lost;
+	message_list_fini(&builder);
+	return settlement;
+}
+
+static void
+check_row(const struct row *row)
+{
+	struct config config = {
+	    .queue = {.lifetime_ms = LIFETIME_MS, .retry_ms = {60000}, .retry_count = 1}};
+	struct settlement *settlement = report(row->fates, row->is_lost);
+	struct mail *mail = rig_mail(1, 3);
+
+	mail->received_at_ms = NOW_MS - row->age_ms;
+	settlement_decide(settlement, mail, &config, NOW_MS, 0);
+	assert_int_equal(settlement->job.row_count, 3);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(settlement->job.rows[i].state, row->states[i]);
+	assert_int_equal(settlement->job.is_over, row->is_over);
+	assert_int_equal(settlement->failed_count, row->failed);
+	if (!row->is_over) {
+		assert_int_equal(settlement->job.state, row->state);
+		assert_true(settlement->job.next_at_ms > NOW_MS);
+	}
+	settlement_free(settlement);
+	free(mail);
+}
+
+static void
+test_rows(void **state)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		print_message("%s\n", rows[i].name);
+		check_row(&rows[i]);
+	}
+}
+
+static void
+test_what_was_delivered_before_stays(void **state)
+{
+	static const uint8_t fates[] = {FATE_FAILED, FATE_DELIVERED, NONE};
+	struct config config = {.queue = {.lifetime_ms = LIFETIME_MS}};
+	struct settlement *settlement = report(fates, false);
+	struct mail *mail = rig_mail(1, 2);
+
+	mail->received_at_ms = NOW_MS;
+	mail->recipients[0].state = RECIPIENT_DELIVERED;
+	settlement_decide(settlement, mail, &config, NOW_MS, 0);
+	assert_int_equal(settlement->job.row_count, 1);
+	assert_int_equal(settlement->job.rows[0].index, 1);
+	assert_int_equal(settlement->failed_count, 0);
+	assert_true(settlement->job.is_over);
+	settlement_free(settlement);
+	free(mail);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_rows),
+	    cmocka_unit_test(test_what_was_delivered_before_stays),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
