@@ -102,7 +102,7 @@ sync_file(struct bodyfiles *files, struct bodyfile_job *job)
 }
 
 static enum job_outcome
-read_piece(struct bodyfiles *files, struct bodyfile_job *job)
+read_piece(const struct bodyfiles *files, struct bodyfile_job *job)
 {
 	struct chunk *chunk = chunk_new(job->size);
 	char path[32];
@@ -207,6 +207,16 @@ bodyfile_run(struct list *batch, void *ctx)
 		job->outcome = run_one(files, (struct bodyfile_job *)(void *)job);
 	}
 	sync_directories(files, batch);
+}
+
+void
+bodyfile_run_reads(struct list *batch, void *ctx)
+{
+	LIST_EACH (batch, at) {
+		struct job *job = LIST_ENTRY(at, struct job, link);
+
+		job->outcome = read_piece(ctx, (struct bodyfile_job *)(void *)job);
+	}
 }
 
 static int

@@ -3,8 +3,8 @@
  *
  * Role     queue
  * Owns     the file descriptors of bodies that are being written
- * Context  jobs are filled on the loop; bodyfile_* runs on the body thread, except
- *          bodyfile_open(), bodyfile_sweep() and bodyfile_close()
+ * Context  jobs are filled on the loop; bodyfile_run() runs on the body thread,
+ *          bodyfile_run_reads() on the reading thread, the rest before and after them
  * Units    bytes
  *
  * SQLite writes each byte twice and adds a checksum per page; a file is written once, as the
@@ -48,5 +48,8 @@ unsigned bodyfile_sweep(
     struct bodyfiles *files, bool (*has_message)(void *ctx, uint64_t message_id), void *ctx);
 /* worker_ops.run: the flushes of one batch share those of their directories. */
 void bodyfile_run(struct list *batch, void *ctx);
+/* The same for reads alone, on a thread of their own: a piece for relay doesn't wait for others'
+ * flushes. */
+void bodyfile_run_reads(struct list *batch, void *ctx);
 
 #endif

@@ -25,6 +25,7 @@ struct storage {
 	struct bodyfiles *files;
 	struct worker *store_worker;
 	struct worker *file_worker;
+	struct worker *read_worker;
 	struct loop *loop;
 	struct timer *space_timer;
 	struct timer *broken_timer;
@@ -250,6 +251,7 @@ static const struct worker_ops store_ops = {
 };
 
 static const struct worker_ops file_ops = {.run = bodyfile_run};
+static const struct worker_ops read_ops = {.run = bodyfile_run_reads};
 
 static void
 on_space_timer(void *ctx)
@@ -307,6 +309,7 @@ storage_open(struct loop *loop, const struct storage_options *options, struct st
 	}
 	storage->store_worker = worker_start(loop, &store_ops, storage);
 	storage->file_worker = worker_start(loop, &file_ops, storage->files);
+	storage->read_worker = worker_start(loop, &read_ops, storage->files);
 	storage->space_timer = timer_new(loop, on_space_timer, storage);
 	timer_set(storage->space_timer, 0);
 	*storage_out = storage;
@@ -322,6 +325,7 @@ storage_close(struct storage *storage)
 	storage->is_closing = true;
 	worker_stop(storage->store_worker);
 	worker_stop(storage->file_worker);
+	worker_stop(storage->read_worker);
 	if (!storage->is_broken)
 		checkpoint(storage);
 	bodyfile_close(storage->files);
@@ -361,10 +365,12 @@ storage_post(struct storage *storage, enum store_job_kind kind, struct job *job)
 void
 storage_post_file(struct storage *storage, enum bodyfile_job_kind kind, struct bodyfile_job *job)
 {
+	bool is_read = kind == BODYFILE_READ;
+
 	job->job.kind = (int)kind;
-	/* Everything in one order, and at once: reads here cost no commit. */
+	/* What writes keeps its order, and never waits for company. */
 	job->job.urgency = JOB_WRITES;
-	post(storage, storage->file_worker, &job->job);
+	post(storage, is_read ? storage->read_worker : storage->file_worker, &job->job);
 }
 
 static void

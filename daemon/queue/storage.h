@@ -1,5 +1,6 @@
 /*
- * storage - the two threads that touch the disk: one for the store, one for large bodies
+ * storage - the threads that touch the disk: one for the store, one that writes large bodies and
+ * one that reads them back
  *
  * Role     queue
  * Owns     the store and the body files; a posted job until its on_done
