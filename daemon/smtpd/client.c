@@ -1,53 +1,17 @@
-/* client - a connection's bytes to its session and back, and the session's questions to accounts
- * and queue. */
-#include "daemon/smtpd/client.h"
+/* client - a connection's bytes to its session and back, from accept to close. */
+#include "daemon/smtpd/client_private.h"
 
 #include "common/log.h"
-#include "common/netaddr.h"
 #include "common/xalloc.h"
-#include "daemon/core/conn.h"
-#include "daemon/smtpd/session.h"
 
 #include <event2/buffer.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define HANDSHAKE_DEADLINE_MS 60000
-#define ACCOUNTS_DEADLINE_MS 20000
 #define FINISH_MS 5000 /* for the last reply to leave */
 
-struct client {
-	struct list link;
-	struct client_house *house;
-	const struct config *config; /* held: the one the client was greeted under */
-	struct tls_context *context;
-	struct conn *conn;
-	struct netaddr address;
-	uint16_t port; /* ours */
-	struct timer *deadline;
-	struct session *session; /* NULL during the handshake of implicit TLS */
-	bool is_paused;
-	bool is_tls_due; /* once the input has been used */
-	bool is_over;    /* the connection is on its own or gone */
-
-	struct link *asked; /* accounts, while a question is under way */
-	uint32_t request_id;
-	enum message_kind question;
-	struct timer *no_answer; /* set: there is no link to ask */
-	uint64_t exchange;       /* of SASL */
-	struct stream *stream;
-};
-
 /* ---- the end ---- */
-
-static void
-cancel_question(struct client *client)
-{
-	if (client->asked != NULL)
-		link_cancel(client->asked, client->request_id);
-	client->asked = NULL;
-	timer_stop(client->no_answer);
-}
 
 static void
 client_free(void *object)
@@ -56,7 +20,7 @@ client_free(void *object)
 
 	if (client->session != NULL)
 		session_free(client->session);
-	cancel_question(client);
+	client_cancel_question(client);
 	timer_free(client->deadline);
 	timer_free(client->no_answer);
 	tls_release(client->context);
@@ -109,10 +73,10 @@ set_paused(struct client *client, bool is_paused)
 		conn_resume(client->conn);
 }
 
-/* Offers the session what it has not used yet. TLS begins when STARTTLS is out of the input, for
- * what is in there is taken for the handshake. */
-static void
-pump(struct client *client)
+/* TLS begins when STARTTLS is out of the input, for what is in there is taken for the
+ * handshake. */
+void
+client_pump(struct client *client)
 {
 	struct evbuffer *input = conn_input(client->conn);
 	size_t size, used = 1;
@@ -180,177 +144,6 @@ port_wall_ms(void *ctx)
 	return loop_wall_ms(((struct client *)ctx)->house->role->loop);
 }
 
-/* ---- accounts ---- */
-
-static void
-take_answer(struct client *client, const union message *answer)
-{
-	struct grant_table *grants = client->house->grants;
-	struct grant *grant;
-
-	if (client->question == MSG_SASL_STEP) {
-		session_on_sasl(client->session, answer == NULL ? NULL : &answer->sasl_reply);
-	} else {
-		grant = answer == NULL ? NULL : grant_table_put(grants, &answer->grant);
-		session_on_grant(client->session, grant, answer != NULL);
-	}
-	pump(client);
-}
-
-static void
-on_answer(const union message *answer, void *ctx)
-{
-	struct client *client = ctx;
-
-	client->asked = NULL;
-	if (!client->is_over)
-		take_answer(client, answer);
-}
-
-static void
-on_no_answer(void *ctx)
-{
-	struct client *client = ctx;
-
-	if (!client->is_over)
-		take_answer(client, NULL);
-}
-
-static void
-ask(struct client *client, enum message_kind kind, const void *message)
-{
-	struct link *link = role_link(client->house->role, ROLE_ACCOUNTS, 0);
-
-	client->question = kind;
-	if (link == NULL) {
-		timer_set(client->no_answer, 0);
-		return;
-	}
-	client->asked = link;
-	client->request_id =
-	    link_request(link, kind, message, ACCOUNTS_DEADLINE_MS, on_answer, client);
-}
-
-static void
-port_sasl_step(void *ctx, const struct msg_sasl_step *step)
-{
-	struct client *client = ctx;
-	struct msg_sasl_step message = *step;
-
-	if (step->is_first)
-		client->exchange = ++client->house->next_exchange;
-	message.exchange = client->exchange;
-	ask(client, MSG_SASL_STEP, &message);
-}
-
-static void
-on_aborted(const union message *answer, void *ctx)
-{
-}
-
-static void
-port_sasl_abort(void *ctx)
-{
-	struct client *client = ctx;
-	struct link *link = role_link(client->house->role, ROLE_ACCOUNTS, 0);
-	struct msg_sasl_step message = {
-	    .exchange = client->exchange, .is_abort = true, .mechanism = "", .client = ""};
-
-	cancel_question(client);
-	if (link != NULL)
-		(void)link_request(
-		    link, MSG_SASL_STEP, &message, ACCOUNTS_DEADLINE_MS, on_aborted, NULL);
-}
-
-static struct grant *
-port_grant_find(void *ctx, uint64_t user_id)
-{
-	return grant_table_find(((struct client *)ctx)->house->grants, user_id);
-}
-
-static void
-port_grant_get(void *ctx, uint64_t user_id, const char *login)
-{
-	struct msg_grant_get message = {.user_id = user_id, .login = login};
-
-	ask(ctx, MSG_GRANT_GET, &message);
-}
-
-static void
-port_alert(void *ctx, const struct msg_alert *alert)
-{
-	role_alert(((struct client *)ctx)->house->role, alert->kind, alert->user, alert->list,
-	    alert->address, alert->detail);
-}
-
-/* ---- queue ---- */
-
-static void
-on_credit(uint32_t bytes, void *ctx)
-{
-	struct client *client = ctx;
-
-	session_on_credit(client->session, bytes);
-	pump(client);
-}
-
-static void
-on_committed(enum commit_outcome outcome, void *ctx)
-{
-	struct client *client = ctx;
-
-	client->stream = NULL;
-	session_on_committed(client->session, outcome);
-	pump(client);
-}
-
-static void
-on_lost(void *ctx)
-{
-	struct client *client = ctx;
-
-	client->stream = NULL;
-	session_on_queue_lost(client->session);
-	pump(client);
-}
-
-static enum handoff_readiness
-port_readiness(void *ctx)
-{
-	return handoff_readiness(((struct client *)ctx)->house->handoff);
-}
-
-static uint64_t
-port_message_open(void *ctx)
-{
-	static const struct stream_callbacks callbacks = {on_credit, on_committed, on_lost};
-	struct client *client = ctx;
-
-	client->stream = handoff_open(client->house->handoff, &callbacks, client);
-	return client->stream == NULL ? 0 : stream_id(client->stream);
-}
-
-static void
-port_message_send(void *ctx, const struct slice *slice)
-{
-	stream_send(((struct client *)ctx)->stream, slice);
-}
-
-static void
-port_message_commit(void *ctx, const struct msg_commit *commit)
-{
-	stream_commit(((struct client *)ctx)->stream, commit);
-}
-
-static void
-port_message_abort(void *ctx)
-{
-	struct client *client = ctx;
-
-	stream_abort(client->stream);
-	client->stream = NULL;
-}
-
 static const struct session_ports ports = {
     .write = port_write,
     .start_tls = port_start_tls,
@@ -358,16 +151,16 @@ static const struct session_ports ports = {
     .set_deadline = port_set_deadline,
     .now_ms = port_now_ms,
     .wall_ms = port_wall_ms,
-    .sasl_step = port_sasl_step,
-    .sasl_abort = port_sasl_abort,
-    .grant_find = port_grant_find,
-    .grant_get = port_grant_get,
-    .alert = port_alert,
-    .readiness = port_readiness,
-    .message_open = port_message_open,
-    .message_send = port_message_send,
-    .message_commit = port_message_commit,
-    .message_abort = port_message_abort,
+    .sasl_step = client_sasl_step,
+    .sasl_abort = client_sasl_abort,
+    .grant_find = client_grant_find,
+    .grant_get = client_grant_get,
+    .alert = client_alert,
+    .readiness = client_readiness,
+    .message_open = client_message_open,
+    .message_send = client_message_send,
+    .message_commit = client_message_commit,
+    .message_abort = client_message_abort,
 };
 
 /* ---- the connection ---- */
@@ -415,7 +208,7 @@ on_input(struct conn *conn, void *ctx)
 	struct client *client = ctx;
 
 	if (client->session != NULL && !client->is_over)
-		pump(client);
+		client_pump(client);
 }
 
 static void
@@ -453,7 +246,7 @@ on_deadline(void *ctx)
 	if (client->is_over)
 		return;
 	session_on_deadline(client->session);
-	pump(client);
+	client_pump(client);
 }
 
 static void
@@ -493,7 +286,7 @@ client_open(struct client_house *house, int fd, const struct client_door *door)
 	client->config = config_hold(house->role->config);
 	client->context = door->context == NULL ? NULL : tls_hold(door->context);
 	client->deadline = timer_new(loop, on_deadline, client);
-	client->no_answer = timer_new(loop, on_no_answer, client);
+	client->no_answer = timer_new(loop, client_on_no_answer, client);
 	list_append(&house->clients, &client->link);
 	client->conn = conn_open(loop, fd, &callbacks, client);
 	note_addresses(client, fd);

@@ -8,6 +8,8 @@ daemon_smtpd_libsmtpd_a_SOURCES = \
 	daemon/smtpd/authorize.h \
 	daemon/smtpd/client.c \
 	daemon/smtpd/client.h \
+	daemon/smtpd/client_private.h \
+	daemon/smtpd/client_roles.c \
 	daemon/smtpd/commands.c \
 	daemon/smtpd/data.c \
 	daemon/smtpd/data.h \
