@@ -31,8 +31,12 @@ TROUBLE = re.compile(r'event=(problem|role-restarted)\b|ensure')
 def program(name):
     prefix = os.environ.get('POSTERN_PREFIX')
     build = os.environ.get('POSTERN_BUILD')
-    places = ([pathlib.Path(prefix) / 'sbin'] if prefix else [pathlib.Path(build)] if build else
-              [SOURCE / 'build', pathlib.Path.cwd()])
+    if prefix:
+        places = [pathlib.Path(prefix) / folder for folder in ('sbin', 'bin')]
+    elif build:
+        places = [pathlib.Path(build)]
+    else:
+        places = [SOURCE / 'build', pathlib.Path.cwd()]
     for place in places:
         if (place / name).exists():
             return (place / name).resolve()
