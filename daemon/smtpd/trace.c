@@ -15,7 +15,7 @@
 static void
 write_sanitised(struct buf *out, const char *text)
 {
-	for (size_t i = 0; text[i] != '\0' && i < HELO_MAX; i++) {
+	for (size_t i = 0; i < HELO_MAX && text[i] != '\0'; i++) {
 		bool is_plain =
 		    octet_is_alphanumeric(text[i]) || strchr(".-_:[]@/+=", text[i]) != NULL;
 
