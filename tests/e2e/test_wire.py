@@ -7,7 +7,6 @@ HEADER = (b'Date: Sun, 01 Mar 2026 12:31:04 +0000\r\nMessage-ID: <1@example.com>
 BODIES = {
     'ordinary': b'\r\nhello\r\n',
     'empty body': b'\r\n',
-    'no body and no empty line': b'',
     'leading dots': b'\r\n.\r\n..\r\n.a\r\n...\r\na.\r\n',
     'longest line': b'\r\n' + b'x' * 998 + b'\r\n' + b'.' * 998 + b'\r\n',
     'every length of a line': b'\r\n' + b''.join(b'y' * n + b'\r\n' for n in range(999)),
@@ -43,6 +42,12 @@ def test_bytes_on_the_wire(relaying, sink, name):
     assert added.startswith(b'Received: from ') and added.count(b'\r\nReceived:') == 0
     assert b'Date: ' + rest == message
     assert not set(got.wire.replace(b'\r\n', b'')) & set(b'\r\n')
+
+
+def test_header_alone_gets_the_empty_line_that_ends_it(relaying, sink):
+    with relaying.client(relaying.user) as client:
+        client.sendmail('a@example.com', ['b@example.net'], HEADER)
+    assert sink.wait_for(1)[0].body.endswith(HEADER + b'\r\n')
 
 
 def test_envelope(relaying, sink):
