@@ -9,6 +9,7 @@
 #include "daemon/smtpd/trace.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define HEADER_FROM_MAX 1000 /* as much of it as queue is told */
@@ -135,10 +136,22 @@ note_header(struct transaction *transaction, const struct header *header)
 	transaction->subject = xstrdup(header->subject);
 }
 
+/* What an operator will look for is what the message leaves with. */
+static void
+note_message_id(struct transaction *transaction, const struct trace *trace)
+{
+	struct buf id;
+
+	buf_init(&id);
+	trace_message_id(&id, trace);
+	free(transaction->message_id);
+	transaction->message_id = buf_give(&id);
+}
+
 static void
 write_header(struct session *session, const struct header *header, struct buf *out)
 {
-	const struct transaction *transaction = session->transaction;
+	struct transaction *transaction = session->transaction;
 	const struct config *config = session->setup.config;
 	struct trace trace = {
 	    .hostname = config->hostname,
@@ -152,6 +165,8 @@ write_header(struct session *session, const struct header *header, struct buf *o
 	};
 	struct header_changes changes = {.drop_headers = config->drop_headers};
 
+	if (!header->has_message_id)
+		note_message_id(transaction, &trace);
 	if (transaction->grant->has_stamp_priority)
 		changes.stamp_priority = transaction->priority;
 	trace_write_header(out, &trace, &changes, header, transaction->header.bytes,

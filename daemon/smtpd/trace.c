@@ -67,16 +67,27 @@ write_received(struct buf *out, const struct trace *trace)
 	    clock_rfc5322(trace->now_ms, date, sizeof(date)));
 }
 
+void
+trace_message_id(struct buf *out, const struct trace *trace)
+{
+	char id[IDENT_SIZE];
+
+	buf_printf(out, "<%s.%lld@%s>", ident_format(trace->message_id, id),
+	    (long long)trace->now_ms, trace->hostname);
+}
+
 static void
 write_missing(struct buf *out, const struct trace *trace, const struct header *header)
 {
-	char id[IDENT_SIZE], date[CLOCK_RFC5322_SIZE];
+	char date[CLOCK_RFC5322_SIZE];
 
 	if (!header->has_date)
 		buf_printf(out, "Date: %s\r\n", clock_rfc5322(trace->now_ms, date, sizeof(date)));
-	if (!header->has_message_id)
-		buf_printf(out, "Message-ID: <%s.%lld@%s>\r\n", ident_format(trace->message_id, id),
-		    (long long)trace->now_ms, trace->hostname);
+	if (header->has_message_id)
+		return;
+	buf_text(out, "Message-ID: ");
+	trace_message_id(out, trace);
+	buf_text(out, "\r\n");
 }
 
 static bool

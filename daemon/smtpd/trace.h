@@ -35,6 +35,9 @@ struct header_changes {
 	unsigned stamp_priority;   /* 1 to 5, or 0 */
 };
 
+/* The Message-ID: that a message without one gets, with its angle brackets. */
+void trace_message_id(struct buf *out, const struct trace *trace);
+
 /* Received: (RFC 5321 4.4), Date: and Message-ID: when they're missing (RFC 6409 8), the fields
  * that stay as they are, the stamp, and the empty line. `bytes` are those that were scanned. */
 void trace_write_header(struct buf *out, const struct trace *trace,
