@@ -40,6 +40,7 @@ struct frame {
 	const struct config *new_config; /* until READY */
 	struct list early;
 	bool is_started;
+	bool is_verbose;
 	int exit_status;
 };
 
@@ -191,6 +192,7 @@ take_config(struct frame *frame, const struct msg_config *message)
 		abort();
 	}
 	config->generation = message->generation;
+	frame->is_verbose = message->is_verbose;
 	config_release(frame->new_config);
 	frame->new_config = config;
 }
@@ -203,8 +205,7 @@ use_new_config(struct frame *frame)
 	config_release(frame->context.config);
 	frame->context.config = frame->new_config;
 	frame->new_config = NULL;
-	if (!log_is_on(LOG_DEBUG)) /* -v stays */
-		log_set_level(frame->context.config->log.level);
+	log_set_level(frame->is_verbose ? LOG_DEBUG : frame->context.config->log.level);
 }
 
 /* ---- start, reload, end ---- */

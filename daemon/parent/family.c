@@ -92,6 +92,7 @@ send_gift(struct member *member)
 {
 	const struct family_gift *gift = &member->family->gift;
 	struct msg_config config = {.generation = gift->generation,
+	    .is_verbose = gift->is_verbose,
 	    .text = {(const uint8_t *)gift->config_text, (uint32_t)strlen(gift->config_text)}};
 
 	link_send(member->link, MSG_CONFIG, &config);

@@ -25,6 +25,7 @@ struct loop;
 /* What every role is told; files that a role may not see are not sent to it. */
 struct family_gift {
 	uint32_t generation;
+	bool is_verbose;
 	const char *config_text;
 	const struct buf *files; /* FILE_KIND_COUNT of them */
 };

@@ -104,6 +104,7 @@ static void
 give(struct parent *parent)
 {
 	struct family_gift gift = {.generation = parent->generation,
+	    .is_verbose = parent->options->is_verbose,
 	    .config_text = parent->setup.text,
 	    .files = parent->setup.files};
 
