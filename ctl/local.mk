@@ -22,6 +22,6 @@ ctl_libctl_a_SOURCES = \
 	ctl/value.c \
 	ctl/value.h
 
-sbin_PROGRAMS += posternctl
+bin_PROGRAMS += posternctl
 posternctl_SOURCES = ctl/main.c
 posternctl_LDADD = ctl/libctl.a common/libcommon.a $(CURL_LIBS) $(JANSSON_LIBS)
