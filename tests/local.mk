@@ -21,3 +21,4 @@ include tests/unit/queue.mk
 include tests/dialogue/local.mk
 include tests/differential/local.mk
 include tests/unit/smtpd.mk
+include tests/e2e/local.mk
