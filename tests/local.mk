@@ -22,3 +22,4 @@ include tests/dialogue/local.mk
 include tests/differential/local.mk
 include tests/unit/smtpd.mk
 include tests/e2e/local.mk
+include tests/bench/local.mk

@@ -1,0 +1,424 @@
+/*
+ * smtpsink - takes every message and counts it by its Message-ID; cheap, also at 1 MiB a message.
+ *
+ * Prints `port=N` when it listens, and its counts at SIGTERM. Two verbs of its own serve scripts:
+ * XSTAT answers the counts, XRESET forgets them.
+ */
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/xalloc.h"
+#include "tests/bench/idset.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define READ_SIZE (256u * 1024)
+#define HEADER_MAX 16384 /* so far is looked for the Message-ID */
+#define LINE_MAX_SIZE 4096
+#define EVENTS 64
+
+static const char usage[] = "usage: smtpsink [--port PORT] [--ids FILE] [--delay MS]\n"
+			    "  --delay   before each reply to the end of the data\n";
+
+struct client {
+	int fd;
+	bool has_data;   /* between DATA and the final dot */
+	bool is_ending;  /* after QUIT */
+	struct buf line; /* the beginning of a command */
+	struct buf header;
+	bool has_id;
+	char tail[5]; /* the last bytes of the data, where the final dot may begin */
+	size_t tail_size;
+	struct buf out;
+	uint64_t due_ms; /* 0: at once */
+	struct client *next;
+};
+
+static struct {
+	struct idset ids;
+	uint64_t messages, without_id, bytes, connections;
+	uint64_t first_us, last_us;
+	uint64_t delay_ms;
+	struct client *clients;
+	int epoll_fd;
+} sink;
+
+static volatile sig_atomic_t is_stopping;
+
+static uint64_t
+now_us(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void
+format_counts(struct buf *out, const char *separator)
+{
+	buf_printf(out,
+	    "messages=%" PRIu64 "%sunique=%zu%sduplicates=%" PRIu64 "%swithout_id=%" PRIu64
+	    "%sbytes=%" PRIu64 "%sconnections=%" PRIu64 "%sfirst_us=%" PRIu64 "%slast_us=%" PRIu64,
+	    sink.messages, separator, sink.ids.unique, separator, sink.ids.duplicates, separator,
+	    sink.without_id, separator, sink.bytes, separator, sink.connections, separator,
+	    sink.first_us, separator, sink.last_us);
+}
+
+static void
+reset_counts(void)
+{
+	idset_fini(&sink.ids);
+	sink.messages = sink.without_id = sink.bytes = sink.connections = 0;
+	sink.first_us = sink.last_us = 0;
+}
+
+/* ---- data ---- */
+
+static void
+note_id(struct client *client)
+{
+	char *at = client->header.bytes, *end;
+
+	while (at != NULL && strncasecmp(at, "message-id:", 11) != 0) {
+		at = strchr(at, '\n');
+		if (at != NULL)
+			at++;
+	}
+	if (at == NULL || (at = strchr(at, '<')) == NULL || (end = strchr(at, '>')) == NULL) {
+		sink.without_id++;
+		return;
+	}
+	idset_add(&sink.ids, at + 1, (size_t)(end - at - 1));
+}
+
+static void
+end_message(struct client *client)
+{
+	sink.messages++;
+	sink.last_us = now_us();
+	if (sink.first_us == 0)
+		sink.first_us = sink.last_us;
+	if (client->header.size > 0)
+		note_id(client);
+	else
+		sink.without_id++;
+	buf_clear(&client->header);
+	client->has_data = false;
+	buf_text(&client->out, "250 2.0.0 Ok\r\n");
+	if (sink.delay_ms > 0)
+		client->due_ms = now_us() / 1000 + sink.delay_ms;
+}
+
+static void
+keep_tail(struct client *client, const char *bytes, size_t size)
+{
+	size_t kept = sizeof(client->tail) - 1;
+	char both[2 * sizeof(client->tail)];
+
+	if (size >= kept) {
+		memcpy(client->tail, bytes + size - kept, kept);
+		client->tail_size = kept;
+		return;
+	}
+	memcpy(both, client->tail, client->tail_size);
+	memcpy(both + client->tail_size, bytes, size);
+	size += client->tail_size;
+	if (size < kept)
+		kept = size;
+	memcpy(client->tail, both + size - kept, kept);
+	client->tail_size = kept;
+}
+
+/* How many bytes of this read belong to the message, its final dot included; 0: all, and more. */
+static size_t
+find_end(const struct client *client, const char *bytes, size_t size)
+{
+	char seam[2 * sizeof(client->tail)];
+	size_t head = size < 4 ? size : 4;
+	const char *at;
+
+	memcpy(seam, client->tail, client->tail_size);
+	memcpy(seam + client->tail_size, bytes, head);
+	at = memmem(seam, client->tail_size + head, "\r\n.\r\n", 5);
+	if (at != NULL)
+		return (size_t)(at + 5 - seam) - client->tail_size;
+	at = memmem(bytes, size, "\r\n.\r\n", 5);
+	return at != NULL ? (size_t)(at + 5 - bytes) : 0;
+}
+
+static size_t
+take_data(struct client *client, const char *bytes, size_t size)
+{
+	size_t used = find_end(client, bytes, size);
+	bool has_ended = used > 0;
+	size_t room = HEADER_MAX - client->header.size;
+
+	if (!has_ended)
+		used = size;
+	if (room > 0)
+		buf_append(&client->header, bytes, used < room ? used : room);
+	sink.bytes += used;
+	if (has_ended)
+		end_message(client);
+	else
+		keep_tail(client, bytes, used);
+	return used;
+}
+
+/* ---- commands ---- */
+
+static void
+answer_ehlo(struct client *client)
+{
+	buf_text(&client->out, "250-sink.example\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n"
+			       "250-ENHANCEDSTATUSCODES\r\n250 8BITMIME\r\n");
+}
+
+static void
+begin_data(struct client *client)
+{
+	client->has_data = true;
+	memcpy(client->tail, "\r\n", 2); /* an empty message is a dot alone */
+	client->tail_size = 2;
+	buf_text(&client->out, "354 go on\r\n");
+}
+
+static void
+obey(struct client *client, const char *line)
+{
+	if (strncasecmp(line, "EHLO", 4) == 0) {
+		answer_ehlo(client);
+	} else if (strncasecmp(line, "DATA", 4) == 0) {
+		begin_data(client);
+	} else if (strncasecmp(line, "QUIT", 4) == 0) {
+		client->is_ending = true;
+		buf_text(&client->out, "221 2.0.0 Bye\r\n");
+	} else if (strncasecmp(line, "XSTAT", 5) == 0) {
+		buf_text(&client->out, "250 ");
+		format_counts(&client->out, " ");
+		buf_text(&client->out, "\r\n");
+	} else {
+		if (strncasecmp(line, "XRESET", 6) == 0)
+			reset_counts();
+		buf_text(&client->out, "250 2.0.0 Ok\r\n");
+	}
+}
+
+static size_t
+take_command(struct client *client, const char *bytes, size_t size)
+{
+	const char *end = memchr(bytes, '\n', size);
+	size_t used = end != NULL ? (size_t)(end + 1 - bytes) : size;
+
+	if (client->line.size + used > LINE_MAX_SIZE)
+		client->is_ending = true;
+	else
+		buf_append(&client->line, bytes, used);
+	if (end != NULL && !client->is_ending) {
+		obey(client, client->line.bytes);
+		buf_clear(&client->line);
+	}
+	return used;
+}
+
+/* ---- sockets ---- */
+
+static void
+drop(struct client *client)
+{
+	struct client **at = &sink.clients;
+
+	while (*at != client)
+		at = &(*at)->next;
+	*at = client->next;
+	(void)close(client->fd);
+	buf_fini(&client->line);
+	buf_fini(&client->header);
+	buf_fini(&client->out);
+	free(client);
+}
+
+/* Replies are small and always fit the socket. */
+static bool
+send_replies(struct client *client)
+{
+	bool is_sent;
+
+	if (client->out.size == 0)
+		return true;
+	if (client->due_ms > now_us() / 1000)
+		return true;
+	client->due_ms = 0;
+	is_sent = send(client->fd, client->out.bytes, client->out.size, MSG_NOSIGNAL) ==
+		  (ssize_t)client->out.size;
+	buf_clear(&client->out);
+	return is_sent;
+}
+
+static void
+serve(struct client *client)
+{
+	static char bytes[READ_SIZE];
+	ssize_t got = read(client->fd, bytes, sizeof(bytes));
+	size_t at = 0;
+
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0) {
+		drop(client);
+		return;
+	}
+	while (at < (size_t)got && !client->is_ending) {
+		const char *rest = bytes + at;
+		size_t size = (size_t)got - at;
+
+		at += client->has_data ? take_data(client, rest, size)
+				       : take_command(client, rest, size);
+	}
+	if (!send_replies(client) || (client->is_ending && client->due_ms == 0))
+		drop(client);
+}
+
+static void
+accept_clients(int listener)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	int on = 1, fd;
+
+	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		struct client *client = xcalloc(1, sizeof(*client));
+
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		client->fd = fd;
+		client->next = sink.clients;
+		sink.clients = client;
+		sink.connections++;
+		buf_text(&client->out, "220 sink.example ESMTP\r\n");
+		event.data.ptr = client;
+		(void)epoll_ctl(sink.epoll_fd, EPOLL_CTL_ADD, fd, &event);
+		if (!send_replies(client))
+			drop(client);
+	}
+}
+
+static void
+send_what_is_due(void)
+{
+	struct client *next;
+
+	for (struct client *at = sink.clients; at != NULL; at = next) {
+		next = at->next;
+		if (at->due_ms != 0 && (!send_replies(at) || (at->is_ending && at->due_ms == 0)))
+			drop(at);
+	}
+}
+
+static void
+run(int listener)
+{
+	struct epoll_event events[EVENTS];
+	struct epoll_event of_listener = {.events = EPOLLIN, .data.ptr = NULL};
+
+	(void)epoll_ctl(sink.epoll_fd, EPOLL_CTL_ADD, listener, &of_listener);
+	while (!is_stopping) {
+		int count = epoll_wait(sink.epoll_fd, events, EVENTS, sink.delay_ms > 0 ? 1 : 200);
+
+		for (int i = 0; i < count; i++)
+			if (events[i].data.ptr == NULL)
+				accept_clients(listener);
+			else
+				serve(events[i].data.ptr);
+		if (sink.delay_ms > 0)
+			send_what_is_due();
+	}
+}
+
+static int
+listen_on(uint16_t port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	    .sin_port = htons(port),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int on = 1;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, 1024) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
+		perror("smtpsink: listen");
+		return -1;
+	}
+	printf("port=%d\n", ntohs(address.sin_port));
+	(void)fflush(stdout);
+	return fd;
+}
+
+static void
+on_signal(int number)
+{
+	is_stopping = 1;
+}
+
+static int
+report(const char *ids_path)
+{
+	FILE *file = ids_path != NULL ? fopen(ids_path, "w") : NULL;
+	struct buf text;
+	int result = 0;
+
+	buf_init(&text);
+	format_counts(&text, "\n");
+	(void)puts(text.bytes);
+	buf_fini(&text);
+	if (ids_path != NULL)
+		result = file == NULL || idset_write(&sink.ids, file) != 0 || fclose(file) != 0;
+	return result;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option rows[] = {
+	    {"port", required_argument, NULL, 'p'},
+	    {"ids", required_argument, NULL, 'i'},
+	    {"delay", required_argument, NULL, 'd'},
+	    {NULL, 0, NULL, 0},
+	};
+	const char *ids_path = NULL;
+	uint16_t port = 0;
+	int option, listener;
+
+	while ((option = getopt_long(argc, argv, "", rows, NULL)) != -1) {
+		if (option == 'p')
+			port = (uint16_t)atoi(optarg);
+		else if (option == 'i')
+			ids_path = optarg;
+		else if (option == 'd')
+			sink.delay_ms = strtoull(optarg, NULL, 10);
+		else
+			return fputs(usage, stderr), 2;
+	}
+	(void)signal(SIGTERM, on_signal);
+	(void)signal(SIGINT, on_signal);
+	sink.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	listener = listen_on(port);
+	if (listener < 0)
+		return 1;
+	run(listener);
+	return report(ids_path);
+}
