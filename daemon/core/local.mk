@@ -3,6 +3,9 @@ noinst_LIBRARIES += daemon/core/libcore.a
 daemon_core_libcore_a_SOURCES = \
 	daemon/core/conn.c \
 	daemon/core/conn.h \
+	daemon/core/conn_private.h \
+	daemon/core/conn_tls.c \
+	daemon/core/conn_turn.c \
 	daemon/core/link.c \
 	daemon/core/link.h \
 	daemon/core/loop.c \
