@@ -8,6 +8,9 @@ daemon_core_libcore_a_SOURCES = \
 	daemon/core/conn_turn.c \
 	daemon/core/link.c \
 	daemon/core/link.h \
+	daemon/core/link_in.c \
+	daemon/core/link_out.c \
+	daemon/core/link_private.h \
 	daemon/core/loop.c \
 	daemon/core/loop.h \
 	daemon/core/messages.c \
