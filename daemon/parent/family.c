@@ -16,7 +16,10 @@
 
 #define RESTART_FIRST_MS 100
 #define RESTART_LAST_MS 30000
-#define LONG_LIFE_MS 60000
+/* A role that lived this many times its last delay, or so long, is well again: a death now and then
+ * is mended at once, while one that keeps dying costs little. */
+#define WELL_AFTER_DELAYS 10
+#define WELL_AFTER_MS 60000
 #define KILL_GRACE_MS 3000
 #define MEMBERS_MAX 80
 #define STAGE_COUNT 4
@@ -316,7 +319,7 @@ schedule_restart(struct member *member)
 {
 	int64_t lived_ms = loop_now_ms(member->family->loop) - member->started_at_ms;
 
-	if (lived_ms >= LONG_LIFE_MS || member->delay_ms == 0)
+	if (lived_ms >= WELL_AFTER_MS || lived_ms >= WELL_AFTER_DELAYS * member->delay_ms)
 		member->delay_ms = RESTART_FIRST_MS;
 	else if (member->delay_ms < RESTART_LAST_MS / 2)
 		member->delay_ms *= 2;
