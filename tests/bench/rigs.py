@@ -91,7 +91,6 @@ run_dir = "{directory}/run";
 capture_dir = "{directory}/capture";
 listeners = ( {{ address = "127.0.0.1"; ports = "{self.port}"; tls = "starttls"; }} );
 trusted = ( {{ network = "127.0.0.0/8"; user = "{USER}"; }} );
-limits = {{ connections_per_client = 1000; }};
 log = {{ target = "stderr"; level = "info"; }};
 ''')
         self.log = open(f"{directory}/log", "w")
@@ -213,6 +212,7 @@ class Postfix:
         for part in ("queue/private", "data", "conf", "dovecot"):
             os.makedirs(f"{directory}/{part}")
         shutil.chown(f"{directory}/data", "postfix")
+        shutil.chown(f"{directory}/queue/private", "postfix")
         self.make_certificate()
         self.has_sasl = shutil.which("dovecot") is not None
         values = {"dir": directory, "port": self.port, "sink_port": sink_port,
