@@ -25,6 +25,11 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/operator_json.h \
 	daemon/queue/operators.c \
 	daemon/queue/operators.h \
+	daemon/queue/operators_body.c \
+	daemon/queue/operators_count.c \
+	daemon/queue/operators_filter.c \
+	daemon/queue/operators_private.h \
+	daemon/queue/operators_scan.c \
 	daemon/queue/queue.c \
 	daemon/queue/queue.h \
 	daemon/queue/refill.c \

@@ -1,0 +1,88 @@
+/* operators_body - a message's body, a piece for each call. */
+#include "daemon/queue/operators_private.h"
+
+#include <stdlib.h>
+
+#define BODY_PIECE_BYTES (256u * 1024)
+
+static void
+answer_body(struct call *call, const uint8_t *bytes, size_t size)
+{
+	call_send_result(call, 200, "application/octet-stream", bytes, size);
+}
+
+static void
+on_body_file(struct job *job)
+{
+	struct call *call = job->ctx;
+	struct chunk *chunk = call->file.chunk_out;
+
+	if (job->outcome != JOB_DONE)
+		call_answer_storage_error(call, job->outcome);
+	else
+		answer_body(
+		    call, chunk == NULL ? NULL : chunk->bytes, chunk == NULL ? 0 : chunk->size);
+	chunk_release(chunk);
+}
+
+/* A body in rows is below 64 KiB: it is read as a whole, and the part asked for is answered. */
+static void
+on_body_rows(struct job *job)
+{
+	struct call *call = job->ctx;
+	struct chunk *chunk = call->body.chunk_out;
+	uint32_t size = chunk == NULL ? 0 : chunk->size;
+
+	if (job->outcome != JOB_DONE)
+		call_answer_storage_error(call, job->outcome);
+	else if (call->offset >= size)
+		answer_body(call, NULL, 0);
+	else
+		answer_body(call, chunk->bytes + call->offset, size - call->offset);
+	chunk_release(chunk);
+}
+
+static void
+on_body_mail(struct job *job)
+{
+	struct call *call = job->ctx;
+	struct mail *mail = call->load.mail_out;
+	bool is_in_file = mail != NULL && mail->is_in_file;
+
+	free(mail);
+	if (job->outcome != JOB_DONE) {
+		call_answer_storage_error(call, job->outcome);
+	} else if (mail == NULL) {
+		call_answer_unknown(call);
+	} else if (is_in_file) {
+		call->file = (struct bodyfile_job){.job = {.on_done = on_body_file, .ctx = call},
+		    .message_id = call->single_id,
+		    .offset = call->offset,
+		    .size = BODY_PIECE_BYTES};
+		storage_post_file(call->operators->storage, BODYFILE_READ, &call->file);
+	} else {
+		call->body = (struct body_job){
+		    .job = {.on_done = on_body_rows, .ctx = call, .urgency = JOB_READS},
+		    .message_id = call->single_id,
+		    .limit_bytes = BODY_PIECE_BYTES};
+		storage_post(call->operators->storage, STORE_BODY, &call->body.job);
+	}
+}
+
+void
+call_start_body(struct call *call, uint64_t id, const char *path)
+{
+	char *offset = operator_query(path, "offset");
+	bool is_valid =
+	    offset == NULL || call_parse_number(offset, 0, UINT64_MAX >> 1, &call->offset);
+
+	free(offset);
+	if (!is_valid) {
+		call_answer_error(call, 400, "invalid", "offset is a number of bytes", "offset");
+		return;
+	}
+	call->single_id = id;
+	call->load = (struct load_job){
+	    .job = {.on_done = on_body_mail, .ctx = call, .urgency = JOB_READS}, .message_id = id};
+	storage_post(call->operators->storage, STORE_LOAD, &call->load.job);
+}

@@ -1,0 +1,65 @@
+/* operators_count - how much of what is in the queue, and how its profiles are. */
+#include "daemon/queue/operators_private.h"
+
+#include <stdlib.h>
+
+static json_t *
+profile_state(
+    struct operators *operators, const struct profile *profile, const struct count_job *job)
+{
+	static const char *const names[] = {"ok", "limited", "stopped"};
+	uint64_t waiting = 0;
+
+	for (uint32_t i = 0; i < job->row_count_out; i++)
+		if (routes_of_user(scheduler_routes(operators->scheduler),
+			job->rows_out[i].user_id) == profile)
+			waiting += job->rows_out[i].count;
+	return json_pack("{s:o,s:s,s:o,s:o,s:I,s:i}", "name", operator_text(profile->name), "state",
+	    profile->is_paused ? "paused" : names[profile->trouble], "rate_limited_until",
+	    profile->trouble == TROUBLE_NONE ? json_null() : operator_time(profile->until_ms),
+	    "last_error",
+	    *profile->last_error == '\0' ? json_null() : operator_text(profile->last_error),
+	    "waiting", (json_int_t)waiting, "sending", (int)profile->out);
+}
+
+static void
+on_counted(struct job *job)
+{
+	struct call *call = job->ctx;
+	struct operators *operators = call->operators;
+	json_int_t counts[SHOWN_COUNT] = {0};
+	json_t *answer = json_object(), *profiles = json_array();
+	size_t sending;
+
+	free(scheduler_sending(operators->scheduler, &sending));
+	for (uint32_t i = 0; i < call->count.row_count_out; i++) {
+		const struct count_row *row = &call->count.rows_out[i];
+		enum shown_state state = row->state == MAIL_HELD        ? SHOWN_HELD
+					 : row->state == MAIL_UNCERTAIN ? SHOWN_UNCERTAIN
+					 : row->is_deferred             ? SHOWN_DEFERRED
+									: SHOWN_READY;
+
+		counts[state] += (json_int_t)row->count;
+	}
+	/* On disk what is being sent is ready; its fate may be a moment ahead of the count. */
+	counts[SHOWN_SENDING] = (json_int_t)sending;
+	counts[SHOWN_READY] -=
+	    counts[SHOWN_READY] < (json_int_t)sending ? counts[SHOWN_READY] : (json_int_t)sending;
+	for (int i = SHOWN_READY; i < SHOWN_COUNT; i++)
+		(void)json_object_set_new(
+		    answer, operator_state_name((enum shown_state)i), json_integer(counts[i]));
+	IDMAP_EACH(&scheduler_routes(operators->scheduler)->profiles, slot)
+	if (!((struct profile *)slot->object)->is_gone)
+		(void)json_array_append_new(
+		    profiles, profile_state(operators, slot->object, &call->count));
+	(void)json_object_set_new(answer, "profiles", profiles);
+	free(call->count.rows_out);
+	call_answer_json(call, 200, answer);
+}
+
+void
+call_start_count(struct call *call)
+{
+	call->count.job = (struct job){.on_done = on_counted, .ctx = call, .urgency = JOB_READS};
+	storage_post(call->operators->storage, STORE_COUNT, &call->count.job);
+}

@@ -1,0 +1,65 @@
+/*
+ * operators_private - one call of the API, for the files that answer it
+ *
+ * operators.c has the routes and the answers' ends, operators_count.c the queue's counts,
+ * operators_scan.c the walk over messages that lists or changes them, operators_filter.c which
+ * messages a call means, operators_body.c a body piece by piece. Nobody else includes this.
+ */
+#ifndef POSTERN_QUEUE_OPERATORS_PRIVATE_H
+#define POSTERN_QUEUE_OPERATORS_PRIVATE_H
+
+#include "daemon/queue/operator_json.h"
+#include "daemon/queue/operators.h"
+
+struct operators {
+	struct role_context *role;
+	struct storage *storage;
+	struct scheduler *scheduler;
+	struct handovers *handovers;
+	struct link *control;
+	unsigned generation; /* of the link */
+};
+
+/* One call that waits for the disk. */
+struct call {
+	struct scan_job scan; /* first: what on_done gets */
+	struct count_job count;
+	struct load_job load;
+	struct body_job body;
+	struct bodyfile_job file;
+	struct operators *operators;
+	unsigned generation;
+	uint32_t request_id;
+	bool is_single; /* one message by its id */
+	uint64_t single_id;
+	char *login, *list;
+	uint64_t *user_ids, *sending, *ids;
+	uint32_t wanted, changed;
+	size_t page_bytes;
+	uint64_t offset; /* of a body */
+	json_t *page;
+};
+
+/* Each answers the call and frees it. */
+void call_send_result(
+    struct call *call, uint16_t status, const char *type, const void *bytes, size_t size);
+/* Takes the value. */
+void call_answer_json(struct call *call, uint16_t status, json_t *value);
+void call_answer_error(
+    struct call *call, uint16_t status, const char *code, const char *message, const char *field);
+void call_answer_storage_error(struct call *call, enum job_outcome outcome);
+void call_answer_unknown(struct call *call);
+
+/* Each takes the call over, until it is answered. */
+void call_start_count(struct call *call);
+void call_start_list(struct call *call, const char *path);
+void call_start_single(struct call *call, enum scan_action action, uint64_t id);
+void call_start_change(struct call *call, enum scan_action action, const json_t *which);
+void call_start_body(struct call *call, uint64_t id, const char *path);
+/* Walks on over the messages that the call's filter means. */
+void call_post_scan(struct call *call);
+
+/* Nothing but digits, within the limits. */
+bool call_parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *number_out);
+
+#endif

@@ -1,0 +1,197 @@
+/*
+ * operators_scan - walks over the messages that a call means, on the storage thread and a part at
+ * a time, and lists them or makes up on the loop for what was changed on disk
+ */
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "daemon/queue/operators_private.h"
+
+#include <stdlib.h>
+
+/* A page ends early rather than grow over this. */
+#define PAGE_BYTES (768u * 1024)
+#define CHANGES_A_JOB 500
+
+static bool
+is_sending(const struct operators *operators, uint64_t id)
+{
+	const struct entry *entry = scheduler_find(operators->scheduler, id);
+
+	return entry != NULL && entry->state >= ENTRY_SENDING;
+}
+
+static void
+free_scan(struct scan_job *scan)
+{
+	free(scan->ids_out);
+	free(scan->in_file_out);
+	scan->ids_out = NULL;
+	scan->in_file_out = NULL;
+	scan->mails_out = NULL;
+}
+
+/* ---- listing ---- */
+
+static json_t *
+shown(struct operators *operators, const struct mail *mail)
+{
+	struct profile *profile =
+	    routes_of_user(scheduler_routes(operators->scheduler), mail->user_id);
+
+	return operator_message(
+	    mail, profile == NULL ? NULL : profile->name, is_sending(operators, mail->id));
+}
+
+static void
+take_page(struct call *call)
+{
+	for (uint32_t i = 0; i < call->scan.count_out; i++) {
+		struct mail *mail = call->scan.mails_out == NULL ? NULL : call->scan.mails_out[i];
+
+		if (mail == NULL)
+			continue;
+		/* About what JSON makes of it. */
+		call->page_bytes += 600 + mail_footprint(mail) * 3 / 2;
+		if (call->page_bytes < PAGE_BYTES || json_array_size(call->page) == 0)
+			(void)json_array_append_new(call->page, shown(call->operators, mail));
+		free(mail);
+	}
+	free(call->scan.mails_out);
+}
+
+static void
+on_listed(struct job *job)
+{
+	struct call *call = (struct call *)(void *)job;
+	size_t count;
+
+	take_page(call);
+	free_scan(&call->scan);
+	count = json_array_size(call->page);
+	if (job->outcome != JOB_DONE)
+		call_answer_storage_error(call, job->outcome);
+	else if (call->is_single && count == 0)
+		call_answer_unknown(call);
+	else if (call->is_single)
+		call_answer_json(call, 200, json_incref(json_array_get(call->page, 0)));
+	else if (call->scan.is_end_out || count >= call->wanted || call->page_bytes >= PAGE_BYTES)
+		call_answer_json(call, 200, json_incref(call->page));
+	else
+		call_post_scan(call);
+}
+
+/* ---- changes ---- */
+
+static void
+log_held(uint64_t message_id)
+{
+	struct log_line line;
+
+	if (!log_begin(&line, LOG_INFO, EVENT_HELD, message_id))
+		return;
+	log_text(&line, KEY_REASON, "by an operator");
+	log_end(&line);
+}
+
+/* It was chosen for sending while the change was made. */
+static void
+catch_up(struct operators *operators, struct entry *entry, enum scan_action action)
+{
+	struct msg_abort abort = {.stream = entry->attempt};
+
+	entry->is_removed |= action == SCAN_REMOVE;
+	entry->is_to_hold |= action == SCAN_HOLD;
+	if (action != SCAN_REMOVE || entry->state != ENTRY_SENDING ||
+	    scheduler_relay(operators->scheduler) == NULL)
+		return;
+	handover_stop(operators->handovers, entry->attempt);
+	link_send(scheduler_relay(operators->scheduler), MSG_ABORT, &abort);
+}
+
+static void
+apply_changes(struct call *call)
+{
+	struct operators *operators = call->operators;
+	enum scan_action action = call->scan.action;
+
+	for (uint32_t i = 0; i < call->scan.count_out; i++) {
+		uint64_t id = call->scan.ids_out[i];
+		struct entry *entry = scheduler_find(operators->scheduler, id);
+
+		if (action == SCAN_HOLD)
+			log_held(id);
+		if (action == SCAN_REMOVE && call->scan.in_file_out[i])
+			storage_remove_file(operators->storage, id);
+		if (entry == NULL || action == SCAN_RELEASE || action == SCAN_RETRY)
+			continue;
+		if (entry->state == ENTRY_READY)
+			scheduler_forget(operators->scheduler, id);
+		else
+			catch_up(operators, entry, action);
+	}
+	call->changed += call->scan.count_out;
+}
+
+static void
+answer_changes(struct call *call)
+{
+	if (call->scan.action == SCAN_RELEASE || call->scan.action == SCAN_RETRY)
+		scheduler_look_everywhere(call->operators->scheduler);
+	if (call->is_single && call->changed == 0 && is_sending(call->operators, call->single_id))
+		call_answer_error(call, 409, "sending", "the message is being sent just now", "id");
+	else if (call->is_single && call->changed == 0)
+		call_answer_unknown(call);
+	else
+		call_answer_json(call, 200, json_pack("{s:i}", "count", (int)call->changed));
+}
+
+static void
+on_changed(struct job *job)
+{
+	struct call *call = (struct call *)(void *)job;
+
+	if (job->outcome == JOB_DONE)
+		apply_changes(call);
+	free_scan(&call->scan);
+	if (job->outcome != JOB_DONE)
+		call_answer_storage_error(call, job->outcome);
+	else if (call->scan.is_end_out)
+		answer_changes(call);
+	else
+		call_post_scan(call);
+}
+
+/* ---- the walk ---- */
+
+void
+call_post_scan(struct call *call)
+{
+	bool is_list = call->scan.action == SCAN_LIST;
+	uint32_t have = (uint32_t)json_array_size(call->page);
+
+	free(call->sending);
+	call->sending =
+	    scheduler_sending(call->operators->scheduler, &call->scan.filter.sending_count);
+	call->scan.filter.sending = call->sending;
+	call->scan.filter.skips_sending = !is_list && call->scan.action != SCAN_HOLD;
+	call->scan.limit = is_list ? call->wanted - have : CHANGES_A_JOB;
+	call->scan.count_out = 0;
+	call->scan.job.on_done = is_list ? on_listed : on_changed;
+	call->scan.job.urgency = is_list ? JOB_READS : JOB_WRITES;
+	storage_post(call->operators->storage, STORE_SCAN, &call->scan.job);
+}
+
+void
+call_start_single(struct call *call, enum scan_action action, uint64_t id)
+{
+	call->is_single = true;
+	call->single_id = id;
+	call->ids = xcalloc(1, sizeof(*call->ids));
+	call->ids[0] = id;
+	call->scan.filter.ids = call->ids;
+	call->scan.filter.id_count = 1;
+	call->scan.action = action;
+	call->wanted = 1;
+	call->page = json_array();
+	call_post_scan(call);
+}
