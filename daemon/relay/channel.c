@@ -108,8 +108,8 @@ step_done(struct channel *channel, enum phase phase, const char *detail)
 	struct channel_step step = {
 	    .phase = phase, .took_ms = now_ms - channel->step_at_ms, .detail = detail};
 
-	if (phase == PHASE_TLS)
-		channel->facts.tls_ms = step.took_ms;
+	if (phase == PHASE_TLS || phase == PHASE_AUTH)
+		channel->facts.tls_ms += step.took_ms;
 	channel->step_at_ms = now_ms;
 	if (channel->callbacks->on_step != NULL)
 		channel->callbacks->on_step(channel, &step, channel->ctx);
@@ -146,11 +146,11 @@ static void
 become_ready(struct channel *channel)
 {
 	if (!channel->is_established) {
-		channel->facts.connect_ms =
-		    loop_now_ms(channel->loop) - channel->started_at_ms - channel->facts.tls_ms;
 		channel->facts.auth = client_auth_used(channel->client);
 		if (channel->facts.auth[0] != '\0')
 			step_done(channel, PHASE_AUTH, channel->facts.auth);
+		channel->facts.connect_ms =
+		    loop_now_ms(channel->loop) - channel->started_at_ms - channel->facts.tls_ms;
 	}
 	channel->is_established = true;
 	channel->is_ready = true;

@@ -70,7 +70,7 @@ struct channel_facts {
 	const char *tls;    /* TLSv1.3, or "" */
 	const char *auth;   /* PLAIN …, or "" */
 	int64_t connect_ms; /* with the name, the greeting and EHLO */
-	int64_t tls_ms;
+	int64_t tls_ms;     /* with AUTH */
 };
 const struct channel_facts *channel_facts(const struct channel *channel);
 
