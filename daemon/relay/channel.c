@@ -401,11 +401,13 @@ static void
 on_addresses(const struct dns_answer *answer, void *ctx)
 {
 	struct channel *channel = ctx;
-	char text[64];
+	char text[320];
 
 	channel->query = NULL;
 	if (answer->count == 0) {
-		end_early(channel, PHASE_NAME, answer->problem);
+		(void)snprintf(
+		    text, sizeof(text), "%s: %s", channel->profile->host, answer->problem);
+		end_early(channel, PHASE_NAME, text);
 		return;
 	}
 	channel->addresses = *answer;
