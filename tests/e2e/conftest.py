@@ -7,6 +7,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'lib'))
 
 from fakehost import FakeHost  # noqa: E402
+from postfix import Postfix, why_not  # noqa: E402
 from posternd import Posternd  # noqa: E402
 
 
@@ -53,3 +54,12 @@ def make_upstream():
     yield make
     for host in made:
         host.close()
+
+
+@pytest.fixture(scope='session')
+def postfix():
+    """A real upstream: see tests/lib/postfix.py. One for all tests: give recipients own names."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with Postfix() as server:
+        yield server
