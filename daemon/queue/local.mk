@@ -38,6 +38,9 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/routes.h \
 	daemon/queue/scheduler.c \
 	daemon/queue/scheduler.h \
+	daemon/queue/scheduler_private.h \
+	daemon/queue/scheduler_relay.c \
+	daemon/queue/scheduler_routes.c \
 	daemon/queue/schema.c \
 	daemon/queue/schema.h \
 	daemon/queue/settlement.c \

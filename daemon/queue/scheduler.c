@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "daemon/queue/refill.h"
+#include "daemon/queue/scheduler_private.h"
 
 #include <stdlib.h>
 
@@ -13,26 +14,11 @@
 /* Clocks may be set: no timer waits longer without looking again. */
 #define LOOK_EVERY_MS 60000
 
-struct scheduler {
-	struct role_context *role;
-	struct storage *storage;
-	struct scheduler_callbacks callbacks;
-	void *ctx;
-	struct routes routes;
-	struct refill *refill;
-	struct idmap entries;
-	uint64_t next_attempt;
-	uint64_t memory_bytes;
-	struct link *relay;
-	bool is_relay_ready; /* it has said what it has in flight */
-};
-
-static void pump(struct scheduler *scheduler, struct profile *profile);
-
 /* ---- entries ---- */
 
-static struct entry *
-new_entry(struct scheduler *scheduler, const struct ready_row *row, struct profile *profile)
+struct entry *
+scheduler_new_entry(
+    struct scheduler *scheduler, const struct ready_row *row, struct profile *profile)
 {
 	struct entry *entry = xcalloc(1, sizeof(*entry));
 
@@ -47,8 +33,8 @@ new_entry(struct scheduler *scheduler, const struct ready_row *row, struct profi
 	return entry;
 }
 
-static void
-free_entry(struct scheduler *scheduler, struct entry *entry)
+void
+scheduler_free_entry(struct scheduler *scheduler, struct entry *entry)
 {
 	(void)idmap_remove(&scheduler->entries, entry->id);
 	if (entry->profile != NULL)
@@ -108,7 +94,7 @@ admit(struct scheduler *scheduler, const struct ready_row *row)
 		profile->is_spilled[at] = true;
 		return NULL;
 	}
-	entry = new_entry(scheduler, row, profile);
+	entry = scheduler_new_entry(scheduler, row, profile);
 	make_ready(entry);
 	return entry;
 }
@@ -134,36 +120,6 @@ choose(struct scheduler *scheduler, struct profile *profile)
 	return NULL;
 }
 
-static void
-on_window(struct profile *profile, uint8_t priority, const struct window_job *job, void *ctx)
-{
-	struct scheduler *scheduler = ctx;
-
-	profile->is_loading[priority - 1] = false;
-	if (job->has_more_out || job->job.outcome != JOB_DONE)
-		profile->is_spilled[priority - 1] = true;
-	for (uint32_t i = 0; i < job->row_count_out; i++) {
-		const struct ready_row *row = &job->rows_out[i];
-
-		if (scheduler_find(scheduler, row->message_id) == NULL &&
-		    routes_of_user(&scheduler->routes, row->user_id) == profile)
-			make_ready(new_entry(scheduler, row, profile));
-	}
-	pump(scheduler, profile);
-}
-
-static void
-on_woken(const struct ready_row *row, void *ctx)
-{
-	struct scheduler *scheduler = ctx;
-	struct profile *profile = routes_of_user(&scheduler->routes, row->user_id);
-
-	if (scheduler_find(scheduler, row->message_id) == NULL)
-		(void)admit(scheduler, row);
-	if (profile != NULL)
-		pump(scheduler, profile);
-}
-
 /* ---- attempts ---- */
 
 static void
@@ -177,11 +133,126 @@ begin_attempt(struct scheduler *scheduler, struct entry *entry)
 	scheduler->callbacks.on_attempt(entry, scheduler->relay, scheduler->ctx);
 }
 
+void
+scheduler_pump(struct scheduler *scheduler, struct profile *profile)
+{
+	struct entry *entry;
+
+	if (!scheduler->is_relay_ready || scheduler->role->is_draining)
+		return;
+	while (profile->out < profile_width(&scheduler->routes, profile) &&
+	       (entry = choose(scheduler, profile)) != NULL) {
+		profile->out++;
+		if (entry->mail != NULL) {
+			begin_attempt(scheduler, entry);
+		} else {
+			entry->state = ENTRY_LOADING;
+			refill_load(scheduler->refill, entry->id);
+		}
+	}
+}
+
+void
+scheduler_settling(struct scheduler *scheduler, struct entry *entry)
+{
+	entry->state = ENTRY_SETTLING;
+	if (entry->profile == NULL)
+		return;
+	entry->profile->out--;
+	scheduler_pump(scheduler, entry->profile);
+}
+
+void
+scheduler_settled(struct scheduler *scheduler, struct entry *entry, int64_t next_at_ms)
+{
+	scheduler_free_entry(scheduler, entry);
+	if (next_at_ms != 0)
+		refill_wake_at(scheduler->refill, next_at_ms);
+}
+
+void
+scheduler_return(struct scheduler *scheduler, struct entry *entry)
+{
+	struct profile *profile = entry->profile;
+
+	if (profile != NULL)
+		profile->out--;
+	entry->attempt = 0;
+	/* Its user may have moved; what is not in a window is found on disk. */
+	if (profile == NULL || entry->is_removed || entry->is_to_hold ||
+	    routes_of_user(&scheduler->routes, entry->user_id) != profile) {
+		scheduler_free_entry(scheduler, entry);
+		scheduler_look_everywhere(scheduler);
+		return;
+	}
+	make_ready(entry);
+}
+
+static void
+set_timer(struct scheduler *scheduler, struct profile *profile)
+{
+	int64_t wait_ms = 0;
+	int64_t rest_ms = profile->pause_until_ms - loop_now_ms(scheduler->role->loop);
+
+	if (profile->trouble != TROUBLE_NONE)
+		wait_ms = profile->until_ms - loop_wall_ms(scheduler->role->loop);
+	if (rest_ms > wait_ms)
+		wait_ms = rest_ms;
+	if (wait_ms > 0)
+		timer_set(profile->timer, wait_ms < LOOK_EVERY_MS ? wait_ms + 1 : LOOK_EVERY_MS);
+}
+
+void
+scheduler_rest(struct scheduler *scheduler, struct profile *profile)
+{
+	profile->pause_until_ms = loop_now_ms(scheduler->role->loop) + REST_MS;
+	set_timer(scheduler, profile);
+}
+
+void
+scheduler_look(struct scheduler *scheduler, struct profile *profile)
+{
+	set_timer(scheduler, profile);
+	scheduler_pump(scheduler, profile);
+}
+
+/* ---- from disk ---- */
+
+static void
+on_window(struct profile *profile, uint8_t priority, const struct window_job *job, void *ctx)
+{
+	struct scheduler *scheduler = ctx;
+
+	profile->is_loading[priority - 1] = false;
+	if (job->has_more_out || job->job.outcome != JOB_DONE)
+		profile->is_spilled[priority - 1] = true;
+	for (uint32_t i = 0; i < job->row_count_out; i++) {
+		const struct ready_row *row = &job->rows_out[i];
+
+		if (scheduler_find(scheduler, row->message_id) == NULL &&
+		    routes_of_user(&scheduler->routes, row->user_id) == profile)
+			make_ready(scheduler_new_entry(scheduler, row, profile));
+	}
+	scheduler_pump(scheduler, profile);
+}
+
+static void
+on_woken(const struct ready_row *row, void *ctx)
+{
+	struct scheduler *scheduler = ctx;
+	struct profile *profile = routes_of_user(&scheduler->routes, row->user_id);
+
+	if (scheduler_find(scheduler, row->message_id) == NULL)
+		(void)admit(scheduler, row);
+	if (profile != NULL)
+		scheduler_pump(scheduler, profile);
+}
+
 static void
 drop_chosen(struct scheduler *scheduler, struct entry *entry)
 {
 	entry->profile->out--;
-	free_entry(scheduler, entry);
+	scheduler_free_entry(scheduler, entry);
 }
 
 static void
@@ -207,261 +278,7 @@ on_loaded(uint64_t message_id, struct mail *mail, bool is_failed, void *ctx)
 		scheduler->memory_bytes += entry->footprint;
 		begin_attempt(scheduler, entry);
 	}
-	pump(scheduler, profile);
-}
-
-static void
-set_timer(struct scheduler *scheduler, struct profile *profile)
-{
-	int64_t wait_ms = 0;
-	int64_t rest_ms = profile->pause_until_ms - loop_now_ms(scheduler->role->loop);
-
-	if (profile->trouble != TROUBLE_NONE)
-		wait_ms = profile->until_ms - loop_wall_ms(scheduler->role->loop);
-	if (rest_ms > wait_ms)
-		wait_ms = rest_ms;
-	if (wait_ms > 0)
-		timer_set(profile->timer, wait_ms < LOOK_EVERY_MS ? wait_ms + 1 : LOOK_EVERY_MS);
-}
-
-static void
-pump(struct scheduler *scheduler, struct profile *profile)
-{
-	struct entry *entry;
-
-	if (!scheduler->is_relay_ready || scheduler->role->is_draining)
-		return;
-	while (profile->out < profile_width(&scheduler->routes, profile) &&
-	       (entry = choose(scheduler, profile)) != NULL) {
-		profile->out++;
-		if (entry->mail != NULL) {
-			begin_attempt(scheduler, entry);
-		} else {
-			entry->state = ENTRY_LOADING;
-			refill_load(scheduler->refill, entry->id);
-		}
-	}
-}
-
-void
-scheduler_settling(struct scheduler *scheduler, struct entry *entry)
-{
-	entry->state = ENTRY_SETTLING;
-	if (entry->profile == NULL)
-		return;
-	entry->profile->out--;
-	pump(scheduler, entry->profile);
-}
-
-void
-scheduler_settled(struct scheduler *scheduler, struct entry *entry, int64_t next_at_ms)
-{
-	free_entry(scheduler, entry);
-	if (next_at_ms != 0)
-		refill_wake_at(scheduler->refill, next_at_ms);
-}
-
-void
-scheduler_return(struct scheduler *scheduler, struct entry *entry)
-{
-	struct profile *profile = entry->profile;
-
-	if (profile != NULL)
-		profile->out--;
-	entry->attempt = 0;
-	/* Its user may have moved; what is not in a window is found on disk. */
-	if (profile == NULL || entry->is_removed || entry->is_to_hold ||
-	    routes_of_user(&scheduler->routes, entry->user_id) != profile) {
-		free_entry(scheduler, entry);
-		scheduler_look_everywhere(scheduler);
-		return;
-	}
-	make_ready(entry);
-}
-
-void
-scheduler_rest(struct scheduler *scheduler, struct profile *profile)
-{
-	profile->pause_until_ms = loop_now_ms(scheduler->role->loop) + REST_MS;
-	set_timer(scheduler, profile);
-}
-
-void
-scheduler_look(struct scheduler *scheduler, struct profile *profile)
-{
-	set_timer(scheduler, profile);
-	pump(scheduler, profile);
-}
-
-/* ---- routes ---- */
-
-struct look {
-	struct scheduler *scheduler;
-	struct profile *profile;
-};
-
-static void
-on_profile_timer(void *ctx)
-{
-	struct look *look = ctx;
-
-	scheduler_look(look->scheduler, look->profile);
-}
-
-static void
-on_profile_changed(struct profile *profile, void *ctx)
-{
-	struct scheduler *scheduler = ctx;
-
-	if (profile->timer == NULL) {
-		struct look *look = xmalloc(sizeof(*look));
-
-		*look = (struct look){.scheduler = scheduler, .profile = profile};
-		profile->look = look;
-		profile->timer = timer_new(scheduler->role->loop, on_profile_timer, look);
-	}
-	scheduler_look(scheduler, profile);
-}
-
-static void
-look_on_disk(struct scheduler *scheduler, struct profile *profile)
-{
-	for (int i = 0; i < PRIORITIES; i++)
-		profile->is_spilled[i] = true;
-	on_profile_changed(profile, scheduler);
-}
-
-/* Ready entries of one user (0: of any) that are in the wrong profile's window. */
-static void
-drop_misplaced(struct scheduler *scheduler, uint64_t user_id)
-{
-	struct entry **found = xcalloc(scheduler->entries.count + 1, sizeof(struct entry *));
-	size_t count = 0;
-
-	IDMAP_EACH(&scheduler->entries, slot)
-	{
-		struct entry *entry = slot->object;
-
-		if (entry->state == ENTRY_READY && (user_id == 0 || entry->user_id == user_id) &&
-		    routes_of_user(&scheduler->routes, entry->user_id) != entry->profile)
-			found[count++] = entry;
-	}
-	for (size_t i = 0; i < count; i++) {
-		window_remove(&found[i]->profile->ready[found[i]->priority - 1], found[i]);
-		free_entry(scheduler, found[i]);
-	}
-	free(found);
-}
-
-static void
-on_user_moved(uint64_t user_id, struct profile *to, void *ctx)
-{
-	struct scheduler *scheduler = ctx;
-
-	drop_misplaced(scheduler, user_id);
-	if (to != NULL)
-		look_on_disk(scheduler, to);
-}
-
-void
-scheduler_look_everywhere(struct scheduler *scheduler)
-{
-	if (!scheduler->routes.is_complete)
-		return;
-	IDMAP_EACH(&scheduler->routes.profiles, slot)
-	look_on_disk(scheduler, slot->object);
-}
-
-static void
-on_routes_complete(void *ctx)
-{
-	drop_misplaced(ctx, 0);
-	scheduler_look_everywhere(ctx);
-}
-
-/* ---- relay ---- */
-
-void
-scheduler_add_relay(struct scheduler *scheduler, struct link *link)
-{
-	scheduler->relay = link;
-	scheduler->is_relay_ready = false;
-	IDMAP_EACH(&scheduler->entries, slot)
-	((struct entry *)slot->object)->is_listed = false;
-}
-
-void
-scheduler_drop_relay(struct scheduler *scheduler, struct link *link)
-{
-	if (scheduler->relay != link)
-		return;
-	scheduler->relay = NULL;
-	scheduler->is_relay_ready = false;
-}
-
-/* Relay has it since before this queue's start, or it is one of ours. */
-static void
-note_listed(struct scheduler *scheduler, const struct rec_attempt *attempt)
-{
-	struct entry *entry = scheduler_find(scheduler, attempt->message_id);
-
-	if (attempt->message_id == 0)
-		return;
-	if (entry == NULL) {
-		struct ready_row row = {.message_id = attempt->message_id, .priority = 1};
-
-		entry = new_entry(scheduler, &row, NULL);
-		entry->state = ENTRY_SENDING;
-		entry->attempt = attempt->attempt;
-		entry->was_handed_over = true;
-	}
-	if (entry->attempt == attempt->attempt)
-		entry->is_listed = true;
-}
-
-/* What relay had and does not know any more: it died. */
-static void
-settle_lost(struct scheduler *scheduler)
-{
-	struct entry **lost = xcalloc(scheduler->entries.count + 1, sizeof(struct entry *));
-	size_t count = 0;
-
-	IDMAP_EACH(&scheduler->entries, slot)
-	{
-		struct entry *entry = slot->object;
-
-		if (entry->state == ENTRY_SENDING && !entry->is_listed)
-			lost[count++] = entry;
-	}
-	for (size_t i = 0; i < count; i++) {
-		if (lost[i]->was_handed_over)
-			scheduler->callbacks.on_uncertain(lost[i], scheduler->ctx);
-		else
-			scheduler_return(scheduler, lost[i]);
-	}
-	free(lost);
-}
-
-void
-scheduler_in_flight(struct scheduler *scheduler, const struct msg_in_flight *in_flight)
-{
-	struct msg_list list = in_flight->attempts;
-	struct rec_attempt attempt;
-
-	while (message_list_next(&list, REC_ATTEMPT, &attempt))
-		note_listed(scheduler, &attempt);
-	if (!in_flight->is_last)
-		return;
-	settle_lost(scheduler);
-	scheduler->is_relay_ready = true;
-	IDMAP_EACH(&scheduler->routes.profiles, slot)
-	pump(scheduler, slot->object);
-}
-
-struct link *
-scheduler_relay(const struct scheduler *scheduler)
-{
-	return scheduler->relay;
+	scheduler_pump(scheduler, profile);
 }
 
 /* ---- what others ask ---- */
@@ -483,7 +300,7 @@ scheduler_add(struct scheduler *scheduler, struct mail *mail, const struct slice
 	else
 		free(mail);
 	if (profile != NULL)
-		pump(scheduler, profile);
+		scheduler_pump(scheduler, profile);
 }
 
 struct entry *
@@ -506,7 +323,7 @@ scheduler_forget(struct scheduler *scheduler, uint64_t message_id)
 	if (entry == NULL || entry->state != ENTRY_READY)
 		return;
 	window_remove(&entry->profile->ready[entry->priority - 1], entry);
-	free_entry(scheduler, entry);
+	scheduler_free_entry(scheduler, entry);
 }
 
 static int
@@ -557,9 +374,9 @@ scheduler_new(struct role_context *role, struct storage *storage,
 	scheduler->next_attempt = ((uint64_t)storage_epoch(storage) << 32) + 1;
 	scheduler->routes = (struct routes){.role = role,
 	    .storage = storage,
-	    .on_user_moved = on_user_moved,
-	    .on_profile_changed = on_profile_changed,
-	    .on_complete = on_routes_complete,
+	    .on_user_moved = scheduler_on_user_moved,
+	    .on_profile_changed = scheduler_on_profile_changed,
+	    .on_complete = scheduler_on_routes_complete,
 	    .ctx = scheduler};
 	routes_init(&scheduler->routes);
 	scheduler->refill =
@@ -573,7 +390,7 @@ scheduler_free(struct scheduler *scheduler)
 	while (scheduler->entries.count > 0)
 		IDMAP_EACH(&scheduler->entries, slot)
 		{
-			free_entry(scheduler, slot->object);
+			scheduler_free_entry(scheduler, slot->object);
 			break;
 		}
 	idmap_fini(&scheduler->entries);
