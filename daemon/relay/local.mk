@@ -37,4 +37,6 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/report.c \
 	daemon/relay/report.h \
 	daemon/relay/upstream.c \
-	daemon/relay/upstream.h
+	daemon/relay/upstream.h \
+	daemon/relay/upstream_private.h \
+	daemon/relay/upstream_slot.c

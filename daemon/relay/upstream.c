@@ -1,57 +1,15 @@
-/* upstream - which connection takes which message. */
+/* upstream - an upstream's settings, and which connection takes which message. */
 #include "daemon/relay/upstream.h"
 
-#include "common/log.h"
 #include "common/xalloc.h"
 #include "daemon/relay/capture.h"
 #include "daemon/relay/capture_delivery.h"
-#include "daemon/relay/diagnosis.h"
+#include "daemon/relay/upstream_private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define IDLE_MS (20 * 1000)         /* a connection is kept so long for the next message */
-#define MESSAGES_PER_CONNECTION 100 /* most providers allow so many */
-#define FETCH_MS (10 * 1000)        /* accounts' answer */
-#define FETCH_AGAIN_MS 1000         /* after none came */
-#define OPEN_AGAIN_MS (10 * 1000)   /* after one of several connections was refused */
-
-struct upstreams {
-	struct upstreams_settings settings;
-	struct list all;
-	bool is_draining;
-};
-
-struct upstream {
-	struct list link;
-	struct upstreams *set;
-	uint64_t profile_id;
-	struct profile *profile; /* NULL: to be fetched */
-	uint32_t fetch;          /* the request, 0: none */
-	struct list waiting;     /* deliveries, in the order they came */
-	size_t waiting_count;
-	struct list slots;
-	size_t slot_count, opening_count;
-	struct timer *again; /* to fetch, or to open more connections */
-};
-
-/* A connection and what it carries. */
-struct slot {
-	struct list link;
-	struct upstream *upstream;
-	struct channel *channel;
-	struct delivery *delivery;
-	struct timer *idle;
-	unsigned sent_count;
-	bool is_opening, is_last_message;
-};
-
-static struct loop *
-loop_of(const struct upstream *upstream)
-{
-	return upstream->set->settings.role->loop;
-}
+#define FETCH_MS (10 * 1000) /* accounts' answer */
+#define FETCH_AGAIN_MS 1000  /* after none came */
 
 /* ---- what waits ---- */
 
@@ -62,15 +20,15 @@ wait_last(struct upstream *upstream, struct delivery *delivery)
 	upstream->waiting_count++;
 }
 
-static void
-wait_first(struct upstream *upstream, struct delivery *delivery)
+void
+upstream_wait_first(struct upstream *upstream, struct delivery *delivery)
 {
 	list_prepend(&upstream->waiting, &delivery->link);
 	upstream->waiting_count++;
 }
 
-static struct delivery *
-take_waiting(struct upstream *upstream)
+struct delivery *
+upstream_take_waiting(struct upstream *upstream)
 {
 	struct list *first = list_take_first(&upstream->waiting);
 
@@ -80,241 +38,17 @@ take_waiting(struct upstream *upstream)
 	return LIST_ENTRY(first, struct delivery, link);
 }
 
-/* Everything that waits shares the problem, so that queue hears of it at once. */
-static void
-fail_waiting(struct upstream *upstream, enum attempt_outcome outcome, const struct reply *reply,
-    const char *reason, const struct channel_facts *facts)
+void
+upstream_fail_waiting(struct upstream *upstream, enum attempt_outcome outcome,
+    const struct reply *reply, const char *reason, const struct channel_facts *facts)
 {
 	struct delivery *delivery;
 
-	while ((delivery = take_waiting(upstream)) != NULL)
+	while ((delivery = upstream_take_waiting(upstream)) != NULL)
 		delivery_fail(delivery, outcome, reply, reason, facts);
 }
 
-/* ---- connections ---- */
-
-static void dispatch(struct upstream *upstream);
-static void open_slots(struct upstream *upstream);
-
-static void
-free_slot(void *object)
-{
-	struct slot *slot = object;
-
-	timer_free(slot->idle);
-	free(slot);
-}
-
-/* Out of the upstream's books; its channel has been ended or is about to. */
-static void
-remove_slot(struct slot *slot)
-{
-	struct upstream *upstream = slot->upstream;
-
-	list_remove(&slot->link);
-	upstream->slot_count--;
-	if (slot->is_opening)
-		upstream->opening_count--;
-	slot->is_opening = false;
-	timer_stop(slot->idle);
-	loop_free_later(loop_of(upstream), free_slot, slot);
-}
-
-static void
-finish_slot(struct slot *slot)
-{
-	channel_finish(slot->channel);
-	remove_slot(slot);
-}
-
-static void
-abandon_slot(struct slot *slot)
-{
-	channel_close(slot->channel);
-	remove_slot(slot);
-}
-
-static void
-begin(struct slot *slot, struct delivery *delivery)
-{
-	timer_stop(slot->idle);
-	slot->delivery = delivery;
-	delivery->slot = slot;
-	delivery->begun_at_ms = loop_now_ms(loop_of(slot->upstream));
-	channel_send(slot->channel, &delivery->transaction);
-}
-
-static void
-on_ready(struct channel *channel, void *ctx)
-{
-	struct slot *slot = ctx;
-	struct upstream *upstream = slot->upstream;
-	struct delivery *delivery;
-
-	if (slot->is_opening)
-		upstream->opening_count--;
-	slot->is_opening = false;
-	if (slot->is_last_message || slot->sent_count >= MESSAGES_PER_CONNECTION) {
-		finish_slot(slot);
-		dispatch(upstream);
-		return;
-	}
-	delivery = take_waiting(upstream);
-	if (delivery != NULL)
-		begin(slot, delivery);
-	else if (upstream->set->is_draining)
-		finish_slot(slot);
-	else
-		timer_set(slot->idle, IDLE_MS);
-}
-
-static void
-on_idle(void *ctx)
-{
-	finish_slot(ctx);
-}
-
-static void
-on_body_wanted(struct channel *channel, void *ctx)
-{
-	struct slot *slot = ctx;
-
-	delivery_pump(slot->delivery, channel);
-}
-
-/* A kept connection that the upstream had closed meanwhile: nothing was said, nothing is lost. This
- * ends with a fresh connection at the latest. */
-static bool
-may_move(const struct slot *slot, const struct client_transaction *transaction)
-{
-	return slot->sent_count > 0 && !transaction->is_answered && transaction->verdict.is_over &&
-	       transaction->phase == PHASE_MAIL && !slot->upstream->set->is_draining;
-}
-
-static void
-report_problem(struct slot *slot, struct delivery *delivery)
-{
-	const struct client_transaction *transaction = &delivery->transaction;
-	const struct client_end end = {
-	    .phase = transaction->phase,
-	    .verdict = transaction->verdict,
-	    .reply = transaction->reply,
-	};
-	struct upstream *upstream = slot->upstream;
-	const struct channel_facts *facts = channel_facts(slot->channel);
-	struct profile *profile = upstream->profile;
-	char reason[1000];
-
-	if (profile != NULL)
-		(void)diagnosis_reason(profile, &end, reason, sizeof(reason));
-	else
-		(void)diagnosis_fact(&end, reason, sizeof(reason));
-	fail_waiting(upstream, end.verdict.outcome, &end.reply, reason, facts);
-	delivery_fail(delivery, end.verdict.outcome, &end.reply, reason, facts);
-}
-
-static void
-on_done(struct channel *channel, void *ctx)
-{
-	struct slot *slot = ctx;
-	struct delivery *delivery = slot->delivery;
-
-	delivery->slot = NULL;
-	if (may_move(slot, &delivery->transaction))
-		wait_first(slot->upstream, delivery);
-	else if (delivery->transaction.verdict.outcome != ATTEMPT_ATTEMPTED)
-		report_problem(slot, delivery);
-	else
-		delivery_end(delivery, channel_facts(channel), slot->sent_count > 0);
-	slot->delivery = NULL;
-	slot->sent_count++;
-}
-
-static void
-log_disconnected(const struct upstream *upstream, const struct client_end *end,
-    const struct channel_facts *facts)
-{
-	struct log_line line;
-	char fact[700];
-
-	if (!log_begin(&line, LOG_DEBUG, EVENT_DISCONNECTED, 0))
-		return;
-	log_text(&line, KEY_PROFILE, upstream->profile != NULL ? upstream->profile->name : "");
-	log_text(&line, KEY_UPSTREAM, facts->upstream);
-	log_text(&line, KEY_REASON, diagnosis_fact(end, fact, sizeof(fact)));
-	log_end(&line);
-}
-
-static void
-close_opening(struct upstream *upstream)
-{
-	LIST_EACH_SAFE (&upstream->slots, at, next) {
-		struct slot *slot = LIST_ENTRY(at, struct slot, link);
-
-		if (slot->is_opening)
-			abandon_slot(slot);
-	}
-}
-
-/* A connection could not be made. Beside others that work it is one too many. */
-static void
-on_open_failed(
-    struct upstream *upstream, const struct client_end *end, const struct channel_facts *facts)
-{
-	char reason[1000];
-
-	close_opening(upstream);
-	if (upstream->slot_count > 0) {
-		timer_set(upstream->again, OPEN_AGAIN_MS);
-		return;
-	}
-	(void)diagnosis_reason(upstream->profile, end, reason, sizeof(reason));
-	fail_waiting(upstream, end->verdict.outcome, &end->reply, reason, facts);
-}
-
-static void
-on_closed(struct channel *channel, const struct client_end *end, void *ctx)
-{
-	struct slot *slot = ctx;
-	struct upstream *upstream = slot->upstream;
-	bool was_opening = slot->is_opening;
-
-	log_disconnected(upstream, end, channel_facts(channel));
-	remove_slot(slot);
-	if (was_opening)
-		on_open_failed(upstream, end, channel_facts(channel));
-	dispatch(upstream);
-}
-
-static void
-open_slot(struct upstream *upstream)
-{
-	static const struct channel_callbacks callbacks = {
-	    .on_ready = on_ready,
-	    .on_body_wanted = on_body_wanted,
-	    .on_done = on_done,
-	    .on_closed = on_closed,
-	};
-	struct slot *slot = xcalloc(1, sizeof(*slot));
-
-	slot->upstream = upstream;
-	slot->is_opening = true;
-	slot->idle = timer_new(loop_of(upstream), on_idle, slot);
-	list_append(&upstream->slots, &slot->link);
-	upstream->slot_count++;
-	upstream->opening_count++;
-	slot->channel = channel_open(
-	    loop_of(upstream), upstream->set->settings.dns, upstream->profile, &callbacks, slot);
-}
-
-static void
-open_slots(struct upstream *upstream)
-{
-	while (upstream->opening_count < upstream->waiting_count &&
-	       upstream->slot_count < upstream->profile->connections &&
-	       !timer_is_set(upstream->again))
-		open_slot(upstream);
-}
+/* ---- who takes it ---- */
 
 static void
 use_idle_slots(struct upstream *upstream)
@@ -325,7 +59,7 @@ use_idle_slots(struct upstream *upstream)
 		if (upstream->waiting_count == 0)
 			return;
 		if (slot->delivery == NULL && channel_is_ready(slot->channel))
-			begin(slot, take_waiting(upstream));
+			slot_begin(slot, upstream_take_waiting(upstream));
 	}
 }
 
@@ -334,9 +68,9 @@ capture_waiting(struct upstream *upstream)
 {
 	struct delivery *delivery;
 
-	while ((delivery = take_waiting(upstream)) != NULL)
-		capture_delivery_start(
-		    delivery, loop_of(upstream), upstream->set->settings.pool, upstream->profile);
+	while ((delivery = upstream_take_waiting(upstream)) != NULL)
+		capture_delivery_start(delivery, upstream_loop(upstream),
+		    upstream->set->settings.pool, upstream->profile);
 }
 
 /* ---- settings ---- */
@@ -353,13 +87,13 @@ on_profile(const union message *answer, void *ctx)
 		return;
 	}
 	if (answer->profile.profile_id == 0 || answer->profile.is_gone) {
-		fail_waiting(
+		upstream_fail_waiting(
 		    upstream, ATTEMPT_MISCONFIGURED, &none, "the profile was removed", NULL);
 		return;
 	}
 	profile_release(upstream->profile);
 	upstream->profile = profile_new(&answer->profile, &upstream->set->settings.surroundings);
-	dispatch(upstream);
+	upstream_dispatch(upstream);
 }
 
 static void
@@ -374,9 +108,8 @@ fetch(struct upstream *upstream)
 	    link_request(accounts, MSG_PROFILE_GET, &get, FETCH_MS, on_profile, upstream);
 }
 
-/* Finds a connection for what waits, or makes one. */
-static void
-dispatch(struct upstream *upstream)
+void
+upstream_dispatch(struct upstream *upstream)
 {
 	struct reply none = {0};
 
@@ -385,20 +118,20 @@ dispatch(struct upstream *upstream)
 	if (upstream->profile == NULL) {
 		fetch(upstream);
 	} else if (upstream->profile->problem != NULL) {
-		fail_waiting(
+		upstream_fail_waiting(
 		    upstream, ATTEMPT_MISCONFIGURED, &none, upstream->profile->problem, NULL);
 	} else if (upstream->profile->capture[0] != '\0') {
 		capture_waiting(upstream);
 	} else {
 		use_idle_slots(upstream);
-		open_slots(upstream);
+		upstream_open_slots(upstream);
 	}
 }
 
 static void
 on_again(void *ctx)
 {
-	dispatch(ctx);
+	upstream_dispatch(ctx);
 }
 
 static struct upstream *
@@ -422,7 +155,7 @@ make(struct upstreams *upstreams, uint64_t profile_id)
 	upstream->profile_id = profile_id;
 	list_init(&upstream->waiting);
 	list_init(&upstream->slots);
-	upstream->again = timer_new(loop_of(upstream), on_again, upstream);
+	upstream->again = timer_new(upstream_loop(upstream), on_again, upstream);
 	list_append(&upstreams->all, &upstream->link);
 	return upstream;
 }
@@ -436,9 +169,9 @@ forget_profile(struct upstream *upstream)
 
 		slot->is_last_message = true;
 		if (slot->is_opening)
-			abandon_slot(slot);
+			slot_abandon(slot);
 		else if (channel_is_ready(slot->channel))
-			finish_slot(slot);
+			slot_finish(slot);
 	}
 	profile_release(upstream->profile);
 	upstream->profile = NULL;
@@ -454,7 +187,7 @@ free_upstream(struct upstream *upstream)
 		link_cancel(accounts, upstream->fetch);
 	forget_profile(upstream);
 	LIST_EACH_SAFE (&upstream->slots, at, next)
-		abandon_slot(LIST_ENTRY(at, struct slot, link));
+		slot_abandon(LIST_ENTRY(at, struct slot, link));
 	list_remove(&upstream->link);
 	timer_free(upstream->again);
 	free(upstream);
@@ -487,7 +220,7 @@ upstreams_set_surroundings(
 	upstreams->settings.surroundings = *surroundings;
 	LIST_EACH (&upstreams->all, at) {
 		forget_profile(LIST_ENTRY(at, struct upstream, link));
-		dispatch(LIST_ENTRY(at, struct upstream, link));
+		upstream_dispatch(LIST_ENTRY(at, struct upstream, link));
 	}
 }
 
@@ -497,7 +230,7 @@ upstreams_on_accounts(struct upstreams *upstreams)
 	/* What changed while accounts was away was said to nobody. */
 	LIST_EACH (&upstreams->all, at) {
 		forget_profile(LIST_ENTRY(at, struct upstream, link));
-		dispatch(LIST_ENTRY(at, struct upstream, link));
+		upstream_dispatch(LIST_ENTRY(at, struct upstream, link));
 	}
 }
 
@@ -512,7 +245,7 @@ upstreams_on_stale(struct upstreams *upstreams, uint64_t profile_id, bool is_gon
 	if (is_gone && upstream->waiting_count == 0 && upstream->slot_count == 0)
 		free_upstream(upstream);
 	else
-		dispatch(upstream);
+		upstream_dispatch(upstream);
 }
 
 void
@@ -528,7 +261,7 @@ upstreams_deliver(struct upstreams *upstreams, struct delivery *delivery)
 		upstream = make(upstreams, delivery->profile_id);
 	wait_last(upstream, delivery);
 	delivery->upstream = upstream;
-	dispatch(upstream);
+	upstream_dispatch(upstream);
 }
 
 void
@@ -551,7 +284,7 @@ upstreams_cancel(struct delivery *delivery, const char *reason)
 	if (delivery->capture != NULL && capture_is_finishing(delivery->capture))
 		return false;
 	if (slot != NULL)
-		abandon_slot(slot);
+		slot_abandon(slot);
 	else if (delivery->capture != NULL)
 		capture_delivery_stop(delivery);
 	else
@@ -571,7 +304,7 @@ upstreams_give_up(struct delivery *delivery)
 	reply_set(&transaction->reply, 0, "",
 	    "The relay stopped before the upstream answered the final dot");
 	delivery_end(delivery, channel_facts(slot->channel), slot->sent_count > 0);
-	abandon_slot(slot);
+	slot_abandon(slot);
 }
 
 void

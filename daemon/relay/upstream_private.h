@@ -1,0 +1,67 @@
+/*
+ * upstream_private - an upstream's inside, for the files that make it up
+ *
+ * upstream.c has the settings, what waits, and who finds a connection for it; upstream_slot.c the
+ * life of one connection. Nobody else includes this.
+ */
+#ifndef POSTERN_RELAY_UPSTREAM_PRIVATE_H
+#define POSTERN_RELAY_UPSTREAM_PRIVATE_H
+
+#include "common/list.h"
+#include "daemon/core/loop.h"
+#include "daemon/relay/channel.h"
+#include "daemon/relay/upstream.h"
+
+struct upstreams {
+	struct upstreams_settings settings;
+	struct list all;
+	bool is_draining;
+};
+
+struct upstream {
+	struct list link;
+	struct upstreams *set;
+	uint64_t profile_id;
+	struct profile *profile; /* NULL: to be fetched */
+	uint32_t fetch;          /* the request, 0: none */
+	struct list waiting;     /* deliveries, in the order they came */
+	size_t waiting_count;
+	struct list slots;
+	size_t slot_count, opening_count;
+	struct timer *again; /* to fetch, or to open more connections */
+};
+
+/* A connection and what it carries. */
+struct slot {
+	struct list link;
+	struct upstream *upstream;
+	struct channel *channel;
+	struct delivery *delivery;
+	struct timer *idle;
+	unsigned sent_count;
+	bool is_opening, is_last_message;
+};
+
+static inline struct loop *
+upstream_loop(const struct upstream *upstream)
+{
+	return upstream->set->settings.role->loop;
+}
+
+/* Finds a connection for what waits, or makes one. */
+void upstream_dispatch(struct upstream *upstream);
+/* NULL: nothing waits. */
+struct delivery *upstream_take_waiting(struct upstream *upstream);
+void upstream_wait_first(struct upstream *upstream, struct delivery *delivery);
+/* Everything that waits shares the problem, so that queue hears of it at once. */
+void upstream_fail_waiting(struct upstream *upstream, enum attempt_outcome outcome,
+    const struct reply *reply, const char *reason, const struct channel_facts *facts);
+
+/* upstream_slot.c: as many connections as wait for one, up to the profile's number. */
+void upstream_open_slots(struct upstream *upstream);
+void slot_begin(struct slot *slot, struct delivery *delivery);
+/* Ends the connection, with QUIT or at once; the slot is freed in a later turn. */
+void slot_finish(struct slot *slot);
+void slot_abandon(struct slot *slot);
+
+#endif

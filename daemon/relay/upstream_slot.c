@@ -1,0 +1,239 @@
+/* upstream_slot - one connection of an upstream: opened, given messages, kept for more, ended. */
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "daemon/relay/diagnosis.h"
+#include "daemon/relay/upstream_private.h"
+
+#include <stdlib.h>
+
+#define IDLE_MS (20 * 1000)         /* a connection is kept so long for the next message */
+#define MESSAGES_PER_CONNECTION 100 /* most providers allow so many */
+#define OPEN_AGAIN_MS (10 * 1000)   /* after one of several connections was refused */
+
+/* ---- its end ---- */
+
+static void
+free_slot(void *object)
+{
+	struct slot *slot = object;
+
+	timer_free(slot->idle);
+	free(slot);
+}
+
+/* Out of the upstream's books; its channel has been ended or is about to. */
+static void
+remove_slot(struct slot *slot)
+{
+	struct upstream *upstream = slot->upstream;
+
+	list_remove(&slot->link);
+	upstream->slot_count--;
+	if (slot->is_opening)
+		upstream->opening_count--;
+	slot->is_opening = false;
+	timer_stop(slot->idle);
+	loop_free_later(upstream_loop(upstream), free_slot, slot);
+}
+
+void
+slot_finish(struct slot *slot)
+{
+	channel_finish(slot->channel);
+	remove_slot(slot);
+}
+
+void
+slot_abandon(struct slot *slot)
+{
+	channel_close(slot->channel);
+	remove_slot(slot);
+}
+
+/* ---- its messages ---- */
+
+void
+slot_begin(struct slot *slot, struct delivery *delivery)
+{
+	timer_stop(slot->idle);
+	slot->delivery = delivery;
+	delivery->slot = slot;
+	delivery->begun_at_ms = loop_now_ms(upstream_loop(slot->upstream));
+	channel_send(slot->channel, &delivery->transaction);
+}
+
+static void
+on_ready(struct channel *channel, void *ctx)
+{
+	struct slot *slot = ctx;
+	struct upstream *upstream = slot->upstream;
+	struct delivery *delivery;
+
+	if (slot->is_opening)
+		upstream->opening_count--;
+	slot->is_opening = false;
+	if (slot->is_last_message || slot->sent_count >= MESSAGES_PER_CONNECTION) {
+		slot_finish(slot);
+		upstream_dispatch(upstream);
+		return;
+	}
+	delivery = upstream_take_waiting(upstream);
+	if (delivery != NULL)
+		slot_begin(slot, delivery);
+	else if (upstream->set->is_draining)
+		slot_finish(slot);
+	else
+		timer_set(slot->idle, IDLE_MS);
+}
+
+static void
+on_idle(void *ctx)
+{
+	slot_finish(ctx);
+}
+
+static void
+on_body_wanted(struct channel *channel, void *ctx)
+{
+	struct slot *slot = ctx;
+
+	delivery_pump(slot->delivery, channel);
+}
+
+/* A kept connection that the upstream had closed meanwhile: nothing was said, nothing is lost. This
+ * ends with a fresh connection at the latest. */
+static bool
+may_move(const struct slot *slot, const struct client_transaction *transaction)
+{
+	return slot->sent_count > 0 && !transaction->is_answered && transaction->verdict.is_over &&
+	       transaction->phase == PHASE_MAIL && !slot->upstream->set->is_draining;
+}
+
+static void
+report_problem(struct slot *slot, struct delivery *delivery)
+{
+	const struct client_transaction *transaction = &delivery->transaction;
+	const struct client_end end = {
+	    .phase = transaction->phase,
+	    .verdict = transaction->verdict,
+	    .reply = transaction->reply,
+	};
+	struct upstream *upstream = slot->upstream;
+	const struct channel_facts *facts = channel_facts(slot->channel);
+	struct profile *profile = upstream->profile;
+	char reason[1000];
+
+	if (profile != NULL)
+		(void)diagnosis_reason(profile, &end, reason, sizeof(reason));
+	else
+		(void)diagnosis_fact(&end, reason, sizeof(reason));
+	upstream_fail_waiting(upstream, end.verdict.outcome, &end.reply, reason, facts);
+	delivery_fail(delivery, end.verdict.outcome, &end.reply, reason, facts);
+}
+
+static void
+on_done(struct channel *channel, void *ctx)
+{
+	struct slot *slot = ctx;
+	struct delivery *delivery = slot->delivery;
+
+	delivery->slot = NULL;
+	if (may_move(slot, &delivery->transaction))
+		upstream_wait_first(slot->upstream, delivery);
+	else if (delivery->transaction.verdict.outcome != ATTEMPT_ATTEMPTED)
+		report_problem(slot, delivery);
+	else
+		delivery_end(delivery, channel_facts(channel), slot->sent_count > 0);
+	slot->delivery = NULL;
+	slot->sent_count++;
+}
+
+/* ---- what goes wrong ---- */
+
+static void
+log_disconnected(const struct upstream *upstream, const struct client_end *end,
+    const struct channel_facts *facts)
+{
+	struct log_line line;
+	char fact[700];
+
+	if (!log_begin(&line, LOG_DEBUG, EVENT_DISCONNECTED, 0))
+		return;
+	log_text(&line, KEY_PROFILE, upstream->profile != NULL ? upstream->profile->name : "");
+	log_text(&line, KEY_UPSTREAM, facts->upstream);
+	log_text(&line, KEY_REASON, diagnosis_fact(end, fact, sizeof(fact)));
+	log_end(&line);
+}
+
+static void
+close_opening(struct upstream *upstream)
+{
+	LIST_EACH_SAFE (&upstream->slots, at, next) {
+		struct slot *slot = LIST_ENTRY(at, struct slot, link);
+
+		if (slot->is_opening)
+			slot_abandon(slot);
+	}
+}
+
+/* A connection could not be made. Beside others that work it is one too many. */
+static void
+on_open_failed(
+    struct upstream *upstream, const struct client_end *end, const struct channel_facts *facts)
+{
+	char reason[1000];
+
+	close_opening(upstream);
+	if (upstream->slot_count > 0) {
+		timer_set(upstream->again, OPEN_AGAIN_MS);
+		return;
+	}
+	(void)diagnosis_reason(upstream->profile, end, reason, sizeof(reason));
+	upstream_fail_waiting(upstream, end->verdict.outcome, &end->reply, reason, facts);
+}
+
+static void
+on_closed(struct channel *channel, const struct client_end *end, void *ctx)
+{
+	struct slot *slot = ctx;
+	struct upstream *upstream = slot->upstream;
+	bool was_opening = slot->is_opening;
+
+	log_disconnected(upstream, end, channel_facts(channel));
+	remove_slot(slot);
+	if (was_opening)
+		on_open_failed(upstream, end, channel_facts(channel));
+	upstream_dispatch(upstream);
+}
+
+/* ---- opening ---- */
+
+static void
+open_slot(struct upstream *upstream)
+{
+	static const struct channel_callbacks callbacks = {
+	    .on_ready = on_ready,
+	    .on_body_wanted = on_body_wanted,
+	    .on_done = on_done,
+	    .on_closed = on_closed,
+	};
+	struct slot *slot = xcalloc(1, sizeof(*slot));
+
+	slot->upstream = upstream;
+	slot->is_opening = true;
+	slot->idle = timer_new(upstream_loop(upstream), on_idle, slot);
+	list_append(&upstream->slots, &slot->link);
+	upstream->slot_count++;
+	upstream->opening_count++;
+	slot->channel = channel_open(upstream_loop(upstream), upstream->set->settings.dns,
+	    upstream->profile, &callbacks, slot);
+}
+
+void
+upstream_open_slots(struct upstream *upstream)
+{
+	while (upstream->opening_count < upstream->waiting_count &&
+	       upstream->slot_count < upstream->profile->connections &&
+	       !timer_is_set(upstream->again))
+		open_slot(upstream);
+}
