@@ -9,6 +9,8 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/capture_delivery.h \
 	daemon/relay/channel.c \
 	daemon/relay/channel.h \
+	daemon/relay/channel_connect.c \
+	daemon/relay/channel_private.h \
 	daemon/relay/classify.c \
 	daemon/relay/classify.h \
 	daemon/relay/client.c \

@@ -1,0 +1,197 @@
+/*
+ * channel_connect - a channel's socket: the addresses in turn until one greets, TLS, and what comes
+ * in, given to the automaton
+ */
+#include "common/log.h"
+#include "daemon/relay/channel_private.h"
+
+#include <event2/buffer.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BODY_LOW_BYTES (32u * 1024)
+
+static void connect_next(struct channel *channel, const char *problem);
+
+static void
+on_input(struct conn *conn, void *ctx)
+{
+	struct channel *channel = ctx;
+	struct evbuffer *input = conn_input(conn);
+	size_t size = evbuffer_get_length(input), used;
+	enum client_event event;
+
+	if (channel->is_sending_body)
+		return; /* an answer before the final dot is read behind it */
+	event = client_input(channel->client, evbuffer_pullup(input, -1), size, &used);
+	(void)evbuffer_drain(input, used);
+	channel_act(channel, event);
+}
+
+static void
+on_connected(struct conn *conn, void *ctx)
+{
+	struct channel *channel = ctx;
+	const char *peer = conn_peer_text(conn);
+	size_t host = (size_t)(strrchr(peer, ':') - peer);
+
+	(void)snprintf(channel->facts.upstream, sizeof(channel->facts.upstream),
+	    peer[0] == '[' ? "%s%.*s%s" : "%s[%.*s]%s", channel->profile->host, (int)host, peer,
+	    peer + host);
+	channel_step_done(channel, PHASE_CONNECT, channel->facts.upstream);
+	channel->phase = PHASE_GREETING;
+	channel->is_handshake = channel->profile->tls == PROFILE_IMPLICIT;
+	conn_set_deadline(conn, channel->profile->timeout_ms);
+	if (channel->is_handshake)
+		conn_start_tls_client(conn, channel->profile->tls_context, channel->profile->host);
+	else
+		channel->client = client_new(&channel->settings, false);
+}
+
+static void
+log_tls(const struct channel *channel)
+{
+	struct log_line line;
+
+	if (!log_begin(&line, LOG_DEBUG, EVENT_TLS, 0))
+		return;
+	log_text(&line, KEY_PROFILE, channel->profile->name);
+	log_text(&line, KEY_UPSTREAM, channel->facts.upstream);
+	log_text(&line, KEY_TLS, channel->facts.tls);
+	log_end(&line);
+}
+
+static void
+on_secured(struct conn *conn, void *ctx)
+{
+	struct channel *channel = ctx;
+
+	channel->facts.tls = conn_tls_version(conn);
+	channel_step_done(channel, PHASE_TLS, channel->facts.tls);
+	log_tls(channel);
+	if (channel->is_handshake) {
+		channel->is_handshake = false;
+		channel->client = client_new(&channel->settings, true);
+		conn_set_deadline(conn, channel->profile->timeout_ms);
+		return;
+	}
+	channel_act(channel, client_secured(channel->client));
+}
+
+static void
+on_drained(struct conn *conn, void *ctx)
+{
+	struct channel *channel = ctx;
+
+	if (!channel->is_sending_body)
+		return;
+	conn_set_deadline(conn, BLOCK_MS);
+	channel->callbacks->on_body_wanted(channel, channel->ctx);
+}
+
+/* ---- the way ends, or goes on elsewhere ---- */
+
+/* An opportunistic profile without credentials goes on in clear, on a new connection. */
+static bool
+may_go_clear(const struct channel *channel)
+{
+	return channel->profile->tls == PROFILE_OPPORTUNISTIC &&
+	       channel->profile->auth_methods == 0 && !channel->settings.skips_starttls;
+}
+
+static enum phase
+phase_now(const struct channel *channel, enum conn_end end)
+{
+	bool is_tls = end == CONN_TLS_FAILED || end == CONN_CERTIFICATE_BAD ||
+		      end == CONN_CERTIFICATE_REJECTED;
+
+	if (channel->is_handshake || (is_tls && !channel->is_established))
+		return PHASE_TLS;
+	return channel->client != NULL ? client_phase(channel->client) : PHASE_CONNECT;
+}
+
+static void
+on_closed(struct conn *conn, enum conn_end end, const char *detail, void *ctx)
+{
+	struct channel *channel = ctx;
+	enum phase phase = phase_now(channel, end);
+	bool has_unsent = conn_waiting_bytes(conn) > 0;
+
+	channel->conn = NULL; /* it frees itself */
+	if (phase == PHASE_TLS && may_go_clear(channel)) {
+		channel_drop_client(channel);
+		channel->settings.skips_starttls = true;
+		channel->address--;
+		connect_next(channel, detail);
+	} else if (phase == PHASE_CONNECT || phase == PHASE_GREETING) {
+		channel_drop_client(channel);
+		channel->phase = phase;
+		connect_next(channel, detail);
+	} else if (channel->client == NULL || phase == PHASE_TLS) {
+		channel_end_early(channel, phase, detail);
+	} else {
+		if (phase == PHASE_DOT && has_unsent)
+			client_body_unsent(channel->client);
+		channel_act(channel, client_lost(channel->client, detail));
+	}
+}
+
+static const struct conn_callbacks conn_callbacks = {
+    .on_input = on_input,
+    .on_connected = on_connected,
+    .on_secured = on_secured,
+    .on_drained = on_drained,
+    .on_closed = on_closed,
+};
+
+/* Of several addresses' problems the one that came furthest says most. */
+static void
+note_problem(struct channel *channel, const char *problem)
+{
+	if (problem[0] == '\0' || channel->phase < channel->furthest)
+		return;
+	channel->furthest = channel->phase;
+	(void)snprintf(channel->problem, sizeof(channel->problem), "%s:%u: %s",
+	    channel->profile->host, channel->profile->port, problem);
+}
+
+/* Tries the next address; without one there is no way. */
+static void
+connect_next(struct channel *channel, const char *problem)
+{
+	const struct sockaddr_storage *address;
+
+	note_problem(channel, problem);
+	if (channel->address == channel->addresses.count) {
+		channel_end_early(channel, channel->furthest, channel->problem);
+		return;
+	}
+	address = &channel->addresses.addresses[channel->address++];
+	channel->phase = PHASE_CONNECT;
+	channel->conn = conn_connect(channel->loop, (const struct sockaddr *)address,
+	    address->ss_family == AF_INET ? sizeof(struct sockaddr_in)
+					  : sizeof(struct sockaddr_in6),
+	    channel->profile->timeout_ms, &conn_callbacks, channel);
+	conn_set_marks(channel->conn, BODY_LOW_BYTES, BODY_HIGH_BYTES);
+}
+
+void
+channel_on_addresses(const struct dns_answer *answer, void *ctx)
+{
+	struct channel *channel = ctx;
+	char text[320];
+
+	channel->query = NULL;
+	if (answer->count == 0) {
+		(void)snprintf(
+		    text, sizeof(text), "%s: %s", channel->profile->host, answer->problem);
+		channel_end_early(channel, PHASE_NAME, text);
+		return;
+	}
+	channel->addresses = *answer;
+	(void)snprintf(
+	    text, sizeof(text), "%zu address%s", answer->count, answer->count > 1 ? "es" : "");
+	channel_step_done(channel, PHASE_NAME, text);
+	connect_next(channel, "");
+}

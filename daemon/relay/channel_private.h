@@ -1,0 +1,55 @@
+/*
+ * channel_private - a channel's inside, for the files that make it up
+ *
+ * channel.c opens and ends it, follows the automaton and carries a transaction; channel_connect.c
+ * finds an address that greets and drives the automaton from the socket. Nobody else includes this.
+ */
+#ifndef POSTERN_RELAY_CHANNEL_PRIVATE_H
+#define POSTERN_RELAY_CHANNEL_PRIVATE_H
+
+#include "daemon/core/conn.h"
+#include "daemon/core/loop.h"
+#include "daemon/relay/channel.h"
+#include "daemon/relay/dotstuff.h"
+
+#define BODY_HIGH_BYTES (192u * 1024)
+#define BLOCK_MS (3 * 60 * 1000) /* RFC 5321 4.5.3.2.5 */
+
+struct channel {
+	struct loop *loop;
+	struct profile *profile;
+	const struct channel_callbacks *callbacks;
+	void *ctx;
+
+	struct dns_query *query;
+	struct dns_answer addresses;
+	size_t address; /* the one in use */
+	struct conn *conn;
+	struct client_settings settings;
+	struct client *client; /* from the connection on */
+	struct dotstuff stuff;
+
+	struct timer *soon;      /* for an event that is told in a later turn */
+	enum client_event event; /* that event */
+	bool is_ready, is_established, is_sending_body, is_past_dot, is_closed;
+	bool is_handshake;                 /* of implicit TLS, before the greeting */
+	enum phase phase;                  /* of the step under way */
+	enum phase furthest;               /* of the addresses that did not greet */
+	char problem[600];                 /* and what it was */
+	int64_t started_at_ms, step_at_ms; /* loop_now_ms() */
+	struct client_end end;
+	struct channel_facts facts;
+};
+
+/* It ends before there is an automaton that could say how. */
+void channel_end_early(struct channel *channel, enum phase phase, const char *text);
+/* Tells who follows the way of the connection. */
+void channel_step_done(struct channel *channel, enum phase phase, const char *detail);
+/* Does what the automaton asks for, until it waits. */
+void channel_act(struct channel *channel, enum client_event event);
+void channel_drop_client(struct channel *channel);
+
+/* channel_connect.c: the name query's answer, from which the way begins; ctx is the channel. */
+void channel_on_addresses(const struct dns_answer *answer, void *ctx);
+
+#endif
