@@ -1,0 +1,167 @@
+"""The notice that a sender gets when a recipient failed: one, in the form of RFC 3464."""
+import email
+import email.policy
+import email.utils
+
+import pytest
+
+from posternd import wait_until
+
+HEADERS = (b'Message-ID: <order-42@example.com>\r\nDate: Sun, 01 Mar 2026 12:31:04 +0000\r\n'
+           b'From: Shop <shop@example.com>\r\nTo: a@example.net, b@example.net\r\n'
+           b'Subject: order 42\r\nX-Folded: one\r\n two\r\n\tthree\r\n')
+REFUSAL = 'rcpt match=<b@: reply 550 5.1.1 <b@example.net>: no such mailbox here'
+
+pytestmark = pytest.mark.user
+
+
+@pytest.fixture
+def relaying(postern, make_upstream):
+    postern.host = make_upstream(REFUSAL, name='mx.example.net')
+    postern.add_upstream(postern.host)
+    postern.user = postern.add_user()
+    return postern
+
+
+def send(postern, *recipients, sender='shop@example.com', message=HEADERS + b'\r\nsecret body\r\n',
+         options=()):
+    with postern.client(postern.user) as client:
+        client.ehlo()
+        client.sendmail(sender, recipients, message, mail_options=options)
+
+
+def notices(postern, count=1):
+    def found():
+        return [message for message in postern.host.messages if message.sender == '']
+    wait_until(lambda: len(found()) >= count, f'{count} notices')
+    postern.wait_until_queue_is(0)
+    assert len(found()) == count
+    return found()
+
+
+def parse(notice):
+    assert b'\n' not in notice.body.replace(b'\r\n', b'')
+    return email.message_from_bytes(notice.body, policy=email.policy.SMTP)
+
+
+def test_form(relaying):
+    send(relaying, 'a@example.net', 'b@example.net')
+    got, = notices(relaying)
+    assert got.mail.startswith(b'MAIL FROM:<>') and got.recipients == ['shop@example.com']
+    notice = parse(got)
+    assert notice.defects == []
+    assert notice.get_content_type() == 'multipart/report'
+    assert notice.get_param('report-type') == 'delivery-status'
+    assert notice['Auto-Submitted'] in ('auto-replied', 'auto-generated')
+    assert notice['To'] == 'shop@example.com'
+    assert notice['From'].addresses[0].addr_spec == 'MAILER-DAEMON@relay.example'
+    assert notice['Message-ID'] and notice['Message-ID'] != '<order-42@example.com>'
+    assert notice['In-Reply-To'] == '<order-42@example.com>'
+    assert email.utils.parsedate_to_datetime(notice['Date'])
+    assert notice['Subject']
+    words, status, header = notice.iter_parts()
+    assert words.get_content_type() == 'text/plain'
+    text = words.get_content()
+    assert 'b@example.net' in text and 'no such mailbox here' in text and 'order 42' in text
+    assert 'a@example.net' not in text
+    assert header.get_content_type() == 'text/rfc822-headers'
+    assert HEADERS.replace(b'\r\n', b'\n') in got.body.replace(b'\r\n', b'\n')
+    assert b'secret body' not in got.body
+
+
+def test_status_of_each_recipient(relaying):
+    send(relaying, 'a@example.net', 'b@example.net', 'b@example.org')
+    _, status, _ = parse(notices(relaying)[0]).iter_parts()
+    assert status.get_content_type() == 'message/delivery-status'
+    message, *recipients = status.get_payload()
+    assert message['Reporting-MTA'] == 'dns; relay.example'
+    assert email.utils.parsedate_to_datetime(message['Arrival-Date'])
+    assert [r['Final-Recipient'] for r in recipients] == [
+        'rfc822; b@example.net', 'rfc822; b@example.org']
+    for recipient in recipients:
+        assert recipient['Action'] == 'failed'
+        assert recipient['Status'] == '5.1.1'
+        assert recipient['Diagnostic-Code'] == (
+            'smtp; 550 5.1.1 <b@example.net>: no such mailbox here')
+        assert recipient['Remote-MTA'] == 'dns; 127.0.0.1'
+    relaying.wait_for_log('event=bounced', 'to=<b@example.org>')
+
+
+def test_null_sender_gets_none(relaying):
+    send(relaying, 'b@example.net', sender='')
+    relaying.wait_for_log('event=bounced', 'to=<b@example.net>')
+    relaying.wait_until_queue_is(0)
+    send(relaying, 'a@example.net')
+    relaying.host.wait_for(1)
+    relaying.wait_until_queue_is(0)
+    assert [message.sender for message in relaying.host.messages] == ['shop@example.com']
+    kinds = {alert['kind'] for alert in relaying.ctl('alert', 'ls')}
+    assert 'undeliverable' in kinds
+
+
+def test_notice_that_fails_makes_no_other(relaying):
+    relaying.host.set_script('rcpt: reply 550 5.1.1 nobody here')
+    send(relaying, 'b@example.net')
+    relaying.wait_for_log('event=bounced', 'to=<b@example.net>')
+    relaying.wait_for_log('event=bounced', 'to=<shop@example.com>')
+    relaying.wait_until_queue_is(0)
+    assert len(relaying.log_lines('event=bounced')) == 2
+
+
+def test_notice_is_kept_while_the_upstream_is_away(relaying):
+    relaying.host.set_script(REFUSAL + '\nmail match=<>: reply 451 4.3.0 Later')
+    send(relaying, 'b@example.net')
+    relaying.wait_until_queue_is(1, '--state', 'deferred')
+    relaying.restart()
+    assert len(relaying.queued()) == 1
+    relaying.host.set_script(REFUSAL)
+    relaying.ctl('queue', 'retry', '--all')
+    notices(relaying)
+
+
+def test_without_notices(make_postern, make_upstream):
+    postern = make_postern(config='queue = { bounce = false; };')
+    postern.host = make_upstream(REFUSAL)
+    postern.add_upstream(postern.host)
+    postern.user = postern.add_user()
+    send(postern, 'b@example.net')
+    postern.wait_for_log('event=bounced')
+    postern.wait_until_queue_is(0)
+    assert postern.host.messages == []
+    assert postern.ctl('alert', 'ls')[0]['kind'] == 'undeliverable'
+
+
+def test_expired(make_postern, make_upstream):
+    postern = make_postern(config='queue = { lifetime = "1s"; retry = "1s"; };')
+    postern.host = make_upstream('rcpt match=<b@: reply 450 4.2.0 Mailbox busy')
+    postern.add_upstream(postern.host)
+    postern.user = postern.add_user()
+    send(postern, 'a@example.net', 'b@example.net')
+    _, status, _ = parse(notices(postern)[0]).iter_parts()
+    recipient = status.get_payload()[1]
+    assert recipient['Final-Recipient'] == 'rfc822; b@example.net'
+    assert recipient['Status'] == '4.4.7'
+    assert 'Mailbox busy' in recipient['Diagnostic-Code']
+    postern.wait_for_log('event=deferred', 'to=<b@example.net>')
+    postern.wait_for_log('event=expired', 'to=<b@example.net>')
+
+
+def test_header_in_8_bit(relaying):
+    """What isn't ASCII in the header comes back as it was, and the upstream is told of it."""
+    header = 'From: <shop@example.com>\r\nSubject: Gr\u00fc\u00dfe\r\n'.encode()
+    send(relaying, 'b@example.net', message=header + b'\r\nhi\r\n', options=['BODY=8BITMIME'])
+    got, = notices(relaying)
+    assert header in got.body
+    assert b'BODY=8BITMIME' in got.mail
+
+
+def test_strange_words_of_an_upstream_stay_in_their_line(relaying):
+    relaying.host.set_script(r'rcpt match=<b@: raw 550-5.1.1 one\r\n550-5.1.1 t\x01w\x1bo\r\n'
+                             r'550 5.1.1 Status: 2.0.0\r\n')
+    send(relaying, 'b@example.net')
+    got, = notices(relaying)
+    notice = parse(got)
+    _, status, _ = notice.iter_parts()
+    message, recipient = status.get_payload()
+    assert recipient['Status'] == '5.1.1' and message['Status'] is None
+    assert not set(got.body) & (set(range(0x20)) - {9, 10, 13})
