@@ -28,7 +28,7 @@ struct member {
 	struct family *family;
 	struct family_member seen;
 	struct link *link;
-	struct timer *restart; /* when it has died; when it drains: to kill it */
+	struct timer *restart; /* when it has died; when it is to end: to kill it */
 	int64_t delay_ms;
 	int64_t started_at_ms; /* monotonic */
 	bool is_asked_to_drain;
@@ -236,8 +236,8 @@ on_message(struct link *link, const struct link_message *message, void *ctx)
 		member->family->callbacks.on_call(link, message, member->family->ctx);
 }
 
-/* The process is gone or is going: SIGCHLD brings the rest. A role that broke its link while it
- * lives must not go on without a parent. */
+/* The process is gone or is going: SIGCHLD brings the rest. A role that broke its link must not go
+ * on without a parent: it has some time to end by itself, so that its exit status tells why. */
 static void
 on_closed(struct link *link, const char *reason, void *ctx)
 {
@@ -245,7 +245,7 @@ on_closed(struct link *link, const char *reason, void *ctx)
 
 	member->link = NULL;
 	if (member->seen.pid != 0)
-		(void)kill(member->seen.pid, SIGKILL);
+		timer_set(member->restart, KILL_GRACE_MS);
 }
 
 /* ---- start and restart ---- */
@@ -285,6 +285,14 @@ log_restart(const struct member *member)
 }
 
 static void
+kill_overdue(struct member *member)
+{
+	log_problem(LOG_WARNING, "role %s (pid %d) did not finish in time and is killed",
+	    role_name(member->seen.role), (int)member->seen.pid);
+	(void)kill(member->seen.pid, SIGKILL);
+}
+
+static void
 spawn_again(void *ctx)
 {
 	struct member *member = ctx;
@@ -292,6 +300,10 @@ spawn_again(void *ctx)
 
 	if (member->family->is_draining)
 		return;
+	if (member->seen.pid != 0) {
+		kill_overdue(member);
+		return;
+	}
 	member->seen.restarts++;
 	if (spawn(member, &err) != 0) {
 		log_problem(LOG_ERROR, "%s", err.text);
@@ -378,11 +390,8 @@ on_drain_overdue(void *ctx)
 {
 	struct member *member = ctx;
 
-	if (member->seen.pid == 0)
-		return;
-	log_problem(LOG_WARNING, "role %s (pid %d) did not finish in time and is killed",
-	    role_name(member->seen.role), (int)member->seen.pid);
-	(void)kill(member->seen.pid, SIGKILL);
+	if (member->seen.pid != 0)
+		kill_overdue(member);
 }
 
 static void
