@@ -9,6 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'lib'))
 from fakehost import FakeHost  # noqa: E402
 from postfix import Postfix, why_not  # noqa: E402
 from posternd import Posternd  # noqa: E402
+from rig import CONFIG, Rig  # noqa: E402
 
 
 @pytest.fixture
@@ -16,11 +17,13 @@ def make_postern(tmp_path):
     """Makes posternds with settings of the test's own; ends them, and checks how they ended."""
     made = []
 
-    def make(**settings):
+    def make(prepare=None, **settings):
         directory = tmp_path / f'postern{len(made)}'
         directory.mkdir()
         postern = Posternd(directory, **settings)
         made.append(postern)
+        if prepare is not None:
+            prepare(postern)
         return postern.start()
 
     yield make
@@ -63,3 +66,18 @@ def postfix():
         pytest.skip(reason)
     with Postfix() as server:
         yield server
+
+
+@pytest.fixture
+def make_rig(make_postern, tmp_path):
+    made = []
+
+    def make(config='', load=None, **settings):
+        settings = {'log_level': 'info', 'smtpd_processes': 2, **settings}
+        postern = make_postern(config=CONFIG + config, **settings)
+        made.append(Rig(postern, tmp_path, **(load or {})))
+        return made[-1]
+
+    yield make
+    for rig in made:
+        rig.close()

@@ -105,6 +105,7 @@ class Posternd:
         self.extra = config
         self.process = None
         self.expected_trouble = []
+        self.environment = {}
         self.choose_ports()
         if IS_ROOT:
             make_accounts()
@@ -136,7 +137,8 @@ log = {{ target = "stderr"; level = "{self.log_level}"; }};
         with open(self.log_path, 'ab') as log:
             self.process = subprocess.Popen(
                 [self.programs['posternd'], '-f', '-c', self.config_path],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory,
+                env={**os.environ, **self.environment})
         wait_until(self.is_ready, 'posternd is ready')
 
     def start(self):
@@ -261,13 +263,13 @@ log = {{ target = "stderr"; level = "{self.log_level}"; }};
         context = ssl.create_default_context(cadata=self.ctl('tls', 'ca')['certificate'])
         return context
 
-    def client(self, user=None, *, tls='starttls'):
+    def client(self, user=None, *, tls='starttls', **options):
         """A smtplib client, logged in if a user is given."""
         if tls == 'implicit':
             client = smtplib.SMTP_SSL('localhost', self.tls_port, timeout=PATIENCE_S,
-                                      context=self.tls_context())
+                                      context=self.tls_context(), **options)
         else:
-            client = smtplib.SMTP('localhost', self.port, timeout=PATIENCE_S)
+            client = smtplib.SMTP('localhost', self.port, timeout=PATIENCE_S, **options)
             if tls == 'starttls':
                 client.starttls(context=self.tls_context())
         if user is not None:

@@ -213,6 +213,7 @@ class Load:
         self.record.write(json.dumps([time.monotonic(), *what]) + '\n')
 
     def refuse(self, text):
+        self.note('refused', text)
         self.refusals[text] = self.refusals.get(text, 0) + 1
 
     def stop(self):
@@ -297,6 +298,10 @@ class Clients(Process):
     def promised(self):
         return sum(event[1] == 'promised' for event in self.events())
 
+    def refused(self, beginning):
+        return sum(event[1] == 'refused' and event[2].startswith(beginning)
+                   for event in self.events())
+
     def finish(self):
         self.result = json.loads(self.end())
         return self.result
@@ -311,7 +316,7 @@ class Account:
         for event in clients.events():
             if event[1] == 'sent':
                 self.digests[event[2]], recipients[event[2]] = event[3:]
-            else:
+            elif event[1] == 'promised':
                 self.promised.add(event[2])
         self.wanted = {address for mid in self.promised for address in recipients[mid]}
         self.taken = {}             # address -> times; an address has its message's id in it
