@@ -89,14 +89,16 @@ put_formatted(struct log_line *line, const char *format, ...)
 		put(line, text, (size_t)length < sizeof(text) ? (size_t)length : sizeof(text) - 1);
 }
 
+/* `also`: an octet to escape beside those that always are; '\0': none. */
 static void
-put_escaped(struct log_line *line, const char *value)
+put_escaped(struct log_line *line, const char *value, char also)
 {
 	const char *end = value + strlen(value);
 
 	for (size_t length; value < end; value += length) {
 		length = utf8_length(value, (size_t)(end - value));
-		if (length == 0 || octet_is_control(*value) || *value == '"' || *value == '\\') {
+		if (length == 0 || octet_is_control(*value) || *value == '"' || *value == '\\' ||
+		    *value == also) {
 			put_formatted(line, "\\x%02x", (unsigned char)*value);
 			length = 1;
 		} else {
@@ -144,7 +146,7 @@ log_text(struct log_line *line, enum log_key key, const char *value)
 	put_key(line, key);
 	if (is_quoted)
 		put(line, "\"", 1);
-	put_escaped(line, value == NULL ? "" : value);
+	put_escaped(line, value == NULL ? "" : value, '\0');
 	if (is_quoted && line->size < sizeof(line->text) - 1)
 		line->text[line->size++] = '"';
 }
@@ -154,7 +156,8 @@ log_mailbox(struct log_line *line, enum log_key key, const char *value)
 {
 	put_key(line, key);
 	put(line, "<", 1);
-	put_escaped(line, value);
+	/* a quoted local part may have blanks, and what is behind one would look like a key */
+	put_escaped(line, value, ' ');
 	put(line, ">", 1);
 }
 

@@ -43,7 +43,7 @@ bool log_is_on(enum log_level level);
 /* False, and nothing to do, when the level is off. `id` 0: the line has none. */
 bool log_begin(struct log_line *line, enum log_level level, enum log_event event, uint64_t id);
 void log_text(struct log_line *line, enum log_key key, const char *value);
-/* key=<value>, as mailboxes are written */
+/* key=<value>, as mailboxes are written; its blanks are escaped */
 void log_mailbox(struct log_line *line, enum log_key key, const char *value);
 void log_number(struct log_line *line, enum log_key key, int64_t value);
 /* key=0.012s, from milliseconds */

@@ -7,6 +7,7 @@ check_PROGRAMS += \
 	tests/unit/test_domain \
 	tests/unit/test_enhanced \
 	tests/unit/test_header \
+	tests/unit/test_log \
 	tests/unit/test_mailaddr \
 	tests/unit/test_netaddr \
 	tests/unit/test_priority \
@@ -41,6 +42,10 @@ tests_unit_test_enhanced_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
 tests_unit_test_header_SOURCES = tests/unit/test_header.c
 tests_unit_test_header_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_header_LDADD = daemon/smtpd/libsmtpd.a $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_log_SOURCES = tests/unit/test_log.c
+tests_unit_test_log_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_log_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_mailaddr_SOURCES = tests/unit/test_mailaddr.c
 tests_unit_test_mailaddr_CFLAGS = $(UNIT_CFLAGS)
