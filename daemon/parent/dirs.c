@@ -107,24 +107,33 @@ dirs_make(const struct config *config, struct err *err_out)
 	return result;
 }
 
-int
-dirs_lock(const struct config *config, struct err *err_out)
+static int
+lock_one(const char *directory, const char *option, struct err *err_out)
 {
-	char *path = xasprintf("%s/lock", config->state_dir);
+	char *path = xasprintf("%s/lock", directory);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0) {
 		(void)err_set(err_out, "cannot open %s: %s", path, strerror(errno));
 	} else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		(void)err_set(err_out,
-		    "another posternd is running on %s (it holds %s): stop it, or name another "
-		    "state_dir",
-		    config->state_dir, path);
+		    "another posternd is running on %s (it holds %s): stop it, or name another %s",
+		    directory, path, option);
 		(void)close(fd);
 		fd = -1;
 	}
 	free(path);
 	return fd;
+}
+
+/* The databases have one owner, and so does the control socket: a second daemon with a state_dir of
+ * its own would take it away from the first. */
+int
+dirs_lock(const struct config *config, int fds_out[static DIRS_LOCKS], struct err *err_out)
+{
+	fds_out[0] = lock_one(config->state_dir, "state_dir", err_out);
+	fds_out[1] = fds_out[0] < 0 ? -1 : lock_one(config->run_dir, "run_dir", err_out);
+	return fds_out[1] < 0 ? -1 : 0;
 }
 
 static int
@@ -142,7 +151,7 @@ bind_unix(const char *path, struct err *err_out)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_set(err_out, "socket: %s", strerror(errno));
-	/* The lock on state_dir is ours, so a socket that is there was left behind. */
+	/* The lock on run_dir is ours, so a socket that is there was left behind. */
 	(void)unlink(path);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, 128) != 0) {
 		(void)err_set(err_out, "cannot listen on %s: %s", path, strerror(errno));

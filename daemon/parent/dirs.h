@@ -13,12 +13,15 @@
 #include "common/err.h"
 #include "daemon/config/config.h"
 
+#define DIRS_LOCKS 2
+
 /* Started by root: both accounts and the admin group must be there. */
 __attribute__((warn_unused_result)) int dirs_check_accounts(
     const struct config *config, struct err *err_out);
 __attribute__((warn_unused_result)) int dirs_make(const struct config *config, struct err *err_out);
-/* The lock that keeps a second daemon off the same state_dir: a descriptor to keep open. */
-int dirs_lock(const struct config *config, struct err *err_out);
+/* The locks that keep a second daemon off the same state_dir and run_dir: descriptors to keep open. */
+__attribute__((warn_unused_result)) int dirs_lock(
+    const struct config *config, int fds_out[static DIRS_LOCKS], struct err *err_out);
 /* The listening socket for posternctl: 0660, group admin_group. */
 int dirs_control_socket(const struct config *config, struct err *err_out);
 

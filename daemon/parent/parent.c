@@ -268,9 +268,10 @@ open_everything(struct parent *parent, struct err *err_out)
 
 	if (status != 0)
 		return status;
-	parent->lock_fd = dirs_lock(parent->setup.config, err_out);
+	if (dirs_lock(parent->setup.config, parent->lock_fds, err_out) != 0)
+		return EXIT_SYSTEM;
 	parent->program_fd = child_open_program(err_out);
-	if (parent->lock_fd < 0 || parent->program_fd < 0)
+	if (parent->program_fd < 0)
 		return EXIT_SYSTEM;
 	status = files_collect(parent->setup.files, parent->setup.config, err_out);
 	if (status != 0)
@@ -333,7 +334,7 @@ close_everything(struct parent *parent)
 int
 parent_run(const struct parent_options *options)
 {
-	struct parent parent = {.options = options, .control_fd = -1, .lock_fd = -1};
+	struct parent parent = {.options = options, .control_fd = -1, .lock_fds = {-1, -1}};
 	struct err err = {""};
 	int status;
 

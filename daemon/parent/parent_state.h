@@ -10,6 +10,7 @@
 #include "daemon/config/config.h"
 #include "daemon/core/link.h"
 #include "daemon/parent/bind.h"
+#include "daemon/parent/dirs.h"
 #include "daemon/parent/family.h"
 #include "daemon/parent/parent.h"
 
@@ -32,7 +33,8 @@ struct parent {
 	struct setup setup;
 	uint32_t generation;
 	int64_t started_at_ms;
-	int control_fd, lock_fd, program_fd;
+	int lock_fds[DIRS_LOCKS];
+	int control_fd, program_fd;
 	int exit_status;
 };
 

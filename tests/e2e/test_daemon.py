@@ -109,6 +109,18 @@ def test_second_daemon_on_the_same_directory(postern):
         assert client.recv(3) == b'220'
 
 
+def test_second_daemon_cannot_take_the_control_socket(postern):
+    other = Posternd(postern.directory)
+    other.config_path = postern.directory / 'other.conf'
+    other.state_dir = postern.directory / 'other-state'
+    other.write_config()
+    done = subprocess.run([other.programs['posternd'], '-f', '-c', other.config_path],
+                          capture_output=True, text=True, timeout=30)
+    assert done.returncode == 71, done.stderr
+    assert str(postern.run_dir) in done.stderr and 'run_dir' in done.stderr
+    assert postern.ctl('status')['roles']
+
+
 @pytest.fixture
 def with_taken_port(tmp_path):
     """A posternd, not started, with a port that is taken and one that is free."""
