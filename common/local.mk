@@ -26,6 +26,8 @@ common_libcommon_a_SOURCES = \
 	common/netaddr.c \
 	common/netaddr.h \
 	common/octet.h \
+	common/percent.c \
+	common/percent.h \
 	common/sender_rules.c \
 	common/sender_rules.h \
 	common/smtp_line.c \

@@ -2,10 +2,10 @@
 #include "daemon/accounts/api.h"
 
 #include "common/buf.h"
+#include "common/percent.h"
 #include "common/xalloc.h"
 #include "daemon/accounts/api_call.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,39 +115,6 @@ call_answer(struct call *call, json_t *result)
 
 /* ---- the path ---- */
 
-static int
-hex_value(char c)
-{
-	if (isdigit((unsigned char)c))
-		return c - '0';
-	return isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
-}
-
-/* Gives the text without percent-encoding, or NULL: broken, or a NUL in it. */
-static char *
-decode(const char *text, size_t length)
-{
-	char *decoded = xcalloc(1, length + 1), *out = decoded;
-
-	for (size_t i = 0; i < length; i++) {
-		int high, low;
-
-		if (text[i] != '%') {
-			*out++ = text[i];
-			continue;
-		}
-		high = i + 2 < length ? hex_value(text[i + 1]) : -1;
-		low = i + 2 < length ? hex_value(text[i + 2]) : -1;
-		if (high < 0 || low < 0 || high + low == 0) {
-			free(decoded);
-			return NULL;
-		}
-		*out++ = (char)(high * 16 + low);
-		i += 2;
-	}
-	return decoded;
-}
-
 /* Whether the path (without prefix and query) is of this form; *name_out is what `*` stands for. */
 static bool
 matches(const char *pattern, const char *path, size_t length, struct msg_bytes *name_out)
@@ -195,7 +162,8 @@ find_route(struct call *call, const struct msg_call *message, struct refusal *re
 		    "%s can't be done with this", message->method);
 	else if (found == NULL)
 		(void)refuse(refusal_out, REFUSED_NOT_FOUND, "not_found", NULL, "no such path");
-	else if (name.size > 0 && (call->name = decode((const char *)name.at, name.size)) == NULL) {
+	else if (name.size > 0 &&
+		 (call->name = percent_decode((const char *)name.at, name.size)) == NULL) {
 		(void)refuse(refusal_out, REFUSED_INVALID, "invalid", NULL,
 		    "the name in the path can't be read");
 		return NULL;
@@ -212,9 +180,9 @@ read_query(struct call *call, const char *path, struct refusal *refusal_out)
 		size_t length = strcspn(++at, "&");
 		const char *equals = memchr(at, '=', length);
 		size_t key_length = equals == NULL ? length : (size_t)(equals - at);
-		char *key = decode(at, key_length);
-		char *value =
-		    equals == NULL ? xstrdup("") : decode(equals + 1, length - key_length - 1);
+		char *key = percent_decode(at, key_length);
+		char *value = equals == NULL ? xstrdup("")
+					     : percent_decode(equals + 1, length - key_length - 1);
 		int rc = key == NULL || value == NULL
 			     ? -1
 			     : json_object_set_new(call->query, key, json_string(value));

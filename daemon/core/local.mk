@@ -20,6 +20,8 @@ daemon_core_libcore_a_SOURCES = \
 	daemon/core/pool.h \
 	daemon/core/request.c \
 	daemon/core/request.h \
+	daemon/core/result.c \
+	daemon/core/result.h \
 	daemon/core/rights.c \
 	daemon/core/rights.h \
 	daemon/core/role.c \

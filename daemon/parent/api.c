@@ -3,41 +3,18 @@
  *
  * Only the method and the path of a call are compared; no body is ever looked at.
  */
-#include "common/clock.h"
 #include "daemon/core/loop.h"
+#include "daemon/core/result.h"
 #include "daemon/parent/parent_state.h"
 
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
-
-static void
-answer(struct link *link, uint32_t request_id, unsigned status, json_t *object)
-{
-	char *text = json_dumps(object, JSON_COMPACT);
-	struct msg_result result = {.status = (uint16_t)status,
-	    .content_type = "application/json",
-	    .body = {(const uint8_t *)text, (uint32_t)strlen(text)}};
-
-	link_answer(link, request_id, MSG_RESULT, &result);
-	free(text);
-	json_decref(object);
-}
 
 static void
 answer_error(
     struct link *link, uint32_t request_id, unsigned status, const char *code, const char *text)
 {
-	answer(link, request_id, status,
-	    json_pack("{s:{s:s, s:s}}", "error", "code", code, "message", text));
-}
-
-static json_t *
-time_of(int64_t at_ms)
-{
-	char text[CLOCK_RFC3339_SIZE];
-
-	return json_string(clock_rfc3339(at_ms, text, sizeof(text)));
+	result_send(link, request_id, status, result_error(code, text, NULL));
 }
 
 static void
@@ -45,7 +22,7 @@ add_role(const struct family_member *member, void *ctx)
 {
 	json_t *role =
 	    json_pack("{s:s, s:i, s:i, s:o, s:i, s:b}", "name", role_name(member->role), "index",
-		(int)member->index, "pid", (int)member->pid, "since", time_of(member->since_ms),
+		(int)member->index, "pid", (int)member->pid, "since", result_time(member->since_ms),
 		"restarts", (int)member->restarts, "ready", (int)member->is_ready);
 
 	(void)json_array_append_new(ctx, role);
@@ -81,9 +58,9 @@ answer_status(struct parent *parent, struct link *link, uint32_t request_id)
 	json_t *roles = json_array();
 
 	family_each(parent->family, add_role, roles);
-	answer(link, request_id, 200,
+	result_send(link, request_id, 200,
 	    json_pack("{s:s, s:s, s:o, s:i, s:o, s:o}", "version", PACKAGE_VERSION, "hostname",
-		parent->setup.config->hostname, "since", time_of(parent->started_at_ms),
+		parent->setup.config->hostname, "since", result_time(parent->started_at_ms),
 		"config_generation", (int)parent->generation, "roles", roles, "listeners",
 		listeners(parent)));
 }
@@ -96,7 +73,7 @@ answer_reload(struct parent *parent, struct link *link, uint32_t request_id)
 	if (parent_reload(parent, &err) != 0)
 		answer_error(link, request_id, 422, "config", err.text);
 	else
-		answer(link, request_id, 200,
+		result_send(link, request_id, 200,
 		    json_pack(
 			"{s:b, s:i}", "reloaded", 1, "config_generation", (int)parent->generation));
 }
@@ -110,7 +87,7 @@ answer_ca(struct parent *parent, struct link *link, uint32_t request_id)
 		answer_error(link, request_id, 404, "not-found",
 		    "the config names a certificate, so postern's own CA is not in use");
 	else
-		answer(
+		result_send(
 		    link, request_id, 200, json_pack("{s:s%}", "certificate", ca->bytes, ca->size));
 }
 
@@ -128,7 +105,7 @@ parent_answer_call(struct parent *parent, struct link *link, const struct link_m
 	} else if (is_post && strcmp(call->path, "/v1/reload") == 0) {
 		answer_reload(parent, link, id);
 	} else if (is_post && strcmp(call->path, "/v1/stop") == 0) {
-		answer(link, id, 200, json_pack("{s:b}", "stopping", 1));
+		result_send(link, id, 200, json_pack("{s:b}", "stopping", 1));
 		parent_stop(parent);
 	} else {
 		answer_error(link, id, 404, "not-found", "there is no such path");

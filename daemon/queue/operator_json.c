@@ -1,11 +1,11 @@
 /* operator_json - the API's texts. */
 #include "daemon/queue/operator_json.h"
 
-#include "common/clock.h"
 #include "common/ident.h"
+#include "common/percent.h"
 #include "common/xalloc.h"
+#include "daemon/core/result.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,43 +37,13 @@ operator_state_parse(const char *name)
 	return SHOWN_COUNT;
 }
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The byte that `%XX` stands for, or -1. */
-static int
-escaped(const char *at, const char *end)
-{
-	int high, low;
-
-	if (*at != '%' || end - at < 3)
-		return -1;
-	high = hex_value(at[1]);
-	low = hex_value(at[2]);
-	return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
-
+/* A broken escape stands for itself. */
 static char *
 decode(const char *text, size_t size)
 {
-	const char *end = text + size;
-	char *decoded = xmalloc(size + 1);
-	size_t length = 0;
+	char *decoded = percent_decode(text, size);
 
-	while (text < end) {
-		int byte = escaped(text, end);
-
-		decoded[length++] = byte < 0 ? *text : (char)byte;
-		text += byte < 0 ? 1 : 3;
-	}
-	decoded[length] = '\0';
-	return decoded;
+	return decoded != NULL ? decoded : xstrndup(text, size);
 }
 
 char *
@@ -110,38 +80,13 @@ operator_part(const char *path, unsigned n)
 	return decode(path, strcspn(path, "/?"));
 }
 
-json_t *
-operator_text(const char *text)
-{
-	json_t *value = json_string(text);
-	char *copy;
-
-	if (value != NULL)
-		return value;
-	copy = xstrdup(text);
-	for (char *at = copy; *at != '\0'; at++)
-		if ((unsigned char)*at >= 0x80)
-			*at = '?';
-	value = json_string(copy);
-	free(copy);
-	return value;
-}
-
-json_t *
-operator_time(int64_t at_ms)
-{
-	char text[CLOCK_RFC3339_SIZE];
-
-	return at_ms == 0 ? json_null() : json_string(clock_rfc3339(at_ms, text, sizeof(text)));
-}
-
 static void
 set_reply(json_t *object, const struct recipient *recipient)
 {
 	(void)json_object_set_new(
 	    object, "code", recipient->code == 0 ? json_null() : json_integer(recipient->code));
-	(void)json_object_set_new(object, "enhanced", operator_text(recipient->enhanced));
-	(void)json_object_set_new(object, "reply", operator_text(recipient->reply));
+	(void)json_object_set_new(object, "enhanced", result_text(recipient->enhanced));
+	(void)json_object_set_new(object, "reply", result_text(recipient->reply));
 }
 
 static const char *
@@ -168,13 +113,12 @@ recipients(const struct mail *mail, const char *state)
 		const struct recipient *recipient = &mail->recipients[i];
 		json_t *object = json_object();
 
-		(void)json_object_set_new(object, "to", operator_text(recipient->address));
+		(void)json_object_set_new(object, "to", result_text(recipient->address));
 		(void)json_object_set_new(
 		    object, "state", json_string(recipient_state(recipient, state)));
 		(void)json_object_set_new(object, "attempts", json_integer(recipient->attempts));
 		(void)json_object_set_new(object, "next_attempt_at",
-		    recipient_is_pending(recipient) ? operator_time(mail->next_at_ms)
-						    : json_null());
+		    recipient_is_pending(recipient) ? result_time(mail->next_at_ms) : json_null());
 		set_reply(object, recipient);
 		(void)json_array_append_new(array, object);
 	}
@@ -203,26 +147,19 @@ operator_message(const struct mail *mail, const char *profile, bool is_sending)
 	(void)json_object_set_new(object, "id", json_string(ident_format(mail->id, ident)));
 	(void)json_object_set_new(object, "state", json_string(state));
 	(void)json_object_set_new(object, "priority", json_integer(mail->priority));
-	(void)json_object_set_new(object, "user", operator_text(mail->login));
-	(void)json_object_set_new(object, "list", operator_text(mail->list));
+	(void)json_object_set_new(object, "user", result_text(mail->login));
+	(void)json_object_set_new(object, "list", result_text(mail->list));
 	(void)json_object_set_new(
-	    object, "profile", profile == NULL ? json_null() : operator_text(profile));
-	(void)json_object_set_new(object, "from", operator_text(mail->sender));
-	(void)json_object_set_new(object, "header_from", operator_text(mail->header_from));
-	(void)json_object_set_new(object, "message_id", operator_text(mail->message_id));
-	(void)json_object_set_new(object, "subject", operator_text(mail->subject));
-	(void)json_object_set_new(object, "client", operator_text(mail->client));
+	    object, "profile", profile == NULL ? json_null() : result_text(profile));
+	(void)json_object_set_new(object, "from", result_text(mail->sender));
+	(void)json_object_set_new(object, "header_from", result_text(mail->header_from));
+	(void)json_object_set_new(object, "message_id", result_text(mail->message_id));
+	(void)json_object_set_new(object, "subject", result_text(mail->subject));
+	(void)json_object_set_new(object, "client", result_text(mail->client));
 	(void)json_object_set_new(object, "size", json_integer((json_int_t)mail->size));
-	(void)json_object_set_new(object, "received_at", operator_time(mail->received_at_ms));
+	(void)json_object_set_new(object, "received_at", result_time(mail->received_at_ms));
 	(void)json_object_set_new(object, "attempts", json_integer(mail->attempts));
 	(void)json_object_set_new(object, "recipient_count", json_integer(mail->recipient_count));
 	(void)json_object_set_new(object, "recipients", recipients(mail, state));
 	return object;
-}
-
-json_t *
-operator_error(const char *code, const char *message, const char *field)
-{
-	return json_pack(
-	    "{s:{s:s,s:s,s:s?}}", "error", "code", code, "message", message, "field", field);
 }

@@ -16,12 +16,8 @@ char *operator_query(const char *path, const char *name);
 /* The n-th part of the path behind /v1/, percent-decoded, "" behind the end. Gives. */
 char *operator_part(const char *path, unsigned n);
 
-/* Bytes that are not UTF-8 become question marks. */
-json_t *operator_text(const char *text);
-json_t *operator_time(int64_t at_ms);
 /* `profile` may be NULL. */
 json_t *operator_message(const struct mail *mail, const char *profile, bool is_sending);
-json_t *operator_error(const char *code, const char *message, const char *field);
 
 const char *operator_state_name(enum shown_state state);
 /* SHOWN_COUNT: there is no such state. */

@@ -49,7 +49,7 @@ void
 call_answer_error(
     struct call *call, uint16_t status, const char *code, const char *message, const char *field)
 {
-	call_answer_json(call, status, operator_error(code, message, field));
+	call_answer_json(call, status, result_error(code, message, field));
 }
 
 void

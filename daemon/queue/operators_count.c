@@ -14,11 +14,11 @@ profile_state(
 		if (routes_of_user(scheduler_routes(operators->scheduler),
 			job->rows_out[i].user_id) == profile)
 			waiting += job->rows_out[i].count;
-	return json_pack("{s:o,s:s,s:o,s:o,s:I,s:i}", "name", operator_text(profile->name), "state",
+	return json_pack("{s:o,s:s,s:o,s:o,s:I,s:i}", "name", result_text(profile->name), "state",
 	    profile->is_paused ? "paused" : names[profile->trouble], "rate_limited_until",
-	    profile->trouble == TROUBLE_NONE ? json_null() : operator_time(profile->until_ms),
+	    profile->trouble == TROUBLE_NONE ? json_null() : result_time(profile->until_ms),
 	    "last_error",
-	    *profile->last_error == '\0' ? json_null() : operator_text(profile->last_error),
+	    *profile->last_error == '\0' ? json_null() : result_text(profile->last_error),
 	    "waiting", (json_int_t)waiting, "sending", (int)profile->out);
 }
 

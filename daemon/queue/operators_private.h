@@ -8,6 +8,7 @@
 #ifndef POSTERN_QUEUE_OPERATORS_PRIVATE_H
 #define POSTERN_QUEUE_OPERATORS_PRIVATE_H
 
+#include "daemon/core/result.h"
 #include "daemon/queue/operator_json.h"
 #include "daemon/queue/operators.h"
 

@@ -3,8 +3,10 @@
 
 #include "common/clock.h"
 #include "common/list.h"
+#include "common/percent.h"
 #include "common/xalloc.h"
 #include "daemon/core/loop.h"
+#include "daemon/core/result.h"
 #include "daemon/relay/channel.h"
 #include "daemon/relay/diagnosis.h"
 
@@ -15,6 +17,7 @@
 
 #define FETCH_MS (10 * 1000)
 #define TESTS_MAX 16
+#define NAME_BYTES 255
 #define TRANSCRIPT_MAX 500 /* lines */
 
 struct profile_tests {
@@ -44,30 +47,6 @@ struct test {
 /* ---- the answer ---- */
 
 static void
-send_json(struct link *control, uint32_t request_id, uint16_t status, json_t *json)
-{
-	char *text = json_dumps(json, JSON_COMPACT);
-	struct msg_result result = {
-	    .status = status,
-	    .content_type = "application/json",
-	};
-
-	ensure(text != NULL);
-	result.body = (struct msg_bytes){(const uint8_t *)text, (uint32_t)strlen(text)};
-	link_answer(control, request_id, MSG_RESULT, &result);
-	free(text);
-	json_decref(json);
-}
-
-static void
-send_error(struct link *control, uint32_t request_id, uint16_t status, const char *code,
-    const char *message)
-{
-	send_json(control, request_id, status,
-	    json_pack("{s:{s:s,s:s}}", "error", "code", code, "message", message));
-}
-
-static void
 test_free(struct test *test)
 {
 	struct link *accounts = role_link(test->tests->role, ROLE_ACCOUNTS, 0);
@@ -89,8 +68,7 @@ test_free(struct test *test)
 static void
 end_with_error(struct test *test, uint16_t status, const char *code, const char *message)
 {
-	if (test->control != NULL)
-		send_error(test->control, test->request_id, status, code, message);
+	result_send(test->control, test->request_id, status, result_error(code, message, NULL));
 	test_free(test);
 }
 
@@ -109,39 +87,18 @@ end(struct test *test, const char *diagnosis)
 	ensure(answer != NULL);
 	if (test->transcript != NULL)
 		(void)json_object_set(answer, "transcript", test->transcript);
-	if (test->control != NULL)
-		send_json(test->control, test->request_id, 200, answer);
-	else
-		json_decref(answer);
+	result_send(test->control, test->request_id, 200, answer);
 	test_free(test);
 }
 
 /* ---- steps ---- */
-
-/* Foreign text as JSON takes it: what is not ASCII may not be UTF-8. */
-static json_t *
-foreign_text(const char *text)
-{
-	json_t *string = json_string(text);
-	char *plain;
-
-	if (string != NULL)
-		return string;
-	plain = xstrdup(text);
-	for (char *at = plain; *at != '\0'; at++)
-		if ((unsigned char)*at > 0x7e)
-			*at = '?';
-	string = json_string(plain);
-	free(plain);
-	return string;
-}
 
 static void
 add_step(struct test *test, const char *name, bool is_ok, int64_t took_ms, const char *detail)
 {
 	(void)json_array_append_new(
 	    test->steps, json_pack("{s:s,s:b,s:I,s:o}", "step", name, "ok", is_ok, "ms",
-			     (json_int_t)took_ms, "detail", foreign_text(detail)));
+			     (json_int_t)took_ms, "detail", result_text(detail)));
 }
 
 static void
@@ -159,7 +116,7 @@ on_line(bool is_sent, const char *line, void *ctx)
 	if (test->transcript == NULL || json_array_size(test->transcript) >= TRANSCRIPT_MAX)
 		return;
 	text = xasprintf("%s %s", is_sent ? "C:" : "S:", line);
-	(void)json_array_append_new(test->transcript, foreign_text(text));
+	(void)json_array_append_new(test->transcript, result_text(text));
 	free(text);
 }
 
@@ -294,42 +251,18 @@ on_profile(const union message *answer, void *ctx)
 	walk(test);
 }
 
-static int
-percent_decode(const char *from, size_t size, char *to, size_t capacity)
-{
-	size_t used = 0;
-
-	for (size_t i = 0; i < size; i++) {
-		char digits[3] = {0};
-		char c = from[i];
-
-		if (c == '%') {
-			if (size - i < 3)
-				return -1;
-			memcpy(digits, from + i + 1, 2);
-			c = (char)strtoul(digits, NULL, 16);
-			i += 2;
-		}
-		if (c == '\0' || used + 1 >= capacity)
-			return -1;
-		to[used++] = c;
-	}
-	to[used] = '\0';
-	return used > 0 ? 0 : -1;
-}
-
-/* The NAME of /v1/profiles/NAME/test. */
-static int
-read_name(const char *path, char *name_out, size_t capacity)
+/* Gives the NAME of /v1/profiles/NAME/test, or NULL. */
+static char *
+read_name(const char *path)
 {
 	static const char head[] = "/v1/profiles/", tail[] = "/test";
 	size_t size = strcspn(path, "?");
 
 	if (strncmp(path, head, strlen(head)) != 0 || size <= strlen(head) + strlen(tail) ||
 	    strncmp(path + size - strlen(tail), tail, strlen(tail)) != 0)
-		return -1;
-	return percent_decode(
-	    path + strlen(head), size - strlen(head) - strlen(tail), name_out, capacity);
+		return NULL;
+	size -= strlen(head) + strlen(tail);
+	return size <= NAME_BYTES ? percent_decode(path + strlen(head), size) : NULL;
 }
 
 static bool
@@ -386,11 +319,11 @@ profile_tests_call(
 	const struct msg_call *call = &message->body->call;
 	struct link *accounts = role_link(tests->role, ROLE_ACCOUNTS, 0);
 	struct msg_profile_get get = {0};
-	char name[256];
+	char *name = read_name(call->path);
 	struct test *test = test_new(tests, control, message->request_id);
 	const char *problem = read_options(test, call->body);
 
-	if (read_name(call->path, name, sizeof(name)) != 0) {
+	if (name == NULL) {
 		end_with_error(test, 404, "not-found", "relay knows /v1/profiles/NAME/test only");
 	} else if (strcmp(call->method, "POST") != 0) {
 		end_with_error(test, 405, "method-not-allowed", "use POST");
@@ -405,6 +338,7 @@ profile_tests_call(
 		test->fetch =
 		    link_request(accounts, MSG_PROFILE_GET, &get, FETCH_MS, on_profile, test);
 	}
+	free(name);
 }
 
 void

@@ -10,6 +10,7 @@ check_PROGRAMS += \
 	tests/unit/test_log \
 	tests/unit/test_mailaddr \
 	tests/unit/test_netaddr \
+	tests/unit/test_percent \
 	tests/unit/test_priority \
 	tests/unit/test_sender_rules \
 	tests/unit/test_smtp_line \
@@ -54,6 +55,10 @@ tests_unit_test_mailaddr_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
 tests_unit_test_netaddr_SOURCES = tests/unit/test_netaddr.c
 tests_unit_test_netaddr_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_netaddr_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_percent_SOURCES = tests/unit/test_percent.c
+tests_unit_test_percent_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_percent_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
 
 tests_unit_test_priority_SOURCES = tests/unit/test_priority.c
 tests_unit_test_priority_CFLAGS = $(UNIT_CFLAGS)
