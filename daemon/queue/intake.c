@@ -1,60 +1,13 @@
-/*
- * intake - gathers each message's pieces, hands them to the storage, answers COMMIT.
- *
- * A small body waits in memory for its commit and becomes rows. From BODY_FILE_BYTES on the pieces
- * are written to a file as they come, and the smtpd's credit is given back as they are written, so
- * that a slow disk slows the client down. The commit then waits for the file's flush.
- */
+/* intake - gives ids to the smtpds, takes their messages' pieces, answers COMMIT. */
 #include "daemon/queue/intake.h"
 
 #include "common/log.h"
 #include "common/xalloc.h"
-#include "daemon/queue/idmap.h"
-#include "daemon/queue/ids.h"
+#include "daemon/queue/intake_private.h"
 
 #include <stdlib.h>
 
-#define SMTPDS_MAX 64
-/* More pieces than this go to a file, whatever their size. */
-#define PIECES_MAX 256
 #define OWN_IDS 0xffffffffu
-
-struct smtpd {
-	struct link *link;
-	uint32_t owner; /* of its ids: a number for each link */
-	uint64_t first_id;
-	bool wants_ids;
-};
-
-struct partial {
-	struct intake *intake;
-	struct smtpd *from; /* NULL: nobody is to be answered */
-	uint32_t owner;     /* from->owner is another after its link was lost */
-	uint64_t id;
-	uint64_t size;
-	struct slice *slices; /* while it is small */
-	uint32_t slice_count;
-	bool is_in_file;
-	int fd;
-	enum job_outcome outcome; /* of the writes so far */
-	uint32_t request_id;
-	struct mail *mail;
-	struct insert_job insert;
-	struct bodyfile_job file; /* sync or remove */
-};
-
-struct intake {
-	struct loop *loop;
-	struct storage *storage;
-	struct ids *ids;
-	intake_stored_fn on_stored;
-	void *ctx;
-	enum intake_state state;
-	uint32_t last_owner;
-	struct smtpd smtpds[SMTPDS_MAX];
-	struct idmap partials; /* until COMMIT */
-	uint64_t own_first, own_next;
-};
 
 /* ---- ids ---- */
 
@@ -109,54 +62,7 @@ intake_take_id(struct intake *intake)
 	return intake->own_first == 0 ? 0 : intake->own_next++;
 }
 
-/* ---- partial messages ---- */
-
-/* NULL when its smtpd is gone. */
-static struct link *
-link_of(const struct partial *partial)
-{
-	if (partial->from == NULL || partial->from->owner != partial->owner)
-		return NULL;
-	return partial->from->link;
-}
-
-static void
-release_slices(struct partial *partial)
-{
-	for (uint32_t i = 0; i < partial->slice_count; i++)
-		slice_release(&partial->slices[i]);
-	partial->slice_count = 0;
-}
-
-static void
-free_partial(struct partial *partial)
-{
-	release_slices(partial);
-	free(partial->slices);
-	free(partial->mail);
-	free(partial);
-}
-
-static void
-on_file_removed(struct job *job)
-{
-	free_partial(job->ctx);
-}
-
-/* Writes of its file may be under way: its removal comes behind them. */
-static void
-discard(struct partial *partial)
-{
-	if (!partial->is_in_file) {
-		free_partial(partial);
-		return;
-	}
-	partial->from = NULL;
-	partial->file = (struct bodyfile_job){.job = {.on_done = on_file_removed, .ctx = partial},
-	    .message_id = partial->id,
-	    .fd = &partial->fd};
-	storage_post_file(partial->intake->storage, BODYFILE_REMOVE, &partial->file);
-}
+/* ---- pieces ---- */
 
 static struct partial *
 begin_partial(struct intake *intake, struct smtpd *smtpd, uint64_t id)
@@ -188,69 +94,7 @@ find_partial(struct intake *intake, struct link *link, uint64_t id)
 {
 	struct partial *partial = idmap_get(&intake->partials, id);
 
-	return partial != NULL && link_of(partial) == link ? partial : NULL;
-}
-
-/* ---- pieces ---- */
-
-struct write_job {
-	struct bodyfile_job file;
-	struct partial *partial;
-};
-
-static void
-on_written(struct job *job)
-{
-	struct write_job *write = (struct write_job *)(void *)job;
-	struct partial *partial = write->partial;
-	struct msg_credit credit = {.stream = partial->id, .bytes = write->file.slice.size};
-
-	if (job->outcome != JOB_DONE && partial->outcome == JOB_DONE)
-		partial->outcome = job->outcome;
-	/* Also when it failed: the client may finish, and hears of it at its final dot. */
-	if (link_of(partial) != NULL)
-		link_send(link_of(partial), MSG_CREDIT, &credit);
-	slice_release(&write->file.slice);
-	free(write);
-}
-
-/* Takes the slice. */
-static void
-write_to_file(struct partial *partial, struct slice slice, uint64_t offset)
-{
-	struct write_job *write = xcalloc(1, sizeof(*write));
-
-	write->partial = partial;
-	write->file.job.on_done = on_written;
-	write->file.message_id = partial->id;
-	write->file.fd = &partial->fd;
-	write->file.offset = offset;
-	write->file.slice = slice;
-	storage_post_file(partial->intake->storage, BODYFILE_WRITE, &write->file);
-}
-
-static void
-move_to_file(struct partial *partial)
-{
-	uint64_t offset = 0;
-
-	partial->is_in_file = true;
-	for (uint32_t i = 0; i < partial->slice_count; i++) {
-		uint32_t size = partial->slices[i].size;
-
-		write_to_file(partial, partial->slices[i], offset);
-		offset += size;
-	}
-	partial->slice_count = 0;
-}
-
-static void
-add_slice(struct partial *partial, struct slice slice)
-{
-	if (partial->slice_count % 4 == 0)
-		partial->slices =
-		    xrealloc(partial->slices, partial->slice_count + 4, sizeof(*partial->slices));
-	partial->slices[partial->slice_count++] = slice;
+	return partial != NULL && partial_link(partial) == link ? partial : NULL;
 }
 
 void
@@ -258,21 +102,11 @@ intake_body(struct intake *intake, struct link *link, const struct link_message 
 {
 	const struct msg_body *body = &message->body->body;
 	struct partial *partial = find_partial(intake, link, body->stream);
-	struct slice slice;
 
 	if (partial == NULL)
 		partial = begin_partial(intake, smtpd_of(intake, link), body->stream);
-	if (partial == NULL || body->bytes.size == 0)
-		return;
-	slice = link_message_slice(message, body->bytes);
-	if (partial->is_in_file)
-		write_to_file(partial, slice, partial->size);
-	else
-		add_slice(partial, slice);
-	partial->size += body->bytes.size;
-	if (!partial->is_in_file &&
-	    (partial->size >= BODY_FILE_BYTES || partial->slice_count >= PIECES_MAX))
-		move_to_file(partial);
+	if (partial != NULL && body->bytes.size > 0)
+		partial_add(partial, link_message_slice(message, body->bytes));
 }
 
 /* ---- commit ---- */
@@ -282,8 +116,8 @@ answer(struct partial *partial, enum commit_outcome outcome)
 {
 	struct msg_committed committed = {.message_id = partial->id, .outcome = (uint8_t)outcome};
 
-	if (link_of(partial) != NULL)
-		link_answer(link_of(partial), partial->request_id, MSG_COMMITTED, &committed);
+	if (partial_link(partial) != NULL)
+		link_answer(partial_link(partial), partial->request_id, MSG_COMMITTED, &committed);
 }
 
 static enum commit_outcome
@@ -304,13 +138,13 @@ on_inserted(struct job *job)
 		 * next start decides about the file. */
 		if (job->outcome == JOB_FAILED)
 			partial->is_in_file = false;
-		discard(partial);
+		partial_discard(partial);
 		return;
 	}
 	answer(partial, COMMIT_STORED);
 	intake->on_stored(partial->mail, partial->slices, partial->slice_count, intake->ctx);
 	partial->mail = NULL;
-	free_partial(partial);
+	partial_free(partial);
 }
 
 static void
@@ -338,7 +172,7 @@ on_synced(struct job *job)
 		return;
 	}
 	answer(partial, refusal(partial->outcome));
-	discard(partial);
+	partial_discard(partial);
 }
 
 static void
@@ -390,7 +224,7 @@ intake_abort(struct intake *intake, struct link *link, uint64_t stream)
 	if (partial == NULL)
 		return;
 	(void)idmap_remove(&intake->partials, stream);
-	discard(partial);
+	partial_discard(partial);
 }
 
 /* ---- links ---- */
@@ -416,11 +250,11 @@ intake_drop_link(struct intake *intake, struct link *link)
 		return;
 	lost = xcalloc(intake->partials.count + 1, sizeof(struct partial *));
 	IDMAP_EACH(&intake->partials, slot)
-	if (link_of(slot->object) == link)
+	if (partial_link(slot->object) == link)
 		lost[count++] = slot->object;
 	for (size_t i = 0; i < count; i++) {
 		(void)idmap_remove(&intake->partials, lost[i]->id);
-		discard(lost[i]);
+		partial_discard(lost[i]);
 	}
 	free(lost);
 	*smtpd = (struct smtpd){0};
@@ -454,7 +288,7 @@ void
 intake_free(struct intake *intake)
 {
 	IDMAP_EACH(&intake->partials, slot)
-	free_partial(slot->object);
+	partial_free(slot->object);
 	idmap_fini(&intake->partials);
 	ids_free(intake->ids);
 	free(intake);

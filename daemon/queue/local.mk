@@ -19,6 +19,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/ids.h \
 	daemon/queue/intake.c \
 	daemon/queue/intake.h \
+	daemon/queue/intake_partial.c \
+	daemon/queue/intake_private.h \
 	daemon/queue/mail.c \
 	daemon/queue/mail.h \
 	daemon/queue/operator_json.c \

@@ -1,0 +1,61 @@
+/*
+ * intake_private - a message that comes in, for the files that take it
+ *
+ * intake.c gives ids, takes pieces and commits from the smtpds; intake_partial.c gathers one
+ * message's pieces, in memory or in a file. Nobody else includes this.
+ */
+#ifndef POSTERN_QUEUE_INTAKE_PRIVATE_H
+#define POSTERN_QUEUE_INTAKE_PRIVATE_H
+
+#include "daemon/queue/idmap.h"
+#include "daemon/queue/ids.h"
+#include "daemon/queue/intake.h"
+
+#define SMTPDS_MAX 64
+
+struct smtpd {
+	struct link *link;
+	uint32_t owner; /* of its ids: a number for each link */
+	uint64_t first_id;
+	bool wants_ids;
+};
+
+struct partial {
+	struct intake *intake;
+	struct smtpd *from; /* NULL: nobody is to be answered */
+	uint32_t owner;     /* from->owner is another after its link was lost */
+	uint64_t id;
+	uint64_t size;
+	struct slice *slices; /* while it is small */
+	uint32_t slice_count;
+	bool is_in_file;
+	int fd;
+	enum job_outcome outcome; /* of the writes so far */
+	uint32_t request_id;
+	struct mail *mail;
+	struct insert_job insert;
+	struct bodyfile_job file; /* sync or remove */
+};
+
+struct intake {
+	struct loop *loop;
+	struct storage *storage;
+	struct ids *ids;
+	intake_stored_fn on_stored;
+	void *ctx;
+	enum intake_state state;
+	uint32_t last_owner;
+	struct smtpd smtpds[SMTPDS_MAX];
+	struct idmap partials; /* until COMMIT */
+	uint64_t own_first, own_next;
+};
+
+/* NULL when its smtpd is gone. */
+struct link *partial_link(const struct partial *partial);
+/* Takes the slice. */
+void partial_add(struct partial *partial, struct slice slice);
+void partial_free(struct partial *partial);
+/* Frees it, and removes its file if it has one. */
+void partial_discard(struct partial *partial);
+
+#endif
