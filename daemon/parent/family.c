@@ -1,16 +1,13 @@
-/* family - starts the roles, ties them together, and starts again what dies. */
+/* family - starts the roles, hears what they say, and starts again what dies. */
 #include "daemon/parent/family.h"
 
 #include "common/log.h"
 #include "common/xalloc.h"
-#include "daemon/core/loop.h"
 #include "daemon/parent/child.h"
+#include "daemon/parent/family_private.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,148 +17,8 @@
  * is mended at once, while one that keeps dying costs little. */
 #define WELL_AFTER_DELAYS 10
 #define WELL_AFTER_MS 60000
-#define KILL_GRACE_MS 3000
-#define MEMBERS_MAX 80
-#define STAGE_COUNT 4
 
-struct member {
-	struct family *family;
-	struct family_member seen;
-	struct link *link;
-	struct timer *restart; /* when it has died; when it is to end: to kill it */
-	int64_t delay_ms;
-	int64_t started_at_ms; /* monotonic */
-	bool is_asked_to_drain;
-};
-
-struct family {
-	struct loop *loop;
-	int program_fd, log_fd;
-	struct family_callbacks callbacks;
-	void *ctx;
-	struct family_gift gift;
-	struct member members[MEMBERS_MAX];
-	size_t count;
-	bool is_complete; /* all were ready once */
-	bool is_draining;
-	unsigned stage;
-	int64_t drain_ms;
-};
-
-/* Who talks to whom. */
-static const struct {
-	enum role a, b;
-} pairs[] = {
-    {ROLE_SMTPD, ROLE_ACCOUNTS},
-    {ROLE_SMTPD, ROLE_QUEUE},
-    {ROLE_ACCOUNTS, ROLE_QUEUE},
-    {ROLE_ACCOUNTS, ROLE_RELAY},
-    {ROLE_QUEUE, ROLE_RELAY},
-    {ROLE_CONTROL, ROLE_ACCOUNTS},
-    {ROLE_CONTROL, ROLE_QUEUE},
-    {ROLE_CONTROL, ROLE_RELAY},
-};
-
-/* Who may see which file. */
-static const enum role file_owners[FILE_KIND_COUNT] = {
-    [FILE_TLS_CERTIFICATE] = ROLE_SMTPD,
-    [FILE_TLS_KEY] = ROLE_SMTPD,
-    [FILE_TLS_CA] = ROLE_PARENT, /* the API's answer comes from the parent */
-    [FILE_TICKET_KEYS] = ROLE_SMTPD,
-    [FILE_SEAL_KEY] = ROLE_ACCOUNTS,
-    [FILE_SYSTEM_CAS] = ROLE_RELAY,
-    [FILE_RESOLV_CONF] = ROLE_RELAY,
-    [FILE_HOSTS] = ROLE_RELAY,
-};
-
-/* The order of the drain, and each stage's share of the time, in parts of 90. */
-static const struct {
-	enum role roles[2];
-	unsigned share;
-} stages[STAGE_COUNT] = {
-    {{ROLE_SMTPD, ROLE_CONTROL}, 20},
-    {{ROLE_RELAY, ROLE_RELAY}, 60},
-    {{ROLE_QUEUE, ROLE_QUEUE}, 5},
-    {{ROLE_ACCOUNTS, ROLE_ACCOUNTS}, 5},
-};
-
-static void spawn_again(void *ctx);
-static void drain_stage(struct family *family);
-
-/* ---- what a role is told ---- */
-
-static void
-send_gift(struct member *member)
-{
-	const struct family_gift *gift = &member->family->gift;
-	struct msg_config config = {.generation = gift->generation,
-	    .is_verbose = gift->is_verbose,
-	    .text = {(const uint8_t *)gift->config_text, (uint32_t)strlen(gift->config_text)}};
-
-	link_send(member->link, MSG_CONFIG, &config);
-	for (unsigned kind = 0; kind < FILE_KIND_COUNT; kind++) {
-		const struct buf *content = &gift->files[kind];
-		struct msg_file file = {.file_kind = (uint8_t)kind,
-		    .content = {(const uint8_t *)content->bytes, (uint32_t)content->size}};
-
-		if (file_owners[kind] == member->seen.role)
-			link_send(member->link, MSG_FILE, &file);
-	}
-}
-
-static void
-send_ready(struct member *member)
-{
-	struct msg_ready ready = {.generation = member->family->gift.generation};
-
-	link_send(member->link, MSG_READY, &ready);
-}
-
-static bool
-are_pair(enum role a, enum role b)
-{
-	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
-		if ((pairs[i].a == a && pairs[i].b == b) || (pairs[i].a == b && pairs[i].b == a))
-			return true;
-	return false;
-}
-
-static void
-send_end(struct member *to, const struct member *peer, int fd)
-{
-	struct msg_link message = {
-	    .role = (uint8_t)peer->seen.role, .index = (uint16_t)peer->seen.index};
-
-	link_send_with_fds(to->link, MSG_LINK, &message, &fd, 1);
-	(void)close(fd);
-}
-
-static void
-tie(struct member *a, struct member *b)
-{
-	int ends[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-		log_problem(LOG_ERROR, "socketpair: %s", strerror(errno));
-		return;
-	}
-	send_end(a, b, ends[0]);
-	send_end(b, a, ends[1]);
-}
-
-static void
-tie_to_all(struct member *member)
-{
-	struct family *family = member->family;
-
-	for (size_t i = 0; i < family->count; i++) {
-		struct member *other = &family->members[i];
-
-		if (other != member && other->link != NULL &&
-		    are_pair(member->seen.role, other->seen.role))
-			tie(member, other);
-	}
-}
+/* ---- what a role says ---- */
 
 static void
 give_sockets(struct member *member)
@@ -171,8 +28,6 @@ give_sockets(struct member *member)
 	if (role == ROLE_SMTPD || role == ROLE_CONTROL)
 		member->family->callbacks.give_sockets(role, member->link, member->family->ctx);
 }
-
-/* ---- what a role says ---- */
 
 static bool
 is_all_ready(const struct family *family)
@@ -264,9 +119,9 @@ spawn(struct member *member, struct err *err_out)
 	member->started_at_ms = loop_now_ms(family->loop);
 	member->link = link_open(family->loop, fd, ROLE_PARENT, member->seen.role,
 	    member->seen.index, &callbacks, member);
-	send_gift(member);
-	tie_to_all(member);
-	send_ready(member);
+	family_send_gift(member);
+	family_tie(member);
+	family_send_ready(member);
 	return 0;
 }
 
@@ -284,8 +139,8 @@ log_restart(const struct member *member)
 	log_end(&line);
 }
 
-static void
-kill_overdue(struct member *member)
+void
+family_kill_overdue(struct member *member)
 {
 	log_problem(LOG_WARNING, "role %s (pid %d) did not finish in time and is killed",
 	    role_name(member->seen.role), (int)member->seen.pid);
@@ -301,7 +156,7 @@ spawn_again(void *ctx)
 	if (member->family->is_draining)
 		return;
 	if (member->seen.pid != 0) {
-		kill_overdue(member);
+		family_kill_overdue(member);
 		return;
 	}
 	member->seen.restarts++;
@@ -354,7 +209,7 @@ take_exit(struct member *member, int status)
 		link_close(member->link);
 	member->link = NULL;
 	if (family->is_draining)
-		drain_stage(family);
+		family_drain_stage(family);
 	else if (family->is_complete)
 		schedule_restart(member);
 	else
@@ -374,89 +229,6 @@ family_reap(struct family *family)
 				take_exit(&family->members[i], status);
 				break;
 			}
-}
-
-/* ---- the drain ---- */
-
-static bool
-is_in_stage(const struct member *member, unsigned stage)
-{
-	return member->seen.role == stages[stage].roles[0] ||
-	       member->seen.role == stages[stage].roles[1];
-}
-
-static void
-on_drain_overdue(void *ctx)
-{
-	struct member *member = ctx;
-
-	if (member->seen.pid != 0)
-		kill_overdue(member);
-}
-
-static void
-ask_to_drain(struct member *member, int64_t within_ms)
-{
-	struct msg_drain drain = {.within_ms = (uint32_t)within_ms};
-
-	if (member->is_asked_to_drain)
-		return;
-	member->is_asked_to_drain = true;
-	timer_free(member->restart);
-	member->restart = timer_new(member->family->loop, on_drain_overdue, member);
-	timer_set(member->restart, within_ms + KILL_GRACE_MS);
-	if (member->link != NULL)
-		link_send(member->link, MSG_DRAIN, &drain);
-}
-
-static unsigned
-alive_in_stage(struct family *family, unsigned stage)
-{
-	int64_t within_ms = family->drain_ms * stages[stage].share / 90;
-	unsigned alive = 0;
-
-	for (size_t i = 0; i < family->count; i++) {
-		struct member *member = &family->members[i];
-
-		if (member->seen.pid == 0 || !is_in_stage(member, stage))
-			continue;
-		ask_to_drain(member, within_ms);
-		alive++;
-	}
-	return alive;
-}
-
-/* Goes on to the next stage when nobody of this one is left. */
-static void
-drain_stage(struct family *family)
-{
-	while (family->stage < STAGE_COUNT && alive_in_stage(family, family->stage) == 0)
-		family->stage++;
-	if (family->stage == STAGE_COUNT) {
-		family->stage++;
-		family->callbacks.on_drained(family->ctx);
-	}
-}
-
-void
-family_drain(struct family *family, int64_t within_ms)
-{
-	if (family->is_draining)
-		return;
-	family->is_draining = true;
-	family->drain_ms = within_ms;
-	drain_stage(family);
-}
-
-void
-family_kill(struct family *family)
-{
-	for (size_t i = 0; i < family->count; i++)
-		if (family->members[i].seen.pid != 0) {
-			(void)kill(family->members[i].seen.pid, SIGKILL);
-			(void)waitpid(family->members[i].seen.pid, NULL, 0);
-			family->members[i].seen.pid = 0;
-		}
 }
 
 /* ---- the contract ---- */
@@ -527,11 +299,22 @@ family_tell_all(struct family *family)
 
 		if (member->link == NULL)
 			continue;
-		send_gift(member);
-		send_ready(member);
+		family_send_gift(member);
+		family_send_ready(member);
 		if (member->seen.is_ready)
 			give_sockets(member);
 	}
+}
+
+void
+family_kill(struct family *family)
+{
+	for (size_t i = 0; i < family->count; i++)
+		if (family->members[i].seen.pid != 0) {
+			(void)kill(family->members[i].seen.pid, SIGKILL);
+			(void)waitpid(family->members[i].seen.pid, NULL, 0);
+			family->members[i].seen.pid = 0;
+		}
 }
 
 void

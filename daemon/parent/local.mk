@@ -14,6 +14,9 @@ daemon_parent_libparent_a_SOURCES = \
 	daemon/parent/dirs.h \
 	daemon/parent/family.c \
 	daemon/parent/family.h \
+	daemon/parent/family_drain.c \
+	daemon/parent/family_private.h \
+	daemon/parent/family_tell.c \
 	daemon/parent/files.c \
 	daemon/parent/files.h \
 	daemon/parent/keyfile.c \
