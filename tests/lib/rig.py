@@ -23,7 +23,7 @@ queue = {{ retry = "200ms 500ms 1s"; }};
 UNWRITTEN_S = 5
 # How long what a dead relay has sent may still be read.
 UNREAD_S = 1
-WELL_AFTER_S = 1.3
+DELAY = re.compile(r'delay=([0-9.]+)s')
 KILLED = r'ended by signal 9|event=role-restarted|unfinished bodies were swept'
 
 
@@ -89,10 +89,14 @@ class Rig:
                 found[words[role].decode() + words[role + 1].decode()] = int(pid)
         return found
 
+    def restart_delay_s(self, role):
+        lines = self.postern.log_lines('event=role-restarted', f'role={role.rstrip("0123456789")} ')
+        return max((float(DELAY.search(line)[1]) for line in lines[-2:]), default=0)
+
     def wait_until_well(self, role):
         """A role that dies again within ten restart delays would stay away for longer."""
-        last = max((after for name, _, after in self.kills if name == role), default=0)
-        time.sleep(max(0, last + WELL_AFTER_S - time.monotonic()))
+        if times := [after for name, _, after in self.kills if name == role]:
+            time.sleep(max(0, times[-1] + 13 * self.restart_delay_s(role) - time.monotonic()))
 
     def kill(self, role):
         pid = wait_until(lambda: self.pids().get(role), f'{role} is there')

@@ -1,0 +1,20 @@
+"""Messages of 50 MiB, one behind the other: no role ever holds one."""
+import pytest
+
+from posternd import wait_until
+from rig import is_sanitized, peak_memory_mib
+
+SIZE = 50 << 20
+LIMIT_MIB = 64
+
+
+@pytest.mark.user
+def test_stream_of_large_messages(make_rig):
+    rig = make_rig(config='limits = { message_size = "51M"; };',
+                   load={'sessions': 4, 'small': f'{SIZE}-{SIZE}', 'large': 0})
+    wait_until(lambda: len(rig.upstream.events()) >= 6, 'six arrive', 120)
+    rig.check()
+    memory = peak_memory_mib(rig)
+    print(f'peak MiB: {memory}')
+    if not is_sanitized():
+        assert max(memory.values()) < LIMIT_MIB, memory
