@@ -17,8 +17,7 @@
 #define DIRECTORIES 256
 
 struct bodyfiles {
-	int root;
-	bool is_dirty[DIRECTORIES]; /* has a new file since its last flush */
+	int root; /* all that several threads share */
 };
 
 /* Neighbours share a directory, so that one batch flushes few of them. */
@@ -87,7 +86,7 @@ write_piece(struct bodyfiles *files, struct bodyfile_job *job)
 }
 
 static enum job_outcome
-sync_file(struct bodyfiles *files, struct bodyfile_job *job)
+sync_file(struct bodyfile_job *job)
 {
 	enum job_outcome outcome = JOB_DONE;
 
@@ -97,7 +96,6 @@ sync_file(struct bodyfiles *files, struct bodyfile_job *job)
 		outcome = fail(job, "flushing");
 	(void)close(*job->fd);
 	*job->fd = -1;
-	files->is_dirty[directory_of(job->message_id)] = true;
 	return outcome;
 }
 
@@ -151,7 +149,7 @@ run_one(struct bodyfiles *files, struct bodyfile_job *job)
 	case BODYFILE_WRITE:
 		return write_piece(files, job);
 	case BODYFILE_SYNC:
-		return sync_file(files, job);
+		return sync_file(job);
 	case BODYFILE_READ:
 		return read_piece(files, job);
 	case BODYFILE_REMOVE:
@@ -177,22 +175,24 @@ sync_directory(struct bodyfiles *files, unsigned which)
 	return is_done;
 }
 
+/* The flushes of one batch's files in one directory share the directory's. */
 static void
 sync_directories(struct bodyfiles *files, struct list *batch)
 {
-	for (unsigned i = 0; i < DIRECTORIES; i++) {
-		if (!files->is_dirty[i])
-			continue;
-		files->is_dirty[i] = false;
-		if (sync_directory(files, i))
-			continue;
-		LIST_EACH (batch, at) {
-			struct job *job = LIST_ENTRY(at, struct job, link);
-			struct bodyfile_job *file = (struct bodyfile_job *)(void *)job;
+	bool is_seen[DIRECTORIES] = {false}, is_done[DIRECTORIES];
 
-			if (job->kind == BODYFILE_SYNC && directory_of(file->message_id) == i)
-				job->outcome = JOB_FAILED;
+	LIST_EACH (batch, at) {
+		struct job *job = LIST_ENTRY(at, struct job, link);
+		unsigned which = directory_of(((struct bodyfile_job *)(void *)job)->message_id);
+
+		if (job->kind != BODYFILE_SYNC || job->outcome != JOB_DONE)
+			continue;
+		if (!is_seen[which]) {
+			is_seen[which] = true;
+			is_done[which] = sync_directory(files, which);
 		}
+		if (!is_done[which])
+			job->outcome = JOB_FAILED;
 	}
 }
 

@@ -3,8 +3,9 @@
  *
  * Role     queue
  * Owns     the file descriptors of bodies that are being written
- * Context  jobs are filled on the loop; bodyfile_run() runs on the body thread,
- *          bodyfile_run_reads() on the reading thread, the rest before and after them
+ * Context  jobs are filled on the loop; bodyfile_run() runs on the body threads, all jobs of one
+ *          message on the same one; bodyfile_run_reads() on the reading thread, the rest before
+ *          and after them
  * Units    bytes
  *
  * SQLite writes each byte twice and adds a checksum per page; a file is written once, as the

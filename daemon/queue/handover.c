@@ -19,6 +19,8 @@ struct handover {
 	uint64_t size, offset;
 	uint32_t next_row;
 	uint32_t credit_bytes;
+	struct slice *slices; /* held: the body is in memory */
+	uint32_t slice_count, next_slice;
 	bool is_in_file;
 	bool is_reading;
 	struct body_job row_job;
@@ -73,6 +75,15 @@ send_slices(struct link *relay, const struct entry *entry)
 }
 
 static void
+free_handover(struct handover *handover)
+{
+	for (uint32_t i = 0; i < handover->slice_count; i++)
+		slice_release(&handover->slices[i]);
+	free(handover->slices);
+	free(handover);
+}
+
+static void
 finish(struct handover *handover, bool is_whole)
 {
 	struct handovers *all = handover->all;
@@ -82,7 +93,7 @@ finish(struct handover *handover, bool is_whole)
 	if (!is_whole)
 		link_send(handover->relay, MSG_ABORT, &abort);
 	all->on_end(handover->message_id, handover->attempt, is_whole, all->ctx);
-	free(handover);
+	free_handover(handover);
 }
 
 static void read_on(struct handover *handover);
@@ -96,7 +107,7 @@ send_piece(struct handover *handover, struct chunk *chunk)
 	handover->is_reading = false;
 	if (handover->relay == NULL) {
 		chunk_release(chunk);
-		free(handover);
+		free_handover(handover);
 		return;
 	}
 	if (chunk == NULL || chunk->size > handover->size - handover->offset) {
@@ -134,11 +145,32 @@ on_file(struct job *job)
 	send_piece(handover, handover->file_job.chunk_out);
 }
 
+/* Out of memory, as far as the credit goes. */
+static void
+send_on(struct handover *handover)
+{
+	while (handover->next_slice < handover->slice_count) {
+		const struct slice *slice = &handover->slices[handover->next_slice];
+
+		if (slice->size > handover->credit_bytes)
+			return;
+		handover->credit_bytes -= slice->size;
+		handover->next_slice++;
+		link_send_body(handover->relay, handover->attempt,
+		    handover->next_slice == handover->slice_count, slice);
+	}
+	finish(handover, true);
+}
+
 static void
 read_on(struct handover *handover)
 {
 	struct storage *storage = handover->all->storage;
 
+	if (handover->slice_count > 0) {
+		send_on(handover);
+		return;
+	}
 	if (handover->is_reading || handover->credit_bytes < PIECE_BYTES)
 		return;
 	handover->is_reading = true;
@@ -161,8 +193,19 @@ read_on(struct handover *handover)
 	storage_post(storage, STORE_BODY, &handover->row_job.job);
 }
 
+/* Of its own: the entry's may go before the last of them was sent. */
 static void
-begin_reading(struct handovers *handovers, const struct entry *entry, struct link *relay)
+hold_slices(struct handover *handover, const struct entry *entry)
+{
+	handover->slices = xcalloc(entry->slice_count, sizeof(*handover->slices));
+	handover->slice_count = entry->slice_count;
+	for (uint32_t i = 0; i < entry->slice_count; i++)
+		handover->slices[i] = slice_of(
+		    entry->slices[i].chunk, entry->slices[i].offset, entry->slices[i].size);
+}
+
+static void
+begin_piecewise(struct handovers *handovers, const struct entry *entry, struct link *relay)
 {
 	struct handover *handover = xcalloc(1, sizeof(*handover));
 
@@ -173,6 +216,8 @@ begin_reading(struct handovers *handovers, const struct entry *entry, struct lin
 	handover->size = entry->mail->size;
 	handover->is_in_file = entry->mail->is_in_file;
 	handover->credit_bytes = STREAM_CREDIT;
+	if (entry->slice_count > 0)
+		hold_slices(handover, entry);
 	idmap_put(&handovers->under_way, entry->attempt, handover);
 	read_on(handover);
 }
@@ -183,8 +228,9 @@ handover_start(struct handovers *handovers, struct entry *entry, struct link *re
 	struct msg_body empty = {.stream = entry->attempt, .is_last = true};
 
 	send_deliver(relay, entry);
-	if (entry->slice_count == 0 && entry->mail->size > 0) {
-		begin_reading(handovers, entry, relay);
+	if (entry->mail->size > STREAM_CREDIT ||
+	    (entry->slice_count == 0 && entry->mail->size > 0)) {
+		begin_piecewise(handovers, entry, relay);
 		return;
 	}
 	if (entry->slice_count > 0)
@@ -212,7 +258,7 @@ let_go(struct handover *handover)
 {
 	handover->relay = NULL;
 	if (!handover->is_reading)
-		free(handover);
+		free_handover(handover);
 }
 
 void

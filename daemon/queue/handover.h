@@ -6,8 +6,8 @@
  * Context  loop
  * Units    bytes
  *
- * A small body in memory goes out of the blocks in which it came. Any other is read back piece by
- * piece, each when there is credit for it, so no body is ever in memory whole.
+ * A body in memory goes out of the blocks in which it came. Any other is read back piece by piece,
+ * each when there is credit for it, so that a large one is never in memory whole.
  */
 #ifndef POSTERN_QUEUE_HANDOVER_H
 #define POSTERN_QUEUE_HANDOVER_H

@@ -155,7 +155,7 @@ insert(struct partial *partial)
 	    .job = {.on_done = on_inserted, .ctx = partial, .urgency = JOB_WRITES},
 	    .mail = partial->mail,
 	    .slices = partial->slices,
-	    .slice_count = partial->slice_count,
+	    .slice_count = partial->is_in_file ? 0 : partial->slice_count,
 	};
 	storage_post(partial->intake->storage, STORE_INSERT, &partial->insert.job);
 }

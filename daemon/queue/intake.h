@@ -16,7 +16,8 @@
 
 struct intake;
 
-/* A message is on disk. Takes the message; borrows the slices of its small body. */
+/* A message is on disk. Takes the message; borrows the slices of its body, if that is in
+ * memory. */
 typedef void (*intake_stored_fn)(
     struct mail *mail, const struct slice *slices, uint32_t slice_count, void *ctx);
 

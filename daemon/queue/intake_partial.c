@@ -3,7 +3,9 @@
  *
  * A small body waits in memory for its commit and becomes rows. From BODY_FILE_BYTES on the pieces
  * are written to a file as they come, and the smtpd's credit is given back as they are written, so
- * that a slow disk slows the client down. The commit then waits for the file's flush.
+ * that a slow disk slows the client down. The commit then waits for the file's flush. Such a body
+ * stays in memory beside its file, for relay, while it is of moderate size and all of them together
+ * are within their budget.
  */
 #include "common/xalloc.h"
 #include "daemon/queue/intake_private.h"
@@ -12,6 +14,9 @@
 
 /* More pieces than this go to a file, whatever their size. */
 #define PIECES_MAX 256
+/* Of a body in a file: kept in memory up to this size, and so much of all that come in at a time. */
+#define KEPT_BODY_MAX (2u << 20)
+#define KEPT_TOTAL_MAX (16u << 20)
 
 struct link *
 partial_link(const struct partial *partial)
@@ -29,6 +34,8 @@ release_slices(struct partial *partial)
 	for (uint32_t i = 0; i < partial->slice_count; i++)
 		slice_release(&partial->slices[i]);
 	partial->slice_count = 0;
+	partial->intake->kept_bytes -= partial->kept_bytes;
+	partial->kept_bytes = 0;
 }
 
 void
@@ -84,9 +91,8 @@ on_written(struct job *job)
 	free(write);
 }
 
-/* Takes the slice. */
 static void
-write_to_file(struct partial *partial, struct slice slice, uint64_t offset)
+write_to_file(struct partial *partial, const struct slice *slice, uint64_t offset)
 {
 	struct write_job *write = xcalloc(1, sizeof(*write));
 
@@ -95,25 +101,11 @@ write_to_file(struct partial *partial, struct slice slice, uint64_t offset)
 	write->file.message_id = partial->id;
 	write->file.fd = &partial->fd;
 	write->file.offset = offset;
-	write->file.slice = slice;
+	write->file.slice = slice_of(slice->chunk, slice->offset, slice->size);
 	storage_post_file(partial->intake->storage, BODYFILE_WRITE, &write->file);
 }
 
-static void
-move_to_file(struct partial *partial)
-{
-	uint64_t offset = 0;
-
-	partial->is_in_file = true;
-	for (uint32_t i = 0; i < partial->slice_count; i++) {
-		uint32_t size = partial->slices[i].size;
-
-		write_to_file(partial, partial->slices[i], offset);
-		offset += size;
-	}
-	partial->slice_count = 0;
-}
-
+/* Takes the slice. */
 static void
 add_slice(struct partial *partial, struct slice slice)
 {
@@ -123,6 +115,38 @@ add_slice(struct partial *partial, struct slice slice)
 	partial->slices[partial->slice_count++] = slice;
 }
 
+static void
+move_to_file(struct partial *partial)
+{
+	uint64_t offset = 0;
+
+	partial->is_in_file = true;
+	for (uint32_t i = 0; i < partial->slice_count; i++) {
+		write_to_file(partial, &partial->slices[i], offset);
+		offset += partial->slices[i].size;
+	}
+	partial->kept_bytes = offset;
+	partial->intake->kept_bytes += offset;
+}
+
+/* What is no longer whole in memory is no longer there at all. Takes the slice. */
+static void
+keep(struct partial *partial, struct slice slice)
+{
+	struct intake *intake = partial->intake;
+	bool is_whole = partial->kept_bytes + slice.size == partial->size;
+
+	if (!is_whole || partial->size > KEPT_BODY_MAX || partial->slice_count >= PIECES_MAX ||
+	    intake->kept_bytes + slice.size > KEPT_TOTAL_MAX) {
+		release_slices(partial);
+		slice_release(&slice);
+		return;
+	}
+	partial->kept_bytes += slice.size;
+	intake->kept_bytes += slice.size;
+	add_slice(partial, slice);
+}
+
 void
 partial_add(struct partial *partial, struct slice slice)
 {
@@ -130,7 +154,8 @@ partial_add(struct partial *partial, struct slice slice)
 
 	partial->size += slice.size;
 	if (partial->is_in_file) {
-		write_to_file(partial, slice, offset);
+		write_to_file(partial, &slice, offset);
+		keep(partial, slice);
 		return;
 	}
 	add_slice(partial, slice);

@@ -26,8 +26,9 @@ struct partial {
 	uint32_t owner;     /* from->owner is another after its link was lost */
 	uint64_t id;
 	uint64_t size;
-	struct slice *slices; /* while it is small */
+	struct slice *slices; /* the whole body, or none */
 	uint32_t slice_count;
+	uint64_t kept_bytes; /* of a body in a file that is in memory too */
 	bool is_in_file;
 	int fd;
 	enum job_outcome outcome; /* of the writes so far */
@@ -47,6 +48,7 @@ struct intake {
 	uint32_t last_owner;
 	struct smtpd smtpds[SMTPDS_MAX];
 	struct idmap partials; /* until COMMIT */
+	uint64_t kept_bytes;   /* of all partial messages */
 	uint64_t own_first, own_next;
 };
 

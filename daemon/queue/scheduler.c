@@ -47,16 +47,20 @@ scheduler_free_entry(struct scheduler *scheduler, struct entry *entry)
 	free(entry);
 }
 
-/* Keeps the message in memory while the budget allows; takes the mail. */
+/* Keeps the message in memory while the budget allows; takes the mail. A body in a file can do
+ * without. */
 static void
 keep_body(struct scheduler *scheduler, struct entry *entry, struct mail *mail,
     const struct slice *slices, uint32_t slice_count)
 {
-	size_t footprint = mail_footprint(mail) + mail->size;
+	uint64_t budget = scheduler->role->config->queue.memory_bytes;
+	size_t footprint = mail_footprint(mail) + (slice_count > 0 ? mail->size : 0);
 
-	if (mail->is_in_file)
+	if (mail->is_in_file && scheduler->memory_bytes + footprint > budget) {
 		footprint = mail_footprint(mail);
-	if (scheduler->memory_bytes + footprint > scheduler->role->config->queue.memory_bytes) {
+		slice_count = 0;
+	}
+	if (scheduler->memory_bytes + footprint > budget) {
 		free(mail);
 		return;
 	}

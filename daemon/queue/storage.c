@@ -18,13 +18,15 @@
 #define IDLE_LOG_BYTES (1u << 20)
 #define IDLE_LONG_MS 1000
 #define SPACE_EVERY_MS 1000
+/* Flushes of several files at a time share the file system's own commits. */
+#define FILE_WORKERS 8
 
 struct storage {
 	struct storage_options options;
 	struct store *store;
 	struct bodyfiles *files;
 	struct worker *store_worker;
-	struct worker *file_worker;
+	struct worker *file_workers[FILE_WORKERS];
 	struct worker *read_worker;
 	struct loop *loop;
 	struct timer *space_timer;
@@ -308,7 +310,8 @@ storage_open(struct loop *loop, const struct storage_options *options, struct st
 		return -1;
 	}
 	storage->store_worker = worker_start(loop, &store_ops, storage);
-	storage->file_worker = worker_start(loop, &file_ops, storage->files);
+	for (unsigned i = 0; i < FILE_WORKERS; i++)
+		storage->file_workers[i] = worker_start(loop, &file_ops, storage->files);
 	storage->read_worker = worker_start(loop, &read_ops, storage->files);
 	storage->space_timer = timer_new(loop, on_space_timer, storage);
 	timer_set(storage->space_timer, 0);
@@ -324,7 +327,8 @@ storage_close(struct storage *storage)
 	timer_free(storage->space_timer);
 	storage->is_closing = true;
 	worker_stop(storage->store_worker);
-	worker_stop(storage->file_worker);
+	for (unsigned i = 0; i < FILE_WORKERS; i++)
+		worker_stop(storage->file_workers[i]);
 	worker_stop(storage->read_worker);
 	if (!storage->is_broken)
 		checkpoint(storage);
@@ -365,12 +369,12 @@ storage_post(struct storage *storage, enum store_job_kind kind, struct job *job)
 void
 storage_post_file(struct storage *storage, enum bodyfile_job_kind kind, struct bodyfile_job *job)
 {
-	bool is_read = kind == BODYFILE_READ;
+	struct worker *worker = storage->file_workers[job->message_id % FILE_WORKERS];
 
 	job->job.kind = (int)kind;
 	/* What writes keeps its order, and never waits for company. */
 	job->job.urgency = JOB_WRITES;
-	post(storage, is_read ? storage->read_worker : storage->file_worker, &job->job);
+	post(storage, kind == BODYFILE_READ ? storage->read_worker : worker, &job->job);
 }
 
 static void

@@ -1,5 +1,5 @@
 /*
- * storage - the threads that touch the disk: one for the store, one that writes large bodies and
+ * storage - the threads that touch the disk: one for the store, some that write large bodies and
  * one that reads them back
  *
  * Role     queue

@@ -31,7 +31,7 @@ struct entry {
 	size_t window_at;        /* place in the window, while ready */
 	size_t footprint;        /* bytes of memory counted for it */
 	struct mail *mail;       /* NULL: on disk only */
-	struct slice *slices;    /* of a small body; NULL: on disk only */
+	struct slice *slices;    /* of the whole body; NULL: on disk only */
 	uint32_t slice_count;
 	uint8_t priority;
 	uint8_t state;        /* enum entry_state */
