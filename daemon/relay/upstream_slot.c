@@ -176,14 +176,22 @@ close_opening(struct upstream *upstream)
 	}
 }
 
-/* A connection could not be made. Beside others that work it is one too many. */
+/* Another connection would hear the same; and a wrong password is not to be said more often. */
+static bool
+is_everyones(enum attempt_outcome outcome)
+{
+	return outcome != ATTEMPT_UNREACHABLE && outcome != ATTEMPT_AUTH_LATER;
+}
+
+/* A connection could not be made. Beside others that work, or that yet may, it is one too many. */
 static void
 on_open_failed(
     struct upstream *upstream, const struct client_end *end, const struct channel_facts *facts)
 {
 	char reason[1000];
 
-	close_opening(upstream);
+	if (is_everyones(end->verdict.outcome))
+		close_opening(upstream);
 	if (upstream->slot_count > 0) {
 		timer_set(upstream->again, OPEN_AGAIN_MS);
 		return;
@@ -229,11 +237,19 @@ open_slot(struct upstream *upstream)
 	    upstream->profile, &callbacks, slot);
 }
 
+/* The first is always worth a try: without one, queue could not be told what is wrong. */
+static bool
+may_open(const struct upstream *upstream)
+{
+	if (upstream->slot_count == 0)
+		return true;
+	return upstream->slot_count < upstream->profile->connections &&
+	       !timer_is_set(upstream->again);
+}
+
 void
 upstream_open_slots(struct upstream *upstream)
 {
-	while (upstream->opening_count < upstream->waiting_count &&
-	       upstream->slot_count < upstream->profile->connections &&
-	       !timer_is_set(upstream->again))
+	while (upstream->opening_count < upstream->waiting_count && may_open(upstream))
 		open_slot(upstream);
 }
