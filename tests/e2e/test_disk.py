@@ -163,7 +163,6 @@ def test_commit_that_fails(make_faulty_rig, fault):
     rig.check()
 
 
-@pytest.mark.user
 def test_body_that_cannot_be_flushed(make_faulty_rig):
     """Its message is refused, and the others go on: no role ends for it."""
     rig = make_faulty_rig(load={'large': 0.3})
@@ -178,7 +177,6 @@ def test_body_that_cannot_be_flushed(make_faulty_rig):
     assert not rig.postern.log_lines('event=role-restarted')
 
 
-@pytest.mark.user
 @pytest.mark.parametrize('delay_ms', [10, 50])
 def test_slow_disk(make_faulty_rig, delay_ms):
     """Clients are slowed, memory stays bounded, and one flush serves many messages."""

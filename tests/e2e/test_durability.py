@@ -3,19 +3,22 @@
 POSTERN_KILLS is how often each role is killed: 8 for a quick run, 200 for a thorough one.
 """
 import os
+import signal
 import time
 
 import pytest
 
-from posternd import wait_until
+from posternd import CtlError, wait_until
 from rig import KILLED, is_alive
 
 KILLS = int(os.environ.get('POSTERN_KILLS', '8'))
 ROLES = ['smtpd0', 'smtpd1', 'accounts0', 'queue0', 'relay0', 'control0']
 
 
-@pytest.mark.user
-@pytest.mark.parametrize('roles', [ROLES, ['queue0'], ['relay0']], ids=['all', 'queue', 'relay'])
+@pytest.mark.parametrize('roles', [
+    pytest.param(ROLES, id='all', marks=pytest.mark.user),
+    pytest.param(['queue0'], id='queue'),
+    pytest.param(['relay0'], id='relay')])
 def test_roles_killed_under_load(make_rig, roles):
     rig = make_rig()
     rig.postern.expect_trouble(KILLED)
@@ -70,3 +73,35 @@ def test_sigterm_under_load(make_rig):
     rig.wait_for_progress(20)
     rig.check()
     assert rig.kills == []
+
+
+def test_sigterm_between_final_dot_and_reply(postern, make_upstream):
+    """The upstream is taking a message: the stop waits for its word, so nothing is sent twice."""
+    upstream = make_upstream('dot: sleep 3')
+    postern.add_upstream(upstream)
+    with postern.client(postern.add_user()) as client:
+        client.sendmail('a@example.com', ['b@example.net'], b'Subject: x\r\n\r\nhello\r\n')
+    upstream.wait_for(1)
+    postern.restart()
+    assert postern.queued() == []
+    assert postern.log_lines('event=delivered')
+    assert len(upstream.messages) == 1
+
+
+def test_changes_of_accounts_survive_its_end(postern):
+    """What posternctl has confirmed is there when accounts dies at once."""
+    postern.expect_trouble(KILLED)
+    added = []
+    for number in range(5):
+        added.append(postern.add_user(f'user{number}')['login'])
+        pid = postern.roles()['accounts']
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: is_back(postern, 'accounts', pid), 'accounts is back')
+    assert [user['login'] for user in postern.ctl('user', 'ls')] == added
+
+
+def is_back(postern, role, pid):
+    try:
+        return postern.roles()[role] not in (0, pid) and postern.is_ready()
+    except CtlError:
+        return False

@@ -8,8 +8,6 @@ import pytest
 
 from rig import peak_memory_mib
 
-pytestmark = pytest.mark.user
-
 
 @contextlib.contextmanager
 def stopped(pid):

@@ -8,7 +8,6 @@ SIZE = 50 << 20
 LIMIT_MIB = 64
 
 
-@pytest.mark.user
 def test_stream_of_large_messages(make_rig):
     rig = make_rig(config='limits = { message_size = "51M"; };',
                    load={'sessions': 4, 'small': f'{SIZE}-{SIZE}', 'large': 0})

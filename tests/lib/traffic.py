@@ -20,15 +20,19 @@ import hashlib
 import json
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
 
+SENDER = 'sender@load.example'
 TRUSTED_ADDRESS = '127.0.0.2'       # where the sessions without AUTH come from
 REPLY_WITHIN_S = 60                 # longer than any deadline between the roles
 STREAM_LIMIT = 64 << 20
 LATER = 'later'                     # a recipient that the upstream takes at the second attempt
+NEVER = 'never'                     # one that it refuses: its sender gets a failure notice
+NOTICE = re.compile(rb'^Final-Recipient: *rfc822; *(\S+)', re.M | re.I)
 
 
 def make_body(mid, size):
@@ -46,14 +50,20 @@ class Sink:
         self.record = record
         self.put_off = set()
 
-    async def data(self, reader):
+    async def data(self, reader, recipients):
+        """What is recorded of a message: its id, its body's digest, and whom it served."""
         wire = await reader.readuntil(b'\r\n.\r\n')
         content = (b'\r\n' + wire[:-3]).replace(b'\r\n.', b'\r\n')[2:]
         header, _, body = content.partition(b'\r\n\r\n')
+        if recipients == [SENDER]:
+            return None, None, [f'notice.{name.decode()}' for name in NOTICE.findall(body)]
         fields = dict(line.partition(b':')[::2] for line in header.split(b'\r\n'))
-        return fields[b'Message-ID'].strip(b' <>').decode(), hashlib.sha1(body).hexdigest()
+        mid = fields[b'Message-ID'].strip(b' <>').decode()
+        return mid, hashlib.sha1(body).hexdigest(), recipients
 
     def answer_rcpt(self, address, recipients):
+        if address.startswith(NEVER):
+            return b'550 5.1.1 Nobody\r\n'
         if address.startswith(LATER) and address not in self.put_off:
             self.put_off.add(address)
             return b'451 4.7.1 Later\r\n'
@@ -78,8 +88,8 @@ class Sink:
                 reply = b'554 5.5.1 No valid recipients\r\n'
             elif verb == b'DATA':
                 writer.write(b'354 Go on\r\n')
-                mid, digest = await self.data(reader)
-                self.record.write(json.dumps([time.monotonic(), mid, digest, recipients]) + '\n')
+                taken = await self.data(reader, recipients)
+                self.record.write(json.dumps([time.monotonic(), *taken]) + '\n')
             elif verb == b'QUIT':
                 writer.write(b'221 2.0.0 Bye\r\n')
                 return
@@ -156,17 +166,18 @@ class Session:
         body = make_body(mid, self.random.randint(low, high))
         recipients = [f'a.{mid}']
         if self.random.random() < 0.5:
-            recipients.append(f'{LATER if self.random.random() < 0.2 else "b"}.{mid}')
+            kind = self.random.choices(['b', LATER, NEVER], [8, 2, 1])[0]
+            recipients.append(f'{kind}.{mid}')
         return mid, body, recipients
 
     async def transaction(self):
         mid, body, recipients = self.make_message()
-        await self.command(b'MAIL FROM:<sender@load.example>')
+        await self.command(f'MAIL FROM:<{SENDER}>'.encode())
         for address in recipients:
             await self.command(b'RCPT TO:<' + address.encode() + b'>')
         await self.command(b'DATA')
         self.load.note('sent', mid, hashlib.sha1(body).hexdigest(), recipients)
-        header = f'Message-ID: <{mid}>\r\nFrom: <sender@load.example>\r\n\r\n'.encode()
+        header = f'Message-ID: <{mid}>\r\nFrom: <{SENDER}>\r\n\r\n'.encode()
         self.writer.write((header + body).replace(b'\r\n.', b'\r\n..') + b'.\r\n')
         await self.writer.drain()
         self.asked_at = time.monotonic()
@@ -318,11 +329,13 @@ class Account:
                 self.digests[event[2]], recipients[event[2]] = event[3:]
             elif event[1] == 'promised':
                 self.promised.add(event[2])
-        self.wanted = {address for mid in self.promised for address in recipients[mid]}
-        self.taken = {}             # address -> times; an address has its message's id in it
+        self.wanted = {f'notice.{address}' if address.startswith(NEVER) else address
+                       for mid in self.promised for address in recipients[mid]}
+        # Address → times; an address has its message's id in it, also that of a failure notice.
+        self.taken = {}
         self.damaged = []
         for at, mid, digest, addresses in upstream.events():
-            if self.digests.get(mid) != digest:
+            if mid is not None and self.digests.get(mid) != digest:
                 self.damaged.append(mid)
             for address in addresses:
                 self.taken.setdefault(address, []).append(at)
