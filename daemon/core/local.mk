@@ -28,7 +28,7 @@ daemon_core_libcore_a_SOURCES = \
 	daemon/core/role.h \
 	daemon/core/tls.c \
 	daemon/core/tls.h \
-	daemon/core/tls_internal.h \
+	daemon/core/tls_private.h \
 	daemon/core/tls_session.c \
 	daemon/core/tls_session.h \
 	daemon/core/values.h

@@ -3,7 +3,7 @@
 
 #include "common/err.h"
 #include "common/xalloc.h"
-#include "daemon/core/tls_internal.h"
+#include "daemon/core/tls_private.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>

@@ -6,7 +6,7 @@
 
 #include "common/err.h"
 #include "common/xalloc.h"
-#include "daemon/core/tls_internal.h"
+#include "daemon/core/tls_private.h"
 
 #include <arpa/inet.h>
 #include <event2/buffer.h>

@@ -4,7 +4,7 @@
  * Every state is entered in one function, which sends what the row says; every reply goes to the
  * row's on_reply, which decides where to go. Fates are never made here: classify.c does that.
  */
-#include "daemon/relay/client_internal.h"
+#include "daemon/relay/client_private.h"
 
 #include "common/log.h"
 #include "common/xalloc.h"

@@ -1,5 +1,5 @@
 /* client_login - the client's side of AUTH (RFC 4954). */
-#include "daemon/relay/client_internal.h"
+#include "daemon/relay/client_private.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* client_transaction - one message after the other, each recipient with a fate of its own. */
-#include "daemon/relay/client_internal.h"
+#include "daemon/relay/client_private.h"
 
 #include "common/xalloc.h"
 

@@ -2,7 +2,7 @@
 #include "tests/unit/certs.h"
 #include "tests/unit/peers.h"
 
-#include "daemon/core/tls_internal.h"
+#include "daemon/core/tls_private.h"
 
 #include <openssl/pem.h>
 

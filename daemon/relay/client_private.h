@@ -1,5 +1,5 @@
 /*
- * client_internal - what the three files of the client automaton share
+ * client_private - what the three files of the client automaton share
  *
  *	client.c              the table of states, greeting, EHLO, STARTTLS, the calls of client.h
  *	client_login.c        AUTH
@@ -8,8 +8,8 @@
  * An on_… function handles a reply in its state and says what the driver is to do; a send_…
  * function says what is said on entering one. Only client_enter() writes the state.
  */
-#ifndef POSTERN_RELAY_CLIENT_INTERNAL_H
-#define POSTERN_RELAY_CLIENT_INTERNAL_H
+#ifndef POSTERN_RELAY_CLIENT_PRIVATE_H
+#define POSTERN_RELAY_CLIENT_PRIVATE_H
 
 #include "common/smtp_reply.h"
 #include "daemon/relay/capabilities.h"

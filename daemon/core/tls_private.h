@@ -1,8 +1,8 @@
 /*
- * tls_internal - what contexts (tls.c) and sessions (tls_session.c) share; nobody else includes it
+ * tls_private - what contexts (tls.c) and sessions (tls_session.c) share; nobody else includes it
  */
-#ifndef POSTERN_CORE_TLS_INTERNAL_H
-#define POSTERN_CORE_TLS_INTERNAL_H
+#ifndef POSTERN_CORE_TLS_PRIVATE_H
+#define POSTERN_CORE_TLS_PRIVATE_H
 
 #include "daemon/core/tls.h"
 
