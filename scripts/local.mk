@@ -1,5 +1,5 @@
 # scripts: checks that `make check` runs, and what people run by hand
-noinst_PROGRAMS = scripts/list-options
+noinst_PROGRAMS += scripts/list-options
 scripts_list_options_SOURCES = scripts/list-options.c
 scripts_list_options_LDADD = daemon/config/libconf.a common/libcommon.a $(CONFIG_LIBS) $(IDN2_LIBS)
 
