@@ -221,34 +221,35 @@ log_end(struct log_line *line)
 		atomic_fetch_add(&sink.lost, 1);
 }
 
-void
-log_problem(enum log_level level, const char *format, ...)
+static void __attribute__((format(printf, 3, 0)))
+log_reason(enum log_level level, enum log_event event, const char *format, va_list args)
 {
 	struct log_line line;
 	char reason[1024];
-	va_list args;
 
-	if (!log_begin(&line, level, EVENT_PROBLEM, 0))
+	if (!log_begin(&line, level, event, 0))
 		return;
-	va_start(args, format);
 	(void)vsnprintf(reason, sizeof(reason), format, args);
-	va_end(args);
 	log_text(&line, KEY_REASON, reason);
 	log_end(&line);
 }
 
 void
-log_trace(const char *format, ...)
+log_problem(enum log_level level, const char *format, ...)
 {
-	struct log_line line;
-	char reason[1024];
 	va_list args;
 
-	if (!log_begin(&line, LOG_DEBUG, EVENT_TRACE, 0))
-		return;
 	va_start(args, format);
-	(void)vsnprintf(reason, sizeof(reason), format, args);
+	log_reason(level, EVENT_PROBLEM, format, args);
 	va_end(args);
-	log_text(&line, KEY_REASON, reason);
-	log_end(&line);
+}
+
+void
+log_trace(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	log_reason(LOG_DEBUG, EVENT_TRACE, format, args);
+	va_end(args);
 }

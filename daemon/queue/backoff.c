@@ -1,6 +1,8 @@
 /* backoff - how long to wait. */
 #include "daemon/queue/backoff.h"
 
+#include <sys/random.h>
+
 #define PROFILE_FIRST_MS 10000
 #define PROFILE_MOST_MS 600000
 #define PROFILE_STOP_MS 900000
@@ -40,4 +42,13 @@ backoff_profile_ms(enum attempt_outcome outcome, uint32_t failures, uint32_t cha
 	for (uint32_t i = 1; i < failures && ms < PROFILE_MOST_MS; i++)
 		ms *= 2;
 	return spread(ms < PROFILE_MOST_MS ? ms : PROFILE_MOST_MS, 20, chance);
+}
+
+uint32_t
+backoff_chance(void)
+{
+	uint32_t value = 0;
+
+	(void)!getrandom(&value, sizeof(value), 0);
+	return value;
 }

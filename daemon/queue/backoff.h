@@ -1,5 +1,5 @@
 /*
- * backoff - how long to wait: pure arithmetic
+ * backoff - how long to wait: pure arithmetic, and the chance that it is given
  *
  * Units    milliseconds
  */
@@ -18,6 +18,8 @@ int64_t backoff_message_ms(
 /* How long a profile waits after its n-th trouble in a row: from 10 s, doubling, to 10 min. One
  * that an operator must mend is tried every 15 min. */
 int64_t backoff_profile_ms(enum attempt_outcome outcome, uint32_t failures, uint32_t chance);
+/* A number by chance, for the two above. */
+uint32_t backoff_chance(void);
 /* Whether an operator must act before this can be expected to work. */
 int backoff_is_stop(enum attempt_outcome outcome);
 

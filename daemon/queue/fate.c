@@ -6,13 +6,13 @@
 
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "daemon/queue/backoff.h"
 #include "daemon/queue/dsn.h"
 #include "daemon/queue/fate_log.h"
 #include "daemon/queue/settlement.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define HEADER_READ_BYTES (64u * 1024)
 /* A disk that is full is asked again after so long; relay keeps the report meanwhile. */
@@ -236,15 +236,6 @@ read_header(struct settlement *settlement, struct entry *entry)
 
 /* ---- the decision ---- */
 
-static uint32_t
-chance(void)
-{
-	uint32_t value = 0;
-
-	(void)!getrandom(&value, sizeof(value), 0);
-	return value;
-}
-
 /* A failure of which nobody will be told by mail is an operator's business. */
 static void
 alert_failure(struct fates *fates, const struct settlement *settlement, const struct mail *mail)
@@ -271,8 +262,8 @@ settle(struct settlement *settlement, struct entry *entry)
 	const struct mail *mail = entry->mail;
 	bool is_told;
 
-	settlement_decide(
-	    settlement, mail, fates->role->config, loop_wall_ms(fates->role->loop), chance());
+	settlement_decide(settlement, mail, fates->role->config, loop_wall_ms(fates->role->loop),
+	    backoff_chance());
 	if (entry->is_removed) {
 		settlement->job.is_over = true;
 		settlement->failed_count = 0;

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define CONNECTIONS_DEFAULT 20
 /* An upstream that is away now and then is not worth an alert. */
@@ -90,15 +89,6 @@ routes_users_of(const struct routes *routes, const struct profile *profile, size
 
 /* ---- troubles ---- */
 
-static uint32_t
-chance(void)
-{
-	uint32_t value = 0;
-
-	(void)!getrandom(&value, sizeof(value), 0);
-	return value;
-}
-
 static void
 on_profile_stored(struct job *job)
 {
@@ -155,7 +145,7 @@ profile_note_trouble(struct routes *routes, struct profile *profile,
 	profile->failures++;
 	profile->trouble = backoff_is_stop(outcome) ? TROUBLE_STOPPED : TROUBLE_LIMITED;
 	profile->until_ms = loop_wall_ms(routes->role->loop) +
-			    backoff_profile_ms(outcome, profile->failures, chance());
+			    backoff_profile_ms(outcome, profile->failures, backoff_chance());
 	(void)snprintf(profile->last_error, sizeof(profile->last_error), "%.500s", report->reason);
 	store_profile(routes, profile);
 	log_trouble(profile, report);
