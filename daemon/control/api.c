@@ -125,7 +125,7 @@ reply_composed(struct gather *gather)
 	for (unsigned i = 0; i < gather->part_count; i++)
 		parts[i] = part_json(&gather->parts[i]);
 	if (parts[0] == NULL) {
-		reply_error(gather->request, 500, "bad-answer",
+		reply_error(gather->request, 500, "bad_answer",
 		    "the %s role gave an answer that is not JSON: a bug in postern, please report "
 		    "it",
 		    role_name(gather->parts[0].owner));
@@ -246,7 +246,7 @@ reply_wrong_method(struct http_request *request, const struct route *route)
 	char allow[ROUTE_ALLOW_SIZE];
 
 	http_set_header(request, "Allow", route_allow(route, allow));
-	reply_error(request, 405, "method-not-allowed", "%s can't be used here; allowed: %s",
+	reply_error(request, 405, "method_not_allowed", "%s can't be used here; allowed: %s",
 	    http_method(request), allow);
 }
 
@@ -257,13 +257,13 @@ api_on_request(struct http_request *request, void *ctx)
 	const struct route *route;
 
 	if (http_body(request).size > HTTP_BODY_MAX) {
-		reply_error(request, 413, "too-large", "the body is over the limit of %u bytes",
+		reply_error(request, 413, "too_large", "the body is over the limit of %u bytes",
 		    HTTP_BODY_MAX);
 		return;
 	}
 	if (strlen(http_target(request)) > TARGET_MAX) {
 		reply_error(
-		    request, 414, "too-long", "the path is over the limit of %d bytes", TARGET_MAX);
+		    request, 414, "too_long", "the path is over the limit of %d bytes", TARGET_MAX);
 		return;
 	}
 	switch (route_find(http_method(request), http_target(request), &route)) {
@@ -274,7 +274,7 @@ api_on_request(struct http_request *request, void *ctx)
 		reply_wrong_method(request, route);
 		break;
 	case ROUTE_NO_PATH:
-		reply_error(request, 404, "unknown-path", "there is no such path in this version");
+		reply_error(request, 404, "unknown_path", "there is no such path in this version");
 		break;
 	}
 }

@@ -84,7 +84,7 @@ answer_ca(struct parent *parent, struct link *link, uint32_t request_id)
 	const struct buf *ca = &parent->setup.files[FILE_TLS_CA];
 
 	if (ca->size == 0)
-		answer_error(link, request_id, 404, "not-found",
+		answer_error(link, request_id, 404, "not_found",
 		    "the config names a certificate, so postern's own CA is not in use");
 	else
 		result_send(
@@ -108,6 +108,6 @@ parent_answer_call(struct parent *parent, struct link *link, const struct link_m
 		result_send(link, id, 200, json_pack("{s:b}", "stopping", 1));
 		parent_stop(parent);
 	} else {
-		answer_error(link, id, 404, "not-found", "there is no such path");
+		answer_error(link, id, 404, "not_found", "there is no such path");
 	}
 }

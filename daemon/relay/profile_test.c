@@ -244,7 +244,7 @@ on_profile(const union message *answer, void *ctx)
 		return;
 	}
 	if (answer->profile.profile_id == 0) {
-		end_with_error(test, 404, "not-found", "there is no such profile");
+		end_with_error(test, 404, "not_found", "there is no such profile");
 		return;
 	}
 	test->profile = profile_new(&answer->profile, test->tests->surroundings);
@@ -324,9 +324,9 @@ profile_tests_call(
 	const char *problem = read_options(test, call->body);
 
 	if (name == NULL) {
-		end_with_error(test, 404, "not-found", "relay knows /v1/profiles/NAME/test only");
+		end_with_error(test, 404, "not_found", "relay knows /v1/profiles/NAME/test only");
 	} else if (strcmp(call->method, "POST") != 0) {
-		end_with_error(test, 405, "method-not-allowed", "use POST");
+		end_with_error(test, 405, "method_not_allowed", "use POST");
 	} else if (problem != NULL) {
 		end_with_error(test, 400, "invalid", problem);
 	} else if (tests->count > TESTS_MAX) {

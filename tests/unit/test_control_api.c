@@ -35,7 +35,7 @@ static const struct canned canned[] = {
     {ROLE_ACCOUNTS, "GET /v1/lists", 200, "[{\"name\":\"l\"}]"},
     {ROLE_ACCOUNTS, "POST /v1/lists {\"name\":\"l\"}", 201, "{\"name\":\"l\"}"},
     {ROLE_ACCOUNTS, "DELETE /v1/lists/a%2Fb", 204, ""},
-    {ROLE_ACCOUNTS, "GET /v1/lists/gone", 404, "{\"error\":{\"code\":\"not-found\"}}"},
+    {ROLE_ACCOUNTS, "GET /v1/lists/gone", 404, "{\"error\":{\"code\":\"not_found\"}}"},
     {ROLE_ACCOUNTS, "GET /v1/profiles", 200, "[{\"name\":\"p\"}]"},
     {ROLE_ACCOUNTS, "GET /v1/profiles/p", 200, "{\"name\":\"p\"}"},
     {ROLE_ACCOUNTS, "GET /v1/users/dies", 0, NULL},
@@ -225,7 +225,7 @@ test_answers(void **state)
 	    {"POST /v1/lists HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n{\"name\":\"l\"}",
 		"201", "{\"name\":\"l\"}"},
 	    {"DELETE /v1/lists/a%2Fb HTTP/1.1\r\nHost: x\r\n\r\n", "204", "\r\n\r\n"},
-	    {"GET /v1/lists/gone HTTP/1.1\r\nHost: x\r\n\r\n", "404", "\"not-found\""},
+	    {"GET /v1/lists/gone HTTP/1.1\r\nHost: x\r\n\r\n", "404", "\"not_found\""},
 	    {"GET /v1/messages?limit=5 HTTP/1.1\r\nHost: x\r\n\r\n", "200", "[]"},
 	    {"GET /v1/profiles HTTP/1.1\r\nHost: x\r\n\r\n", "200", "\"waiting\":7}]"},
 	    {"GET /v1/profiles/p HTTP/1.1\r\nHost: x\r\n\r\n", "200", "\"state\":\"limited\""},
@@ -233,9 +233,9 @@ test_answers(void **state)
 		"{\"version\":\"1\",\"queue\":{\"ready\":1,"},
 	    {"POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "422",
 		"\"config\""},
-	    {"GET /v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n", "404", "\"unknown-path\""},
+	    {"GET /v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n", "404", "\"unknown_path\""},
 	    {"PUT /v1/lists HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "405",
-		"\"method-not-allowed\""},
+		"\"method_not_allowed\""},
 	};
 
 	connect_peer(*state, ROLE_PARENT);
@@ -295,7 +295,7 @@ test_drain(void **state)
 	bool is_idle = false;
 	int idle_fd = connect_client(world);
 
-	request(world, "GET /v1/none HTTP/1.1\r\nHost: x\r\n\r\n", "404", "unknown-path");
+	request(world, "GET /v1/none HTTP/1.1\r\nHost: x\r\n\r\n", "404", "unknown_path");
 	http_drain(world->server, on_idle, &is_idle);
 	for (int turn = 0; turn < TURNS_MAX && !is_idle; turn++)
 		loop_turn(world->loop, 10);
