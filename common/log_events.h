@@ -16,6 +16,7 @@
 	X(BOUNCED, "bounced")             /* a recipient failed for good */                        \
 	X(EXPIRED, "expired")             /* a recipient failed because its lifetime was over */   \
 	X(HELD, "held")                   /* a message waits for an operator */                    \
+	X(REMOVED, "removed")             /* an operator removed a message */                      \
 	X(UNCERTAIN, "uncertain")         /* the connection broke after the final dot */           \
 	X(BLOCKED, "blocked")             /* an unauthorized sender was refused */                 \
 	X(ALERT, "alert")                 /* something an operator should see */                   \

@@ -83,11 +83,14 @@ on_listed(struct job *job)
 /* ---- changes ---- */
 
 static void
-log_held(uint64_t message_id)
+log_change(enum scan_action action, uint64_t message_id)
 {
+	enum log_event event = action == SCAN_HOLD ? EVENT_HELD : EVENT_REMOVED;
 	struct log_line line;
 
-	if (!log_begin(&line, LOG_INFO, EVENT_HELD, message_id))
+	if (action != SCAN_HOLD && action != SCAN_REMOVE)
+		return;
+	if (!log_begin(&line, LOG_INFO, event, message_id))
 		return;
 	log_text(&line, KEY_REASON, "by an operator");
 	log_end(&line);
@@ -118,8 +121,7 @@ apply_changes(struct call *call)
 		uint64_t id = call->scan.ids_out[i];
 		struct entry *entry = scheduler_find(operators->scheduler, id);
 
-		if (action == SCAN_HOLD)
-			log_held(id);
+		log_change(action, id);
 		if (action == SCAN_REMOVE && call->scan.in_file_out[i])
 			storage_remove_file(operators->storage, id);
 		if (entry == NULL || action == SCAN_RELEASE || action == SCAN_RETRY)

@@ -75,6 +75,7 @@ def test_hold_release_and_retry(waiting):
 def test_rm(waiting):
     ids = [message['id'] for message in waiting.queued()]
     assert waiting.ctl('queue', 'rm', ids[1]) == {'count': 1}
+    waiting.wait_for_log(f'id={ids[1]}', 'event=removed')
     assert [message['id'] for message in waiting.queued()] == [ids[0], ids[2]]
     with pytest.raises(CtlError) as caught:
         waiting.ctl('queue', 'rm', ids[1])
