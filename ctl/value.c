@@ -4,8 +4,10 @@
 #include "common/buf.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 
 #define FILE_MAX (64 * 1024)
 #define LINE_MAX_BYTES 4096
@@ -139,15 +141,57 @@ read_file(const struct option_row *row, const char *path, json_t **value_out, st
 	return *value_out == NULL ? ARGS_REFUSED : ARGS_OK;
 }
 
+/* ^C ends the reading, not the program: echo has to come back first. */
+static void
+on_interrupt(int number)
+{
+}
+
+/* A terminal that a person types at: it is asked for the line, and doesn't show it. */
+struct terminal {
+	bool is_hidden;
+	struct termios shown;
+	struct sigaction interrupt;
+};
+
+static void
+terminal_hide(struct terminal *terminal, FILE *input, const char *what)
+{
+	struct sigaction stop_reading = {.sa_handler = on_interrupt};
+	struct termios hidden;
+
+	terminal->is_hidden = tcgetattr(fileno(input), &terminal->shown) == 0;
+	if (!terminal->is_hidden)
+		return;
+	(void)fprintf(stderr, "%.*s: ", (int)strcspn(what, "-"), what);
+	hidden = terminal->shown;
+	hidden.c_lflag &= ~(tcflag_t)ECHO;
+	hidden.c_lflag |= ECHONL;
+	(void)sigaction(SIGINT, &stop_reading, &terminal->interrupt);
+	(void)tcsetattr(fileno(input), TCSAFLUSH, &hidden);
+}
+
+static void
+terminal_show(const struct terminal *terminal, FILE *input)
+{
+	if (!terminal->is_hidden)
+		return;
+	(void)tcsetattr(fileno(input), TCSAFLUSH, &terminal->shown);
+	(void)sigaction(SIGINT, &terminal->interrupt, NULL);
+}
+
 /* One line, without its newline: a password never stands on a command line, where others see it. */
 static enum args_outcome
 read_line(const struct option_row *row, FILE *input, json_t **value_out, struct err *err_out)
 {
 	char line[LINE_MAX_BYTES + 2];
+	struct terminal terminal;
 	size_t size;
 
+	terminal_hide(&terminal, input, row->name);
 	if (fgets(line, sizeof(line), input) == NULL)
 		line[0] = '\0';
+	terminal_show(&terminal, input);
 	size = strlen(line);
 	if (size > 0 && line[size - 1] == '\n')
 		line[--size] = '\0';

@@ -1,10 +1,16 @@
 """Who may log in, what a client hears, and what the log says of it."""
 import base64
+import os
+import pty
 import smtplib
 import socket
 import ssl
+import subprocess
+import termios
 
 import pytest
+
+from posternd import wait_until
 
 pytestmark = pytest.mark.user
 
@@ -159,3 +165,19 @@ def test_browser_is_sent_away(ready):
         except ConnectionResetError:
             pass
     assert got.count(b'\r\n') <= 2 and b'250' not in got
+
+
+def test_a_password_that_is_typed_does_not_show(postern):
+    login = postern.add_user()['login']
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([postern.programs['posternctl'], '-s', postern.socket_path, '-j', 'user',
+                           'reset-password', login, '--password-stdin'], stdin=theirs,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as ctl:
+        wait_until(lambda: not termios.tcgetattr(theirs)[3] & termios.ECHO, 'echo is off')
+        os.write(ours, b'typed-secret-1\n')
+        assert '"typed-secret-1"' in ctl.communicate(timeout=30)[0]
+    assert termios.tcgetattr(theirs)[3] & termios.ECHO
+    os.set_blocking(ours, False)
+    assert b'typed' not in os.read(ours, 1000)
+    os.close(ours)
+    os.close(theirs)
