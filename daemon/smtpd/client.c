@@ -207,6 +207,7 @@ on_input(struct conn *conn, void *ctx)
 {
 	struct client *client = ctx;
 
+	client->is_silent_since_tls = false;
 	if (client->session != NULL && !client->is_over)
 		client_pump(client);
 }
@@ -217,6 +218,7 @@ on_secured(struct conn *conn, void *ctx)
 	struct client *client = ctx;
 
 	log_end_of(client, LOG_DEBUG, EVENT_TLS, conn_tls_cipher(conn));
+	client->is_silent_since_tls = true;
 	conn_set_deadline(conn, 0);
 	if (client->session == NULL)
 		open_session(client, conn_tls_version(conn));
@@ -229,10 +231,13 @@ on_closed(struct conn *conn, enum conn_end end, const char *detail, void *ctx)
 {
 	struct client *client = ctx;
 
-	if (end == CONN_CERTIFICATE_REJECTED)
+	if (end == CONN_CERTIFICATE_REJECTED || end == CONN_TLS_FAILED)
 		log_end_of(client, LOG_INFO, EVENT_TLS, detail);
-	else if (end == CONN_TLS_FAILED)
-		log_end_of(client, LOG_INFO, EVENT_TLS, detail);
+	else if (end == CONN_PEER_CLOSED && client->is_silent_since_tls)
+		/* GnuTLS's clients look at it behind the handshake, and send no alert. */
+		log_end_of(client, LOG_INFO, EVENT_TLS,
+		    "the peer went away right behind the handshake, as those do that do not "
+		    "accept our certificate");
 	else
 		log_end_of(client, LOG_DEBUG, EVENT_DISCONNECTED, detail);
 	leave(client);

@@ -23,8 +23,9 @@ struct client {
 	struct timer *deadline;
 	struct session *session; /* NULL during the handshake of implicit TLS */
 	bool is_paused;
-	bool is_tls_due; /* once the input has been used */
-	bool is_over;    /* the connection is on its own or gone */
+	bool is_tls_due;          /* once the input has been used */
+	bool is_over;             /* the connection is on its own or gone */
+	bool is_silent_since_tls; /* not a byte has come */
 
 	struct link *asked; /* accounts, while a question is under way */
 	uint32_t request_id;
