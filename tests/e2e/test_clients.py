@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from posternd import wait_until
+from testca import TestCa
 
 SENDER, RECIPIENT = 'shop@example.com', 'customer@example.net'
 MESSAGE = (f'From: Shop <{SENDER}>\r\nTo: {RECIPIENT}\r\nSubject: order 42\r\n\r\n'
@@ -53,46 +54,64 @@ def received(postern, subject='order 42'):
     return message
 
 
+def swaks(caught, *options, mechanism='PLAIN', port=None):
+    return ['swaks', '--server', 'localhost', '--port', port or caught.port, *options,
+            '--auth', mechanism, '--auth-user', caught.user['login'], '--auth-password',
+            caught.user['password'], '--from', SENDER, '--to', RECIPIENT,
+            '--header', 'Subject: order 42', '--body', 'hello']
+
+
 @needs('swaks')
-@pytest.mark.parametrize('tls', [(), ('--tls',), ('--tlsc',)])
+@pytest.mark.parametrize('tls', ['none', '--tls', '--tlsc'])
 @pytest.mark.parametrize('mechanism', ['PLAIN', 'LOGIN'])
 def test_swaks(caught, tls, mechanism):
-    port = caught.tls_port if tls == ('--tlsc',) else caught.port
-    run('swaks', '--server', '127.0.0.1', '--port', port, *tls, '--auth', mechanism,
-        '--auth-user', caught.user['login'], '--auth-password', caught.user['password'],
-        '--from', SENDER, '--to', RECIPIENT, '--header', 'Subject: order 42',
-        '--body', 'hello')
+    options = [] if tls == 'none' else [tls, '--tls-verify', '--tls-ca-path', caught.ca_path]
+    run(*swaks(caught, *options, mechanism=mechanism,
+               port=caught.tls_port if tls == '--tlsc' else caught.port))
     received(caught)
 
 
+def curl(caught, message, *, url=None, ca=None, options=()):
+    return ['curl', '--silent', '--show-error', '--ssl-reqd', '--cacert', ca or caught.ca_path,
+            '--url', url or f'smtp://localhost:{caught.port}/client.example', '--user',
+            f'{caught.user["login"]}:{caught.user["password"]}', '--mail-from', SENDER,
+            '--mail-rcpt', RECIPIENT, '--upload-file', message, *options]
+
+
 @needs('curl')
-def test_curl(caught):
+@pytest.mark.parametrize('tls', ['starttls', 'implicit'])
+@pytest.mark.parametrize('mechanism', ['PLAIN', 'LOGIN'])
+def test_curl(caught, tls, mechanism):
     message = caught.directory / 'message'
     message.write_bytes(MESSAGE)
-    run('curl', '--silent', '--show-error', '--ssl-reqd', '--cacert', caught.ca_path,
-        '--url', f'smtp://localhost:{caught.port}/client.example', '--user',
-        f'{caught.user["login"]}:{caught.user["password"]}', '--mail-from', SENDER,
-        '--mail-rcpt', RECIPIENT, '--upload-file', message)
+    url = f'smtps://localhost:{caught.tls_port}/client.example' if tls == 'implicit' else None
+    run(*curl(caught, message, url=url, options=('--login-options', f'AUTH={mechanism}')))
     assert received(caught).get_payload() == 'first line\r\n.\r\n..two dots\r\nlast line\r\n'
 
 
-@needs('msmtp')
-def test_msmtp(caught):
+def msmtp(caught, *, tls='starttls', mechanism='plain', ca=None):
     config = caught.directory / 'msmtprc'
     config.write_text(f'''
 account default
 host localhost
-port {caught.port}
+port {caught.tls_port if tls == 'implicit' else caught.port}
 tls on
-tls_starttls on
-tls_trust_file {caught.ca_path}
-auth plain
+tls_starttls {'off' if tls == 'implicit' else 'on'}
+tls_trust_file {ca or caught.ca_path}
+auth {mechanism}
 user {caught.user['login']}
 password {caught.user['password']}
 from {SENDER}
 ''')
     config.chmod(0o600)
-    run('msmtp', '-C', config, RECIPIENT, stdin=MESSAGE.replace(b'\r\n', b'\n'))
+    return ['msmtp', '-C', config, RECIPIENT]
+
+
+@needs('msmtp')
+@pytest.mark.parametrize('tls', ['starttls', 'implicit'])
+@pytest.mark.parametrize('mechanism', ['plain', 'login'])
+def test_msmtp(caught, tls, mechanism):
+    run(*msmtp(caught, tls=tls, mechanism=mechanism), stdin=MESSAGE.replace(b'\r\n', b'\n'))
     received(caught)
 
 
@@ -103,40 +122,35 @@ def test_smtplib(caught, tls):
     received(caught)
 
 
-PHPMAILER = '''<?php
-require 'libphp-phpmailer/autoload.php';
-$mail = new PHPMailer\\PHPMailer\\PHPMailer(true);
-$mail->isSMTP();
-$mail->Host = 'localhost'; $mail->Port = (int)$argv[1];
-$mail->SMTPAuth = true; $mail->Username = $argv[2]; $mail->Password = $argv[3];
-$mail->SMTPSecure = 'tls';
-$mail->SMTPOptions = ['ssl' => ['cafile' => $argv[4]]];
-$mail->setFrom($argv[5]); $mail->addAddress($argv[6]);
-$mail->Subject = 'order 42'; $mail->Body = 'hello';
-$mail->send();
-'''
+CLIENTS = pathlib.Path(__file__).parent / 'clients'
 
 
-@needs('php')
-@pytest.mark.skipif(not pathlib.Path('/usr/share/php/libphp-phpmailer').exists(),
-                    reason='libphp-phpmailer is not installed')
-def test_phpmailer(caught):
-    script = caught.directory / 'mail.php'
-    script.write_text(PHPMAILER)
-    run('php', script, caught.port, caught.user['login'], caught.user['password'],
-        caught.ca_path, SENDER, RECIPIENT)
-    received(caught)
+def has_phpmailer():
+    return (shutil.which('php') is not None
+            and pathlib.Path('/usr/share/php/libphp-phpmailer').exists())
 
 
-NODEMAILER = '''
-const fs = require('fs');
-const [port, user, pass, ca, from, to] = process.argv.slice(2);
-require('nodemailer').createTransport({
-    host: 'localhost', port: Number(port), secure: false, requireTLS: true,
-    auth: { user, pass }, tls: { ca: fs.readFileSync(ca) },
-}).sendMail({ from, to, subject: 'order 42', text: 'hello' })
-    .catch(problem => { console.error(problem); process.exitCode = 1; });
-'''
+def phpmailer(caught, *, tls='tls', port=None, mechanism='', ca=None, password=None):
+    return ['php', CLIENTS / 'phpmailer.php', port or caught.port, caught.user['login'],
+            password or caught.user['password'], ca or caught.ca_path, SENDER, RECIPIENT, tls,
+            mechanism]
+
+
+needs_phpmailer = pytest.mark.skipif(not has_phpmailer(),
+                                     reason='php or libphp-phpmailer is not installed')
+
+
+@needs_phpmailer
+@pytest.mark.parametrize('tls', ['tls', 'ssl'])
+@pytest.mark.parametrize('mechanism', ['', 'PLAIN', 'LOGIN'])
+def test_phpmailer(caught, tls, mechanism):
+    port = caught.tls_port if tls == 'ssl' else caught.port
+    run(*phpmailer(caught, tls=tls, port=port, mechanism=mechanism))
+    message = received(caught)
+    assert message.get_content_type() == 'multipart/mixed'
+    text, picture = message.iter_parts()
+    assert text.get_content().replace('\r\n', '\n') == 'Grüße\n.\n..\n'
+    assert picture.get_content() == bytes(range(256)) * 40
 
 
 def nodemailer_path():
@@ -153,14 +167,87 @@ def has_nodemailer():
     return done.returncode == 0
 
 
-@pytest.mark.skipif(not has_nodemailer(), reason='nodemailer is not installed')
-def test_nodemailer(caught):
-    script = caught.directory / 'mail.js'
-    script.write_text(NODEMAILER)
-    run('node', script, caught.port, caught.user['login'], caught.user['password'],
-        caught.ca_path, SENDER, RECIPIENT, env={'NODE_PATH': nodemailer_path()})
-    received(caught)
+def nodemailer(caught, *, tls='starttls', mechanism='', ca=None):
+    port = caught.tls_port if tls == 'implicit' else caught.port
+    return ['node', CLIENTS / 'nodemailer.js', port, caught.user['login'],
+            caught.user['password'], ca or caught.ca_path, SENDER, RECIPIENT, tls, mechanism]
 
+
+needs_nodemailer = pytest.mark.skipif(not has_nodemailer(), reason='nodemailer is not installed')
+
+
+@needs_nodemailer
+@pytest.mark.parametrize('tls', ['starttls', 'implicit'])
+@pytest.mark.parametrize('mechanism', ['', 'LOGIN'])
+def test_nodemailer(caught, tls, mechanism):
+    run(*nodemailer(caught, tls=tls, mechanism=mechanism),
+        env={'NODE_PATH': nodemailer_path()})
+    message = received(caught)
+    assert message['X-Priority'] == '1 (Highest)'
+    assert caught.log_lines('event=accepted', 'priority=1')
+    text, picture = message.iter_parts()
+    assert text.get_content().replace('\r\n', '\n') == 'Grüße\n.\n..\n'
+    assert picture.get_content() == bytes(range(256)) * 40
+
+
+# ---- our certificate, and clients that don't know the CA ----
+
+@pytest.fixture
+def other_ca(tmp_path):
+    return TestCa(tmp_path / 'other').path
+
+
+def refuses(caught, *arguments, stdin=None, env=None, words='not accept our certificate'):
+    """The client ends with an error, and the log says exactly why."""
+    done = subprocess.run([str(argument) for argument in arguments], capture_output=True,
+                          timeout=60, input=stdin, env={**os.environ, **env} if env else None)
+    assert done.returncode != 0, done.stdout
+    line = caught.wait_for_log('event=tls', words)[0]
+    assert 'client=127.0.0.1:' in line or 'client=[::1]:' in line, line
+    assert caught.queued() == [] and not caught.log_lines('event=accepted')
+
+
+@needs('curl')
+def test_curl_that_does_not_know_our_ca(caught, other_ca):
+    message = caught.directory / 'message'
+    message.write_bytes(MESSAGE)
+    refuses(caught, *curl(caught, message, ca=other_ca))
+
+
+@needs('msmtp')
+def test_msmtp_that_does_not_know_our_ca(caught, other_ca):
+    refuses(caught, *msmtp(caught, ca=other_ca), stdin=MESSAGE)
+
+
+@needs('swaks')
+def test_swaks_that_does_not_know_our_ca(caught, other_ca):
+    refuses(caught, *swaks(caught, '--tls', '--tls-verify', '--tls-ca-path', other_ca))
+
+
+@needs_phpmailer
+def test_phpmailer_that_does_not_know_our_ca(caught, other_ca):
+    refuses(caught, *phpmailer(caught, ca=other_ca))
+
+
+@needs_nodemailer
+@pytest.mark.parametrize('tls', ['starttls', 'implicit'])
+def test_nodemailer_that_does_not_know_our_ca(caught, other_ca, tls):
+    # Node.js sends no alert: it goes away before it has finished the handshake.
+    refuses(caught, *nodemailer(caught, ca=other_ca, tls=tls),
+            env={'NODE_PATH': nodemailer_path()},
+            words='closed the connection during the TLS handshake')
+
+
+@needs_phpmailer
+def test_phpmailer_with_a_wrong_password_says_so(caught):
+    done = subprocess.run([str(part) for part in phpmailer(caught, password='wrong')],
+                          capture_output=True, timeout=60, text=True)
+    assert done.returncode != 0
+    assert 'authenticate' in done.stdout + done.stderr
+    caught.wait_for_log('event=auth-failed', 'user=shop')
+
+
+# ---- odds and ends ----
 
 def test_many_messages_on_one_connection(caught):
     with caught.client(caught.user) as client:
