@@ -1,6 +1,7 @@
 # Fuzz targets. `make check` feeds them their corpus with any compiler; configured with
 # --enable-fuzzing (clang), `make fuzz` explores each for FUZZ_SECONDS.
 FUZZ_TARGETS = \
+	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_client \
 	tests/fuzz/fuzz_header \
 	tests/fuzz/fuzz_mailaddr \
@@ -75,3 +76,8 @@ tests_fuzz_fuzz_smtpd_SOURCES = \
 tests_fuzz_fuzz_smtpd_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_smtpd_LDFLAGS = $(FUZZ_LINK_FLAGS)
 tests_fuzz_fuzz_smtpd_LDADD = $(DIALOGUE_SMTPD_LIBS)
+
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_config_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_config_LDFLAGS = $(FUZZ_LINK_FLAGS)
+tests_fuzz_fuzz_config_LDADD = daemon/config/libconf.a common/libcommon.a $(CONFIG_LIBS) $(IDN2_LIBS)
