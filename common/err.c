@@ -5,6 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* What is quoted in the text may have come from anywhere; it is printed as it is. */
+static void
+keep_one_line(char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+}
+
 void
 err_write(struct err *err_out, const char *format, ...)
 {
@@ -15,6 +24,7 @@ err_write(struct err *err_out, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(err_out->text, sizeof(err_out->text), format, args);
 	va_end(args);
+	keep_one_line(err_out->text);
 }
 
 void

@@ -2,7 +2,7 @@
  * err - what went wrong, in words, without an allocation
  *
  * Owns     nothing: a fixed-size value that nobody frees
- * Fails    never; a text that is too long is cut
+ * Fails    never; a text that is too long is cut, and control characters in it become `?`
  *
  * The text names the attempt, the object and what is allowed. Who returns an error does not log
  * it; who handles it logs it once.
