@@ -1,4 +1,4 @@
-"""A disk that is full, that fails, that is slow: clients wait or hear a 4xx, and nothing is lost."""
+"""A disk that is full, fails or is slow: clients wait or hear a 4xx, and nothing is lost."""
 import contextlib
 import os
 import pathlib

@@ -40,8 +40,10 @@ def is_sanitized():
 
 def peak_memory_mib(rig):
     """Role → the most memory it ever had."""
-    return {role: int(re.search(r'VmHWM:\s*(\d+)', pathlib.Path(f'/proc/{pid}/status').read_text())[1])
-            // 1024 for role, pid in rig.pids().items()}
+    def peak(pid):
+        status = pathlib.Path(f'/proc/{pid}/status').read_text()
+        return int(re.search(r'VmHWM:\s*(\d+)', status)[1]) // 1024
+    return {role: peak(pid) for role, pid in rig.pids().items()}
 
 
 class Rig:
