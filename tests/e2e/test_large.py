@@ -1,6 +1,4 @@
 """Messages of 50 MiB, one behind the other: no role ever holds one."""
-import pytest
-
 from posternd import wait_until
 from rig import is_sanitized, peak_memory_mib
 
