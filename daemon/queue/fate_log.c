@@ -21,6 +21,15 @@ event_of(const struct settlement *settlement, uint32_t at)
 	return EVENT_DEFERRED;
 }
 
+/* Since it was taken: what a sender waited. Clocks may be set meanwhile. */
+static void
+log_delay(struct log_line *line, const struct entry *entry, int64_t now_ms)
+{
+	int64_t delay_ms = now_ms - entry->mail->received_at_ms;
+
+	log_seconds(line, KEY_DELAY, delay_ms < 0 ? 0 : delay_ms);
+}
+
 /* In the queue, connecting, TLS and AUTH, sending; in seconds, as Postfix has them. */
 static void
 log_delays(struct log_line *line, const struct settlement *settlement, const struct entry *entry,
@@ -51,6 +60,7 @@ log_row(const struct settlement *settlement, const struct entry *entry, const ch
 	if (!log_begin(&line, LOG_INFO, event, entry->id))
 		return;
 	log_text(&line, KEY_USER, entry->mail->login);
+	log_text(&line, KEY_LIST, entry->mail->list);
 	log_text(&line, KEY_PROFILE, profile_name);
 	log_mailbox(&line, KEY_TO, recipient == NULL ? "" : recipient->address);
 	if (*settlement->upstream != '\0')
@@ -64,6 +74,8 @@ log_row(const struct settlement *settlement, const struct entry *entry, const ch
 	log_text(&line, KEY_REPLY, row->reply);
 	if (event == EVENT_DEFERRED || event == EVENT_UNCERTAIN)
 		log_time(&line, KEY_UNTIL, settlement->job.next_at_ms);
+	log_number(&line, KEY_SIZE, (int64_t)entry->mail->size);
+	log_delay(&line, entry, now_ms);
 	log_delays(&line, settlement, entry, now_ms);
 	log_end(&line);
 }
