@@ -186,14 +186,25 @@ challenge(struct exchange *exchange, uint32_t request_id, const char *output, si
 	link_answer(exchange->smtpd, request_id, MSG_SASL_REPLY, &reply);
 }
 
+/* PLAIN has one response, and it isn't empty (RFC 4616 2); the library would ask again. */
+static bool
+is_empty_plain(const struct exchange *exchange, const struct msg_sasl_step *message)
+{
+	return strcmp(exchange->mechanism, "PLAIN") == 0 && message->token.size == 0 &&
+	       (message->has_token || exchange->challenges > 0);
+}
+
 static void
-step(struct sasl *sasl, struct exchange *exchange, uint32_t request_id, struct msg_bytes token)
+step(struct sasl *sasl, struct exchange *exchange, uint32_t request_id,
+    const struct msg_sasl_step *message)
 {
 	char *output = NULL;
 	size_t output_size = 0;
-	int rc = gsasl_step(
-	    exchange->session, (const char *)token.at, token.size, &output, &output_size);
+	int rc = GSASL_MECHANISM_PARSE_ERROR;
 
+	if (!is_empty_plain(exchange, message))
+		rc = gsasl_step(exchange->session, (const char *)message->token.at,
+		    message->token.size, &output, &output_size);
 	if (rc == GSASL_NEEDS_MORE)
 		challenge(exchange, request_id, output, output_size);
 	else if (rc == GSASL_OK && exchange->has_credentials)
@@ -270,9 +281,9 @@ begin(
 		answer(link, request_id, SASL_TEMPORARY, NULL);
 		return;
 	}
-	if (message->token.size > 0 && strcmp(mechanism, "LOGIN") == 0)
+	if (message->has_token && strcmp(mechanism, "LOGIN") == 0)
 		skip_first_prompt(exchange);
-	step(sasl, exchange, request_id, message->token);
+	step(sasl, exchange, request_id, message);
 }
 
 void
@@ -296,7 +307,7 @@ sasl_step(
 	else if (exchange == NULL)
 		answer(link, request_id, SASL_TEMPORARY, NULL);
 	else
-		step(sasl, exchange, request_id, message->token);
+		step(sasl, exchange, request_id, message);
 }
 
 /* ---- life ---- */

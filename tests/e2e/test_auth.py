@@ -71,7 +71,8 @@ def test_cancel(ready):
 
 
 @pytest.mark.parametrize('command, code', [
-    ('AUTH', 501), ('AUTH NTLM', 504), ('AUTH PLAIN !!!', 501)])
+    ('AUTH', 501), ('AUTH NTLM', 504), ('AUTH PLAIN !!!', 501),
+    ('AUTH PLAIN =', 501), ('AUTH LOGIN =', 501)])
 def test_malformed(ready, command, code):
     with ready.client() as client:
         client.ehlo()

@@ -113,6 +113,19 @@ test_login_with_initial_response(void **state)
 }
 
 static void
+test_empty_response_is_malformed_not_asked_again(void **state)
+{
+	peer_step(&fixture.smtpd, &(struct step){.exchange = 1, .mechanism = "PLAIN", .token = ""});
+	expect(&fixture.smtpd, 1, "sasl malformed");
+	peer_step(&fixture.smtpd, &(struct step){.exchange = 2, .mechanism = "PLAIN"});
+	expect(&fixture.smtpd, 1, "sasl continue");
+	peer_step(&fixture.smtpd, &(struct step){.exchange = 2, .token = ""});
+	expect(&fixture.smtpd, 1, "sasl malformed");
+	peer_step(&fixture.smtpd, &(struct step){.exchange = 3, .mechanism = "LOGIN", .token = ""});
+	expect(&fixture.smtpd, 1, "sasl malformed");
+}
+
+static void
 test_abort(void **state)
 {
 	peer_step(&fixture.smtpd, &(struct step){.exchange = 1, .mechanism = "LOGIN"});
@@ -219,6 +232,7 @@ main(void)
 	    TEST(test_plain_in_two_steps),
 	    TEST(test_login),
 	    TEST(test_login_with_initial_response),
+	    TEST(test_empty_response_is_malformed_not_asked_again),
 	    TEST(test_abort),
 	    TEST(test_exchanges_of_two_links),
 	    TEST(test_known_password_does_not_wait_behind_guessers),
