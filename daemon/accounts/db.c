@@ -28,6 +28,9 @@
 #define SCHEMA_VERSION 1
 #define STATEMENTS_MAX 96
 #define BUSY_MS 1000
+#define LEFT_ALONE                                                                                 \
+	"it was left as it is: restore it from a backup, or move it away to start without users "  \
+	"and profiles"
 
 struct db {
 	sqlite3 *handle;
@@ -93,6 +96,11 @@ fail(struct db *db, const char *attempt, struct err *err_out)
 		    "%s %s: another process has it open; is another posternd running on this "
 		    "state_dir?",
 		    attempt, db->path);
+	if ((code & 0xff) == SQLITE_NOTADB)
+		return err_set(err_out, "%s is not a database; " LEFT_ALONE, db->path);
+	if ((code & 0xff) == SQLITE_CORRUPT)
+		return err_set(err_out, "%s is damaged (%s); " LEFT_ALONE, db->path,
+		    sqlite3_errmsg(db->handle));
 	return err_set(
 	    err_out, "%s %s: %s (%d)", attempt, db->path, sqlite3_errmsg(db->handle), code);
 }
@@ -229,12 +237,12 @@ identify(struct db *db, bool *is_new_out, struct err *err_out)
 	if (*is_new_out)
 		return 0;
 	if (application != APPLICATION_ID)
-		return err_set(err_out,
-		    "%s is a database of another program; move it away and start again", db->path);
+		return err_set(
+		    err_out, "%s is a database of another program; " LEFT_ALONE, db->path);
 	if (version != SCHEMA_VERSION)
 		return err_set(err_out,
-		    "%s has format %lld, this posternd knows format %d: it was written by another "
-		    "version",
+		    "%s has format %lld, this posternd knows format %d only: start the posternd "
+		    "that wrote it",
 		    db->path, (long long)version, SCHEMA_VERSION);
 	return 0;
 }
@@ -256,8 +264,7 @@ check_integrity(struct db *db, struct err *err_out)
 		return -1;
 	if (strcmp(verdict.text, "ok") == 0)
 		return 0;
-	return err_set(
-	    err_out, "%s is damaged (%.300s); restore it from a backup", db->path, verdict.text);
+	return err_set(err_out, "%s is damaged (%.300s); " LEFT_ALONE, db->path, verdict.text);
 }
 
 static int

@@ -117,14 +117,14 @@ test_not_a_database(void **state)
 
 	memset(text, 'x', sizeof(text));
 	write_file(text, sizeof(text));
-	expect_refused("file is not a database");
+	expect_refused("accounts.db is not a database; it was left as it is: restore it");
 }
 
 static void
 test_database_of_another_program(void **state)
 {
 	run_sql("CREATE TABLE bookmarks (url TEXT)");
-	expect_refused("another program");
+	expect_refused("another program; it was left as it is");
 }
 
 static void
