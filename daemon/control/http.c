@@ -27,7 +27,7 @@
 #define READ_TIMEOUT_S 10
 #define REQUEST_WITHIN_MS 30000 /* from the connection, or the reply before, to a whole request */
 #define WRITE_WITHIN_MS 30000
-#define ACCEPT_AGAIN_MS 100
+#define ACCEPT_AGAIN_MS 100 /* after an error, or while the table is full */
 
 struct http_connection {
 	struct list link;
@@ -93,24 +93,6 @@ accept_disable(struct http_server *server)
 }
 
 static void
-on_accept_again(void *ctx)
-{
-	accept_enable(ctx);
-}
-
-/* Out of file descriptors: an enabled listener would spin. */
-static void
-on_accept_error(struct evconnlistener *listener, void *ctx)
-{
-	struct http_server *server = ctx;
-
-	log_problem(LOG_WARNING, "control socket: can't accept a connection: %s",
-	    evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
-	accept_disable(server);
-	timer_set(server->accept_again, ACCEPT_AGAIN_MS);
-}
-
-static void
 on_idle_timer(void *ctx)
 {
 	struct http_server *server = ctx;
@@ -144,17 +126,29 @@ on_connection_closed(struct evhttp_connection *evhttp, void *ctx)
 	connection_forget(ctx);
 }
 
-/* Ends a connection that evhttp has not shown yet. evhttp has freed it already if its callbacks
- * are gone; otherwise it is told of a timeout, and frees it. */
+/* Whether the client left before its first request: evhttp tells nobody, but its callbacks are gone
+ * from the bufferevent. */
+static bool
+connection_is_closed(const struct http_connection *connection)
+{
+	bufferevent_event_cb on_event = NULL;
+
+	if (connection->evhttp != NULL)
+		return false;
+	bufferevent_getcb(connection->bufferevent, NULL, NULL, &on_event, NULL);
+	return on_event == NULL;
+}
+
+/* Ends a connection that evhttp has not shown yet, and tells it so by a timeout: then it lets go of
+ * it too, unless it has done so already. */
 static void
 connection_abandon(struct http_connection *connection)
 {
 	struct bufferevent *bufferevent = connection->bufferevent;
-	bufferevent_event_cb on_event = NULL;
+	bool is_closed = connection_is_closed(connection);
 
-	bufferevent_getcb(bufferevent, NULL, NULL, &on_event, NULL);
 	connection_forget(connection);
-	if (on_event != NULL)
+	if (!is_closed)
 		bufferevent_trigger_event(bufferevent, BEV_EVENT_TIMEOUT | BEV_EVENT_READING, 0);
 	(void)bufferevent_decref(bufferevent);
 }
@@ -174,6 +168,34 @@ on_deadline(void *ctx)
 	connection_end(ctx);
 }
 
+static void
+on_accept_again(void *ctx)
+{
+	struct http_server *server = ctx;
+
+	LIST_EACH_SAFE (&server->connections, at, next) {
+		struct http_connection *connection = LIST_ENTRY(at, struct http_connection, link);
+
+		if (connection_is_closed(connection))
+			connection_end(connection);
+	}
+	accept_enable(server);
+	if (server->connection_count >= CONNECTIONS_MAX)
+		timer_set(server->accept_again, ACCEPT_AGAIN_MS);
+}
+
+/* Out of file descriptors: an enabled listener would spin. */
+static void
+on_accept_error(struct evconnlistener *listener, void *ctx)
+{
+	struct http_server *server = ctx;
+
+	log_problem(LOG_WARNING, "control socket: can't accept a connection: %s",
+	    evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+	accept_disable(server);
+	timer_set(server->accept_again, ACCEPT_AGAIN_MS);
+}
+
 static struct bufferevent *
 on_new_connection(struct event_base *base, void *ctx)
 {
@@ -187,8 +209,10 @@ on_new_connection(struct event_base *base, void *ctx)
 	connection->deadline = timer_new(server->loop, on_deadline, connection);
 	timer_set(connection->deadline, REQUEST_WITHIN_MS);
 	list_append(&server->connections, &connection->link);
-	if (++server->connection_count >= CONNECTIONS_MAX)
+	if (++server->connection_count >= CONNECTIONS_MAX) {
 		accept_disable(server);
+		timer_set(server->accept_again, ACCEPT_AGAIN_MS);
+	}
 	return connection->bufferevent;
 }
 
