@@ -35,6 +35,15 @@ free_lists(struct config *config)
 	free(config->drop_headers);
 }
 
+static void
+free_places(struct config *config)
+{
+	for (size_t i = 0; i < config->place_count; i++)
+		free(config->places[i].file);
+	free(config->places);
+	free(config->file);
+}
+
 void
 config_release(const struct config *config)
 {
@@ -46,6 +55,7 @@ config_release(const struct config *config)
 	if (--counted->references > 0)
 		return;
 	free_lists(counted);
+	free_places(counted);
 	free(counted->hostname);
 	free(counted->state_dir);
 	free(counted->run_dir);
@@ -57,6 +67,22 @@ config_release(const struct config *config)
 	free(counted->tls.key);
 	free(counted->auth.mechanisms);
 	free(counted);
+}
+
+int
+config_blame(const struct config *config, const char *path, struct err *err_out)
+{
+	const char *file = config->file != NULL ? config->file : "config";
+	const struct err text = *err_out;
+
+	for (size_t i = 0; i < config->place_count; i++) {
+		const struct config_place *place = &config->places[i];
+
+		if (strcmp(place->path, path) == 0)
+			return err_set(
+			    err_out, "%s:%u: %s: %s", place->file, place->line, path, text.text);
+	}
+	return err_set(err_out, "%s: %s: %s", file, path, text.text);
 }
 
 unsigned

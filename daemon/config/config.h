@@ -44,9 +44,20 @@ enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_JOURNAL };
 #define CONFIG_RETRY_MAX 32
 #define SMTPD_PROCESSES_MAX 64
 
+/* Where an option was set. */
+struct config_place {
+	const char *path; /* of the option, "tls.key" */
+	char *file;
+	unsigned line;
+};
+
 struct config {
 	unsigned references;
 	uint32_t generation;
+
+	char *file; /* that it was read from */
+	struct config_place *places;
+	size_t place_count;
 
 	char *hostname;
 	char *state_dir, *run_dir, *capture_dir;
@@ -113,6 +124,10 @@ int config_parse(const char *text, size_t size, struct config **config_out, stru
 
 struct config *config_hold(const struct config *config);
 void config_release(const struct config *config); /* NULL is allowed */
+
+/* For what is found to be wrong with a value that was read: puts `FILE:LINE: path: ` before the
+ * text (`FILE: path: ` if the file doesn't set the option), and is -1. */
+int config_blame(const struct config *config, const char *path, struct err *err_out);
 
 unsigned config_smtpd_processes(const struct config *config);
 

@@ -119,10 +119,26 @@ load_value(
 static int load_group(
     struct loader *loader, config_setting_t *group, const char *prefix, void *base);
 
+/* Only of options that stand once: the fields of a list's elements are found by their list. */
+static void
+remember_place(struct loader *loader, const config_setting_t *setting, const struct option *option)
+{
+	struct config *config = loader->config;
+	const char *file = config_setting_source_file(setting);
+
+	if (option_is_element(option))
+		return;
+	config->places = xrealloc(config->places, config->place_count + 1, sizeof(*config->places));
+	config->places[config->place_count++] = (struct config_place){.path = option->path,
+	    .file = xstrdup(file != NULL ? file : loader->file),
+	    .line = config_setting_source_line(setting)};
+}
+
 static int
 load_option(
     struct loader *loader, config_setting_t *setting, const struct option *option, void *base)
 {
+	remember_place(loader, setting, option);
 	switch (option->type) {
 	case OPTION_REFUSED:
 		return fail(loader, setting, option->path, " is not available in this version");
@@ -390,6 +406,7 @@ load_tree(const char *file, const config_t *tree, struct config **config_out, st
 	struct loader loader = {.file = file, .config = config, .err_out = err_out};
 
 	config->references = 1;
+	config->file = xstrdup(file);
 	if (load_root(&loader, config_root_setting(tree)) != 0) {
 		config_release(config);
 		return -1;

@@ -235,6 +235,28 @@ test_defaults(void **state)
 }
 
 static void
+test_blame(void **state)
+{
+	static const struct {
+		const char *path, *expected;
+	} rows[] = {
+	    {"tls.key", "config:2: tls.key: why"},
+	    {"user", "config:1: user: why"},
+	    {"net_user", "config: net_user: why"},
+	};
+	struct config *config =
+	    parse("user = \"a\"; tls = { certificate = \"/c\";\n key = \"/k\"; };");
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct err err = {"why"};
+
+		assert_int_equal(config_blame(config, rows[i].path, &err), -1);
+		assert_string_equal(err.text, rows[i].expected);
+	}
+	config_release(config);
+}
+
+static void
 test_values(void **state)
 {
 	struct config *config = parse(
@@ -384,6 +406,7 @@ main(void)
 	    cmocka_unit_test(test_wrong),
 	    cmocka_unit_test(test_all_have_wrong_values),
 	    cmocka_unit_test(test_defaults),
+	    cmocka_unit_test(test_blame),
 	    cmocka_unit_test(test_values),
 	    cmocka_unit_test(test_listeners),
 	    cmocka_unit_test(test_trusted),
