@@ -9,6 +9,7 @@
 #include "daemon/control/control.h"
 #include "daemon/parent/child.h"
 #include "daemon/parent/notify.h"
+#include "daemon/parent/outside.h"
 #include "daemon/parent/parent.h"
 #include "daemon/queue/queue.h"
 #include "daemon/relay/relay.h"
@@ -52,17 +53,33 @@ run_role(const char *name, const char *index)
 	return EXIT_USAGE;
 }
 
+/* Accounts and files too, as far as who asks may look at them. */
+static int
+check_outside(const struct config *config, struct err *err_out)
+{
+	if (outside_check_accounts(config, err_out) != 0)
+		return -1;
+	if (outside_may_read_certificate(config))
+		return outside_check_certificate(config, err_out);
+	(void)fprintf(
+	    stderr, "posternd: certificate and key are not checked: only root may read them\n");
+	return 0;
+}
+
 static int
 check_config(const char *path)
 {
-	struct config *config;
+	struct config *config = NULL;
 	struct err err;
+	int result = config_load(path, &config, NULL, &err);
 
-	if (config_load(path, &config, NULL, &err) != 0) {
+	if (result == 0)
+		result = check_outside(config, &err);
+	config_release(config);
+	if (result != 0) {
 		(void)fprintf(stderr, "posternd: %s\n", err.text);
 		return EXIT_CONFIG;
 	}
-	config_release(config);
 	(void)printf("%s: ok\n", path);
 	return 0;
 }

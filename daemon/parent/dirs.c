@@ -1,6 +1,7 @@
-/* dirs - directories, accounts, the lock and the control socket. */
+/* dirs - directories, the locks and the control socket. */
 #include "daemon/parent/dirs.h"
 
+#include "common/log.h"
 #include "common/xalloc.h"
 
 #include <errno.h>
@@ -15,27 +16,16 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-int
-dirs_check_accounts(const struct config *config, struct err *err_out)
+void
+dirs_log_made(const char *path)
 {
-	const char *const names[] = {config->user, config->net_user};
+	struct log_line line;
 
-	if (geteuid() != 0)
-		return 0;
-	for (size_t i = 0; i < 2; i++)
-		if (getpwnam(names[i]) == NULL)
-			return err_set(err_out,
-			    "there is no account \"%s\": make it with `systemd-sysusers` (the "
-			    "package "
-			    "brings sysusers.d/postern.conf) or `useradd --system --user-group "
-			    "--no-create-home --shell /usr/sbin/nologin %s`",
-			    names[i], names[i]);
-	if (getgrnam(config->admin_group) == NULL)
-		return err_set(err_out,
-		    "there is no group \"%s\" (admin_group): make it with `systemd-sysusers` or "
-		    "`groupadd --system %s`",
-		    config->admin_group, config->admin_group);
-	return 0;
+	if (!log_begin(&line, LOG_INFO, EVENT_CONFIG, 0))
+		return;
+	log_text(&line, KEY_FILE, path);
+	log_text(&line, KEY_STATE, "made");
+	log_end(&line);
 }
 
 /* `mkdir -p`, so that a fresh prefix works. */
@@ -76,7 +66,9 @@ make_one(const char *path, const char *owner, mode_t mode, struct err *err_out)
 
 	if (make_parents(path, err_out) != 0)
 		return -1;
-	if (mkdir(path, mode) != 0 && errno != EEXIST)
+	if (mkdir(path, mode) == 0)
+		dirs_log_made(path);
+	else if (errno != EEXIST)
 		return err_set(err_out, "cannot make the directory %s: %s", path, strerror(errno));
 	if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
 		return err_set(err_out, "%s is not a directory", path);

@@ -2,10 +2,10 @@
 #include "daemon/parent/files.h"
 
 #include "common/clock.h"
-#include "common/log.h"
 #include "common/xalloc.h"
 #include "daemon/core/values.h"
 #include "daemon/parent/ca.h"
+#include "daemon/parent/dirs.h"
 #include "daemon/parent/keys.h"
 #include "daemon/parent/parent.h"
 
@@ -44,13 +44,8 @@ static void
 log_made(const struct config *config, const char *name)
 {
 	char *path = xasprintf("%s/tls/%s", config->state_dir, name);
-	struct log_line line;
 
-	if (log_begin(&line, LOG_INFO, EVENT_CONFIG, 0)) {
-		log_text(&line, KEY_FILE, path);
-		log_text(&line, KEY_STATE, "made");
-		log_end(&line);
-	}
+	dirs_log_made(path);
 	free(path);
 }
 
@@ -76,8 +71,8 @@ collect_certificate(struct buf *files, const struct config *config, struct err *
 {
 	if (config->tls.certificate == NULL)
 		return collect_own_certificate(files, config, err_out);
-	if (keys_read_certificate(config->tls.certificate, config->tls.key,
-		&files[FILE_TLS_CERTIFICATE], &files[FILE_TLS_KEY], err_out) != 0)
+	if (keys_read_certificate(
+		config, &files[FILE_TLS_CERTIFICATE], &files[FILE_TLS_KEY], err_out) != 0)
 		return EXIT_CONFIG;
 	return 0;
 }

@@ -51,36 +51,42 @@ keys_tickets(struct buf *out)
 }
 
 static int
-check_pair(X509 *certificate, EVP_PKEY *key, const char *certificate_path, const char *key_path,
-    struct err *err_out)
+check_pair(X509 *certificate, EVP_PKEY *key, const struct config *config, struct err *err_out)
 {
-	if (certificate == NULL)
-		return err_set(err_out,
-		    "%s: there is no certificate in it (PEM, -----BEGIN CERTIFICATE-----)",
-		    certificate_path);
-	if (key == NULL)
-		return err_set(err_out,
-		    "%s: there is no private key in it (PEM, without a passphrase)", key_path);
-	if (X509_check_private_key(certificate, key) != 1)
-		return err_set(err_out, "%s is not the key of the certificate in %s", key_path,
-		    certificate_path);
-	return 0;
+	const char *option = "tls.key";
+
+	if (certificate == NULL) {
+		(void)err_set(err_out,
+		    "there is no certificate in %s (PEM, -----BEGIN CERTIFICATE-----)",
+		    config->tls.certificate);
+		option = "tls.certificate";
+	} else if (key == NULL) {
+		(void)err_set(err_out, "there is no private key in %s (PEM, without a passphrase)",
+		    config->tls.key);
+	} else if (X509_check_private_key(certificate, key) != 1) {
+		(void)err_set(err_out, "%s is not the key of the certificate in %s",
+		    config->tls.key, config->tls.certificate);
+	} else {
+		return 0;
+	}
+	return config_blame(config, option, err_out);
 }
 
 int
-keys_read_certificate(const char *certificate_path, const char *key_path,
-    struct buf *certificate_out, struct buf *key_out, struct err *err_out)
+keys_read_certificate(const struct config *config, struct buf *certificate_out, struct buf *key_out,
+    struct err *err_out)
 {
 	X509 *certificate;
 	EVP_PKEY *key;
 	int result;
 
-	if (keyfile_read_path(certificate_path, certificate_out, err_out) != 0 ||
-	    keyfile_read_path(key_path, key_out, err_out) != 0)
-		return -1;
+	if (keyfile_read_path(config->tls.certificate, certificate_out, err_out) != 0)
+		return config_blame(config, "tls.certificate", err_out);
+	if (keyfile_read_path(config->tls.key, key_out, err_out) != 0)
+		return config_blame(config, "tls.key", err_out);
 	certificate = certificate_parse(certificate_out);
 	key = certificate_parse_key(key_out);
-	result = check_pair(certificate, key, certificate_path, key_path, err_out);
+	result = check_pair(certificate, key, config, err_out);
 	X509_free(certificate);
 	EVP_PKEY_free(key);
 	return result;

@@ -27,6 +27,8 @@ daemon_parent_libparent_a_SOURCES = \
 	daemon/parent/logpipe.h \
 	daemon/parent/notify.c \
 	daemon/parent/notify.h \
+	daemon/parent/outside.c \
+	daemon/parent/outside.h \
 	daemon/parent/parent.c \
 	daemon/parent/parent.h \
 	daemon/parent/parent_state.h

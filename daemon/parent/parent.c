@@ -17,6 +17,7 @@
 #include "daemon/parent/files.h"
 #include "daemon/parent/logpipe.h"
 #include "daemon/parent/notify.h"
+#include "daemon/parent/outside.h"
 #include "daemon/parent/parent_state.h"
 
 #include <errno.h>
@@ -93,7 +94,8 @@ setup_load(struct setup *setup, const char *path, struct err *err_out)
 {
 	*setup = (struct setup){0};
 	if (config_load(path, &setup->config, &setup->text, err_out) != 0 ||
-	    dirs_check_accounts(setup->config, err_out) != 0)
+	    outside_check_accounts(setup->config, err_out) != 0 ||
+	    outside_check_certificate(setup->config, err_out) != 0)
 		return EXIT_CONFIG;
 	if (dirs_make(setup->config, err_out) != 0)
 		return EXIT_SYSTEM;

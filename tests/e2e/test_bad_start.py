@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from posternd import IS_ROOT, Posternd, wait_until
+from posternd import IS_ROOT, CtlError, Posternd, wait_until
 
 pytestmark = pytest.mark.user
 
@@ -110,6 +110,30 @@ def test_wrong_value(stopped):
     assert_refused(stopped, CONFIG_ERROR, 'postern.conf:', 'smtpd_processes')
 
 
+@pytest.mark.parametrize('certificate', ['none.pem', 'text'])
+def test_check_says_ok_where_the_start_fails(stopped, tmp_path, certificate):
+    """-n, the start and a reload find the same, and name the line."""
+    (tmp_path / 'text').write_text('no certificate')
+    words = ['postern.conf:', 'tls.certificate: ', str(tmp_path / certificate)]
+    with stopped:
+        use_certificate(stopped, tmp_path / certificate, tmp_path / 'none.key')
+        if certificate == 'text':
+            use_certificate(stopped, tmp_path / certificate, tmp_path / certificate)
+        stopped.write_config()
+        with pytest.raises(CtlError) as caught:
+            stopped.ctl('reload')
+        assert all(word in caught.value.message for word in words), caught.value.message
+    assert_refused(stopped, CONFIG_ERROR, *words)
+    status, text = check(stopped)
+    assert status == CONFIG_ERROR and all(word in text for word in words), text
+
+
+def check(postern):
+    done = subprocess.run([postern.programs['posternd'], '-n', '-c', postern.config_path],
+                          capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stderr
+
+
 # ---- directories ----
 
 def test_state_dir_that_is_a_file(stopped, tmp_path):
@@ -157,7 +181,28 @@ def test_run_dir_that_is_too_long(stopped, tmp_path):
 @pytest.mark.parametrize('option', ['user', 'net_user', 'admin_group'])
 def test_root_without_the_accounts(stopped, option):
     stopped.extra = f'{option} = "no-such-account";'
-    assert_refused(stopped, CONFIG_ERROR, 'no-such-account', 'add --system')
+    words = ['postern.conf:', f'{option}: ', 'no-such-account', 'add --system']
+    assert_refused(stopped, CONFIG_ERROR, *words)
+    status, text = check(stopped)
+    assert status == CONFIG_ERROR and all(word in text for word in words), text
+
+
+@pytest.mark.root
+@pytest.mark.parametrize('option', ['user', 'net_user'])
+def test_root_as_an_account_fails_after_the_ca_was_made(tmp_path, option):
+    postern = Posternd(tmp_path)
+    postern.extra = f'{option} = "root";'
+    assert_refused(postern, CONFIG_ERROR, 'postern.conf:', f'{option}: "root"')
+    assert not postern.state_dir.exists()
+    status, text = check(postern)
+    assert status == CONFIG_ERROR and f'{option}: "root"' in text, text
+
+
+def test_state_dir_is_made_without_a_word(tmp_path):
+    postern = Posternd(tmp_path)
+    postern.state_dir = tmp_path / 'deep' / 'below' / 'state'
+    with postern:
+        assert postern.log_lines('event=config', f'file={postern.state_dir} ', 'state=made')
 
 
 # ---- databases ----

@@ -8,12 +8,14 @@ import subprocess
 
 import pytest
 
-from posternd import CtlError, Posternd, program, wait_until
+from posternd import IS_ROOT, CtlError, Posternd, make_accounts, program, wait_until
 
 pytestmark = pytest.mark.user
 
 
 def check(tmp_path, text):
+    if IS_ROOT:
+        make_accounts()
     path = tmp_path / 'postern.conf'
     path.write_text(text)
     done = subprocess.run([program('posternd'), '-n', '-c', path],

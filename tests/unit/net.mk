@@ -19,4 +19,5 @@ tests_unit_test_ca_LDADD = daemon/parent/libparent.a $(NET_LIBS)
 
 tests_unit_test_keys_SOURCES = tests/unit/test_keys.c tests/unit/certs.c tests/unit/certs.h
 tests_unit_test_keys_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_keys_LDADD = daemon/parent/libparent.a $(NET_LIBS)
+tests_unit_test_keys_LDADD = daemon/parent/libparent.a daemon/config/libconf.a $(NET_LIBS) \
+	$(CONFIG_LIBS)

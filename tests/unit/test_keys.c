@@ -134,12 +134,13 @@ test_tickets_differ(void **state)
 static int
 read_pair(const char *certificate, const char *key, struct err *err)
 {
+	struct config config = {.tls.certificate = (char *)certificate, .tls.key = (char *)key};
 	struct buf certificate_pem, key_pem;
 	int result;
 
 	buf_init(&certificate_pem);
 	buf_init(&key_pem);
-	result = keys_read_certificate(certificate, key, &certificate_pem, &key_pem, err);
+	result = keys_read_certificate(&config, &certificate_pem, &key_pem, err);
 	buf_fini(&certificate_pem);
 	buf_fini(&key_pem);
 	return result;
@@ -158,8 +159,8 @@ test_configured_certificate(void **state)
 		const char *certificate, *key, *words;
 	} rows[] = {
 	    {certificate, other_key, "o.pem is not the key of the certificate in "},
-	    {text, key, "text: there is no certificate in it"},
-	    {certificate, text, "text: there is no private key in it"},
+	    {text, key, "config: tls.certificate: there is no certificate in "},
+	    {certificate, text, "config: tls.key: there is no private key in "},
 	    {certificate, "/nonexistent/k.pem",
 		"cannot open /nonexistent/k.pem: No such file or directory"},
 	    {directory, key, "cannot read"},
