@@ -9,8 +9,10 @@
 #include "common/clock.h"
 #include "common/list.h"
 #include "common/xalloc.h"
+#include "daemon/control/check.h"
 #include "daemon/control/compose.h"
 #include "daemon/control/routes.h"
+#include "daemon/core/result.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -250,6 +252,26 @@ reply_wrong_method(struct http_request *request, const struct route *route)
 	    http_method(request), allow);
 }
 
+/* Whether there is nothing in it that would be ignored; else it was answered. */
+static bool
+is_understood(struct http_request *request, const struct route *route)
+{
+	const char *method = http_method(request);
+	bool is_get = strcmp(method, "GET") == 0;
+	bool has_fields = route->has_fields && !is_get && strcmp(method, "DELETE") != 0;
+	char field[CHECK_FIELD_SIZE];
+	struct err err;
+	json_t *error;
+
+	if (check_query(is_get ? route->query : "", http_target(request), field, &err) == 0 &&
+	    (has_fields || check_no_body(http_body(request), field, &err) == 0))
+		return true;
+	error = result_error("unknown_field", err.text, field[0] == '\0' ? NULL : field);
+	reply_json(request, 400, error);
+	json_decref(error);
+	return false;
+}
+
 void
 api_on_request(struct http_request *request, void *ctx)
 {
@@ -268,7 +290,8 @@ api_on_request(struct http_request *request, void *ctx)
 	}
 	switch (route_find(http_method(request), http_target(request), &route)) {
 	case ROUTE_FOUND:
-		gather_start(api, request, route);
+		if (is_understood(request, route))
+			gather_start(api, request, route);
 		break;
 	case ROUTE_NO_METHOD:
 		reply_wrong_method(request, route);

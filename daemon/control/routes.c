@@ -6,35 +6,37 @@
 #define SOON 30000
 #define LONG (15 * 60 * 1000) /* a test mail waits for every step of an upstream */
 
+#define READ_CHANGE_REMOVE (ROUTE_GET | ROUTE_PATCH | ROUTE_DELETE)
+
 /* clang-format off */
 static const struct route routes[] = {
-	/* pattern                           methods                               owner          answer          within */
-	{"/v1/lists",                        ROUTE_GET | ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON},
-	{"/v1/lists/*",                      ROUTE_GET | ROUTE_PATCH | ROUTE_DELETE, ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON},
-	{"/v1/users",                        ROUTE_GET | ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON},
-	{"/v1/users/*",                      ROUTE_GET | ROUTE_PATCH | ROUTE_DELETE, ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON},
-	{"/v1/users/*/reset-password",       ROUTE_POST,                             ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON},
-	{"/v1/profiles",                     ROUTE_GET | ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_PROFILES, SOON},
-	{"/v1/profiles/*",                   ROUTE_GET | ROUTE_PATCH | ROUTE_DELETE, ROLE_ACCOUNTS, ANSWER_PROFILE,  SOON},
-	{"/v1/profiles/*/default",           ROUTE_POST,                             ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON},
-	{"/v1/profiles/*/pause",             ROUTE_POST,                             ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON},
-	{"/v1/profiles/*/resume",            ROUTE_POST,                             ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON},
-	{"/v1/profiles/*/test",              ROUTE_POST,                             ROLE_RELAY,    ANSWER_AS_IS,    LONG},
-	{"/v1/alerts",                       ROUTE_GET,                              ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON},
-	{"/v1/alerts/ack",                   ROUTE_POST,                             ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON},
-	{"/v1/alerts/*/ack",                 ROUTE_POST,                             ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON},
-	{"/v1/messages",                     ROUTE_GET,                              ROLE_QUEUE,    ANSWER_AS_IS,    SOON},
-	{"/v1/messages/hold",                ROUTE_POST,                             ROLE_QUEUE,    ANSWER_AS_IS,    SOON},
-	{"/v1/messages/release",             ROUTE_POST,                             ROLE_QUEUE,    ANSWER_AS_IS,    SOON},
-	{"/v1/messages/retry",               ROUTE_POST,                             ROLE_QUEUE,    ANSWER_AS_IS,    SOON},
-	{"/v1/messages/remove",              ROUTE_POST,                             ROLE_QUEUE,    ANSWER_AS_IS,    SOON},
-	{"/v1/messages/*",                   ROUTE_GET | ROUTE_DELETE,               ROLE_QUEUE,    ANSWER_AS_IS,    SOON},
-	{"/v1/messages/*/body",              ROUTE_GET,                              ROLE_QUEUE,    ANSWER_AS_IS,    SOON},
-	{"/v1/queue",                        ROUTE_GET,                              ROLE_QUEUE,    ANSWER_AS_IS,    SOON},
-	{"/v1/status",                       ROUTE_GET,                              ROLE_PARENT,   ANSWER_STATUS,   SOON},
-	{"/v1/reload",                       ROUTE_POST,                             ROLE_PARENT,   ANSWER_AS_IS,    SOON},
-	{"/v1/stop",                         ROUTE_POST,                             ROLE_PARENT,   ANSWER_AS_IS,    SOON},
-	{"/v1/tls/ca",                       ROUTE_GET,                              ROLE_PARENT,   ANSWER_AS_IS,    SOON},
+	/* pattern                      methods                    owner          answer           in    body   query of GET */
+	{"/v1/lists",                    ROUTE_GET | ROUTE_POST,     ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, true,  "limit after profile"},
+	{"/v1/lists/*",                  READ_CHANGE_REMOVE,         ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, true,  ""},
+	{"/v1/users",                    ROUTE_GET | ROUTE_POST,     ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, true,  "limit after list profile"},
+	{"/v1/users/*",                  READ_CHANGE_REMOVE,         ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, true,  ""},
+	{"/v1/users/*/reset-password",   ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, true,  ""},
+	{"/v1/profiles",                 ROUTE_GET | ROUTE_POST,     ROLE_ACCOUNTS, ANSWER_PROFILES, SOON, true,  "limit after"},
+	{"/v1/profiles/*",               READ_CHANGE_REMOVE,         ROLE_ACCOUNTS, ANSWER_PROFILE,  SOON, true,  ""},
+	{"/v1/profiles/*/default",       ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},
+	{"/v1/profiles/*/pause",         ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},
+	{"/v1/profiles/*/resume",        ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},
+	{"/v1/profiles/*/test",          ROUTE_POST,                 ROLE_RELAY,    ANSWER_AS_IS,    LONG, true,  ""},
+	{"/v1/alerts",                   ROUTE_GET,                  ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, "limit after unacknowledged"},
+	{"/v1/alerts/ack",               ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},
+	{"/v1/alerts/*/ack",             ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},
+	{"/v1/messages",                 ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, "list user profile state limit after"},
+	{"/v1/messages/hold",            ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    SOON, true,  ""},
+	{"/v1/messages/release",         ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    SOON, true,  ""},
+	{"/v1/messages/retry",           ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    SOON, true,  ""},
+	{"/v1/messages/remove",          ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    SOON, true,  ""},
+	{"/v1/messages/*",               ROUTE_GET | ROUTE_DELETE,   ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, ""},
+	{"/v1/messages/*/body",          ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, "offset"},
+	{"/v1/queue",                    ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, ""},
+	{"/v1/status",                   ROUTE_GET,                  ROLE_PARENT,   ANSWER_STATUS,   SOON, false, ""},
+	{"/v1/reload",                   ROUTE_POST,                 ROLE_PARENT,   ANSWER_AS_IS,    SOON, false, ""},
+	{"/v1/stop",                     ROUTE_POST,                 ROLE_PARENT,   ANSWER_AS_IS,    SOON, false, ""},
+	{"/v1/tls/ca",                   ROUTE_GET,                  ROLE_PARENT,   ANSWER_AS_IS,    SOON, false, ""},
 };
 
 static const struct {

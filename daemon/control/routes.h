@@ -31,11 +31,13 @@ struct route {
 	enum role owner;
 	enum route_answer answer;
 	int64_t deadline_ms;
+	bool has_fields;   /* POST and PATCH have a body with fields */
+	const char *query; /* keys that GET may have, separated by blanks */
 };
 
 enum route_outcome { ROUTE_FOUND, ROUTE_NO_PATH, ROUTE_NO_METHOD };
 
-/* `*route_out` is set for ROUTE_NO_METHOD too. A query behind the path is ignored. */
+/* `*route_out` is set for ROUTE_NO_METHOD too. A query behind the path is not looked at. */
 enum route_outcome route_find(
     const char *method, const char *target, const struct route **route_out);
 

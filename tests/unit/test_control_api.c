@@ -246,6 +246,32 @@ test_answers(void **state)
 }
 
 static void
+test_what_is_not_understood_is_refused_not_ignored(void **state)
+{
+	static const struct {
+		const char *request, *body;
+	} rows[] = {
+	    {"GET /v1/users?lists=x HTTP/1.1\r\nHost: x\r\n\r\n",
+		"lists is not understood; allowed are: limit after list profile\","
+		"\"field\":\"lists\""},
+	    {"GET /v1/messages?limit=5&limit=6 HTTP/1.1\r\nHost: x\r\n\r\n",
+		"limit stands there twice"},
+	    {"GET /v1/messages?%3Cb%3E HTTP/1.1\r\nHost: x\r\n\r\n", "\"field\":null"},
+	    {"GET /v1/status?x HTTP/1.1\r\nHost: x\r\n\r\n", "takes no parameters"},
+	    {"DELETE /v1/lists/l?force=1 HTTP/1.1\r\nHost: x\r\n\r\n", "takes no parameters"},
+	    {"POST /v1/stop HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n{\"now\":true}",
+		"now is not understood: this takes no fields\",\"field\":\"now\""},
+	    {"POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[]", "takes no body"},
+	};
+
+	connect_peer(*state, ROLE_PARENT);
+	connect_peer(*state, ROLE_ACCOUNTS);
+	connect_peer(*state, ROLE_QUEUE);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		request(*state, rows[i].request, "400", rows[i].body);
+}
+
+static void
 test_role_away(void **state)
 {
 	static const struct {
@@ -326,6 +352,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_answers, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		test_what_is_not_understood_is_refused_not_ignored, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_role_away, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_pipelined, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_drain, set_up, tear_down),
