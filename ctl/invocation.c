@@ -133,6 +133,16 @@ invocation_print_record(const struct invocation *invocation, json_t *record)
 	return STATUS_DONE;
 }
 
+/* What was done, but may not have been meant. */
+static void
+print_warning(const json_t *result)
+{
+	const char *warning = json_string_value(json_object_get(result, "warning"));
+
+	if (warning != NULL)
+		(void)fprintf(stderr, "posternctl: warning: %s\n", warning);
+}
+
 int
 invocation_finish(const struct invocation *invocation, int status, json_t *result)
 {
@@ -140,6 +150,8 @@ invocation_finish(const struct invocation *invocation, int status, json_t *resul
 		return status;
 	if (invocation->is_json)
 		invocation_print_json(result);
+	else
+		print_warning(result);
 	json_decref(result);
 	return STATUS_DONE;
 }

@@ -41,10 +41,13 @@ parse_yes_no(
 	return ARGS_OK;
 }
 
-/* Blanks around an item are ignored, and so are empty ones: "" is the empty list. */
+/* Blanks around an item are ignored, and so are empty ones: "" is the empty list. Separators alone
+ * are refused: they may be what an empty variable left of a list. */
 static enum args_outcome
 parse_items(const struct option_row *row, const char *text, json_t **value_out, struct err *err_out)
 {
+	bool is_given = *text != '\0';
+
 	*value_out = json_array();
 	while (*text != '\0') {
 		size_t size = strcspn(text, ";,");
@@ -64,6 +67,12 @@ parse_items(const struct option_row *row, const char *text, json_t **value_out, 
 			(void)json_array_append_new(*value_out, string);
 		}
 		text += size + (text[size] != '\0');
+	}
+	if (is_given && json_array_size(*value_out) == 0) {
+		json_decref(*value_out);
+		(void)err_set(err_out,
+		    "--%s: has separators but no item; only \"\" takes the items away", row->name);
+		return ARGS_USAGE;
 	}
 	return ARGS_OK;
 }

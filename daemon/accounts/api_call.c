@@ -56,14 +56,45 @@ call_query_number(struct call *call, const char *name, int64_t otherwise, int64_
 	return 0;
 }
 
+/* 1: there is a row of this name, 0: none. */
+static int
+has_row(struct call *call, const struct table *table, const char *name, struct err *err_out)
+{
+	void *row = calloc(1, table->row_size);
+	int found;
+
+	ensure(row != NULL);
+	found = db_find(call->parts->db, table, name, row, err_out);
+	if (found > 0)
+		table_row_fini(table, row);
+	free(row);
+	return found;
+}
+
+/* An empty answer would hide that the name is misspelt. */
+static int
+check_filter(
+    struct call *call, const struct table *filter, const char *name, struct refusal *refusal_out)
+{
+	struct err err;
+	int found = has_row(call, filter, name, &err);
+
+	if (found < 0)
+		return refuse_unavailable(refusal_out, &err);
+	if (found == 0)
+		return refuse(refusal_out, REFUSED_NOT_FOUND, "not_found", filter->name,
+		    "there is no %s %.200s", filter->name, name);
+	return 0;
+}
+
 enum handled
-call_index(struct call *call, const struct table *table, const char *filter,
+call_index(struct call *call, const struct table *table, const struct table *filter,
     json_t *(*to_json)(struct parts *parts, const void *row), json_t **result_out,
     struct refusal *refusal_out)
 {
 	const char *after = json_string_value(json_object_get(call->query, "after"));
 	const char *value =
-	    filter == NULL ? NULL : json_string_value(json_object_get(call->query, filter));
+	    filter == NULL ? NULL : json_string_value(json_object_get(call->query, filter->name));
 	struct index index = {.parts = call->parts, .to_json = to_json};
 	struct db_page page = {0};
 	struct err err;
@@ -72,8 +103,10 @@ call_index(struct call *call, const struct table *table, const char *filter,
 		return CALL_REFUSED;
 	if (after != NULL)
 		page.after = DB_TEXT(after);
+	if (value != NULL && check_filter(call, filter, value, refusal_out) != 0)
+		return CALL_REFUSED;
 	if (value != NULL) {
-		page.filter = filter;
+		page.filter = filter->name;
 		page.filter_value = DB_TEXT(value);
 	}
 	index.array = json_array();
@@ -90,15 +123,9 @@ int
 call_check_new(
     struct call *call, const struct table *table, const char *name, struct refusal *refusal_out)
 {
-	void *row = calloc(1, table->row_size);
 	struct err err;
-	int found;
+	int found = has_row(call, table, name, &err);
 
-	ensure(row != NULL);
-	found = db_find(call->parts->db, table, name, row, &err);
-	if (found > 0)
-		table_row_fini(table, row);
-	free(row);
 	if (found < 0)
 		return refuse_unavailable(refusal_out, &err);
 	if (found > 0)

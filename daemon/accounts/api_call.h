@@ -48,8 +48,9 @@ int call_find(
 /* A whole number of the query; `otherwise` if it has none. */
 int call_query_number(struct call *call, const char *name, int64_t otherwise, int64_t *number_out,
     struct refusal *refusal_out);
-/* All rows that the query asks for (limit, after and, if not NULL, `filter`), as an array. */
-enum handled call_index(struct call *call, const struct table *table, const char *filter,
+/* All rows that the query asks for (limit, after and, if not NULL, a row of `filter`, which must
+ * exist and gives its name to key and column), as an array. */
+enum handled call_index(struct call *call, const struct table *table, const struct table *filter,
     json_t *(*to_json)(struct parts *parts, const void *row), json_t **result_out,
     struct refusal *refusal_out);
 /* Refused if there is a row of this name already. */

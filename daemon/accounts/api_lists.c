@@ -1,6 +1,7 @@
 /* api_lists - the calls about lists. */
 #include "daemon/accounts/api_call.h"
 #include "daemon/accounts/db_query.h"
+#include "daemon/accounts/profile.h"
 #include "daemon/accounts/user.h"
 #include "daemon/accounts/userlist.h"
 
@@ -21,7 +22,7 @@ to_json(struct parts *parts, const void *row)
 enum handled
 api_list_index(struct call *call, json_t **result_out, struct refusal *refusal_out)
 {
-	return call_index(call, &userlist_table, "profile", to_json, result_out, refusal_out);
+	return call_index(call, &userlist_table, &profile_table, to_json, result_out, refusal_out);
 }
 
 enum handled

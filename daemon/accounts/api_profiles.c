@@ -1,5 +1,6 @@
 /* api_profiles - the calls about profiles. Each change makes a new version, which queue takes as a
  * reason to forget a stop or a backoff. */
+#include "common/buf.h"
 #include "common/xalloc.h"
 #include "daemon/accounts/api_call.h"
 #include "daemon/accounts/db_query.h"
@@ -37,6 +38,8 @@ api_profile_show(struct call *call, json_t **result_out, struct refusal *refusal
 }
 
 /* ---- what the body says beside the table's fields ---- */
+
+#define DEPENDENTS_SHOWN 3 /* names in a refusal */
 
 struct wish {
 	const char *password; /* NULL: as it is; "": none any more */
@@ -262,6 +265,51 @@ api_profile_resume(struct call *call, json_t **result_out, struct refusal *refus
 	return change(call, resume_it, result_out, refusal_out);
 }
 
+struct dependents {
+	const struct profile *profile;
+	struct buf names;
+	int count;
+};
+
+static void
+add_dependent(const struct db_route *route, void *ctx)
+{
+	struct dependents *dependents = ctx;
+
+	if (route->profile_id != dependents->profile->id)
+		return;
+	dependents->count++;
+	if (dependents->count <= DEPENDENTS_SHOWN)
+		buf_printf(
+		    &dependents->names, "%s%s", dependents->count > 1 ? ", " : "", route->login);
+	else if (dependents->count == DEPENDENTS_SHOWN + 1)
+		buf_text(&dependents->names, " and others");
+}
+
+/* Without the default profile, users who have no other could send nothing any more. */
+static int
+check_no_dependents(struct call *call, const struct profile *profile, struct refusal *refusal_out)
+{
+	struct dependents dependents = {.profile = profile};
+	bool is_only = false;
+	struct err err;
+	int rc = 0;
+
+	buf_init(&dependents.names);
+	if (db_each_route(call->parts->db, 0, add_dependent, &dependents, &err) < 0 ||
+	    is_only_one(call->parts->db, &is_only, &err) != 0)
+		rc = refuse_unavailable(refusal_out, &err);
+	else if (dependents.count > 0)
+		rc = refuse(refusal_out, REFUSED_CONFLICT, "in_use", NULL,
+		    "%s is the default profile, and the only way out for the user%s %s: %s",
+		    profile->name, dependents.count > 1 ? "s" : "", dependents.names.bytes,
+		    is_only ? "add another as the default first (profile add NAME … --default); to "
+			      "stop its mail only, profile pause"
+			    : "make another the default first (profile default NAME)");
+	buf_fini(&dependents.names);
+	return rc;
+}
+
 enum handled
 api_profile_remove(struct call *call, json_t **result_out, struct refusal *refusal_out)
 {
@@ -273,6 +321,8 @@ api_profile_remove(struct call *call, json_t **result_out, struct refusal *refus
 	rc = call_check_unused(call, &userlist_table, "profile", profile.name, refusal_out);
 	if (rc == 0)
 		rc = call_check_unused(call, &user_table, "profile", profile.name, refusal_out);
+	if (rc == 0)
+		rc = check_no_dependents(call, &profile, refusal_out);
 	if (rc == 0)
 		rc = call_remove(call, &profile_table, profile.id, refusal_out);
 	if (rc == 0) {

@@ -8,7 +8,9 @@
 #include "daemon/accounts/api_call.h"
 #include "daemon/accounts/db_rows.h"
 #include "daemon/accounts/password.h"
+#include "daemon/accounts/profile.h"
 #include "daemon/accounts/user.h"
+#include "daemon/accounts/userlist.h"
 #include "daemon/accounts/verifier.h"
 
 #include <stdio.h>
@@ -29,8 +31,15 @@ to_json(struct parts *parts, const void *row)
 enum handled
 api_user_index(struct call *call, json_t **result_out, struct refusal *refusal_out)
 {
-	const char *filter = json_object_get(call->query, "profile") != NULL ? "profile" : "list";
+	bool has_list = json_object_get(call->query, "list") != NULL;
+	bool has_profile = json_object_get(call->query, "profile") != NULL;
+	const struct table *filter = has_profile ? &profile_table : &userlist_table;
 
+	if (has_list && has_profile) {
+		(void)refuse(refusal_out, REFUSED_INVALID, "invalid", "profile",
+		    "profile: name a list or a profile, not both");
+		return CALL_REFUSED;
+	}
 	return call_index(call, &user_table, filter, to_json, result_out, refusal_out);
 }
 
@@ -278,18 +287,32 @@ set(struct call *call, struct user *user, struct refusal *refusal_out)
 	return call_update(call, &user_table, user, refusal_out);
 }
 
+/* Whoever takes a restriction away may not have meant to. */
+static void
+warn_of_freedom(json_t *object, const struct user *user)
+{
+	char *text = xasprintf("%s may now send as anybody", user->login);
+
+	(void)json_object_set_new(object, "warning", json_string(text));
+	free(text);
+}
+
 enum handled
 api_user_set(struct call *call, json_t **result_out, struct refusal *refusal_out)
 {
 	struct user user;
+	bool was_restricted;
 	int rc;
 
 	if (call_find(call, &user_table, &user, refusal_out) != 0)
 		return CALL_REFUSED;
+	was_restricted = user_is_restricted(&user);
 	rc = set(call, &user, refusal_out);
 	if (rc == 0) {
 		parts_tell_user(call->parts, user.id);
 		*result_out = to_json(call->parts, &user);
+		if (was_restricted && !user_is_restricted(&user))
+			warn_of_freedom(*result_out, &user);
 	}
 	table_row_fini(&user_table, &user);
 	return rc == 0 ? CALL_DONE : CALL_REFUSED;

@@ -179,7 +179,7 @@ read_text(const struct field *field, void *row, const json_t *value, struct refu
 		free(text);
 		return -1;
 	}
-	if (text != NULL && *text == '\0') { /* nothing but separators */
+	if (text != NULL && *text == '\0') {
 		free(text);
 		text = NULL;
 	}

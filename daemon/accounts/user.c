@@ -17,12 +17,19 @@
 
 static const char *const sides[] = {"both", "envelope", "header", NULL};
 
-/* Takes the rules; puts their items into one text. */
-static void
-join_rules(struct sender_rules *rules, char **text)
+/* Takes the rules; puts their items into one text. Separators alone are a slip, most likely an empty
+ * variable of a script: it must not open the user to any sender. */
+static int
+join_rules(struct sender_rules *rules, char **text, struct err *err_out)
 {
 	struct buf joined;
 
+	if (rules->count == 0) {
+		sender_rules_fini(rules);
+		return err_set(err_out,
+		    "has separators but no item; `*` among the senders allows "
+		    "any sender, and an empty text (\"\") takes the items away");
+	}
 	buf_init(&joined);
 	for (size_t i = 0; i < rules->count; i++) {
 		if (i > 0)
@@ -32,6 +39,7 @@ join_rules(struct sender_rules *rules, char **text)
 	free(*text);
 	*text = buf_give(&joined);
 	sender_rules_fini(rules);
+	return 0;
 }
 
 static int
@@ -41,8 +49,7 @@ normalise_domains(char **text, struct err *err_out)
 
 	if (sender_rules_parse_domains(*text, &rules, err_out) != 0)
 		return -1;
-	join_rules(&rules, text);
-	return 0;
+	return join_rules(&rules, text, err_out);
 }
 
 static int
@@ -52,8 +59,7 @@ normalise_senders(char **text, struct err *err_out)
 
 	if (sender_rules_parse_senders(*text, &rules, err_out) != 0)
 		return -1;
-	join_rules(&rules, text);
-	return 0;
+	return join_rules(&rules, text, err_out);
 }
 
 #define FIELD(field, kind, ...)                                                                    \
@@ -138,6 +144,21 @@ user_check(struct db *db, struct user *user, struct refusal *refusal_out)
 	if (check_list(db, user, refusal_out) != 0)
 		return -1;
 	return profile_check_name(db, &user->profile, refusal_out);
+}
+
+bool
+user_is_restricted(const struct user *user)
+{
+	size_t length;
+
+	/* Items are stored with `;` between them. */
+	for (const char *at = user->senders; at != NULL;
+	     at = at[length] == '\0' ? NULL : at + length + 1) {
+		length = strcspn(at, ";");
+		if (length == 1 && *at == '*')
+			return false;
+	}
+	return user->domains != NULL || user->senders != NULL;
 }
 
 enum check_sides

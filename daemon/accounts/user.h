@@ -32,6 +32,8 @@ extern const struct table user_table;
 void user_init(struct user *user);
 /* What can only be said of the whole row: list and profile exist, priorities make sense. */
 int user_check(struct db *db, struct user *user, struct refusal *refusal_out);
+/* Whether there are senders that it may not use. */
+bool user_is_restricted(const struct user *user);
 enum check_sides user_check_sides(const struct user *user);
 
 #endif

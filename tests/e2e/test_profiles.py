@@ -111,14 +111,16 @@ def test_paused(postern, sink):
     postern.wait_until_queue_is(0)
 
 
-def test_removed_profile_leaves_its_mail_waiting(postern, make_upstream):
+def test_default_profile_that_users_need_is_not_removed(postern, make_upstream):
     host = make_upstream('mail: reply 451 4.3.0 Later')
     postern.add_upstream(host)
     user = postern.add_user()
     send(postern, user)
     postern.wait_until_queue_is(1, '--state', 'deferred')
-    postern.ctl('profile', 'rm', 'upstream')
+    with pytest.raises(CtlError, match='only way out for the user shop: add another'):
+        postern.ctl('profile', 'rm', 'upstream')
     maildir = postern.add_capture()
+    postern.ctl('profile', 'rm', 'upstream')
     postern.ctl('queue', 'retry', '--all')
     postern.captured(maildir)
     postern.wait_until_queue_is(0)

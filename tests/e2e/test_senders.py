@@ -1,6 +1,8 @@
 """A user sends only as the senders it is authorized for; alerts say who tried."""
 import pytest
 
+from posternd import CtlError
+
 RECIPIENT = 'customer@example.net'
 
 
@@ -106,3 +108,14 @@ def test_a_change_reaches_an_open_session(ready):
         assert client.mail('a@example.com')[0] == 550
         client.rset()
         assert client.mail('a@other.example')[0] == 250
+
+
+def test_separators_alone_do_not_open_a_user_to_any_sender(ready):
+    for option in ('--domains', '--senders'):
+        with pytest.raises(CtlError, match='has separators but no item'):
+            ready.ctl('user', 'set', 'shop', option, ' ; , ')
+    assert attempt(ready, 'a@evil.example', b'')[:2] == ('mail', 550)
+    done = ready.run_ctl('user', 'set', 'shop', '--domains', '', '--senders', '')
+    assert done.returncode == 0
+    assert done.stderr == 'posternctl: warning: shop may now send as anybody\n'
+    assert attempt(ready, 'a@evil.example', b'')[1] == 250

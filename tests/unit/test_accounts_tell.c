@@ -193,6 +193,7 @@ test_profile_for_relay(void **state)
 	expect(&fixture.relay, "profile 1  version=2 :0 tls=0 verify=0 auth= / problem=\n");
 	ask_profile(1, "");
 	expect(&fixture.relay, "answer 1 h:465 u/hush problem=\n");
+	fixture_must(&fixture, 200, "DELETE", "/v1/users/bob", NULL);
 	fixture_must(&fixture, 200, "DELETE", "/v1/profiles/a", NULL);
 	expect(&fixture.relay, "profile 1  version=0 gone :0 tls=0 verify=0 auth= / problem=\n");
 }

@@ -50,6 +50,8 @@ static const struct row rows[] = {
     {{"n", "--active", "no"}, "", ARGS_OK, "{\"active\":false}"},
     {{"n", "--active", "true"}, "", ARGS_USAGE, "not yes or no"},
     {{"n", "--domains", " a ; b,c;;"}, "", ARGS_OK, "{\"domains\":[\"a\",\"b\",\"c\"]}"},
+    {{"n", "--domains", " ; , "}, "", ARGS_USAGE, "--domains: has separators but no item"},
+    {{"n", "--domains", " "}, "", ARGS_USAGE, "only \"\" takes the items away"},
     {{"n", "--domains", ""}, "", ARGS_OK, "{\"domains\":[]}"},
     {{"n", "--domains", "a;\xff"}, "", ARGS_USAGE, "UTF-8"},
     {{"n", "--timeout", "10m"}, "", ARGS_OK, "{\"timeout\":600}"},
