@@ -6,11 +6,12 @@ static const struct column columns[] = {
     {"ID", "id", COLUMN_PLAIN},
     {"AT", "at", COLUMN_PLAIN},
     {"KIND", "kind", COLUMN_PLAIN},
-    {"USER", "user", COLUMN_PLAIN},
-    {"LIST", "list", COLUMN_PLAIN},
-    {"ADDRESS", "address", COLUMN_PLAIN},
+    {"USER", "user", COLUMN_SHORT},
+    {"LIST", "list", COLUMN_SHORT},
+    {"ADDRESS", "address", COLUMN_SHORT},
     {"COUNT", "count", COLUMN_NUMBER},
     {"ACKNOWLEDGED", "acknowledged", COLUMN_PLAIN},
+    {"DETAIL", "detail", COLUMN_PLAIN},
     {NULL, NULL, COLUMN_PLAIN},
 };
 

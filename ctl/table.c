@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define COLUMNS_MAX 16
+#define SHORT_HEAD 19
+#define SHORT_TAIL 20
 
 static void
 append_text(struct buf *cell, const char *text)
@@ -92,19 +94,6 @@ append_size(struct buf *cell, const json_t *value)
 	buf_printf(cell, size < 10 && unit > 0 ? "%.1f%c" : "%.0f%c", size, units[unit]);
 }
 
-static char *
-cell_text(const json_t *value, enum column_kind kind)
-{
-	struct buf cell;
-
-	buf_init(&cell);
-	if (kind == COLUMN_SIZE && json_is_integer(value))
-		append_size(&cell, value);
-	else
-		append_value(&cell, value);
-	return buf_give(&cell);
-}
-
 /* In characters; good enough for names and addresses. */
 static int
 text_width(const char *text)
@@ -116,12 +105,53 @@ text_width(const char *text)
 	return width;
 }
 
+/* Behind `count` characters. */
+static const char *
+skip_characters(const char *text, int count)
+{
+	while (count-- > 0)
+		do
+			text++;
+		while (((unsigned char)*text & 0xc0) == 0x80);
+	return text;
+}
+
+/* Names that are read at a glance; who needs all of a long one asks with -j. Takes and gives. */
+static char *
+shorten(char *text)
+{
+	int width = text_width(text);
+	const char *head_end, *tail;
+	char *result;
+
+	if (width <= SHORT_HEAD + 1 + SHORT_TAIL)
+		return text;
+	head_end = skip_characters(text, SHORT_HEAD);
+	tail = skip_characters(text, width - SHORT_TAIL);
+	result = xasprintf("%.*s…%s", (int)(head_end - text), text, tail);
+	free(text);
+	return result;
+}
+
+static char *
+cell_text(const json_t *value, enum column_kind kind)
+{
+	struct buf cell;
+
+	buf_init(&cell);
+	if (kind == COLUMN_SIZE && json_is_integer(value))
+		append_size(&cell, value);
+	else
+		append_value(&cell, value);
+	return kind == COLUMN_SHORT ? shorten(buf_give(&cell)) : buf_give(&cell);
+}
+
 static void
 print_cell(FILE *out, const char *text, int width, enum column_kind kind, bool is_last)
 {
 	int padding = width - text_width(text);
 
-	if (kind != COLUMN_PLAIN)
+	if (kind == COLUMN_NUMBER || kind == COLUMN_SIZE)
 		(void)fprintf(out, "%*s%s", padding, "", text);
 	else
 		(void)fprintf(out, "%s%*s", text, is_last ? 0 : padding, "");

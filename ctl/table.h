@@ -13,6 +13,7 @@
 
 enum column_kind {
 	COLUMN_PLAIN,
+	COLUMN_SHORT,  /* what is long loses its middle: "a long te…its end" */
 	COLUMN_NUMBER, /* to the right */
 	COLUMN_SIZE    /* bytes, with a unit */
 };

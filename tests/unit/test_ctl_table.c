@@ -50,6 +50,39 @@ test_table(void **state)
 	}
 }
 
+/* 40 characters stay as they are; of 41 and more the middle goes, not half a character. */
+static void
+test_a_long_address_does_not_push_the_table_apart(void **state)
+{
+	static const struct column shorts[] = {
+	    {"A", "a", COLUMN_SHORT}, {"B", "b", COLUMN_PLAIN}, {.heading = NULL}};
+	static const struct {
+		const char *value, *expected;
+	} rows[] = {
+	    {"0123456789012345678901234567890123456789",
+		"0123456789012345678901234567890123456789"},
+	    {"01234567890123456789012345678901234567890",
+		"0123456789012345678…12345678901234567890"},
+	    {"ää3456789012345678901234567890123456789012345678ä@b",
+		"ää34567890123456789…23456789012345678ä@b"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_t *array = json_pack("[{s:s, s:s}]", "a", rows[i].value, "b", "x");
+		char *text, expected[256];
+		size_t size;
+		FILE *out = open_memstream(&text, &size);
+
+		(void)snprintf(
+		    expected, sizeof(expected), "A%39s  B\n%s  x\n", "", rows[i].expected);
+		table_print(out, array, shorts);
+		(void)fclose(out);
+		assert_string_equal(text, expected);
+		free(text);
+		json_decref(array);
+	}
+}
+
 static void
 test_record(void **state)
 {
@@ -72,6 +105,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_table),
+	    cmocka_unit_test(test_a_long_address_does_not_push_the_table_apart),
 	    cmocka_unit_test(test_record),
 	};
 
