@@ -22,9 +22,12 @@ static const struct column profile_columns[] = {
 
 static const struct column listener_columns[] = {
     {"LISTENER", "address", COLUMN_PLAIN},
-    {"PORTS", "ports", COLUMN_PLAIN},
+    {"PORTS", "ports", COLUMN_SHORT},
     {"TLS", "tls", COLUMN_PLAIN},
-    {"SKIPPED", "skipped", COLUMN_PLAIN},
+    {"BOUND", "bound", COLUMN_NUMBER},
+    {"SKIPPED", "skipped", COLUMN_NUMBER},
+    {"SKIPPED PORTS", "skipped_ports", COLUMN_SHORT},
+    {"REASON", "reason", COLUMN_PLAIN},
     {NULL, NULL, COLUMN_PLAIN},
 };
 

@@ -28,6 +28,26 @@ add_role(const struct family_member *member, void *ctx)
 	(void)json_array_append_new(ctx, role);
 }
 
+/* As the config has them, less what it excludes: "25,587,1025-5000". */
+static json_t *
+ports_text(const struct config_listener *listener)
+{
+	struct buf text;
+	json_t *string;
+
+	buf_init(&text);
+	for (size_t i = 0; i < listener->port_count; i++) {
+		const struct port_range *range = &listener->ports[i];
+
+		buf_printf(&text, "%s%u", i > 0 ? "," : "", range->first);
+		if (range->last > range->first)
+			buf_printf(&text, "-%u", range->last);
+	}
+	string = json_string(text.bytes);
+	buf_fini(&text);
+	return string;
+}
+
 static json_t *
 listeners(const struct parent *parent)
 {
@@ -44,8 +64,9 @@ listeners(const struct parent *parent)
 		bool is_skipped = bound[i].skipped > 0;
 
 		(void)json_array_append_new(
-		    all, json_pack("{s:s, s:s, s:i, s:i, s:s, s:s}", "address", listener->address,
-			     "tls", modes[listener->tls], "ports", (int)bound[i].bound, "skipped",
+		    all, json_pack("{s:s, s:s, s:o, s:i, s:i, s:s, s:s}", "address",
+			     listener->address, "tls", modes[listener->tls], "ports",
+			     ports_text(listener), "bound", (int)bound[i].bound, "skipped",
 			     (int)bound[i].skipped, "skipped_ports", bound[i].skipped_ports,
 			     "reason", is_skipped ? strerror(bound[i].reason) : ""));
 	}

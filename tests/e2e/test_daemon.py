@@ -150,7 +150,7 @@ def test_other_port_that_is_taken_is_skipped(with_taken_port):
     postern.expect_trouble(str(postern.taken))
     with postern:
         listener = postern.ctl('status')['listeners'][0]
-        assert (listener['ports'], listener['skipped']) == (1, 1)
+        assert (listener['bound'], listener['skipped']) == (1, 1)
         assert len(postern.log_lines(str(postern.taken))) == 1
 
 
