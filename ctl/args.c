@@ -87,20 +87,29 @@ parse_option(const struct command *command, char **words, int word_count, int *a
 	return take_option(row, text, input, fields, err_out);
 }
 
+/* What follows `--` is a name, and so an option there is one name too many. */
 static enum args_outcome
-check_operands(const struct command *command, unsigned count, struct err *err_out)
+refuse_operand(const struct command *command, const char *word, struct err *err_out)
+{
+	const char *hint = word[0] == '-' ? " (options stand before --)" : "";
+
+	if (command->operands_max == 0)
+		(void)err_set(err_out, "this command takes no names, so no \"%s\"%s", word, hint);
+	else
+		(void)err_set(err_out, "too many names: \"%s\"%s; one is taken: %s", word, hint,
+		    command->operands);
+	return ARGS_USAGE;
+}
+
+static enum args_outcome
+check_operands(const struct command *command, char **words, unsigned count, struct err *err_out)
 {
 	if (count < command->operands_min) {
 		(void)err_set(err_out, "%s is missing", command->operands);
 		return ARGS_USAGE;
 	}
-	if (count > command->operands_max) {
-		(void)err_set(err_out,
-		    command->operands_max == 0 ? "this command takes no names"
-					       : "too many names; one is taken: %s",
-		    command->operands);
-		return ARGS_USAGE;
-	}
+	if (count > command->operands_max)
+		return refuse_operand(command, words[command->operands_max], err_out);
 	return ARGS_OK;
 }
 
@@ -123,7 +132,7 @@ arguments_parse(const struct command *command, char **words, int word_count, FIL
 			words[operands++] = words[i];
 	}
 	if (outcome == ARGS_OK)
-		outcome = check_operands(command, operands, err_out);
+		outcome = check_operands(command, words, operands, err_out);
 	if (outcome != ARGS_OK) {
 		json_decref(fields);
 		return outcome;

@@ -22,7 +22,8 @@ default_socket(void)
 								       : DEFAULT_SOCKET;
 }
 
-/* The global option at words[*at], which is moved to its last word; false when it is none. */
+/* The global option at words[*at], which is moved to its last word; false when it is none. The
+ * socket_path is NULL if its value is missing. */
 static bool
 take_global(struct globals *globals, char **words, int word_count, int *at)
 {
@@ -36,8 +37,8 @@ take_global(struct globals *globals, char **words, int word_count, int *at)
 		globals->is_version = true;
 	else if (strncmp(word, "-s", 2) == 0 && word[2] != '\0')
 		globals->socket_path = word + 2;
-	else if (strcmp(word, "-s") == 0 && *at + 1 < word_count)
-		globals->socket_path = words[++*at];
+	else if (strcmp(word, "-s") == 0)
+		globals->socket_path = ++*at < word_count ? words[*at] : NULL;
 	else
 		return false;
 	return true;
@@ -131,6 +132,9 @@ main(int argc, char **argv)
 	char **words = argv + 1;
 	int word_count = take_globals(&globals, words, argc - 1), status;
 
+	if (globals.socket_path == NULL)
+		return invocation_fail(
+		    STATUS_USAGE, "-s needs a value: the path of the daemon's control socket");
 	if (globals.is_version) {
 		(void)printf("posternctl (postern) %s\n", PACKAGE_VERSION);
 		return STATUS_DONE;

@@ -42,6 +42,8 @@ static const struct row rows[] = {
     {{"--note", "--default", "n"}, "", ARGS_OK, "{\"note\":\"--default\"}"},
     {{"--default", "n"}, "", ARGS_OK, "{\"default\":true}"},
     {{"--", "--note"}, "", ARGS_OK, "{}"},
+    {{"n", "--", "--note"}, "", ARGS_USAGE, "\"--note\" (options stand before --)"},
+    {{"n", "m"}, "", ARGS_USAGE, "too many names: \"m\"; one is taken: NAME"},
     {{"-"}, "", ARGS_OK, "{}"},
     {{"n", "--priority-max", "3"}, "", ARGS_OK, "{\"priority_max\":3}"},
     {{"n", "--priority-max", "-3"}, "", ARGS_USAGE, "not a whole number"},
