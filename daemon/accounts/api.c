@@ -197,6 +197,17 @@ read_query(struct call *call, const char *path, struct refusal *refusal_out)
 	return 0;
 }
 
+/* In words for someone who has never seen jansson. */
+static const char *
+json_problem(const json_error_t *error)
+{
+	enum json_error_code code = json_error_code(error);
+
+	if (code == json_error_null_character || code == json_error_null_byte_in_key)
+		return "a text has the character \\u0000 in it, which is not allowed";
+	return error->text;
+}
+
 static int
 read_body(struct call *call, struct msg_bytes body, struct refusal *refusal_out)
 {
@@ -210,7 +221,7 @@ read_body(struct call *call, struct msg_bytes body, struct refusal *refusal_out)
 		return 0;
 	return refuse(refusal_out, REFUSED_INVALID, "invalid_json", NULL,
 	    "the body must be a JSON object%s%.200s", call->body == NULL ? ": " : "",
-	    call->body == NULL ? error.text : "");
+	    call->body == NULL ? json_problem(&error) : "");
 }
 
 /* ---- calls ---- */

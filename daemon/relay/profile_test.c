@@ -38,6 +38,7 @@ struct test {
 	struct channel *channel;
 	struct client_transaction mail;
 	struct client_recipient recipient;
+	char *name;                 /* of the profile, as the caller wrote it */
 	char *to;                   /* NULL: no mail is sent */
 	json_t *steps, *transcript; /* transcript NULL: not asked for */
 	int64_t begun_at_ms;
@@ -61,6 +62,7 @@ test_free(struct test *test)
 	client_transaction_reset(&test->mail);
 	json_decref(test->steps);
 	json_decref(test->transcript);
+	free(test->name);
 	free(test->to);
 	free(test);
 }
@@ -70,6 +72,15 @@ end_with_error(struct test *test, uint16_t status, const char *code, const char 
 {
 	result_send(test->control, test->request_id, status, result_error(code, message, NULL));
 	test_free(test);
+}
+
+static void
+end_unknown(struct test *test)
+{
+	char *message = xasprintf("there is no profile %s; profile ls shows them", test->name);
+
+	end_with_error(test, 404, "not_found", message);
+	free(message);
 }
 
 /* Ends the test; `diagnosis` NULL: everything worked. */
@@ -244,7 +255,7 @@ on_profile(const union message *answer, void *ctx)
 		return;
 	}
 	if (answer->profile.profile_id == 0) {
-		end_with_error(test, 404, "not_found", "there is no such profile");
+		end_unknown(test);
 		return;
 	}
 	test->profile = profile_new(&answer->profile, test->tests->surroundings);
@@ -319,11 +330,11 @@ profile_tests_call(
 	const struct msg_call *call = &message->body->call;
 	struct link *accounts = role_link(tests->role, ROLE_ACCOUNTS, 0);
 	struct msg_profile_get get = {0};
-	char *name = read_name(call->path);
 	struct test *test = test_new(tests, control, message->request_id);
 	const char *problem = read_options(test, call->body);
 
-	if (name == NULL) {
+	test->name = read_name(call->path);
+	if (test->name == NULL) {
 		end_with_error(test, 404, "not_found", "relay knows /v1/profiles/NAME/test only");
 	} else if (strcmp(call->method, "POST") != 0) {
 		end_with_error(test, 405, "method_not_allowed", "use POST");
@@ -334,11 +345,10 @@ profile_tests_call(
 	} else if (accounts == NULL) {
 		end_with_error(test, 503, "unavailable", "accounts is not there, try again");
 	} else {
-		get.name = name;
+		get.name = test->name;
 		test->fetch =
 		    link_request(accounts, MSG_PROFILE_GET, &get, FETCH_MS, on_profile, test);
 	}
-	free(name);
 }
 
 void

@@ -1,8 +1,11 @@
 """What an operator meets at posternctl and its socket."""
 import socket
+import subprocess
 import time
 
 import pytest
+
+from posternd import free_ports
 
 pytestmark = pytest.mark.user
 
@@ -15,3 +18,51 @@ def test_clients_that_connect_and_leave_do_not_lock_others_out(postern):
     started = time.monotonic()
     assert postern.ctl('list', 'ls') == []
     assert time.monotonic() - started < 10
+
+
+def test_s_without_a_value_is_an_unknown_command(postern):
+    done = subprocess.run([postern.programs['posternctl'], 'list', 'ls', '-s'],
+                          capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2 and '-s needs a value' in done.stderr
+
+
+def test_help_of_a_noun_shows_other_nouns(postern):
+    text = postern.run_ctl('help', 'list').stdout
+    assert 'posternctl list add' in text and 'posternctl user' not in text
+
+
+def test_profile_test_does_not_name_the_profile(postern):
+    done = postern.run_ctl('profile', 'test', 'nope')
+    assert done.returncode == 1 and 'there is no profile nope' in done.stderr
+
+
+def test_status_counts_the_ports_and_names_none(make_postern):
+    first, second, taken, alone = sorted(free_ports(4))
+
+    def choose(postern):
+        postern.listeners = (
+            f'{{ address = "127.0.0.1"; ports = "{first},{second},{taken}"; }},'
+            f'{{ address = "127.0.0.1"; ports = "{alone}"; }}')
+        postern.expect_trouble(str(taken))
+    with socket.create_server(('127.0.0.1', taken)):
+        postern = make_postern(choose)
+        listeners = postern.ctl('status')['listeners']
+        text = postern.run_ctl('status').stdout
+    assert [(row['ports'], row['bound'], row['skipped'], row['skipped_ports'])
+            for row in listeners] == [
+        (f'{first},{second},{taken}', 2, 1, str(taken)), (str(alone), 1, 0, '')]
+    assert f'{first},{second},{taken}' in text and 'SKIPPED PORTS' in text
+
+
+def test_an_alert_does_not_show_what_it_is_about(postern):
+    user = postern.add_user('shop', '--senders', 'a@example.com')
+    postern.add_capture()
+    address = 'x' * 64 + '@' + '.'.join(['y' * 60] * 4)
+    with postern.client(user) as client:
+        client.ehlo()
+        assert client.mail(address)[0] == 550
+    alert, = postern.ctl('alert', 'ls')
+    assert alert['address'] == address and alert['detail']
+    heading, row = postern.run_ctl('alert', 'ls').stdout.splitlines()
+    assert 'DETAIL' in heading and alert['detail'] in row
+    assert address not in row.split(alert['detail'])[0] and f'{"x" * 19}…' in row

@@ -47,6 +47,7 @@ static const struct {
     {"POST", "/v1/lists", "{\"name\":\"x\",\"profile\":\"none\"}", 400, "no profile none"},
     {"POST", "/v1/lists", "{\"name\":\"x\",\"unauthorized\":\"drop\"}", 400, "block, alert"},
     {"POST", "/v1/lists", "{\"name\":\"x\"", 400, "\"code\": \"invalid_json\""},
+    {"POST", "/v1/lists", "{\"name\":\"x\\u0000\"}", 400, "has the character"},
     {"POST", "/v1/lists", "[]", 400, "must be a JSON object"},
     {"GET", "/v1/lists/SHOP", NULL, 200, "\"users\": 0"},
     {"GET", "/v1/lists/%53hop", NULL, 200, "\"name\": \"Shop\""},
