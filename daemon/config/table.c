@@ -146,7 +146,7 @@ const struct option options[] = {
 	 AT(sender_authorization), unauthorized,
 	 "What happens to a message with an unauthorized sender in lists that don't say it themselves."},
 	{"drop_headers", OPTION_HEADERS, "names", NO_RANGE, "Bcc Resent-Bcc Return-Path", ON_RELOAD,
-	 AT(drop_headers), NULL, "Header fields that are taken out of every message."},
+	 AT(drop_headers), NULL, "Header fields that are taken out of every message; Date and Message-ID are then made anew."},
 
 	{"alerts.interval", OPTION_DURATION, "ms", SECOND, 30 * DAY, "1h", ON_RELOAD,
 	 AT(alerts.interval_ms), NULL,

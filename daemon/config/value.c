@@ -237,13 +237,27 @@ is_header_name(const char *word)
 	return true;
 }
 
+/* Loops are found by Received:, and the others say whom a message is from: RFC 5322 3.6 wants
+ * From:, and it is what was authorized. */
+static bool
+is_needed_header(const char *word)
+{
+	static const char *const needed[] = {"Received", "From", "Sender"};
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		if (strcasecmp(word, needed[i]) == 0)
+			return true;
+	return false;
+}
+
 static int
 read_headers(const char *text, char *word, char **names)
 {
 	size_t count = 0;
 
 	while (next_word(&text, word)) {
-		if (count == HEADERS_MAX || strlen(word) > 76 || !is_header_name(word))
+		if (count == HEADERS_MAX || strlen(word) > 76 || !is_header_name(word) ||
+		    is_needed_header(word))
 			return -1;
 		names[count++] = xstrdup(word);
 	}

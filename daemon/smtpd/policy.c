@@ -165,7 +165,7 @@ write_header(struct session *session, const struct header *header, struct buf *o
 	};
 	struct header_changes changes = {.drop_headers = config->drop_headers};
 
-	if (!header->has_message_id)
+	if (trace_makes_message_id(header, &changes))
 		note_message_id(transaction, &trace);
 	if (transaction->grant->has_stamp_priority)
 		changes.stamp_priority = transaction->priority;

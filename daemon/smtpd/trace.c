@@ -8,6 +8,7 @@
 #include "common/octet.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define HELO_MAX 100 /* as much of it as is written */
 
@@ -76,14 +77,32 @@ trace_message_id(struct buf *out, const struct trace *trace)
 	    (long long)trace->now_ms, trace->hostname);
 }
 
+static bool
+is_in_drop_headers(const struct header_changes *changes, const char *field_name)
+{
+	char *const *name = changes->drop_headers;
+
+	for (; name != NULL && *name != NULL; name++)
+		if (strcasecmp(*name, field_name) == 0)
+			return true;
+	return false;
+}
+
+bool
+trace_makes_message_id(const struct header *header, const struct header_changes *changes)
+{
+	return !header->has_message_id || is_in_drop_headers(changes, "Message-ID");
+}
+
 static void
-write_missing(struct buf *out, const struct trace *trace, const struct header *header)
+write_missing(struct buf *out, const struct trace *trace, const struct header_changes *changes,
+    const struct header *header)
 {
 	char date[CLOCK_RFC5322_SIZE];
 
-	if (!header->has_date)
+	if (!header->has_date || is_in_drop_headers(changes, "Date"))
 		buf_printf(out, "Date: %s\r\n", clock_rfc5322(trace->now_ms, date, sizeof(date)));
-	if (header->has_message_id)
+	if (!trace_makes_message_id(header, changes))
 		return;
 	buf_text(out, "Message-ID: ");
 	trace_message_id(out, trace);
@@ -123,7 +142,7 @@ trace_write_header(struct buf *out, const struct trace *trace, const struct head
     const struct header *header, const char *bytes, size_t size)
 {
 	write_received(out, trace);
-	write_missing(out, trace, header);
+	write_missing(out, trace, changes, header);
 	write_fields(out, changes, bytes, size);
 	if (changes->stamp_priority != 0)
 		buf_printf(out, "X-Priority: %u\r\nImportance: %s\r\n", changes->stamp_priority,

@@ -35,10 +35,13 @@ struct header_changes {
 	unsigned stamp_priority;   /* 1 to 5, or 0 */
 };
 
-/* The Message-ID: that a message without one gets, with its angle brackets. */
+/* Whether the message gets a Message-ID: of ours: it has none, or it is dropped. */
+bool trace_makes_message_id(const struct header *header, const struct header_changes *changes);
+/* The Message-ID: that such a message gets, with its angle brackets. */
 void trace_message_id(struct buf *out, const struct trace *trace);
 
-/* Received: (RFC 5321 4.4), Date: and Message-ID: when they're missing (RFC 6409 8), the fields
+/* Received: (RFC 5321 4.4), Date: and Message-ID: when they're missing or dropped (RFC
+ * 6409 8), the fields
  * that stay as they are, the stamp, and the empty line. `bytes` are those that were scanned. */
 void trace_write_header(struct buf *out, const struct trace *trace,
     const struct header_changes *changes, const struct header *header, const char *bytes,

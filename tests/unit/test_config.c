@@ -152,6 +152,10 @@ static const struct {
 
     {"sender_authorization = \"allow\";", "sender_authorization: \"allow\" must be block | alert"},
     {"drop_headers = \"Bcc: X\";", "drop_headers: \"Bcc: X\" must be names of header fields"},
+    {"drop_headers = \"Received From\";",
+	"drop_headers: \"Received From\" must be names of header fields with blanks between them, "
+	"at most 100, none of them Received, From or Sender"},
+    {"drop_headers = \"Bcc sender\";", "none of them Received, From or Sender"},
     {"drop_headers = ( \"Bcc\" );", "drop_headers: must be names of header fields"},
     {"alerts = { interval = \"0\"; };", "alerts.interval: \"0\" must be a duration"},
     {"alerts = { to = \"a@b.example\"; };", "config:1: alerts.to is not available in this version"},

@@ -86,6 +86,24 @@ test_fields(void **state)
 	buf_fini(&out);
 }
 
+/* RFC 5322 3.6 wants a Date: in every message. */
+static void
+test_dropped_date_leaves_none(void **state)
+{
+	static char date[] = "date", message_id[] = "MESSAGE-ID";
+	static char *const drop[] = {date, message_id, NULL};
+	struct header_changes changes = {drop, 0};
+	struct trace trace = a_trace();
+	struct buf out;
+
+	buf_init(&out);
+	write_header(&out, &trace, &changes, "Date: x\r\nMessage-ID: <y>\r\nA: b\r\n");
+	assert_string_equal(out.bytes, RECEIVED "Date: " DATE "\r\n"
+						"Message-ID: <10.1772368264000@relay.example>\r\n"
+						"A: b\r\n\r\n");
+	buf_fini(&out);
+}
+
 static void
 test_received(void **state)
 {
@@ -155,6 +173,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_fields),
+	    cmocka_unit_test(test_dropped_date_leaves_none),
 	    cmocka_unit_test(test_received),
 	    cmocka_unit_test(test_long_helo),
 	};
