@@ -2,7 +2,8 @@
  * log_events - the closed list of what the log can say
  *
  * Every line is one event; its name and the names of the keys are a contract with the people and
- * scripts that read the log. A new event or key is added here and in postern(8)'s page of events.
+ * scripts that read the log. A new event or key is added here and in posternd(8); scripts/check-docs
+ * compares the two.
  */
 #ifndef POSTERN_COMMON_LOG_EVENTS_H
 #define POSTERN_COMMON_LOG_EVENTS_H
@@ -42,8 +43,8 @@
 	X(DELAYS, "delays") X(CODE, "code") X(ENHANCED, "enhanced") X(REPLY, "reply")              \
 	X(UNTIL, "until") X(WAITING, "waiting") X(REASON, "reason") X(ROLE, "role") X(PID, "pid")  \
 	X(KIND, "kind") X(ADDRESS, "address") X(COUNT, "count") X(MECHANISM, "mechanism")          \
-	X(MESSAGE_ID, "message-id") X(ATTEMPT, "attempt") X(STATE, "state") X(FILE, "file")        \
-	X(PORTS, "ports") X(VERSION, "version") X(COMMAND, "command") X(RECIPIENTS, "recipients")
+	X(MESSAGE_ID, "message-id") X(STATE, "state") X(FILE, "file") X(PORTS, "ports")            \
+	X(VERSION, "version") X(RECIPIENTS, "recipients")
 /* clang-format on */
 
 enum log_event {
