@@ -31,6 +31,7 @@ def make_postern(tmp_path):
     for postern, log in zip(made, failed):
         print(log)
         postern.stop()
+        postern.tidy()
 
 
 @pytest.fixture

@@ -178,6 +178,10 @@ log = {{ target = "stderr"; level = "{self.log_level}"; }};
         if sig != signal.SIGKILL:
             assert status == 0, f'posternd ended with {status}:\n{self.log()}'
 
+    def tidy(self):
+        """pytest keeps the directories of three runs; the reserve is most of what is in them."""
+        (self.state_dir / 'reserve').unlink(missing_ok=True)
+
     def restart(self):
         self.stop()
         return self.start()
@@ -188,6 +192,7 @@ log = {{ target = "stderr"; level = "{self.log_level}"; }};
     def __exit__(self, kind, *_):
         if kind is None:
             self.stop()
+            self.tidy()
         elif self.process is not None:      # the test has failed already
             self.process.terminate()
             try:
