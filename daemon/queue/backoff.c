@@ -44,6 +44,12 @@ backoff_profile_ms(enum attempt_outcome outcome, uint32_t failures, uint32_t cha
 	return spread(ms < PROFILE_MOST_MS ? ms : PROFILE_MOST_MS, 20, chance);
 }
 
+enum profile_trouble
+backoff_shown(enum profile_trouble trouble, bool is_over, uint64_t waiting)
+{
+	return trouble == TROUBLE_LIMITED && is_over && waiting == 0 ? TROUBLE_NONE : trouble;
+}
+
 uint32_t
 backoff_chance(void)
 {

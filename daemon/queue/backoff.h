@@ -7,7 +7,9 @@
 #define POSTERN_QUEUE_BACKOFF_H
 
 #include "daemon/core/values.h"
+#include "daemon/queue/store.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,5 +24,8 @@ int64_t backoff_profile_ms(enum attempt_outcome outcome, uint32_t failures, uint
 uint32_t backoff_chance(void);
 /* Whether an operator must act before this can be expected to work. */
 int backoff_is_stop(enum attempt_outcome outcome);
+/* The trouble as it is shown, `is_over`: its time has passed. While something waits it is being
+ * tried just now; if nothing does, nothing stands in the way of the next message. */
+enum profile_trouble backoff_shown(enum profile_trouble trouble, bool is_over, uint64_t waiting);
 
 #endif

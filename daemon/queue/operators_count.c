@@ -1,4 +1,5 @@
 /* operators_count - how much of what is in the queue, and how its profiles are. */
+#include "daemon/queue/backoff.h"
 #include "daemon/queue/operators_private.h"
 
 #include <stdlib.h>
@@ -8,15 +9,18 @@ profile_state(
     struct operators *operators, const struct profile *profile, const struct count_job *job)
 {
 	static const char *const names[] = {"ok", "limited", "stopped"};
+	bool is_over = profile->until_ms <= loop_wall_ms(operators->role->loop);
+	enum profile_trouble trouble;
 	uint64_t waiting = 0;
 
 	for (uint32_t i = 0; i < job->row_count_out; i++)
 		if (routes_of_user(scheduler_routes(operators->scheduler),
 			job->rows_out[i].user_id) == profile)
 			waiting += job->rows_out[i].count;
+	trouble = backoff_shown(profile->trouble, is_over, waiting);
 	return json_pack("{s:o,s:s,s:o,s:o,s:I,s:i}", "name", result_text(profile->name), "state",
-	    profile->is_paused ? "paused" : names[profile->trouble], "rate_limited_until",
-	    profile->trouble == TROUBLE_NONE ? json_null() : result_time(profile->until_ms),
+	    profile->is_paused ? "paused" : names[trouble], "rate_limited_until",
+	    trouble == TROUBLE_NONE || is_over ? json_null() : result_time(profile->until_ms),
 	    "last_error",
 	    *profile->last_error == '\0' ? json_null() : result_text(profile->last_error),
 	    "waiting", (json_int_t)waiting, "sending", (int)profile->out);

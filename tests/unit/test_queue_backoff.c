@@ -55,12 +55,34 @@ test_profile_waits_longer_each_time(void **state)
 	}
 }
 
+static void
+test_limit_that_has_passed_is_shown_as_ok(void **state)
+{
+	static const struct {
+		enum profile_trouble trouble;
+		bool is_over;
+		uint64_t waiting;
+		enum profile_trouble shown;
+	} rows[] = {
+	    {TROUBLE_LIMITED, false, 0, TROUBLE_LIMITED},
+	    {TROUBLE_LIMITED, true, 0, TROUBLE_NONE},
+	    {TROUBLE_LIMITED, true, 3, TROUBLE_LIMITED},
+	    {TROUBLE_STOPPED, true, 0, TROUBLE_STOPPED},
+	    {TROUBLE_NONE, true, 0, TROUBLE_NONE},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(backoff_shown(rows[i].trouble, rows[i].is_over, rows[i].waiting),
+		    rows[i].shown);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_message_follows_the_schedule),
 	    cmocka_unit_test(test_profile_waits_longer_each_time),
+	    cmocka_unit_test(test_limit_that_has_passed_is_shown_as_ok),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
