@@ -66,6 +66,7 @@ summarize_recipients(json_t *message)
 {
 	const json_t *recipients = json_object_get(message, "recipients");
 	const json_t *first = json_array_get(recipients, 0);
+	const json_t *reason = json_object_get(message, "reason"); /* why it can't go */
 	const char *to = json_string_value(json_object_get(first, "to"));
 	size_t more = json_array_size(recipients);
 	char *text;
@@ -74,7 +75,9 @@ summarize_recipients(json_t *message)
 		return;
 	text = more > 1 ? xasprintf("%s +%zu", to, more - 1) : xstrdup(to);
 	(void)json_object_set_new(message, "to", json_string(text));
-	(void)json_object_set(message, "reply", json_object_get(first, "reply"));
+	(void)json_object_set(message, "reply",
+	    json_object_get(json_is_string(reason) ? message : first,
+		json_is_string(reason) ? "reason" : "reply"));
 	free(text);
 }
 

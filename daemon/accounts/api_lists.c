@@ -54,8 +54,10 @@ api_list_add(struct call *call, json_t **result_out, struct refusal *refusal_out
 	struct userlist userlist = {0};
 	int rc = add(call, &userlist, refusal_out);
 
-	if (rc == 0)
+	if (rc == 0) {
+		parts_tell_list_added(call->parts);
 		*result_out = to_json(call->parts, &userlist);
+	}
 	table_row_fini(&userlist_table, &userlist);
 	return rc == 0 ? CALL_DONE : CALL_REFUSED;
 }
@@ -98,8 +100,10 @@ api_list_remove(struct call *call, json_t **result_out, struct refusal *refusal_
 	rc = call_check_unused(call, &user_table, "list", userlist.name, refusal_out);
 	if (rc == 0)
 		rc = call_remove(call, &userlist_table, userlist.id, refusal_out);
-	if (rc == 0)
+	if (rc == 0) {
+		parts_tell_list_gone(call->parts, userlist.id);
 		*result_out = to_json(call->parts, &userlist);
+	}
 	table_row_fini(&userlist_table, &userlist);
 	return rc == 0 ? CALL_DONE : CALL_REFUSED;
 }

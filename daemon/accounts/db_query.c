@@ -109,6 +109,38 @@ db_each_route(struct db *db, int64_t user_id,
 	    &DB_NUMBER(user_id), 1, take_route, &reader, err_out);
 }
 
+struct list_route_reader {
+	void (*on_route)(const struct db_list_route *route, void *ctx);
+	void *ctx;
+};
+
+static void
+take_list_route(const struct db_row *row, void *ctx)
+{
+	struct list_route_reader *reader = ctx;
+	struct db_list_route route = {
+	    .list_id = db_row_number(row, 0),
+	    .name = db_row_text(row, 1),
+	    .profile_id = db_row_number(row, 2),
+	};
+
+	reader->on_route(&route, reader->ctx);
+}
+
+int
+db_each_list_route(struct db *db, void (*on_route)(const struct db_list_route *route, void *ctx),
+    void *ctx, struct err *err_out)
+{
+	struct list_route_reader reader = {.on_route = on_route, .ctx = ctx};
+
+	return db_run(db,
+	    "SELECT 0, '', (SELECT id FROM profile WHERE \"default\" = 1)"
+	    " UNION ALL SELECT list.id, list.name, profile.id FROM list"
+	    " LEFT JOIN profile ON profile.name = coalesce(list.profile,"
+	    "  (SELECT name FROM profile WHERE \"default\" = 1))",
+	    NULL, 0, take_list_route, &reader, err_out);
+}
+
 int
 db_count_alert(struct db *db, const struct db_alert_key *key, int64_t count, int64_t now_ms,
     struct err *err_out)

@@ -31,6 +31,15 @@ struct db_route {
 int db_each_route(struct db *db, int64_t user_id,
     void (*on_route)(const struct db_route *route, void *ctx), void *ctx, struct err *err_out);
 
+/* The way of a list, for the mail of users that were removed; of list 0, for those of no list. */
+struct db_list_route {
+	int64_t list_id;
+	const char *name;
+	int64_t profile_id; /* 0: nowhere */
+};
+int db_each_list_route(struct db *db,
+    void (*on_route)(const struct db_list_route *route, void *ctx), void *ctx, struct err *err_out);
+
 /* Counts an alert on the row of its interval; returns 0 if there is none yet. */
 struct db_alert_key {
 	const char *kind, *user, *address;

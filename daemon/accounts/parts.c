@@ -28,6 +28,19 @@ parts_tell_routes(struct parts *parts)
 {
 	grants_push_all(parts->grants);
 	routes_send_users(parts->db, parts->queue, 0);
+	routes_send_lists(parts->db, parts->queue);
+}
+
+void
+parts_tell_list_added(struct parts *parts)
+{
+	routes_send_lists(parts->db, parts->queue);
+}
+
+void
+parts_tell_list_gone(struct parts *parts, int64_t list_id)
+{
+	routes_send_gone(parts->queue, ROUTE_LIST, list_id);
 }
 
 void

@@ -35,6 +35,8 @@ void parts_tell_user(struct parts *parts, int64_t user_id);
 void parts_tell_user_gone(struct parts *parts, int64_t user_id);
 /* A list was changed: its users' rights and routes follow from it. */
 void parts_tell_list(struct parts *parts);
+void parts_tell_list_added(struct parts *parts);
+void parts_tell_list_gone(struct parts *parts, int64_t list_id);
 /* A profile was added or changed. */
 void parts_tell_profile(struct parts *parts, int64_t profile_id, int64_t version);
 void parts_tell_profile_gone(struct parts *parts, int64_t profile_id);

@@ -32,6 +32,19 @@ on_route(const struct db_route *route, void *ctx)
 }
 
 static void
+on_list_route(const struct db_list_route *route, void *ctx)
+{
+	struct msg_route row = {
+	    .row = ROUTE_LIST,
+	    .id = (uint64_t)route->list_id,
+	    .name = route->name,
+	    .profile_id = (uint64_t)route->profile_id,
+	};
+
+	send_row(ctx, &row);
+}
+
+static void
 on_profile(void *row, void *ctx)
 {
 	struct profile *profile = row;
@@ -61,6 +74,15 @@ routes_send_users(struct db *db, struct link *queue, int64_t user_id)
 	struct err err;
 
 	if (queue != NULL && db_each_route(db, user_id, on_route, queue, &err) < 0)
+		log_failure(&err);
+}
+
+void
+routes_send_lists(struct db *db, struct link *queue)
+{
+	struct err err;
+
+	if (queue != NULL && db_each_list_route(db, on_list_route, queue, &err) < 0)
 		log_failure(&err);
 }
 
@@ -103,7 +125,8 @@ routes_send_map(struct db *db, struct link *queue)
 		log_failure(&err);
 		return;
 	}
-	if (db_each_route(db, 0, on_route, queue, &err) < 0) {
+	if (db_each_route(db, 0, on_route, queue, &err) < 0 ||
+	    db_each_list_route(db, on_list_route, queue, &err) < 0) {
 		log_failure(&err);
 		return;
 	}

@@ -18,8 +18,10 @@
 void routes_send_map(struct db *db, struct link *queue);
 /* One user, or all with 0. */
 void routes_send_users(struct db *db, struct link *queue, int64_t user_id);
+/* Where the mail of removed users goes. */
+void routes_send_lists(struct db *db, struct link *queue);
 void routes_send_profile(struct db *db, struct link *queue, int64_t profile_id);
-/* `row` is ROUTE_USER or ROUTE_PROFILE. */
+/* `row` is ROUTE_USER, ROUTE_LIST or ROUTE_PROFILE. */
 void routes_send_gone(struct link *queue, enum route_row row, int64_t id);
 
 #endif

@@ -32,12 +32,16 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/operators_filter.c \
 	daemon/queue/operators_private.h \
 	daemon/queue/operators_scan.c \
+	daemon/queue/orphans.c \
+	daemon/queue/orphans.h \
 	daemon/queue/queue.c \
 	daemon/queue/queue.h \
 	daemon/queue/refill.c \
 	daemon/queue/refill.h \
 	daemon/queue/routes.c \
 	daemon/queue/routes.h \
+	daemon/queue/routes_private.h \
+	daemon/queue/routes_profiles.c \
 	daemon/queue/scheduler.c \
 	daemon/queue/scheduler.h \
 	daemon/queue/scheduler_private.h \

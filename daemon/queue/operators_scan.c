@@ -35,11 +35,14 @@ free_scan(struct scan_job *scan)
 static json_t *
 shown(struct operators *operators, const struct mail *mail)
 {
-	struct profile *profile =
-	    routes_of_user(scheduler_routes(operators->scheduler), mail->user_id);
-
-	return operator_message(
+	const struct routes *routes = scheduler_routes(operators->scheduler);
+	const struct profile *profile = routes_of_user(routes, mail->user_id);
+	json_t *object = operator_message(
 	    mail, profile == NULL ? NULL : profile->name, is_sending(operators, mail->id));
+
+	(void)json_object_set_new(object, "reason",
+	    profile == NULL && routes->is_complete ? json_string("no profile") : json_null());
+	return object;
 }
 
 static void

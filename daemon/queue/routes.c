@@ -1,34 +1,25 @@
-/* routes - the map from users to profiles, and the profiles' troubles. */
-#include "daemon/queue/routes.h"
+/* routes - the map: users, lists, and the mail of those whose user is gone. */
+#include "daemon/queue/routes_private.h"
 
 #include "common/xalloc.h"
-#include "daemon/queue/backoff.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CONNECTIONS_DEFAULT 20
-/* An upstream that is away now and then is not worth an alert. */
-#define ALERT_AFTER_FAILURES 4
+#include <strings.h>
 
 void
 routes_init(struct routes *routes)
 {
 	idmap_init(&routes->profiles);
 	idmap_init(&routes->users);
+	idmap_init(&routes->lists);
 }
 
-static void
-free_profile(struct profile *profile)
+void
+routes_set_text(char **text, const char *new_text)
 {
-	for (int i = 0; i < PRIORITIES; i++)
-		window_fini(&profile->ready[i]);
-	timer_free(profile->timer);
-	free(profile->look);
-	free(profile->name);
-	free(profile->bounce_sender);
-	free(profile);
+	free(*text);
+	*text = xstrdup(new_text);
 }
 
 static void
@@ -39,15 +30,25 @@ free_user(struct user *user)
 	free(user);
 }
 
+static void
+free_list(struct list_route *list)
+{
+	free(list->name);
+	free(list);
+}
+
 void
 routes_fini(struct routes *routes)
 {
 	IDMAP_EACH(&routes->profiles, slot)
-	free_profile(slot->object);
+	routes_free_profile(slot->object);
 	IDMAP_EACH(&routes->users, slot)
 	free_user(slot->object);
+	IDMAP_EACH(&routes->lists, slot)
+	free_list(slot->object);
 	idmap_fini(&routes->profiles);
 	idmap_fini(&routes->users);
+	idmap_fini(&routes->lists);
 }
 
 struct profile *
@@ -87,210 +88,179 @@ routes_users_of(const struct routes *routes, const struct profile *profile, size
 	return ids;
 }
 
-/* ---- troubles ---- */
+/* ---- users, and those whose user is gone ---- */
 
-static void
-on_profile_stored(struct job *job)
+static struct user *
+new_user(struct routes *routes, uint64_t id)
 {
-	free(job);
+	struct user *user = xcalloc(1, sizeof(*user));
+
+	user->id = id;
+	user->login = xstrdup("");
+	user->list = xstrdup("");
+	idmap_put(&routes->users, id, user);
+	return user;
 }
 
 static void
-store_profile(struct routes *routes, const struct profile *profile)
+move_user(struct routes *routes, struct user *user, uint64_t profile_id)
 {
-	struct profile_job *job = xcalloc(1, sizeof(*job));
+	struct profile *profile;
 
-	job->job.on_done = on_profile_stored;
-	job->job.urgency = JOB_WRITES_LAZILY;
-	job->row.profile_id = profile->id;
-	job->row.version = profile->version;
-	job->row.trouble = (uint8_t)profile->trouble;
-	job->row.failures = profile->failures;
-	job->row.until_ms = profile->until_ms;
-	(void)snprintf(job->row.last_error, sizeof(job->row.last_error), "%s", profile->last_error);
-	storage_post(routes->storage, STORE_PROFILE, &job->job);
-}
-
-static void
-log_trouble(const struct profile *profile, const struct msg_report *report)
-{
-	enum log_level level = profile->trouble == TROUBLE_STOPPED ? LOG_ERROR : LOG_WARNING;
-	struct log_line line;
-
-	if (!log_begin(&line, level, EVENT_PROFILE_STOPPED, 0))
+	user->profile_id = profile_id;
+	profile = routes_of_user(routes, user->id);
+	if (profile != NULL)
+		user->is_told = false;
+	if (!routes->is_complete)
 		return;
-	log_text(&line, KEY_PROFILE, profile->name);
-	if (*report->upstream != '\0')
-		log_text(&line, KEY_UPSTREAM, report->upstream);
-	if (report->code != 0)
-		log_number(&line, KEY_CODE, report->code);
-	if (*report->enhanced != '\0')
-		log_text(&line, KEY_ENHANCED, report->enhanced);
-	log_text(&line, KEY_REASON, report->reason);
-	log_number(&line, KEY_COUNT, profile->failures);
-	log_time(&line, KEY_UNTIL, profile->until_ms);
-	log_end(&line);
+	routes->on_user_moved(user->id, profile, routes->ctx);
+	if (profile == NULL)
+		routes->on_unrouted(routes->ctx);
+}
+
+static uint64_t
+way_of_list(const struct routes *routes, const char *name)
+{
+	IDMAP_EACH(&routes->lists, slot)
+	{
+		const struct list_route *list = slot->object;
+
+		if (strcasecmp(list->name, name) == 0)
+			return list->profile_id;
+	}
+	return routes->other_profile_id;
+}
+
+static void
+lead_orphan(struct routes *routes, struct user *user)
+{
+	uint64_t profile_id = way_of_list(routes, user->list);
+
+	user->is_orphan = true;
+	user->is_stale = false;
+	if (profile_id != user->profile_id)
+		move_user(routes, user, profile_id);
+}
+
+static void
+lead_orphans(struct routes *routes)
+{
+	IDMAP_EACH(&routes->users, slot)
+	if (((struct user *)slot->object)->is_orphan)
+		lead_orphan(routes, slot->object);
+}
+
+struct user *
+routes_adopt(struct routes *routes, uint64_t user_id, const char *login, const char *list)
+{
+	struct user *user = idmap_get(&routes->users, user_id);
+
+	if (user != NULL)
+		return user;
+	user = new_user(routes, user_id);
+	routes_set_text(&user->login, login);
+	routes_set_text(&user->list, list);
+	lead_orphan(routes, user);
+	return user;
 }
 
 void
-profile_note_trouble(struct routes *routes, struct profile *profile,
-    const struct msg_report *report, uint64_t next_attempt)
+routes_drop_orphans(struct routes *routes)
 {
-	enum attempt_outcome outcome = report->outcome;
+	struct user **gone = xcalloc(routes->users.count + 1, sizeof(struct user *));
+	size_t count = 0;
 
-	/* Connections that fail together are one failure. */
-	if (report->attempt < profile->first_attempt)
-		return;
-	profile->first_attempt = next_attempt;
-	profile->failures++;
-	profile->trouble = backoff_is_stop(outcome) ? TROUBLE_STOPPED : TROUBLE_LIMITED;
-	profile->until_ms = loop_wall_ms(routes->role->loop) +
-			    backoff_profile_ms(outcome, profile->failures, backoff_chance());
-	(void)snprintf(profile->last_error, sizeof(profile->last_error), "%.500s", report->reason);
-	store_profile(routes, profile);
-	log_trouble(profile, report);
-	if (profile->trouble == TROUBLE_STOPPED || profile->failures == ALERT_AFTER_FAILURES)
-		role_alert(
-		    routes->role, "profile-stopped", "", "", profile->name, profile->last_error);
-}
+	IDMAP_EACH(&routes->users, slot)
+	{
+		struct user *user = slot->object;
 
-static void
-forget_trouble(struct routes *routes, struct profile *profile)
-{
-	struct log_line line;
-
-	if (profile->trouble == TROUBLE_NONE)
-		return;
-	profile->trouble = TROUBLE_NONE;
-	profile->failures = 0;
-	profile->until_ms = 0;
-	store_profile(routes, profile);
-	if (log_begin(&line, LOG_INFO, EVENT_PROFILE_RESUMED, 0)) {
-		log_text(&line, KEY_PROFILE, profile->name);
-		log_end(&line);
+		if (user->is_orphan && !user->has_mail)
+			gone[count++] = user;
+		user->has_mail = false;
 	}
+	for (size_t i = 0; i < count; i++) {
+		(void)idmap_remove(&routes->users, gone[i]->id);
+		free_user(gone[i]);
+	}
+	free(gone);
 }
 
 void
-profile_note_success(struct routes *routes, struct profile *profile)
+routes_note_mail(struct routes *routes, uint64_t user_id, const char *login, const char *list)
 {
-	if (profile->trouble == TROUBLE_NONE)
+	const struct user *user;
+
+	/* The whole map asks for everybody's. */
+	if (!routes->is_complete || routes_of_user(routes, user_id) != NULL)
 		return;
-	forget_trouble(routes, profile);
-	profile->last_error[0] = '\0';
-}
-
-unsigned
-profile_width(const struct routes *routes, const struct profile *profile)
-{
-	if (profile->is_paused || profile->is_gone)
-		return 0;
-	if (loop_now_ms(routes->role->loop) < profile->pause_until_ms)
-		return 0;
-	if (profile->trouble == TROUBLE_NONE)
-		return profile->connections;
-	/* After a trouble one message goes ahead and looks. */
-	return loop_wall_ms(routes->role->loop) >= profile->until_ms ? 1 : 0;
-}
-
-/* ---- the map ---- */
-
-static struct profile *
-new_profile(struct routes *routes, uint64_t id)
-{
-	struct profile *profile = xcalloc(1, sizeof(*profile));
-
-	profile->id = id;
-	profile->name = xstrdup("");
-	profile->bounce_sender = xstrdup("");
-	idmap_put(&routes->profiles, id, profile);
-	return profile;
-}
-
-void
-routes_remember(struct routes *routes, const struct profile_row *row)
-{
-	struct profile *profile = routes_profile(routes, row->profile_id);
-
-	if (profile == NULL) {
-		profile = new_profile(routes, row->profile_id);
-		profile->is_gone = true; /* until accounts names it */
-		profile->version = row->version;
-	}
-	/* An operator changed or resumed it meanwhile. */
-	if (profile->version != row->version)
-		return;
-	profile->trouble = row->trouble;
-	profile->failures = row->failures;
-	profile->until_ms = row->until_ms;
-	memcpy(profile->last_error, row->last_error, sizeof(profile->last_error));
-	if (routes->is_complete)
-		routes->on_profile_changed(profile, routes->ctx);
-}
-
-static void
-replace(char **text, const char *new_text)
-{
-	free(*text);
-	*text = xstrdup(new_text);
-}
-
-static void
-take_profile(struct routes *routes, const struct msg_route *route)
-{
-	struct profile *profile = routes_profile(routes, route->id);
-
-	if (profile == NULL) {
-		profile = new_profile(routes, route->id);
-		profile->version = route->version;
-	}
-	replace(&profile->name, route->name);
-	replace(&profile->bounce_sender, route->bounce_sender);
-	profile->is_stale = false;
-	profile->is_gone = route->is_gone;
-	profile->is_paused = route->is_paused;
-	profile->connections = route->connections == 0 ? CONNECTIONS_DEFAULT : route->connections;
-	/* An operator changed or resumed it. */
-	if (profile->version != route->version || profile->is_gone) {
-		profile->version = route->version;
-		forget_trouble(routes, profile);
-	}
-	if (routes->is_complete)
-		routes->on_profile_changed(profile, routes->ctx);
-}
-
-static void
-drop_user(struct routes *routes, struct user *user)
-{
-	(void)idmap_remove(&routes->users, user->id);
-	routes->on_user_moved(user->id, NULL, routes->ctx);
-	free_user(user);
+	user = routes_adopt(routes, user_id, login, list);
+	if (routes_of_user(routes, user_id) == NULL && !user->is_told)
+		routes->on_unrouted(routes->ctx);
 }
 
 static void
 take_user(struct routes *routes, const struct msg_route *route)
 {
 	struct user *user = idmap_get(&routes->users, route->id);
-	bool is_moved;
+	bool is_moved = user == NULL || user->profile_id != route->profile_id;
 
 	if (route->is_gone) {
-		if (user != NULL)
-			drop_user(routes, user);
+		if (user == NULL)
+			return;
+		lead_orphan(routes, user);
+		if (routes->is_complete)
+			routes->on_unrouted(routes->ctx);
 		return;
 	}
-	is_moved = user == NULL || user->profile_id != route->profile_id;
-	if (user == NULL) {
-		user = xcalloc(1, sizeof(*user));
-		user->id = route->id;
-		idmap_put(&routes->users, user->id, user);
-	}
-	replace(&user->login, route->name);
-	replace(&user->list, route->list);
-	user->profile_id = route->profile_id;
+	if (user == NULL)
+		user = new_user(routes, route->id);
+	routes_set_text(&user->login, route->name);
+	routes_set_text(&user->list, route->list);
 	user->is_stale = false;
-	if (is_moved && routes->is_complete)
-		routes->on_user_moved(user->id, routes_of_user(routes, user->id), routes->ctx);
+	user->is_orphan = false;
+	if (is_moved)
+		move_user(routes, user, route->profile_id);
 }
+
+static void
+drop_list(struct routes *routes, struct list_route *list)
+{
+	(void)idmap_remove(&routes->lists, list->id);
+	free_list(list);
+}
+
+static void
+put_list(struct routes *routes, const struct msg_route *route)
+{
+	struct list_route *list = idmap_get(&routes->lists, route->id);
+
+	if (list == NULL) {
+		list = xcalloc(1, sizeof(*list));
+		list->id = route->id;
+		list->name = xstrdup("");
+		idmap_put(&routes->lists, list->id, list);
+	}
+	routes_set_text(&list->name, route->name);
+	list->profile_id = route->profile_id;
+	list->is_stale = false;
+}
+
+static void
+take_list(struct routes *routes, const struct msg_route *route)
+{
+	struct list_route *list = idmap_get(&routes->lists, route->id);
+
+	if (route->id == 0)
+		routes->other_profile_id = route->profile_id;
+	else if (!route->is_gone)
+		put_list(routes, route);
+	else if (list != NULL)
+		drop_list(routes, list);
+	if (routes->is_complete)
+		lead_orphans(routes);
+}
+
+/* ---- the whole map ---- */
 
 static void
 begin_map(struct routes *routes)
@@ -300,25 +270,38 @@ begin_map(struct routes *routes)
 	((struct profile *)slot->object)->is_stale = true;
 	IDMAP_EACH(&routes->users, slot)
 	((struct user *)slot->object)->is_stale = true;
+	IDMAP_EACH(&routes->lists, slot)
+	((struct list_route *)slot->object)->is_stale = true;
+}
+
+static void
+drop_stale_lists(struct routes *routes)
+{
+	struct list_route **stale = xcalloc(routes->lists.count + 1, sizeof(struct list_route *));
+	size_t count = 0;
+
+	IDMAP_EACH(&routes->lists, slot)
+	if (((struct list_route *)slot->object)->is_stale)
+		stale[count++] = slot->object;
+	for (size_t i = 0; i < count; i++)
+		drop_list(routes, stale[i]);
+	free(stale);
 }
 
 static void
 end_map(struct routes *routes)
 {
-	struct user **stale = xcalloc(routes->users.count + 1, sizeof(struct user *));
-	size_t count = 0;
-
+	drop_stale_lists(routes);
 	IDMAP_EACH(&routes->users, slot)
 	if (((struct user *)slot->object)->is_stale)
-		stale[count++] = slot->object;
-	for (size_t i = 0; i < count; i++)
-		drop_user(routes, stale[i]);
-	free(stale);
+		lead_orphan(routes, slot->object);
 	IDMAP_EACH(&routes->profiles, slot)
 	if (((struct profile *)slot->object)->is_stale)
 		((struct profile *)slot->object)->is_gone = true;
+	lead_orphans(routes);
 	routes->is_complete = true;
 	routes->on_complete(routes->ctx);
+	routes->on_unrouted(routes->ctx);
 }
 
 void
@@ -327,9 +310,11 @@ routes_take(struct routes *routes, const struct msg_route *route)
 	if (route->row == ROUTE_BEGIN)
 		begin_map(routes);
 	else if (route->row == ROUTE_PROFILE && route->id != 0)
-		take_profile(routes, route);
+		routes_take_profile(routes, route);
 	else if (route->row == ROUTE_USER && route->id != 0)
 		take_user(routes, route);
+	else if (route->row == ROUTE_LIST)
+		take_list(routes, route);
 	else if (route->row == ROUTE_END)
 		end_map(routes);
 }

@@ -48,18 +48,32 @@ struct user {
 	uint64_t profile_id;
 	char *login, *list;
 	bool is_stale;
+	bool is_orphan; /* removed, but it had mail here: its list's way is taken */
+	bool has_mail;  /* of an orphan */
+	bool is_told;   /* that its mail has no way out */
+};
+
+/* Where the mail of a list's removed users goes. */
+struct list_route {
+	uint64_t id;
+	uint64_t profile_id;
+	char *name;
+	bool is_stale;
 };
 
 struct routes {
 	struct role_context *role;
 	struct storage *storage;
-	struct idmap profiles, users;
-	bool is_complete; /* a whole map has come */
+	struct idmap profiles, users, lists;
+	uint64_t other_profile_id; /* for those of no list that is known; 0: nowhere */
+	bool is_complete;          /* a whole map has come */
 	/* The user's mail goes elsewhere, or nowhere, from now on. */
 	void (*on_user_moved)(uint64_t user_id, struct profile *to, void *ctx);
 	/* It may send again, or more. */
 	void (*on_profile_changed)(struct profile *profile, void *ctx);
 	void (*on_complete)(void *ctx);
+	/* There may be mail whose user went, or that has no way out. */
+	void (*on_unrouted)(void *ctx);
 	void *ctx;
 };
 
@@ -72,6 +86,14 @@ void routes_remember(struct routes *routes, const struct profile_row *row);
 struct profile *routes_profile(const struct routes *routes, uint64_t profile_id);
 /* NULL: this user's mail waits. */
 struct profile *routes_of_user(const struct routes *routes, uint64_t user_id);
+/* The user, an orphan if accounts doesn't name it: it has mail here. */
+struct user *routes_adopt(
+    struct routes *routes, uint64_t user_id, const char *login, const char *list);
+/* Forgets the orphans without mail, and that the others have some. */
+void routes_drop_orphans(struct routes *routes);
+/* A message of this user was taken: it has a way out, or that is noticed. */
+void routes_note_mail(struct routes *routes, uint64_t user_id, const char *login, const char *list);
+
 /* Gives the ids of its users, sorted. */
 uint64_t *routes_users_of(
     const struct routes *routes, const struct profile *profile, size_t *count_out);

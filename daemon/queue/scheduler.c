@@ -295,10 +295,12 @@ scheduler_add(struct scheduler *scheduler, struct mail *mail, const struct slice
 	    .user_id = mail->user_id,
 	    .received_at_ms = mail->received_at_ms,
 	    .priority = mail->priority};
-	struct profile *profile = routes_of_user(&scheduler->routes, mail->user_id);
-	struct entry *entry =
-	    scheduler_find(scheduler, mail->id) == NULL ? admit(scheduler, &row) : NULL;
+	struct profile *profile;
+	struct entry *entry;
 
+	routes_note_mail(&scheduler->routes, mail->user_id, mail->login, mail->list);
+	profile = routes_of_user(&scheduler->routes, mail->user_id);
+	entry = scheduler_find(scheduler, mail->id) == NULL ? admit(scheduler, &row) : NULL;
 	if (entry != NULL)
 		keep_body(scheduler, entry, mail, slices, slice_count);
 	else
@@ -381,8 +383,10 @@ scheduler_new(struct role_context *role, struct storage *storage,
 	    .on_user_moved = scheduler_on_user_moved,
 	    .on_profile_changed = scheduler_on_profile_changed,
 	    .on_complete = scheduler_on_routes_complete,
+	    .on_unrouted = scheduler_on_unrouted,
 	    .ctx = scheduler};
 	routes_init(&scheduler->routes);
+	scheduler->orphans = orphans_new(role, storage, &scheduler->routes);
 	scheduler->refill =
 	    refill_new(role->loop, storage, &scheduler->routes, &refill_callbacks, scheduler);
 	return scheduler;
@@ -399,6 +403,7 @@ scheduler_free(struct scheduler *scheduler)
 		}
 	idmap_fini(&scheduler->entries);
 	refill_free(scheduler->refill);
+	orphans_free(scheduler->orphans);
 	routes_fini(&scheduler->routes);
 	free(scheduler);
 }

@@ -8,6 +8,7 @@
 #ifndef POSTERN_QUEUE_SCHEDULER_PRIVATE_H
 #define POSTERN_QUEUE_SCHEDULER_PRIVATE_H
 
+#include "daemon/queue/orphans.h"
 #include "daemon/queue/scheduler.h"
 
 struct scheduler {
@@ -17,6 +18,7 @@ struct scheduler {
 	void *ctx;
 	struct routes routes;
 	struct refill *refill;
+	struct orphans *orphans;
 	struct idmap entries;
 	uint64_t next_attempt;
 	uint64_t memory_bytes;
@@ -36,5 +38,6 @@ void scheduler_pump(struct scheduler *scheduler, struct profile *profile);
 void scheduler_on_user_moved(uint64_t user_id, struct profile *to, void *ctx);
 void scheduler_on_profile_changed(struct profile *profile, void *ctx);
 void scheduler_on_routes_complete(void *ctx);
+void scheduler_on_unrouted(void *ctx);
 
 #endif

@@ -87,3 +87,11 @@ scheduler_on_routes_complete(void *ctx)
 	drop_misplaced(ctx, 0);
 	scheduler_look_everywhere(ctx);
 }
+
+void
+scheduler_on_unrouted(void *ctx)
+{
+	struct scheduler *scheduler = ctx;
+
+	orphans_look(scheduler->orphans);
+}

@@ -29,6 +29,7 @@ enum store_job_kind {
 	STORE_WAKE,
 	STORE_SCAN,
 	STORE_COUNT,
+	STORE_OWNERS,
 	STORE_RESERVE,
 	STORE_PROFILE,
 	STORE_PROFILES
@@ -165,6 +166,20 @@ struct count_row {
 struct count_job {
 	struct job job;
 	struct count_row *rows_out;
+	uint32_t row_count_out;
+};
+
+/* Whose mail there is. */
+struct owner_row {
+	uint64_t user_id;
+	uint64_t count;
+	char *login, *list;
+};
+
+/* Gives rows and their texts. */
+struct owners_job {
+	struct job job;
+	struct owner_row *rows_out;
 	uint32_t row_count_out;
 };
 

@@ -59,6 +59,10 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_SET_STATE] = "UPDATE message SET state = ?2, next_at = ?3 WHERE id = ?1",
     [SQL_COUNT_STATES] = "SELECT state, next_at > 0, user_id, count(*) FROM message"
 			 " INDEXED BY message_order GROUP BY 1, 2, 3",
+    [SQL_GET_OWNERS] = "SELECT message.user_id, owner.messages, message.login, message.list FROM"
+		       " (SELECT max(id) AS newest, count(*) AS messages FROM message"
+		       "  INDEXED BY message_order GROUP BY user_id) AS owner"
+		       " JOIN message ON message.id = owner.newest",
     [SQL_SET_NEXT_ID] = "UPDATE meta SET value = ? WHERE name = 'next_id'",
     [SQL_PUT_PROFILE] = "INSERT OR REPLACE INTO profile(id, version, trouble, failures, until_at,"
 			" last_error) VALUES(?,?,?,?,?,?)",
@@ -318,6 +322,28 @@ count_states(struct store *store, struct count_job *job)
 }
 
 static enum store_result
+get_owners(struct store *store, struct owners_job *job)
+{
+	sqlite3_stmt *statement = sql_bind(store, SQL_GET_OWNERS, "");
+	uint32_t capacity = 0;
+	int code;
+
+	while ((code = sql_step(statement)) == SQLITE_ROW) {
+		if (job->row_count_out == capacity) {
+			capacity = capacity == 0 ? 64 : capacity * 2;
+			job->rows_out = xrealloc(job->rows_out, capacity, sizeof(*job->rows_out));
+		}
+		job->rows_out[job->row_count_out++] = (struct owner_row){
+		    .user_id = (uint64_t)sqlite3_column_int64(statement, 0),
+		    .count = (uint64_t)sqlite3_column_int64(statement, 1),
+		    .login = xstrdup(sql_text(statement, 2)),
+		    .list = xstrdup(sql_text(statement, 3)),
+		};
+	}
+	return sql_result(store, code);
+}
+
+static enum store_result
 put_profile(struct store *store, const struct profile_row *row)
 {
 	if (row->trouble == TROUBLE_NONE)
@@ -374,6 +400,8 @@ store_run(struct store *store, struct job *job)
 		return store_scan(store, at);
 	case STORE_COUNT:
 		return count_states(store, at);
+	case STORE_OWNERS:
+		return get_owners(store, at);
 	case STORE_RESERVE:
 		return sql_run(
 		    store, SQL_SET_NEXT_ID, "i", (int64_t)((struct reserve_job *)at)->next_id);

@@ -3,7 +3,7 @@ import types
 
 import pytest
 
-from posternd import CtlError, free_ports
+from posternd import CtlError, free_ports, wait_until
 
 MESSAGE = b'From: <a@example.com>\r\nSubject: x\r\n\r\nhello\r\n'
 
@@ -135,3 +135,23 @@ def test_what_can_not_be_is_refused(postern, options):
     assert caught.value.status == 1
     assert options[0] in caught.value.message or 'auth' in caught.value.message
     assert postern.ctl('profile', 'ls') == []
+
+
+def test_mail_of_a_removed_user_is_not_stranded(postern, make_upstream):
+    """It says why it waits, and goes out as soon as there is a way for anybody."""
+    postern.add_upstream(make_upstream('mail: reply 451 4.3.0 Later'))
+    user = postern.add_user()
+    send(postern, user)
+    postern.wait_until_queue_is(1, '--state', 'deferred')
+    postern.ctl('user', 'rm', 'shop')
+    assert postern.queued()[0]['profile'] == 'upstream'
+    postern.ctl('profile', 'rm', 'upstream')
+    postern.wait_for_log('event=held', 'user=shop', 'list=web', 'waiting=1', 'reason="no profile"')
+    assert postern.queued()[0]['reason'] == 'no profile'
+    assert 'no profile' in postern.run_ctl('queue', 'ls').stdout
+    wait_until(lambda: [alert['user'] for alert in postern.ctl('alert', 'ls')
+                        if alert['kind'] == 'no-profile'] == ['shop'], 'an alert tells of it')
+    maildir = postern.add_capture()
+    postern.ctl('queue', 'retry', '--all')
+    postern.captured(maildir)
+    postern.wait_until_queue_is(0)

@@ -49,7 +49,7 @@ describe(struct buf *out, enum message_kind kind, const union message *message)
 {
 	static const char *const outcomes[] = {
 	    "continue", "done", "failed", "temporary", "malformed", "unsupported"};
-	static const char *const rows[] = {"begin", "profile", "user", "end"};
+	static const char *const rows[] = {"begin", "profile", "user", "list", "end"};
 
 	switch (kind) {
 	case MSG_GRANT:

@@ -17,10 +17,10 @@ static int
 set_up(void **state)
 {
 	fixture_open(&fixture);
-	peer_wait(&fixture.queue, 2); /* the empty map */
+	peer_wait(&fixture.queue, 3); /* the empty map */
 	fixture_must(&fixture, 201, "POST", "/v1/lists", "{\"name\":\"shop\"}");
 	fixture_must(&fixture, 201, "POST", "/v1/users", "{\"login\":\"bob\",\"list\":\"shop\"}");
-	peer_wait(&fixture.queue, 3);
+	peer_wait(&fixture.queue, 6);
 	peer_forget(&fixture.queue);
 	return 0;
 }
@@ -125,11 +125,15 @@ test_routes(void **state)
 	fixture_must(&fixture, 201, "POST", "/v1/profiles",
 	    "{\"name\":\"a\",\"host\":\"h\",\"connections\":3}");
 	expect(&fixture.queue, "route profile 1 a profile=0 version=1 connections=3\n"
-			       "route user 1 bob profile=1 version=0 connections=0\n");
+			       "route user 1 bob profile=1 version=0 connections=0\n"
+			       "route list 0  profile=1 version=0 connections=0\n"
+			       "route list 1 shop profile=1 version=0 connections=0\n");
 	fixture_must(&fixture, 201, "POST", "/v1/profiles", "{\"name\":\"b\",\"capture\":\"b\"}");
 	expect(&fixture.queue, "route profile 2 b profile=0 version=1 connections=20\n");
 	fixture_must(&fixture, 200, "PATCH", "/v1/lists/shop", "{\"profile\":\"b\"}");
-	expect(&fixture.queue, "route user 1 bob profile=2 version=0 connections=0\n");
+	expect(&fixture.queue, "route user 1 bob profile=2 version=0 connections=0\n"
+			       "route list 0  profile=1 version=0 connections=0\n"
+			       "route list 1 shop profile=2 version=0 connections=0\n");
 	fixture_must(&fixture, 200, "PATCH", "/v1/users/bob", "{\"profile\":\"a\"}");
 	expect(&fixture.queue, "route user 1 bob profile=1 version=0 connections=0\n");
 	fixture_must(&fixture, 200, "POST", "/v1/profiles/a/pause", NULL);
@@ -138,19 +142,27 @@ test_routes(void **state)
 	expect(&fixture.queue, "route profile 1 a profile=0 version=3 connections=3\n");
 	fixture_must(&fixture, 200, "POST", "/v1/profiles/b/default", NULL);
 	expect(&fixture.queue, "route user 1 bob profile=1 version=0 connections=0\n"
+			       "route list 0  profile=2 version=0 connections=0\n"
+			       "route list 1 shop profile=2 version=0 connections=0\n"
 			       "route profile 2 b profile=0 version=1 connections=20\n");
 	fixture_must(&fixture, 200, "PATCH", "/v1/users/bob", "{\"profile\":null}");
 	expect(&fixture.queue, "route user 1 bob profile=2 version=0 connections=0\n");
 	fixture_must(&fixture, 200, "DELETE", "/v1/profiles/a", NULL);
 	expect(&fixture.queue, "route profile 1  profile=0 version=0 gone connections=0\n"
-			       "route user 1 bob profile=2 version=0 connections=0\n");
+			       "route user 1 bob profile=2 version=0 connections=0\n"
+			       "route list 0  profile=2 version=0 connections=0\n"
+			       "route list 1 shop profile=2 version=0 connections=0\n");
 	routes_send_map(fixture.parts.db, fixture.parts.queue);
 	expect(&fixture.queue, "route begin 0  profile=0 version=0 connections=0\n"
 			       "route profile 2 b profile=0 version=1 connections=20\n"
 			       "route user 1 bob profile=2 version=0 connections=0\n"
+			       "route list 0  profile=2 version=0 connections=0\n"
+			       "route list 1 shop profile=2 version=0 connections=0\n"
 			       "route end 0  profile=0 version=0 connections=0\n");
 	fixture_must(&fixture, 200, "DELETE", "/v1/users/bob", NULL);
 	expect(&fixture.queue, "route user 1  profile=0 version=0 gone connections=0\n");
+	fixture_must(&fixture, 200, "DELETE", "/v1/lists/shop", NULL);
+	expect(&fixture.queue, "route list 1  profile=0 version=0 gone connections=0\n");
 }
 
 static void

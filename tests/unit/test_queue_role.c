@@ -287,6 +287,92 @@ test_lost_relay_makes_its_messages_uncertain(void **state)
 }
 
 static void
+send_row(struct queue_world *world, struct msg_route row)
+{
+	row.list = row.bounce_sender = "";
+	if (row.name == NULL)
+		row.name = "";
+	link_send(world->accounts, MSG_ROUTE, &row);
+}
+
+static bool
+is_told_of_no_profile(struct queue_world *world)
+{
+	return world->alerts > 0 && world_call(world, "GET", "/v1/messages", "") == 200 &&
+	       strstr(world->result, "\"reason\":\"no profile\"") != NULL;
+}
+
+static void
+test_mail_of_a_removed_user_goes_out_by_its_list_else_the_default(void **state)
+{
+	struct queue_world *world = *state;
+
+	start(world);
+	(void)world_submit(world, 1, 500, 3);
+	(void)world_submit(world, 1, 600, 3);
+	send_row(world, (struct msg_route){.row = ROUTE_USER, .id = 7, .is_gone = true});
+	assert_true(world_wait(world, is_told_of_no_profile));
+	world_connect_relay(world, NULL, 0);
+	/* The list has a way: of two connections one is left for the other. */
+	send_row(
+	    world, (struct msg_route){.row = ROUTE_LIST, .id = 3, .name = "web", .profile_id = 5});
+	assert_true(world_wait_deliveries(world, 2));
+	world_report(world, &world->deliveries[0], delivered, 1);
+	world_report(world, &world->deliveries[1], delivered, 1);
+	assert_true(world_wait(world, is_all_acknowledged));
+	assert_int_equal(world->alerts, 1);
+	/* Without a list too, and when the map comes anew. */
+	send_row(world, (struct msg_route){.row = ROUTE_LIST, .id = 3, .is_gone = true});
+	(void)world_submit(world, 1, 700, 3);
+	assert_true(world_wait(world, is_told_of_no_profile));
+	send_row(world, (struct msg_route){.row = ROUTE_BEGIN});
+	send_row(world,
+	    (struct msg_route){.row = ROUTE_PROFILE, .id = 5, .name = "office", .connections = 2});
+	send_row(world, (struct msg_route){.row = ROUTE_LIST, .profile_id = 5});
+	send_row(world, (struct msg_route){.row = ROUTE_END});
+	assert_true(world_wait_deliveries(world, 3));
+	assert_int_equal(world->deliveries[2].body.size, 700);
+}
+
+static void
+test_mail_of_a_removed_user_survives_a_restart_of_the_queue(void **state)
+{
+	struct queue_world *world = *state;
+
+	start(world);
+	(void)world_submit(world, 1, 500, 3);
+	world_kill(world);
+	assert_true(world_start(world, NULL));
+	send_row(world, (struct msg_route){.row = ROUTE_BEGIN});
+	send_row(world,
+	    (struct msg_route){.row = ROUTE_PROFILE, .id = 5, .name = "office", .connections = 2});
+	send_row(
+	    world, (struct msg_route){.row = ROUTE_LIST, .id = 3, .name = "WEB", .profile_id = 5});
+	send_row(world, (struct msg_route){.row = ROUTE_LIST});
+	send_row(world, (struct msg_route){.row = ROUTE_END});
+	world_connect_relay(world, NULL, 0);
+	assert_true(world_wait_deliveries(world, 1));
+	assert_int_equal(world->deliveries[0].profile_id, 5);
+	assert_int_equal(world->alerts, 0);
+}
+
+static void
+test_removed_profile_without_another_is_told_once(void **state)
+{
+	struct queue_world *world = *state;
+
+	start(world);
+	(void)world_submit(world, 1, 500, 3);
+	(void)world_submit(world, 1, 500, 3);
+	send_row(world, (struct msg_route){.row = ROUTE_PROFILE, .id = 5, .is_gone = true});
+	send_row(world, (struct msg_route){.row = ROUTE_USER, .id = 7, .name = "shop"});
+	assert_true(world_wait(world, is_told_of_no_profile));
+	(void)world_submit(world, 1, 500, 3);
+	assert_true(queue_has(world, "\"ready\":3"));
+	assert_int_equal(world->alerts, 1);
+}
+
+static void
 test_operators_hold_release_and_remove(void **state)
 {
 	struct queue_world *world = *state;
@@ -376,6 +462,9 @@ main(void)
 	    T(expiry_needs_a_failed_attempt),
 	    T(profile_trouble_makes_mail_wait),
 	    T(lost_relay_makes_its_messages_uncertain),
+	    T(mail_of_a_removed_user_goes_out_by_its_list_else_the_default),
+	    T(mail_of_a_removed_user_survives_a_restart_of_the_queue),
+	    T(removed_profile_without_another_is_told_once),
 	    T(operators_hold_release_and_remove),
 	    T(higher_priority_goes_first),
 	    T(second_queue_on_the_directory_is_refused),

@@ -1,0 +1,191 @@
+/* routes_profiles - the profiles of the map, and their troubles. */
+#include "daemon/queue/routes_private.h"
+
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "daemon/queue/backoff.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECTIONS_DEFAULT 20
+/* An upstream that is away now and then is not worth an alert. */
+#define ALERT_AFTER_FAILURES 4
+
+void
+routes_free_profile(struct profile *profile)
+{
+	for (int i = 0; i < PRIORITIES; i++)
+		window_fini(&profile->ready[i]);
+	timer_free(profile->timer);
+	free(profile->look);
+	free(profile->name);
+	free(profile->bounce_sender);
+	free(profile);
+}
+
+/* ---- troubles ---- */
+
+static void
+on_profile_stored(struct job *job)
+{
+	free(job);
+}
+
+static void
+store_profile(struct routes *routes, const struct profile *profile)
+{
+	struct profile_job *job = xcalloc(1, sizeof(*job));
+
+	job->job.on_done = on_profile_stored;
+	job->job.urgency = JOB_WRITES_LAZILY;
+	job->row.profile_id = profile->id;
+	job->row.version = profile->version;
+	job->row.trouble = (uint8_t)profile->trouble;
+	job->row.failures = profile->failures;
+	job->row.until_ms = profile->until_ms;
+	(void)snprintf(job->row.last_error, sizeof(job->row.last_error), "%s", profile->last_error);
+	storage_post(routes->storage, STORE_PROFILE, &job->job);
+}
+
+static void
+log_trouble(const struct profile *profile, const struct msg_report *report)
+{
+	enum log_level level = profile->trouble == TROUBLE_STOPPED ? LOG_ERROR : LOG_WARNING;
+	struct log_line line;
+
+	if (!log_begin(&line, level, EVENT_PROFILE_STOPPED, 0))
+		return;
+	log_text(&line, KEY_PROFILE, profile->name);
+	if (*report->upstream != '\0')
+		log_text(&line, KEY_UPSTREAM, report->upstream);
+	if (report->code != 0)
+		log_number(&line, KEY_CODE, report->code);
+	if (*report->enhanced != '\0')
+		log_text(&line, KEY_ENHANCED, report->enhanced);
+	log_text(&line, KEY_REASON, report->reason);
+	log_number(&line, KEY_COUNT, profile->failures);
+	log_time(&line, KEY_UNTIL, profile->until_ms);
+	log_end(&line);
+}
+
+void
+profile_note_trouble(struct routes *routes, struct profile *profile,
+    const struct msg_report *report, uint64_t next_attempt)
+{
+	enum attempt_outcome outcome = report->outcome;
+
+	/* Connections that fail together are one failure. */
+	if (report->attempt < profile->first_attempt)
+		return;
+	profile->first_attempt = next_attempt;
+	profile->failures++;
+	profile->trouble = backoff_is_stop(outcome) ? TROUBLE_STOPPED : TROUBLE_LIMITED;
+	profile->until_ms = loop_wall_ms(routes->role->loop) +
+			    backoff_profile_ms(outcome, profile->failures, backoff_chance());
+	(void)snprintf(profile->last_error, sizeof(profile->last_error), "%.500s", report->reason);
+	store_profile(routes, profile);
+	log_trouble(profile, report);
+	if (profile->trouble == TROUBLE_STOPPED || profile->failures == ALERT_AFTER_FAILURES)
+		role_alert(
+		    routes->role, "profile-stopped", "", "", profile->name, profile->last_error);
+}
+
+static void
+forget_trouble(struct routes *routes, struct profile *profile)
+{
+	struct log_line line;
+
+	if (profile->trouble == TROUBLE_NONE)
+		return;
+	profile->trouble = TROUBLE_NONE;
+	profile->failures = 0;
+	profile->until_ms = 0;
+	store_profile(routes, profile);
+	if (log_begin(&line, LOG_INFO, EVENT_PROFILE_RESUMED, 0)) {
+		log_text(&line, KEY_PROFILE, profile->name);
+		log_end(&line);
+	}
+}
+
+void
+profile_note_success(struct routes *routes, struct profile *profile)
+{
+	if (profile->trouble == TROUBLE_NONE)
+		return;
+	forget_trouble(routes, profile);
+	profile->last_error[0] = '\0';
+}
+
+unsigned
+profile_width(const struct routes *routes, const struct profile *profile)
+{
+	if (profile->is_paused || profile->is_gone)
+		return 0;
+	if (loop_now_ms(routes->role->loop) < profile->pause_until_ms)
+		return 0;
+	if (profile->trouble == TROUBLE_NONE)
+		return profile->connections;
+	/* After a trouble one message goes ahead and looks. */
+	return loop_wall_ms(routes->role->loop) >= profile->until_ms ? 1 : 0;
+}
+
+/* ---- the map ---- */
+
+static struct profile *
+new_profile(struct routes *routes, uint64_t id)
+{
+	struct profile *profile = xcalloc(1, sizeof(*profile));
+
+	profile->id = id;
+	profile->name = xstrdup("");
+	profile->bounce_sender = xstrdup("");
+	idmap_put(&routes->profiles, id, profile);
+	return profile;
+}
+
+void
+routes_remember(struct routes *routes, const struct profile_row *row)
+{
+	struct profile *profile = routes_profile(routes, row->profile_id);
+
+	if (profile == NULL) {
+		profile = new_profile(routes, row->profile_id);
+		profile->is_gone = true; /* until accounts names it */
+		profile->version = row->version;
+	}
+	/* An operator changed or resumed it meanwhile. */
+	if (profile->version != row->version)
+		return;
+	profile->trouble = row->trouble;
+	profile->failures = row->failures;
+	profile->until_ms = row->until_ms;
+	memcpy(profile->last_error, row->last_error, sizeof(profile->last_error));
+	if (routes->is_complete)
+		routes->on_profile_changed(profile, routes->ctx);
+}
+
+void
+routes_take_profile(struct routes *routes, const struct msg_route *route)
+{
+	struct profile *profile = routes_profile(routes, route->id);
+
+	if (profile == NULL) {
+		profile = new_profile(routes, route->id);
+		profile->version = route->version;
+	}
+	routes_set_text(&profile->name, route->name);
+	routes_set_text(&profile->bounce_sender, route->bounce_sender);
+	profile->is_stale = false;
+	profile->is_gone = route->is_gone;
+	profile->is_paused = route->is_paused;
+	profile->connections = route->connections == 0 ? CONNECTIONS_DEFAULT : route->connections;
+	/* An operator changed or resumed it. */
+	if (profile->version != route->version || profile->is_gone) {
+		profile->version = route->version;
+		forget_trouble(routes, profile);
+	}
+	if (routes->is_complete)
+		routes->on_profile_changed(profile, routes->ctx);
+}
