@@ -68,10 +68,17 @@ test_free(struct test *test)
 }
 
 static void
+end_with_error_at(
+    struct test *test, uint16_t status, const char *code, const char *message, const char *field)
+{
+	result_send(test->control, test->request_id, status, result_error(code, message, field));
+	test_free(test);
+}
+
+static void
 end_with_error(struct test *test, uint16_t status, const char *code, const char *message)
 {
-	result_send(test->control, test->request_id, status, result_error(code, message, NULL));
-	test_free(test);
+	end_with_error_at(test, status, code, message, NULL);
 }
 
 static void
@@ -285,27 +292,53 @@ is_address(const char *text)
 	       strpbrk(text, " <>\r\n\t") == NULL;
 }
 
-/* What is wrong with the body, or NULL. */
+/* What is wrong with the body, or NULL; *field_out is the member that it is about, NULL: all. */
 static const char *
+check_options(json_t *options, const char **field_out)
+{
+	const char *name;
+	json_t *value;
+
+	*field_out = NULL;
+	if (!json_is_object(options))
+		return "the body must be a JSON object";
+	json_object_foreach(options, name, value)
+	{
+		*field_out = name;
+		if (strcmp(name, "to") == 0) {
+			if (!json_is_string(value) || !is_address(json_string_value(value)))
+				return "to: must be an address";
+		} else if (strcmp(name, "transcript") == 0) {
+			if (!json_is_boolean(value))
+				return "transcript: must be true or false";
+		} else {
+			return "a test has no such field; allowed are: to, transcript";
+		}
+	}
+	return NULL;
+}
+
+/* False: the call was refused, and the test is gone. */
+static bool
 read_options(struct test *test, struct msg_bytes body)
 {
 	json_t *options = body.size > 0 ? json_loadb((const char *)body.at, body.size,
 					      JSON_REJECT_DUPLICATES, NULL)
 					: json_object();
-	const char *to = NULL;
-	int has_transcript = 0;
-	const char *problem = NULL;
+	const char *field;
+	const char *problem = check_options(options, &field);
+	const char *to = json_string_value(json_object_get(options, "to"));
 
-	if (json_unpack(options, "{s?s,s?b !}", "to", &to, "transcript", &has_transcript) != 0)
-		problem = "the body is an object with to (an address) and transcript (true, false)";
-	else if (to != NULL && !is_address(to))
-		problem = "to is not an address";
-	if (problem == NULL && to != NULL)
-		test->to = xstrdup(to);
-	if (problem == NULL && has_transcript)
-		test->transcript = json_array();
+	if (problem != NULL) {
+		end_with_error_at(test, 400, "invalid", problem, field);
+	} else {
+		if (to != NULL)
+			test->to = xstrdup(to);
+		if (json_is_true(json_object_get(options, "transcript")))
+			test->transcript = json_array();
+	}
 	json_decref(options);
-	return problem;
+	return problem == NULL;
 }
 
 static struct test *
@@ -331,15 +364,14 @@ profile_tests_call(
 	struct link *accounts = role_link(tests->role, ROLE_ACCOUNTS, 0);
 	struct msg_profile_get get = {0};
 	struct test *test = test_new(tests, control, message->request_id);
-	const char *problem = read_options(test, call->body);
 
 	test->name = read_name(call->path);
 	if (test->name == NULL) {
 		end_with_error(test, 404, "not_found", "relay knows /v1/profiles/NAME/test only");
 	} else if (strcmp(call->method, "POST") != 0) {
 		end_with_error(test, 405, "method_not_allowed", "use POST");
-	} else if (problem != NULL) {
-		end_with_error(test, 400, "invalid", problem);
+	} else if (!read_options(test, call->body)) {
+		/* it was answered */
 	} else if (tests->count > TESTS_MAX) {
 		end_with_error(test, 503, "busy", "too many profile tests are running");
 	} else if (accounts == NULL) {

@@ -351,6 +351,9 @@ test_profile_test(void **state)
 	assert_non_null(strstr(world->result, "look at username, password and auth"));
 	relay_world_call(world, "/v1/profiles/office/test", "{\"too\":1}");
 	assert_int_equal(world->status, 400);
+	assert_non_null(strstr(world->result, "\"field\":\"too\""));
+	relay_world_call(world, "/v1/profiles/office/test", "{\"to\":\"nobody\"}");
+	assert_non_null(strstr(world->result, "\"field\":\"to\""));
 	world->profile.profile_id = 0;
 	relay_world_call(world, "/v1/profiles/none/test", "");
 	assert_int_equal(world->status, 404);
