@@ -190,8 +190,12 @@ act(struct invocation *invocation, const char *path, const char *done)
 {
 	json_t *result = NULL;
 	json_int_t count;
+	bool is_selection;
 	int status = select_messages(invocation);
 
+	/* An empty queue is no mistake; a name with nothing behind it may be. */
+	is_selection = invocation->arguments.operand_count == 0 &&
+		       json_object_get(invocation->arguments.fields, "all") == NULL;
 	if (status == STATUS_DONE)
 		status = invocation_call(
 		    invocation, "POST", path, invocation->arguments.fields, &result);
@@ -203,6 +207,9 @@ act(struct invocation *invocation, const char *path, const char *done)
 	else
 		(void)printf("%" JSON_INTEGER_FORMAT " %s\n", count, done);
 	json_decref(result);
+	if (count == 0 && is_selection)
+		return invocation_fail(STATUS_REFUSED, "no message of this selection is in a state "
+						       "that allows it (posternctl queue ls)");
 	if (count < (json_int_t)invocation->arguments.operand_count)
 		return invocation_fail(STATUS_REFUSED,
 		    "%" JSON_INTEGER_FORMAT " of %u messages: the others are not in the queue, or "

@@ -94,12 +94,13 @@ post_action(struct call *call, const char *name, struct msg_bytes body)
 	json_t *which;
 
 	if (!parse_action(name, &action)) {
-		call_answer_error(call, 405, "method", "this can't be posted to", NULL);
+		call_answer_error(call, 405, "method_not_allowed", "this can't be posted to", NULL);
 		return;
 	}
-	which = json_loadb((const char *)body.at, body.size, 0, NULL);
+	which = json_loadb((const char *)body.at, body.size, JSON_REJECT_DUPLICATES, NULL);
 	if (!json_is_object(which))
-		call_answer_error(call, 400, "invalid", "the body must be a JSON object", NULL);
+		call_answer_error(
+		    call, 400, "invalid_json", "the body must be a JSON object", NULL);
 	else
 		call_start_change(call, action, which);
 	json_decref(which);
@@ -121,7 +122,8 @@ message_by_id(struct call *call, const struct msg_call *msg, const char *id_text
 	else if (strcmp(msg->method, "DELETE") == 0)
 		call_start_single(call, SCAN_REMOVE, id);
 	else
-		call_answer_error(call, 405, "method", "a message has GET and DELETE", NULL);
+		call_answer_error(
+		    call, 405, "method_not_allowed", "a message has GET and DELETE", NULL);
 }
 
 static void

@@ -34,6 +34,7 @@ struct call {
 	bool is_single; /* one message by its id */
 	uint64_t single_id;
 	char *login, *list;
+	const char *unknown_field; /* the filter's name that accounts does not know */
 	uint64_t *user_ids, *sending, *ids;
 	uint32_t wanted, changed;
 	size_t page_bytes;
@@ -57,6 +58,8 @@ void call_start_list(struct call *call, const char *path);
 void call_start_single(struct call *call, enum scan_action action, uint64_t id);
 void call_start_change(struct call *call, enum scan_action action, const json_t *which);
 void call_start_body(struct call *call, uint64_t id, const char *path);
+/* Nothing was found: whether it was answered because a name is unknown. */
+bool call_answer_unknown_name(struct call *call);
 /* Walks on over the messages that the call's filter means. */
 void call_post_scan(struct call *call);
 

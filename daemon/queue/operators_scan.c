@@ -77,6 +77,8 @@ on_listed(struct job *job)
 		call_answer_unknown(call);
 	else if (call->is_single)
 		call_answer_json(call, 200, json_incref(json_array_get(call->page, 0)));
+	else if (call->scan.is_end_out && count == 0 && call_answer_unknown_name(call))
+		return;
 	else if (call->scan.is_end_out || count >= call->wanted || call->page_bytes >= PAGE_BYTES)
 		call_answer_json(call, 200, json_incref(call->page));
 	else
@@ -146,7 +148,7 @@ answer_changes(struct call *call)
 		call_answer_error(call, 409, "sending", "the message is being sent just now", "id");
 	else if (call->is_single && call->changed == 0)
 		call_answer_unknown(call);
-	else
+	else if (call->changed > 0 || !call_answer_unknown_name(call))
 		call_answer_json(call, 200, json_pack("{s:i}", "count", (int)call->changed));
 }
 

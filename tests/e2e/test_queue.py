@@ -100,6 +100,15 @@ def test_nothing_is_removed_by_leaving_a_word_out(waiting):
     assert len(waiting.queued()) == 3
 
 
+def test_names_with_nothing_behind_them_are_refused(waiting):
+    for words in (['hold', '--list', 'nope'], ['ls', '--user', 'nope'], ['rm', '--profile', 'nope'],
+                  ['release', '--list', 'web']):
+        done = waiting.run_ctl('queue', *words)
+        assert done.returncode == 1 and done.stderr.count('\n') == 1, done
+    assert waiting.ctl('queue', 'release', '--all') == {'count': 0}
+    assert len(waiting.queued('--list', 'WEB')) == 3
+
+
 def test_priority_goes_first(postern, make_upstream):
     upstream = make_upstream()
     postern.add_upstream(upstream, 'upstream', '--connections', 1)

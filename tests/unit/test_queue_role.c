@@ -403,8 +403,44 @@ test_operators_hold_release_and_remove(void **state)
 	assert_int_equal(world_call(world, "GET", "/v1/messages?state=odd", ""), 400);
 	assert_int_equal(world_call(world, "GET", "/v1/messages?user=shop&limit=5", ""), 200);
 	assert_true(result_has(world, "\"state\":\"sending\""));
-	assert_int_equal(world_call(world, "GET", "/v1/messages?profile=none", ""), 200);
-	assert_string_equal(world->result, "[]");
+}
+
+static void
+test_filter_that_means_nothing_is_refused(void **state)
+{
+	static const struct {
+		const char *method, *path, *body;
+		unsigned status;
+		const char *says;
+	} rows[] = {
+	    {"GET", "/v1/messages?profile=none", "", 404, "\"field\":\"profile\""},
+	    {"GET", "/v1/messages?list=none", "", 404, "no such list, and no mail of one"},
+	    {"GET", "/v1/messages?user=none", "", 404, "\"field\":\"user\""},
+	    {"GET", "/v1/messages?user=SHOP", "", 200, "\"user\":\"shop\""},
+	    {"POST", "/v1/messages/hold", "{\"list\":\"none\"}", 404, "\"field\":\"list\""},
+	    {"POST", "/v1/messages/release", "{\"list\":\"Web\"}", 200, "\"count\":0"},
+	    {"POST", "/v1/messages/hold", "{\"lists\":\"web\"}", 400, "\"field\":\"lists\""},
+	    {"POST", "/v1/messages/hold", "{\"list\":7}", 400, "list is a name"},
+	    {"POST", "/v1/messages/hold", "{\"all\":false}", 400, "all is true or not there"},
+	    {"POST", "/v1/messages/hold", "{\"all\":true,\"user\":\"shop\"}", 400,
+		"all goes alone"},
+	    {"POST", "/v1/messages/hold", "{\"ids\":[\"1000000\"],\"all\":true}", 400,
+		"ids go alone"},
+	    {"POST", "/v1/messages/hold", "{\"ids\":[]}", 400, "1 to 10000"},
+	    {"POST", "/v1/messages/odd", "{}", 405, "method_not_allowed"},
+	};
+	struct queue_world *world = *state;
+
+	start(world);
+	send_row(
+	    world, (struct msg_route){.row = ROUTE_LIST, .id = 3, .name = "web", .profile_id = 5});
+	(void)world_submit(world, 1, 500, 3);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		unsigned status = world_call(world, rows[i].method, rows[i].path, rows[i].body);
+
+		if (status != rows[i].status || !result_has(world, rows[i].says))
+			fail_msg("%s %s: %u", rows[i].path, rows[i].body, status);
+	}
 }
 
 static void
@@ -466,6 +502,7 @@ main(void)
 	    T(mail_of_a_removed_user_survives_a_restart_of_the_queue),
 	    T(removed_profile_without_another_is_told_once),
 	    T(operators_hold_release_and_remove),
+	    T(filter_that_means_nothing_is_refused),
 	    T(higher_priority_goes_first),
 	    T(second_queue_on_the_directory_is_refused),
 	};
