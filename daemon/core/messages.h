@@ -89,7 +89,8 @@ union message {
 };
 
 /* A frame's payload is never larger than this. */
-#define MESSAGE_SIZE_MAX (2u << 20)
+/* Room for the largest: the fates of 10,000 recipients, each with a long reply. */
+#define MESSAGE_SIZE_MAX (11u << 20)
 
 /* The version and a hash of the whole declaration: both ends of a link must agree. */
 const char *message_build_id(void);

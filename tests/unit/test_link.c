@@ -231,6 +231,52 @@ test_bad_frames(void **state)
 	}
 }
 
+/* ---- the largest ---- */
+
+#define RECIPIENTS_MAX 10000
+
+static size_t
+encoded_size(enum message_kind kind, const void *message)
+{
+	struct buf out;
+	size_t size;
+
+	buf_init(&out);
+	message_encode(kind, message, &out);
+	size = out.size;
+	buf_fini(&out);
+	return size;
+}
+
+/* What a config allows in recipients, and upstreams in words, must not be too much to be said. */
+static void
+test_largest_messages(void **state)
+{
+	struct msg_list_builder recipients = {0}, fates = {0};
+	struct msg_commit commit = {0};
+	struct msg_deliver deliver = {0};
+	struct msg_report report = {0};
+	char text[1025];
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	for (unsigned i = 0; i < RECIPIENTS_MAX; i++) {
+		struct rec_recipient recipient = {.index = (uint16_t)i, .address = text};
+		struct rec_fate fate = {
+		    .index = (uint16_t)i, .enhanced = "5.123.123", .reply = text};
+
+		message_list_add(&recipients, REC_RECIPIENT, &recipient);
+		message_list_add(&fates, REC_FATE, &fate);
+	}
+	commit.recipients = deliver.recipients = message_list_value(&recipients);
+	report.fates = message_list_value(&fates);
+	assert_true(encoded_size(MSG_COMMIT, &commit) < MESSAGE_SIZE_MAX);
+	assert_true(encoded_size(MSG_DELIVER, &deliver) < MESSAGE_SIZE_MAX);
+	assert_true(encoded_size(MSG_REPORT, &report) < MESSAGE_SIZE_MAX);
+	message_list_fini(&recipients);
+	message_list_fini(&fates);
+}
+
 int
 main(void)
 {
@@ -240,6 +286,7 @@ main(void)
 	    cmocka_unit_test(test_loss_ends_requests),
 	    cmocka_unit_test(test_sockets_travel),
 	    cmocka_unit_test(test_bad_frames),
+	    cmocka_unit_test(test_largest_messages),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);
