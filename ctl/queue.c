@@ -68,12 +68,12 @@ summarize_recipients(json_t *message)
 	const json_t *first = json_array_get(recipients, 0);
 	const json_t *reason = json_object_get(message, "reason"); /* why it can't go */
 	const char *to = json_string_value(json_object_get(first, "to"));
-	size_t more = json_array_size(recipients);
+	json_int_t more = json_integer_value(json_object_get(message, "recipient_count"));
 	char *text;
 
 	if (to == NULL)
 		return;
-	text = more > 1 ? xasprintf("%s +%zu", to, more - 1) : xstrdup(to);
+	text = more > 1 ? xasprintf("%s +%lld", to, (long long)more - 1) : xstrdup(to);
 	(void)json_object_set_new(message, "to", json_string(text));
 	(void)json_object_set(message, "reply",
 	    json_object_get(json_is_string(reason) ? message : first,

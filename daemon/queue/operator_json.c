@@ -11,6 +11,7 @@
 
 /* More are counted, not shown: an answer has a limit. */
 #define RECIPIENTS_SHOWN 1000
+#define RECIPIENTS_SHOWN_BYTES (OPERATOR_ANSWER_MAX / 2)
 
 static const char *const state_names[SHOWN_COUNT] = {
     [SHOWN_ANY] = "",
@@ -105,21 +106,33 @@ recipient_state(const struct recipient *recipient, const char *message_state)
 }
 
 static json_t *
+one_recipient(const struct mail *mail, const struct recipient *recipient, const char *state)
+{
+	json_t *object = json_object();
+
+	(void)json_object_set_new(object, "to", result_text(recipient->address));
+	(void)json_object_set_new(object, "state", json_string(recipient_state(recipient, state)));
+	(void)json_object_set_new(object, "attempts", json_integer(recipient->attempts));
+	(void)json_object_set_new(object, "next_attempt_at",
+	    recipient_is_pending(recipient) ? result_time(mail->next_at_ms) : json_null());
+	set_reply(object, recipient);
+	return object;
+}
+
+static json_t *
 recipients(const struct mail *mail, const char *state)
 {
 	json_t *array = json_array();
+	size_t bytes = 0;
 
 	for (uint32_t i = 0; i < mail->recipient_count && i < RECIPIENTS_SHOWN; i++) {
-		const struct recipient *recipient = &mail->recipients[i];
-		json_t *object = json_object();
+		json_t *object = one_recipient(mail, &mail->recipients[i], state);
 
-		(void)json_object_set_new(object, "to", result_text(recipient->address));
-		(void)json_object_set_new(
-		    object, "state", json_string(recipient_state(recipient, state)));
-		(void)json_object_set_new(object, "attempts", json_integer(recipient->attempts));
-		(void)json_object_set_new(object, "next_attempt_at",
-		    recipient_is_pending(recipient) ? result_time(mail->next_at_ms) : json_null());
-		set_reply(object, recipient);
+		bytes += json_dumpb(object, NULL, 0, JSON_COMPACT) + 1;
+		if (bytes > RECIPIENTS_SHOWN_BYTES) {
+			json_decref(object);
+			break;
+		}
 		(void)json_array_append_new(array, object);
 	}
 	return array;

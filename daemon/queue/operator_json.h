@@ -11,6 +11,9 @@
 
 #include <jansson.h>
 
+/* An answer, with what is written around it, must go into a RESULT. */
+#define OPERATOR_ANSWER_MAX ((1u << 20) - 4096)
+
 /* A value of the path's query, percent-decoded; NULL: it isn't there. Gives. */
 char *operator_query(const char *path, const char *name);
 /* The n-th part of the path behind /v1/, percent-decoded, "" behind the end. Gives. */

@@ -39,9 +39,14 @@ void
 call_answer_json(struct call *call, uint16_t status, json_t *value)
 {
 	char *text = json_dumps(value, JSON_COMPACT);
+	size_t size = text == NULL ? 0 : strlen(text);
 
 	json_decref(value);
-	call_send_result(call, status, "application/json", text, strlen(text));
+	if (text != NULL && size <= OPERATOR_ANSWER_MAX)
+		call_send_result(call, status, "application/json", text, size);
+	else
+		call_answer_error(call, 413, "too_large",
+		    "the answer is too large for one piece; ask with limit and after", NULL);
 	free(text);
 }
 

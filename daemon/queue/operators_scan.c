@@ -8,8 +8,6 @@
 
 #include <stdlib.h>
 
-/* A page ends early rather than grow over this. */
-#define PAGE_BYTES (768u * 1024)
 #define CHANGES_A_JOB 500
 
 static bool
@@ -45,6 +43,17 @@ shown(struct operators *operators, const struct mail *mail)
 	return object;
 }
 
+/* A page ends early rather than grow over what an answer may have. Takes the message. */
+static void
+add_to_page(struct call *call, json_t *message)
+{
+	call->page_bytes += json_dumpb(message, NULL, 0, JSON_COMPACT) + 1;
+	if (call->page_bytes < OPERATOR_ANSWER_MAX)
+		(void)json_array_append_new(call->page, message);
+	else
+		json_decref(message);
+}
+
 static void
 take_page(struct call *call)
 {
@@ -53,10 +62,7 @@ take_page(struct call *call)
 
 		if (mail == NULL)
 			continue;
-		/* About what JSON makes of it. */
-		call->page_bytes += 600 + mail_footprint(mail) * 3 / 2;
-		if (call->page_bytes < PAGE_BYTES || json_array_size(call->page) == 0)
-			(void)json_array_append_new(call->page, shown(call->operators, mail));
+		add_to_page(call, shown(call->operators, mail));
 		free(mail);
 	}
 	free(call->scan.mails_out);
@@ -79,7 +85,8 @@ on_listed(struct job *job)
 		call_answer_json(call, 200, json_incref(json_array_get(call->page, 0)));
 	else if (call->scan.is_end_out && count == 0 && call_answer_unknown_name(call))
 		return;
-	else if (call->scan.is_end_out || count >= call->wanted || call->page_bytes >= PAGE_BYTES)
+	else if (call->scan.is_end_out || count >= call->wanted ||
+		 call->page_bytes >= OPERATOR_ANSWER_MAX)
 		call_answer_json(call, 200, json_incref(call->page));
 	else
 		call_post_scan(call);
