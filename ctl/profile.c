@@ -34,12 +34,12 @@ static const struct column columns[] = {
 		"of its certificate; SHA-256 in hex"},                                             \
 	    {"ca", VALUE_FILE, "FILE", "PEM; default: the system's CAs"},                          \
 	    {"connections", VALUE_NUMBER, "N", "at once"},                                         \
-	    {"bounce-sender", VALUE_TEXT, "ADDR", "the envelope sender of failure notices"},       \
 	    {"capture", VALUE_TEXT, "SUBDIR", "no host: into a Maildir below capture_dir"},        \
 	    {"comment", VALUE_TEXT, "TEXT", "for internal use"},                                   \
 	    {"default", VALUE_FLAG, NULL, "serves whoever has none of its own"},                   \
 	    {"provider", VALUE_LATER, "P", NULL}, {"from-name", VALUE_LATER, "N", NULL},           \
 	    {"from", VALUE_LATER, "ADDR", NULL}, {"reply-to", VALUE_LATER, "ADDR", NULL},          \
+	    {"bounce-sender", VALUE_LATER, "ADDR", NULL},                                          \
 	    {"signature-text", VALUE_LATER, "@FILE", NULL},                                        \
 	    {"signature-html", VALUE_LATER, "@FILE", NULL}, {"rate", VALUE_LATER, "R", NULL},      \
 	    {"recipient-rate", VALUE_LATER, "R", NULL}, {"bandwidth", VALUE_LATER, "B", NULL},     \
