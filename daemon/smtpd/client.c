@@ -213,11 +213,25 @@ on_input(struct conn *conn, void *ctx)
 }
 
 static void
+log_secured(const struct client *client, const struct conn *conn)
+{
+	struct log_line line;
+
+	if (!log_begin(&line, LOG_DEBUG, EVENT_TLS, 0))
+		return;
+	log_text(&line, KEY_CLIENT, conn_peer_text(conn));
+	log_number(&line, KEY_LISTENER, client->port);
+	log_text(&line, KEY_TLS, conn_tls_version(conn));
+	log_text(&line, KEY_REASON, conn_tls_cipher(conn));
+	log_end(&line);
+}
+
+static void
 on_secured(struct conn *conn, void *ctx)
 {
 	struct client *client = ctx;
 
-	log_end_of(client, LOG_DEBUG, EVENT_TLS, conn_tls_cipher(conn));
+	log_secured(client, conn);
 	client->is_silent_since_tls = true;
 	conn_set_deadline(conn, 0);
 	if (client->session == NULL)
