@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PAGE_ROWS 200
+
 int
 invocation_fail(enum exit_status status, const char *format, ...)
 {
@@ -192,17 +194,38 @@ invocation_query(const struct invocation *invocation, const char *path)
 	return buf_give(&query);
 }
 
+/* The rows behind what there is of them already. */
+static int
+get_page(struct invocation *invocation, const char *collection, json_t **page_out)
+{
+	char *path = invocation_query(invocation, collection);
+	int status = invocation_call(invocation, "GET", path, NULL, page_out);
+
+	free(path);
+	return status;
+}
+
+/* One answer has no room for any number of rows. The first column is the name they go by. */
 int
 invocation_ls(struct invocation *invocation, const char *collection, const struct column *columns)
 {
-	char *path = invocation_query(invocation, collection);
-	json_t *rows = NULL;
-	int status = invocation_call(invocation, "GET", path, NULL, &rows);
+	json_t *fields = invocation->arguments.fields, *rows = json_array(), *page, *last;
+	size_t count = PAGE_ROWS;
+	int status = STATUS_DONE;
 
-	free(path);
-	if (status != STATUS_DONE)
-		return status;
-	status = invocation_print_rows(invocation, rows, columns);
+	(void)json_object_set_new(fields, "limit", json_integer(PAGE_ROWS));
+	while (status == STATUS_DONE && count == PAGE_ROWS) {
+		status = get_page(invocation, collection, &page);
+		if (status != STATUS_DONE)
+			break;
+		count = json_array_size(page);
+		(void)json_array_extend(rows, page);
+		last = json_array_get(page, count - 1);
+		(void)json_object_set(fields, "after", json_object_get(last, columns[0].field));
+		json_decref(page);
+	}
+	if (status == STATUS_DONE)
+		status = invocation_print_rows(invocation, rows, columns);
 	json_decref(rows);
 	return status;
 }
