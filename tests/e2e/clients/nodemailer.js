@@ -4,7 +4,7 @@ const fs = require('fs');
 const [port, user, pass, ca, from, to, tls, method] = process.argv.slice(2);
 
 require('nodemailer').createTransport({
-	host: 'localhost',
+	host: '127.0.0.1',
 	port: Number(port),
 	secure: tls === 'implicit',
 	requireTLS: tls === 'starttls',
