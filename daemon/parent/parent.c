@@ -97,8 +97,6 @@ setup_load(struct setup *setup, const char *path, struct err *err_out)
 	    outside_check_accounts(setup->config, err_out) != 0 ||
 	    outside_check_certificate(setup->config, err_out) != 0)
 		return EXIT_CONFIG;
-	if (dirs_make(setup->config, err_out) != 0)
-		return EXIT_SYSTEM;
 	return 0;
 }
 
@@ -136,6 +134,9 @@ try_reload(struct parent *parent, struct err *err_out)
 
 	if (status == 0)
 		status = config_check_reload(parent->setup.config, fresh.config, err_out);
+	/* Not before: a directory that is refused must not be made. */
+	if (status == 0)
+		status = dirs_make(fresh.config, err_out);
 	if (status == 0)
 		status = files_collect(fresh.files, fresh.config, err_out);
 	if (status == 0)
@@ -270,7 +271,8 @@ open_everything(struct parent *parent, struct err *err_out)
 
 	if (status != 0)
 		return status;
-	if (dirs_lock(parent->setup.config, parent->lock_fds, err_out) != 0)
+	if (dirs_make(parent->setup.config, err_out) != 0 ||
+	    dirs_lock(parent->setup.config, parent->lock_fds, err_out) != 0)
 		return EXIT_SYSTEM;
 	parent->program_fd = child_open_program(err_out);
 	if (parent->program_fd < 0)
