@@ -3,7 +3,7 @@
  *
  * The roles' lines go through a pipe that the parent owns. A line is at most PIPE_BUF long, so
  * that lines of several roles never mix, and the pipe does not block: a log that is stuck must
- * not stop the mail.
+ * not stop the mail. A role waits a moment for a full pipe, so that a burst of lines arrives whole.
  */
 #include "common/log.h"
 
@@ -13,6 +13,7 @@
 #include "common/utf8.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -31,12 +32,16 @@ static const char *const key_names[] = {
 #undef X
 };
 
+#define STUCK_MS 1000 /* so long nobody waits for a pipe that stayed full */
+
 static const int syslog_levels[] = {3, 4, 6, 7};
 
 static struct {
 	int fd;
 	bool has_level_prefix;
 	enum log_level level;
+	int patience_ms;
+	atomic_llong stuck_until_ms; /* monotonic */
 	atomic_uint lost;
 } sink = {.fd = STDERR_FILENO, .level = LOG_INFO};
 
@@ -45,6 +50,12 @@ log_open(int fd, bool has_level_prefix)
 {
 	sink.fd = fd;
 	sink.has_level_prefix = has_level_prefix;
+}
+
+void
+log_set_patience(int wait_ms)
+{
+	sink.patience_ms = wait_ms;
 }
 
 void
@@ -185,7 +196,7 @@ log_time(struct log_line *line, enum log_key key, int64_t at_ms)
 }
 
 static bool
-write_line(const char *text, size_t size)
+write_once(const char *text, size_t size)
 {
 	ssize_t written;
 
@@ -193,6 +204,33 @@ write_line(const char *text, size_t size)
 		written = write(sink.fd, text, size);
 	} while (written < 0 && errno == EINTR);
 	return written == (ssize_t)size;
+}
+
+/* A burst waits for the reader, a reader that is stuck is not waited for again and again. */
+static bool
+wait_for_room(void)
+{
+	struct pollfd pipe = {.fd = sink.fd, .events = POLLOUT};
+	int64_t now_ms;
+
+	if (sink.patience_ms == 0 || errno != EAGAIN)
+		return false;
+	now_ms = clock_monotonic_ms();
+	if (now_ms < atomic_load(&sink.stuck_until_ms))
+		return false;
+	if (poll(&pipe, 1, sink.patience_ms) > 0)
+		return true;
+	atomic_store(&sink.stuck_until_ms, now_ms + STUCK_MS);
+	return false;
+}
+
+static bool
+write_line(const char *text, size_t size)
+{
+	while (!write_once(text, size))
+		if (!wait_for_room())
+			return false;
+	return true;
 }
 
 static void

@@ -37,6 +37,9 @@ struct log_line {
 /* Where lines go: to `fd`, each behind `<N>` (the syslog level) if `has_level_prefix`. Until this
  * is called they go to stderr without. */
 void log_open(int fd, bool has_level_prefix);
+/* How long a line may wait for a full pipe before it is lost; 0, as for the pipe's own reader: not
+ * at all. A pipe that stays full makes nobody wait again for a second. */
+void log_set_patience(int wait_ms);
 void log_set_level(enum log_level level);
 bool log_is_on(enum log_level level);
 

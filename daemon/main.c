@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #define EXIT_USAGE 64
+#define LOG_PATIENCE_MS 50 /* a role's loop stands still for it */
 
 static const char usage_text[] =
     "usage: posternd [-n] [-f] [-v] [-V] [-c FILE]\n"
@@ -46,6 +47,7 @@ static int
 run_role(const char *name, const char *index)
 {
 	log_open(STDERR_FILENO, true);
+	log_set_patience(LOG_PATIENCE_MS);
 	for (enum role role = 0; role < ROLE_COUNT; role++)
 		if (roles[role] != NULL && strcmp(role_name(role), name) == 0)
 			return role_run(

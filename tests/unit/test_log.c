@@ -1,6 +1,10 @@
 /* The log: what a line looks like, and that nobody can write one for us. */
 #include "common/log.h"
 
+#include "common/clock.h"
+
+#include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -72,11 +76,73 @@ test_a_text_does_not_forge_a_key(void **state)
 	}
 }
 
+static void *
+read_all(void *ctx)
+{
+	const int *fd = ctx;
+	size_t lines = 0;
+	char text[4096];
+	ssize_t got;
+
+	while ((got = read(*fd, text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < got; i++)
+			lines += text[i] == '\n';
+	return (void *)lines;
+}
+
+static size_t
+log_a_burst(size_t count, int patience_ms, bool has_reader)
+{
+	struct log_line line;
+	pthread_t reader;
+	void *lines;
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+	log_open(ends[1], false);
+	log_set_patience(patience_ms);
+	if (has_reader)
+		assert_int_equal(pthread_create(&reader, NULL, read_all, &ends[0]), 0);
+	for (size_t i = 0; i < count; i++) {
+		assert_true(log_begin(&line, LOG_INFO, EVENT_DEFERRED, i + 1));
+		log_text(&line, KEY_REPLY, "a text of some length, so that the pipe is soon full");
+		log_end(&line);
+	}
+	log_set_patience(0);
+	log_open(STDERR_FILENO, false);
+	(void)close(ends[1]);
+	if (has_reader)
+		assert_int_equal(pthread_join(reader, &lines), 0);
+	else
+		lines = read_all(&ends[0]);
+	(void)close(ends[0]);
+	return (size_t)lines;
+}
+
+static void
+test_a_burst_arrives_whole(void **state)
+{
+	assert_int_equal(log_a_burst(20000, 10000, true), 20000);
+}
+
+/* Nobody reads: one line waits, the others do not. */
+static void
+test_a_log_that_is_stuck_loses_lines(void **state)
+{
+	int64_t before_ms = clock_monotonic_ms();
+
+	assert_in_range(log_a_burst(20000, 20, false), 1, 19999);
+	assert_in_range(clock_monotonic_ms() - before_ms, 20, 10000);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_a_mailbox_does_not_forge_a_key),
-	    cmocka_unit_test(test_a_text_does_not_forge_a_key)};
+	    cmocka_unit_test(test_a_text_does_not_forge_a_key),
+	    cmocka_unit_test(test_a_burst_arrives_whole),
+	    cmocka_unit_test(test_a_log_that_is_stuck_loses_lines)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
