@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* An id is generation << SLOT_BITS | slot; the generation is never 0. */
-#define SLOT_BITS 18
+#define SLOT_BITS 20 /* more sessions than one process can have */
 #define SLOT_MAX (1u << SLOT_BITS)
 #define NO_SLOT UINT32_MAX
 

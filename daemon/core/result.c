@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RESULT_BODY_MAX (1u << 20) /* within RESULT's limit */
+
 json_t *
 result_text(const char *text)
 {
@@ -40,13 +42,30 @@ result_error(const char *code, const char *message, const char *field)
 	    result_text(message), "field", field);
 }
 
+/* An upstream may have had a hand in its size. */
+static char *
+dump(json_t *json, unsigned *status)
+{
+	char *text = json_dumps(json, JSON_COMPACT);
+	json_t *error;
+
+	if (text != NULL && strlen(text) <= RESULT_BODY_MAX)
+		return text;
+	free(text);
+	*status = 413;
+	error = result_error("too_large", "the answer is larger than 1 MiB", NULL);
+	text = json_dumps(error, JSON_COMPACT);
+	json_decref(error);
+	ensure(text != NULL);
+	return text;
+}
+
 void
 result_send(struct link *control, uint32_t request_id, unsigned status, json_t *json)
 {
-	char *text = json_dumps(json, JSON_COMPACT);
+	char *text = dump(json, &status);
 	struct msg_result result = {.status = (uint16_t)status, .content_type = "application/json"};
 
-	ensure(text != NULL);
 	result.body = (struct msg_bytes){(const uint8_t *)text, (uint32_t)strlen(text)};
 	if (control != NULL)
 		link_answer(control, request_id, MSG_RESULT, &result);
