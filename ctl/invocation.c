@@ -209,7 +209,8 @@ get_page(struct invocation *invocation, const char *collection, json_t **page_ou
 int
 invocation_ls(struct invocation *invocation, const char *collection, const struct column *columns)
 {
-	json_t *fields = invocation->arguments.fields, *rows = json_array(), *page, *last;
+	json_t *fields = invocation->arguments.fields, *rows = json_array(), *last;
+	json_t *page = NULL;
 	size_t count = PAGE_ROWS;
 	int status = STATUS_DONE;
 
