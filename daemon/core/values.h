@@ -44,6 +44,18 @@ enum attempt_outcome {
 	ATTEMPT_MISCONFIGURED /* what the profile asks for can't be done; see reason */
 };
 
+/* Which notices the client wants for a recipient (RFC 3461 4.1). */
+enum dsn_notify {
+	NOTIFY_UNSAID = 0, /* of failures, as ever */
+	NOTIFY_NEVER = 1,
+	NOTIFY_SUCCESS = 2,
+	NOTIFY_FAILURE = 4,
+	NOTIFY_DELAY = 8
+};
+
+/* How much of the message a failure notice gives back (RFC 3461 4.3). */
+enum dsn_ret { RET_UNSAID, RET_FULL, RET_HDRS };
+
 enum intake_state { INTAKE_OPEN, INTAKE_DISK_FULL, INTAKE_CLOSING };
 
 enum commit_outcome {

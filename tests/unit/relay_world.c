@@ -416,7 +416,8 @@ relay_world_begin(
 	};
 
 	while ((address = strsep(&rest, ",")) != NULL) {
-		struct rec_recipient recipient = {(uint16_t)list.count, address};
+		struct rec_recipient recipient = {
+		    .index = (uint16_t)list.count, .address = address};
 
 		message_list_add(&list, REC_RECIPIENT, &recipient);
 	}
