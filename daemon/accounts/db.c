@@ -1,16 +1,7 @@
 /*
  * db - accounts.db
  *
- * Format, version 1 (application_id 0x70737472, user_version 1). Ids are never used again
- * (AUTOINCREMENT). Lists, users and profiles refer to each other by name, since a name never
- * changes; names differ in more than case. NULL is "not set": defaults are worked out when a row
- * is used, so that `profile set --tls` moves a port that nobody chose.
- *
- *	meta     site secrets: `fake_secret`, base64 of 32 bytes (verifier_fake())
- *	list     what users have in common
- *	user     verifier: see verifier.h; credential: grows with each change of the password
- *	profile  password: see seal.h; version: grows with each change; one row is the default
- *	alert    one row for each kind, user, address and interval, counted
+ * The tables are in db_schema.c.
  *
  * Every change is one transaction, on disk when db_commit() returns (WAL, synchronous=FULL). A
  * crash before that leaves the state before it.
@@ -18,14 +9,12 @@
 #include "daemon/accounts/db.h"
 
 #include "common/xalloc.h"
+#include "daemon/accounts/db_schema.h"
 
 #include <sqlite3.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define APPLICATION_ID 0x70737472 /* "pstr" */
-#define SCHEMA_VERSION 1
 #define STATEMENTS_MAX 96
 #define BUSY_MS 1000
 #define LEFT_ALONE                                                                                 \
@@ -45,46 +34,6 @@ struct db {
 struct db_row {
 	sqlite3_stmt *statement;
 };
-
-static const char schema[] =
-    "BEGIN IMMEDIATE;"
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
-    "CREATE TABLE profile ("
-    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
-    " name TEXT NOT NULL UNIQUE COLLATE NOCASE,"
-    " \"default\" INTEGER NOT NULL, paused INTEGER NOT NULL, version INTEGER NOT NULL,"
-    " host TEXT, port INTEGER NOT NULL, tls TEXT, tls_min TEXT, tls_verify TEXT, ca TEXT,"
-    " auth TEXT, username TEXT, password TEXT, ehlo TEXT,"
-    " timeout INTEGER NOT NULL, dot_timeout INTEGER NOT NULL, connections INTEGER NOT NULL,"
-    " capture TEXT, comment TEXT);"
-    "CREATE UNIQUE INDEX profile_default ON profile (\"default\") WHERE \"default\" = 1;"
-    "CREATE TABLE list ("
-    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
-    " name TEXT NOT NULL UNIQUE COLLATE NOCASE,"
-    " unauthorized TEXT,"
-    " profile TEXT COLLATE NOCASE REFERENCES profile (name),"
-    " alert_to TEXT, note TEXT);"
-    "CREATE INDEX list_profile ON list (profile);"
-    "CREATE TABLE user ("
-    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
-    " login TEXT NOT NULL UNIQUE COLLATE NOCASE,"
-    " list TEXT NOT NULL COLLATE NOCASE REFERENCES list (name),"
-    " active INTEGER NOT NULL, verifier TEXT NOT NULL, credential INTEGER NOT NULL,"
-    " priority INTEGER NOT NULL, priority_max INTEGER NOT NULL,"
-    " domains TEXT, senders TEXT, \"check\" TEXT,"
-    " profile TEXT COLLATE NOCASE REFERENCES profile (name),"
-    " stamp_priority INTEGER NOT NULL, note TEXT);"
-    "CREATE INDEX user_list ON user (list);"
-    "CREATE INDEX user_profile ON user (profile);"
-    "CREATE TABLE alert ("
-    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
-    " kind TEXT NOT NULL, at INTEGER NOT NULL, last_at INTEGER NOT NULL,"
-    " user TEXT COLLATE NOCASE, list TEXT, address TEXT COLLATE NOCASE, detail TEXT,"
-    " count INTEGER NOT NULL, acknowledged INTEGER NOT NULL);"
-    "CREATE INDEX alert_kind ON alert (kind, user, address, at);"
-    "PRAGMA application_id = 1886614642;"
-    "PRAGMA user_version = 1;"
-    "COMMIT;";
 
 static int
 fail(struct db *db, const char *attempt, struct err *err_out)
@@ -223,27 +172,26 @@ pragma_number(struct db *db, const char *sql, int64_t *number_out, struct err *e
 	return db_run(db, sql, NULL, 0, take_number, number_out, err_out) < 0 ? -1 : 0;
 }
 
-/* Whether the file is empty, ours, or someone else's; writes nothing. */
+/* Whether the file is empty (version 0), ours, or someone else's; writes nothing. */
 static int
-identify(struct db *db, bool *is_new_out, struct err *err_out)
+identify(struct db *db, int64_t *version_out, struct err *err_out)
 {
-	int64_t application, version, objects;
+	int64_t application, objects;
 
 	if (pragma_number(db, "SELECT count(*) FROM sqlite_schema", &objects, err_out) != 0 ||
 	    pragma_number(db, "PRAGMA application_id", &application, err_out) != 0 ||
-	    pragma_number(db, "PRAGMA user_version", &version, err_out) != 0)
+	    pragma_number(db, "PRAGMA user_version", version_out, err_out) != 0)
 		return -1;
-	*is_new_out = objects == 0 && application == 0 && version == 0;
-	if (*is_new_out)
+	if (objects == 0 && application == 0 && *version_out == 0)
 		return 0;
-	if (application != APPLICATION_ID)
+	if (application != DB_APPLICATION_ID)
 		return err_set(
 		    err_out, "%s is a database of another program; " LEFT_ALONE, db->path);
-	if (version != SCHEMA_VERSION)
+	if (*version_out < 1 || *version_out > DB_VERSION)
 		return err_set(err_out,
-		    "%s has format %lld, this posternd knows format %d only: start the posternd "
+		    "%s has format %lld, this posternd knows formats up to %d: start the posternd "
 		    "that wrote it",
-		    db->path, (long long)version, SCHEMA_VERSION);
+		    db->path, (long long)*version_out, DB_VERSION);
 	return 0;
 }
 
@@ -267,23 +215,35 @@ check_integrity(struct db *db, struct err *err_out)
 	return err_set(err_out, "%s is damaged (%.300s); " LEFT_ALONE, db->path, verdict.text);
 }
 
+/* Each step is a transaction: a crash leaves one version or the next. */
+static int
+bring_up(struct db *db, int64_t version, struct err *err_out)
+{
+	for (; version < DB_VERSION; version++)
+		if (execute(db, db_steps[version], err_out) != 0) {
+			db_rollback(db);
+			return -1;
+		}
+	return 0;
+}
+
 static int
 set_up(struct db *db, struct err *err_out)
 {
-	bool is_new;
+	int64_t version;
 
 	/* Exclusive before the first access: then the WAL needs no shared memory file, and a
 	 * second daemon finds out at once. */
 	(void)sqlite3_busy_timeout(db->handle, BUSY_MS);
 	if (execute(db, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT", err_out) != 0 ||
-	    identify(db, &is_new, err_out) != 0 || check_integrity(db, err_out) != 0)
+	    identify(db, &version, err_out) != 0 || check_integrity(db, err_out) != 0)
 		return -1;
 	if (execute(db,
 		"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
 		"PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY",
 		err_out) != 0)
 		return -1;
-	return is_new ? execute(db, schema, err_out) : 0;
+	return bring_up(db, version, err_out);
 }
 
 int

@@ -21,6 +21,8 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/db_query.h \
 	daemon/accounts/db_rows.c \
 	daemon/accounts/db_rows.h \
+	daemon/accounts/db_schema.c \
+	daemon/accounts/db_schema.h \
 	daemon/accounts/grants.c \
 	daemon/accounts/grants.h \
 	daemon/accounts/parts.c \

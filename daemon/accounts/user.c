@@ -74,6 +74,7 @@ static const struct field fields[] = {
     FIELD(active, FIELD_BOOL, .flags = 0),
     FIELD(verifier, FIELD_TEXT, .flags = FIELD_HIDDEN),
     FIELD(credential, FIELD_NUMBER, .flags = FIELD_HIDDEN),
+    FIELD(secret, FIELD_TEXT, .flags = FIELD_HIDDEN),
     FIELD(priority, FIELD_NUMBER, .min = 1, .max = 5),
     FIELD(priority_max, FIELD_NUMBER, .min = 1, .max = 5),
     FIELD(domains, FIELD_ITEMS, .max = RULES_SIZE_MAX, .normalise = normalise_domains),

@@ -18,6 +18,7 @@ struct user {
 	bool active;
 	char *verifier;     /* see verifier.h */
 	int64_t credential; /* the password's version, from 1 */
+	char *secret;       /* the password, sealed; NULL: there is none */
 	int64_t priority, priority_max;
 	char *domains, *senders; /* items in the form that is compared, `;` between them */
 	char *check;             /* both, envelope, header; NULL: both */

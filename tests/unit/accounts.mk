@@ -18,7 +18,7 @@ tests_unit_test_accounts_api_SOURCES = tests/unit/test_accounts_api.c $(ACCOUNTS
 tests_unit_test_accounts_api_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_accounts_api_LDADD = $(ACCOUNTS_LIBS)
 
-tests_unit_test_accounts_db_SOURCES = tests/unit/test_accounts_db.c
+tests_unit_test_accounts_db_SOURCES = tests/unit/test_accounts_db.c tests/unit/accounts_v1.h
 tests_unit_test_accounts_db_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_accounts_db_LDADD = $(ACCOUNTS_LIBS)
 

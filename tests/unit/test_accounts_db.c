@@ -1,6 +1,12 @@
 /* accounts.db as a file: what isn't ours is refused and not touched, and so is a second daemon. */
 #include "daemon/accounts/db.h"
 
+#include "accounts_v1.h"
+#include "daemon/accounts/db_rows.h"
+#include "daemon/accounts/profile.h"
+#include "daemon/accounts/user.h"
+#include "daemon/accounts/userlist.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -133,7 +139,92 @@ test_format_of_a_newer_version(void **state)
 	make_ours();
 	run_sql("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE; "
 		"PRAGMA user_version = 7");
-	expect_refused("has format 7, this posternd knows format 1");
+	expect_refused("has format 7, this posternd knows formats up to 2");
+}
+
+static void
+take_text(const struct db_row *row, void *ctx)
+{
+	(void)snprintf(ctx, 256, "%s", db_row_text(row, 0));
+}
+
+/* One row of one text. */
+static void
+expect_text(struct db *db, const char *sql, const char *expected)
+{
+	char text[256] = "";
+	struct err err;
+
+	assert_int_equal(db_run(db, sql, NULL, 0, take_text, text, &err), 1);
+	assert_string_equal(text, expected);
+}
+
+static void
+check_version_1_rows(struct db *db)
+{
+	struct profile profile;
+	struct userlist list;
+	struct user user;
+	struct err err;
+
+	assert_int_equal(db_find(db, &profile_table, "office", &profile, &err), 1);
+	assert_int_equal(profile.id, 3);
+	assert_int_equal(profile.version, 4);
+	assert_string_equal(profile.password, "c2VhbGVk");
+	assert_int_equal(db_find(db, &userlist_table, "shop", &list, &err), 1);
+	assert_string_equal(list.unauthorized, "alert");
+	assert_int_equal(db_find(db, &user_table, "bob", &user, &err), 1);
+	assert_int_equal(user.id, 5);
+	assert_int_equal(user.credential, 7);
+	assert_string_equal(user.domains, "example.com");
+	assert_string_equal(user.note, "the first");
+	assert_null(user.secret);
+	table_row_fini(&profile_table, &profile);
+	table_row_fini(&userlist_table, &list);
+	table_row_fini(&user_table, &user);
+}
+
+/* What an earlier posternd wrote is taken over as it is, once and for good. */
+static void
+test_file_of_version_1_keeps_all_that_is_in_it(void **state)
+{
+	struct err err;
+	struct db *db;
+
+	run_sql(accounts_v1);
+	for (int time = 0; time < 2; time++) {
+		if (db_open("accounts.db", &db, &err) != 0)
+			fail_msg("%s", err.text);
+		check_version_1_rows(db);
+		expect_text(db, "SELECT user_version FROM pragma_user_version", "2");
+		expect_text(db, "SELECT substr(value, 1, 6) FROM meta", "AAECAw");
+		expect_text(
+		    db, "SELECT count(*) || kind || count FROM alert", "1unauthorized-sender12");
+		expect_text(db, "SELECT seq FROM sqlite_sequence WHERE name = 'user'", "9");
+		db_close(db);
+	}
+}
+
+/* A new file and one that was brought up have the same tables. */
+static void
+test_step_gives_the_tables_of_a_new_file(void **state)
+{
+	static const char sum[] = "SELECT group_concat(name || ':' || type || ':' || \"notnull\")"
+				  " FROM pragma_table_info('user')";
+	char fresh[1024] = "", stepped[1024] = "";
+	struct err err;
+	struct db *db;
+
+	make_ours();
+	assert_int_equal(db_open("accounts.db", &db, &err), 0);
+	assert_int_equal(db_run(db, sum, NULL, 0, take_text, fresh, &err), 1);
+	db_close(db);
+	assert_int_equal(unlink("accounts.db"), 0);
+	run_sql(accounts_v1);
+	assert_int_equal(db_open("accounts.db", &db, &err), 0);
+	assert_int_equal(db_run(db, sum, NULL, 0, take_text, stepped, &err), 1);
+	db_close(db);
+	assert_string_equal(fresh, stepped);
 }
 
 static void
@@ -192,6 +283,8 @@ main(void)
 	    TEST(test_not_a_database),
 	    TEST(test_database_of_another_program),
 	    TEST(test_format_of_a_newer_version),
+	    TEST(test_file_of_version_1_keeps_all_that_is_in_it),
+	    TEST(test_step_gives_the_tables_of_a_new_file),
 	    TEST(test_damaged),
 	    TEST(test_no_permission),
 	    TEST(test_second_daemon),

@@ -1,0 +1,66 @@
+/*
+ * db_schema - the tables of accounts.db
+ *
+ * Format, version 2 (application_id 0x70737472 "pstr", user_version 2). Ids are never used again
+ * (AUTOINCREMENT). Lists, users and profiles refer to each other by name, since a name never
+ * changes; names differ in more than case. NULL is "not set": defaults are worked out when a row
+ * is used, so that `profile set --tls` moves a port that nobody chose.
+ *
+ *	meta     site secrets: `fake_secret`, base64 of 32 bytes (verifier_fake())
+ *	list     what users have in common
+ *	user     verifier: see verifier.h; credential: grows with each change of the password;
+ *	         secret: the password, sealed, for CRAM-MD5 (NULL: none)
+ *	profile  password: see seal.h; version: grows with each change; one row is the default
+ *	alert    one row for each kind, user, address and interval, counted
+ *
+ * Step 0 makes the tables of version 1, the next ones change them, each in one transaction that
+ * ends with its version; so a new file and an old one go the same way.
+ */
+#include "daemon/accounts/db_schema.h"
+
+static const char version_1[] =
+    "BEGIN IMMEDIATE;"
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
+    "CREATE TABLE profile ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " name TEXT NOT NULL UNIQUE COLLATE NOCASE,"
+    " \"default\" INTEGER NOT NULL, paused INTEGER NOT NULL, version INTEGER NOT NULL,"
+    " host TEXT, port INTEGER NOT NULL, tls TEXT, tls_min TEXT, tls_verify TEXT, ca TEXT,"
+    " auth TEXT, username TEXT, password TEXT, ehlo TEXT,"
+    " timeout INTEGER NOT NULL, dot_timeout INTEGER NOT NULL, connections INTEGER NOT NULL,"
+    " capture TEXT, comment TEXT);"
+    "CREATE UNIQUE INDEX profile_default ON profile (\"default\") WHERE \"default\" = 1;"
+    "CREATE TABLE list ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " name TEXT NOT NULL UNIQUE COLLATE NOCASE,"
+    " unauthorized TEXT,"
+    " profile TEXT COLLATE NOCASE REFERENCES profile (name),"
+    " alert_to TEXT, note TEXT);"
+    "CREATE INDEX list_profile ON list (profile);"
+    "CREATE TABLE user ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " login TEXT NOT NULL UNIQUE COLLATE NOCASE,"
+    " list TEXT NOT NULL COLLATE NOCASE REFERENCES list (name),"
+    " active INTEGER NOT NULL, verifier TEXT NOT NULL, credential INTEGER NOT NULL,"
+    " priority INTEGER NOT NULL, priority_max INTEGER NOT NULL,"
+    " domains TEXT, senders TEXT, \"check\" TEXT,"
+    " profile TEXT COLLATE NOCASE REFERENCES profile (name),"
+    " stamp_priority INTEGER NOT NULL, note TEXT);"
+    "CREATE INDEX user_list ON user (list);"
+    "CREATE INDEX user_profile ON user (profile);"
+    "CREATE TABLE alert ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " kind TEXT NOT NULL, at INTEGER NOT NULL, last_at INTEGER NOT NULL,"
+    " user TEXT COLLATE NOCASE, list TEXT, address TEXT COLLATE NOCASE, detail TEXT,"
+    " count INTEGER NOT NULL, acknowledged INTEGER NOT NULL);"
+    "CREATE INDEX alert_kind ON alert (kind, user, address, at);"
+    "PRAGMA application_id = 1886614642;"
+    "PRAGMA user_version = 1;"
+    "COMMIT;";
+
+static const char version_2[] = "BEGIN IMMEDIATE;"
+				"ALTER TABLE user ADD COLUMN secret TEXT;"
+				"PRAGMA user_version = 2;"
+				"COMMIT;";
+
+const char *const db_steps[DB_VERSION] = {version_1, version_2};
