@@ -8,6 +8,7 @@
  *	C: EHLO me              the client sends this and CRLF
  *	c: DATA\r\n.\x00        the client sends exactly these bytes
  *	S: 250 2.0.0 Ok         the next line it gets; `*` at the end stands for any rest
+ *	S+ 250                  a whole reply with this code, of however many lines
  *	S.                      and nothing more
  *	M: Subject: x           the next line that queue has of the message
  *	M.                      and nothing more
@@ -30,7 +31,8 @@ struct play {
 	bool is_open;
 	size_t body_at;
 	bool has_failed;
-	bool is_skipped; /* the rest of it */
+	bool is_skipped;   /* the rest of it */
+	struct buf offers; /* the texts of the last whole reply, each in a line */
 };
 
 static void fail(struct play *play, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -177,6 +179,34 @@ expect_reply(struct play *play, const char *pattern)
 	memmove(output->bytes, output->bytes + used, output->size - used);
 	output->size -= used;
 	output->bytes[output->size] = '\0';
+}
+
+static void
+note_offer(struct play *play)
+{
+	size_t used = 0;
+	const char *line = next_line(&play->world.output, &used);
+
+	if (line != NULL && strlen(line) > 4)
+		buf_printf(&play->offers, "\n%s\n", line + 4);
+}
+
+/* Lines with a hyphen behind the code, and one without. */
+static void
+expect_whole_reply(struct play *play, const char *code)
+{
+	struct buf *output = &play->world.output;
+	char pattern[8];
+
+	buf_clear(&play->offers);
+	(void)snprintf(pattern, sizeof(pattern), "%.3s-*", code);
+	while (!play->has_failed && output->size > 3 && output->bytes[3] == '-') {
+		note_offer(play);
+		expect_reply(play, pattern);
+	}
+	note_offer(play);
+	pattern[3] = ' ';
+	expect_reply(play, pattern);
 }
 
 static void
@@ -429,6 +459,35 @@ on_alerted(struct play *play, const char *address, const char *rest)
 		fail(play, "no alert for %s", address);
 }
 
+/* A line of the last whole reply, or its beginning up to a blank. */
+static bool
+is_offered(const struct play *play, const char *first, const char *rest)
+{
+	char line[1024];
+
+	for (size_t i = 0; i < 2; i++) {
+		(void)snprintf(line, sizeof(line), "\n%s%s%s%c", first, rest[0] == '\0' ? "" : " ",
+		    rest, i == 0 ? '\n' : ' ');
+		if (play->offers.bytes != NULL && strstr(play->offers.bytes, line) != NULL)
+			return true;
+	}
+	return false;
+}
+
+static void
+on_offers(struct play *play, const char *first, const char *rest)
+{
+	if (!is_offered(play, first, rest))
+		fail(play, "%s %s is not offered", first, rest);
+}
+
+static void
+on_lacks(struct play *play, const char *first, const char *rest)
+{
+	if (is_offered(play, first, rest))
+		fail(play, "%s %s is offered", first, rest);
+}
+
 static void
 on_whole(struct play *play, const char *a, const char *b)
 {
@@ -457,6 +516,8 @@ static const struct {
     {"closed", on_closed, false},         /* the session has ended */
     {"open", on_open, false},             /* it hasn't */
     {"count", on_count, false},           /* aborts, commits, alerts, sasl_aborts */
+    {"offers", on_offers, false},         /* a line of the last reply read with S+ */
+    {"lacks", on_lacks, false},           /* no line of it */
     {"alerted", on_alerted, false},       /* the last alert was for this address */
 };
 
@@ -495,6 +556,8 @@ step(struct play *play, char *line)
 		send_raw(play, line + 3);
 	else if (strncmp(line, "S: ", 3) == 0)
 		expect_reply(play, line + 3);
+	else if (strncmp(line, "S+ ", 3) == 0)
+		expect_whole_reply(play, line + 3);
 	else if (strcmp(line, "S.") == 0)
 		expect_silence(play);
 	else if (strncmp(line, "M: ", 3) == 0)
@@ -538,6 +601,7 @@ play_file(const char *path, size_t piece)
 	if (!play.has_failed && !play.is_skipped)
 		expect_silence(&play);
 	world_fini(&play.world);
+	buf_fini(&play.offers);
 	return !play.has_failed;
 }
 
