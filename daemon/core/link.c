@@ -23,6 +23,7 @@ free_link(void *object)
 	struct link *link = object;
 
 	request_table_free(link->requests);
+	timer_free(link->retry);
 	evbuffer_free(link->output);
 	buf_fini(&link->encoding);
 	chunk_release(link->scratch);
@@ -36,6 +37,7 @@ shut(struct link *link)
 	link->is_closed = true;
 	event_free(link->readable);
 	event_free(link->writable);
+	timer_stop(link->retry);
 	for (size_t i = 0; i < link->received_count; i++)
 		(void)close(link->received_fds[i]);
 	link->received_count = 0;
@@ -145,6 +147,7 @@ link_open(struct loop *loop, int fd, enum role self, enum role peer, unsigned pe
 	    event_new(loop_base(loop), fd, EV_READ | EV_PERSIST, link_on_readable, link);
 	link->writable = event_new(loop_base(loop), fd, EV_WRITE, link_on_writable, link);
 	ensure(link->output != NULL && link->readable != NULL && link->writable != NULL);
+	link->retry = timer_new(loop, link_on_retry, link);
 	(void)event_add(link->readable, NULL);
 	send_hello(link);
 	return link;

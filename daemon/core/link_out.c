@@ -7,6 +7,7 @@
 #include "daemon/core/link_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #define WAITING_MAX (64u << 20)
+#define RETRY_MS 10
 
 /* Output that leaves together with sockets, or plain output behind it. */
 struct parcel {
@@ -102,7 +104,11 @@ link_flush(struct link *link)
 	}
 	if (link_waiting_bytes(link) == 0)
 		return;
-	if (errno != 0 && errno != EAGAIN && errno != EINTR)
+	/* More sockets are under way, to all peers together, than this process may have open: they
+	 * leave as the peers take theirs, and nothing says when. */
+	if (errno == ETOOMANYREFS)
+		timer_set(link->retry, RETRY_MS);
+	else if (errno != 0 && errno != EAGAIN && errno != EINTR)
 		link_break(link, errno == EPIPE ? "the other role is gone" : strerror(errno));
 	else if (link_waiting_bytes(link) > WAITING_MAX)
 		link_break(link, "the other role does not read");
@@ -124,6 +130,15 @@ void
 link_on_writable(int fd, short what, void *ctx)
 {
 	link_flush(ctx);
+}
+
+void
+link_on_retry(void *ctx)
+{
+	struct link *link = ctx;
+
+	if (!link->is_closed)
+		link_flush(link);
 }
 
 static void
@@ -180,6 +195,21 @@ link_send(struct link *link, enum message_kind kind, const void *message)
 	link_send_frame(link, kind, 0, false, message);
 }
 
+static bool
+copy_sockets(struct parcel *parcel, const int *fds, size_t fd_count)
+{
+	for (size_t i = 0; i < fd_count; i++) {
+		int copy = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+
+		if (copy < 0)
+			return false;
+		parcel->fds[parcel->fd_count++] = copy;
+	}
+	return true;
+}
+
+/* Leaves at once if it can: thousands of sockets for many peers, all copied before the first one
+ * has left, are more than a process may have open. */
 void
 link_send_with_fds(
     struct link *link, enum message_kind kind, const void *message, const int *fds, size_t fd_count)
@@ -193,13 +223,11 @@ link_send_with_fds(
 	parcel->bytes = evbuffer_new();
 	encode(link, kind, 0, false, message, 0);
 	(void)evbuffer_add(parcel->bytes, link->encoding.bytes, link->encoding.size);
-	for (size_t i = 0; i < fd_count; i++) {
-		parcel->fds[i] = dup(fds[i]);
-		ensure(parcel->fds[i] >= 0);
-	}
-	parcel->fd_count = fd_count;
 	list_append(&link->parcels, &parcel->link);
-	flush_later(link);
+	if (copy_sockets(parcel, fds, fd_count))
+		link_flush(link);
+	else
+		link_break(link, "too many open files to hand sockets over");
 }
 
 static void

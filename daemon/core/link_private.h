@@ -36,6 +36,7 @@ struct link {
 	struct link_callbacks callbacks;
 	void *ctx;
 	struct event *readable, *writable;
+	struct timer *retry;
 	struct request_table *requests;
 
 	struct evbuffer *output;
@@ -65,6 +66,7 @@ void link_flush(struct link *link);
 /* Closes the sockets that have not left. */
 void link_drop_output(struct link *link);
 void link_on_writable(int fd, short what, void *ctx);
+void link_on_retry(void *ctx);
 
 /* link_in.c */
 void link_on_readable(int fd, short what, void *ctx);

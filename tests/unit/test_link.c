@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -194,6 +195,32 @@ test_sockets_travel(void **state)
 	close_pair(&pair);
 }
 
+/* A parent hands thousands of listening sockets to each of many roles, none of which reads yet: no
+ * more copies may be open at a time than one message needs. */
+static void
+test_more_sockets_than_may_be_open(void **state)
+{
+	struct msg_listen message = {.count = 100};
+	struct rlimit limit, low;
+	struct pair pair;
+	int fds[100];
+
+	open_pair(&pair, ROLE_PARENT, ROLE_SMTPD);
+	for (size_t i = 0; i < 100; i++)
+		assert_true((fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	low = (struct rlimit){.rlim_cur = (rlim_t)fds[99] + 150, .rlim_max = limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	for (size_t i = 0; i < 5; i++)
+		link_send_with_fds(pair.a.link, MSG_LISTEN, &message, fds, 100);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	TURN_UNTIL(&pair, pair.b.messages == 5);
+	assert_false(pair.a.is_closed);
+	for (size_t i = 0; i < 100; i++)
+		(void)close(fds[i]);
+	close_pair(&pair);
+}
+
 /* Bytes that no role would send. */
 static void
 test_bad_frames(void **state)
@@ -285,6 +312,7 @@ main(void)
 	    cmocka_unit_test(test_request),
 	    cmocka_unit_test(test_loss_ends_requests),
 	    cmocka_unit_test(test_sockets_travel),
+	    cmocka_unit_test(test_more_sockets_than_may_be_open),
 	    cmocka_unit_test(test_bad_frames),
 	    cmocka_unit_test(test_largest_messages),
 	};
