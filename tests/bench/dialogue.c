@@ -96,8 +96,8 @@ connect_anew(struct dialogue *dialogue)
 		return;
 	dialogue->begun_us = load_now_us();
 	load->connections++;
-	if (wire_connect(&dialogue->wire, (struct sockaddr *)&load->address, load->address_size) !=
-	    0) {
+	if (wire_connect(&dialogue->wire, NULL, (struct sockaddr *)&load->address,
+		load->address_size) != 0) {
 		load->failed++;
 		load->failures_in_a_row++;
 		load_problem(load, "connect failed");

@@ -1,6 +1,7 @@
-# bench tools: a load generator and a counting sink; tests/bench/run puts postern between them
-noinst_PROGRAMS += tests/bench/smtpgen tests/bench/smtpsink
-EXTRA_DIST += tests/bench/procs.py tests/bench/rigs.py tests/bench/run
+# bench tools: a load generator and a counting sink (tests/bench/run puts postern between them), and
+# a crowd of clients that send no mail (tests/bench/crowd)
+noinst_PROGRAMS += tests/bench/smtpcrowd tests/bench/smtpgen tests/bench/smtpsink
+EXTRA_DIST += tests/bench/crowd tests/bench/procs.py tests/bench/rigs.py tests/bench/run
 
 tests_bench_smtpgen_SOURCES = \
 	tests/bench/dialogue.c \
@@ -16,3 +17,10 @@ tests_bench_smtpsink_SOURCES = \
 	tests/bench/idset.h \
 	tests/bench/smtpsink.c
 tests_bench_smtpsink_LDADD = common/libcommon.a
+
+tests_bench_smtpcrowd_SOURCES = \
+	tests/bench/load.h \
+	tests/bench/smtpcrowd.c \
+	tests/bench/wire.c \
+	tests/bench/wire.h
+tests_bench_smtpcrowd_LDADD = common/libcommon.a $(OPENSSL_LIBS)

@@ -78,8 +78,10 @@ class Sink:
 class Postern:
     name = "postern"
 
-    def __init__(self, build, directory, sink_port, connections=20):
-        self.directory, self.port = directory, free_port()
+    def __init__(self, build, directory, sink_port, connections=20, ports=None, more=""):
+        """`ports` instead of one that is free, `more` options."""
+        self.directory = directory
+        self.port = int(ports.split("-")[-1]) if ports else free_port()
         os.makedirs(directory)
         self.socket = f"{directory}/run/control.sock"
         self.ctl = [f"{build}/posternctl", "-s", self.socket]
@@ -89,9 +91,10 @@ class Postern:
 state_dir = "{directory}/state";
 run_dir = "{directory}/run";
 capture_dir = "{directory}/capture";
-listeners = ( {{ address = "127.0.0.1"; ports = "{self.port}"; tls = "starttls"; }} );
+listeners = ( {{ address = "127.0.0.1"; ports = "{ports or self.port}"; tls = "starttls"; }} );
 trusted = ( {{ network = "127.0.0.0/8"; user = "{USER}"; }} );
 log = {{ target = "stderr"; level = "info"; }};
+{more}
 ''')
         self.log = open(f"{directory}/log", "w")
         words = [f"{build}/posternd", "-f", "-c", config]
@@ -207,8 +210,10 @@ service auth {{
 class Postfix:
     name = "postfix"
 
-    def __init__(self, build, directory, sink_port, connections=20):
-        self.directory, self.port = directory, free_port()
+    def __init__(self, build, directory, sink_port, connections=20, ports=None, more=""):
+        """`ports` instead of one that is free, `more` options."""
+        self.directory = directory
+        self.port = int(ports.split("-")[-1]) if ports else free_port()
         for part in ("queue/private", "data", "conf", "dovecot"):
             os.makedirs(f"{directory}/{part}")
         shutil.chown(f"{directory}/data", "postfix")

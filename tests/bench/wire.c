@@ -22,7 +22,8 @@ wire_init_tls(void)
 }
 
 int
-wire_connect(struct wire *wire, const struct sockaddr *address, socklen_t size)
+wire_connect(struct wire *wire, const struct sockaddr *source, const struct sockaddr *address,
+    socklen_t size)
 {
 	int on = 1;
 
@@ -31,6 +32,12 @@ wire_connect(struct wire *wire, const struct sockaddr *address, socklen_t size)
 	if (wire->fd < 0)
 		return -1;
 	(void)setsockopt(wire->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	/* the port is chosen with the destination: there are too few for all of them otherwise */
+	(void)setsockopt(wire->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+	if (source != NULL && bind(wire->fd, source, size) != 0) {
+		wire_close(wire);
+		return -1;
+	}
 	if (connect(wire->fd, address, size) == 0 || errno == EINPROGRESS)
 		return 0;
 	wire_close(wire);

@@ -23,7 +23,9 @@ enum { WIRE_WAITS = 0, WIRE_ENDED = -1 };
 /* Once, before the first wire_start_tls(). Certificates are not verified. */
 void wire_init_tls(void);
 
-int wire_connect(struct wire *wire, const struct sockaddr *address, socklen_t size);
+/* `source` is the address to come from, of the same family; NULL: any. */
+int wire_connect(struct wire *wire, const struct sockaddr *source, const struct sockaddr *address,
+    socklen_t size);
 void wire_close(struct wire *wire);
 /* True once the handshake is done; false: call again when the socket is ready, or it has ended. */
 bool wire_start_tls(struct wire *wire, bool *has_ended_out);
