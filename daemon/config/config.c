@@ -2,6 +2,7 @@
 #include "daemon/config/config.h"
 
 #include "common/buf.h"
+#include "common/netaddr.h"
 #include "daemon/config/table.h"
 
 #include <stdlib.h>
@@ -83,6 +84,24 @@ config_blame(const struct config *config, const char *path, struct err *err_out)
 			    err_out, "%s:%u: %s: %s", place->file, place->line, path, text.text);
 	}
 	return err_set(err_out, "%s: %s: %s", file, path, text.text);
+}
+
+const char *
+config_trusted_user(const struct config *config, const uint8_t address[static 16])
+{
+	const struct config_trusted *best = NULL;
+	struct netaddr client, network;
+
+	memcpy(client.bytes, address, sizeof(client.bytes));
+	for (size_t i = 0; i < config->trusted_count; i++) {
+		const struct config_trusted *at = &config->trusted[i];
+
+		memcpy(network.bytes, at->address, sizeof(network.bytes));
+		if (netaddr_is_within(&client, &network, at->prefix_bits) &&
+		    (best == NULL || at->prefix_bits > best->prefix_bits))
+			best = at;
+	}
+	return best == NULL ? NULL : best->user;
 }
 
 unsigned

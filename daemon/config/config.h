@@ -87,6 +87,10 @@ struct config {
 		unsigned received_headers; /* more are a loop */
 		int64_t command_timeout_ms;
 		int64_t data_timeout_ms;
+		uint64_t data_rate_bytes; /* a second; 0: no limit */
+		int64_t tls_timeout_ms;   /* of the handshake */
+		int64_t session_time_ms;
+		unsigned idle_commands;    /* in a row, without a message that was taken */
 		unsigned auth_failures;    /* in one session */
 		unsigned errors;           /* in one session */
 		uint64_t free_space_bytes; /* of the state directory; below it 452 4.3.1 */
@@ -128,6 +132,10 @@ void config_release(const struct config *config); /* NULL is allowed */
 /* For what is found to be wrong with a value that was read: puts `FILE:LINE: path: ` before the
  * text (`FILE: path: ` if the file doesn't set the option), and is -1. */
 int config_blame(const struct config *config, const char *path, struct err *err_out);
+
+/* The user that clients with this address (16 octets, IPv4 mapped) are without a login, or NULL.
+ * The network with the longest prefix decides; of equal ones the first. */
+const char *config_trusted_user(const struct config *config, const uint8_t address[static 16]);
 
 unsigned config_smtpd_processes(const struct config *config);
 

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HANDSHAKE_DEADLINE_MS 60000
 #define FINISH_MS 5000 /* for the last reply to leave */
 
 /* ---- the end ---- */
@@ -165,22 +164,6 @@ static const struct session_ports ports = {
 
 /* ---- the connection ---- */
 
-static const char *
-trusted_login(const struct client *client)
-{
-	const struct config *config = client->config;
-
-	for (size_t i = 0; i < config->trusted_count; i++) {
-		const struct config_trusted *trusted = &config->trusted[i];
-		struct netaddr network;
-
-		memcpy(network.bytes, trusted->address, sizeof(network.bytes));
-		if (netaddr_is_within(&client->address, &network, trusted->prefix_bits))
-			return trusted->user;
-	}
-	return NULL;
-}
-
 static void
 open_session(struct client *client, const char *tls_version)
 {
@@ -194,7 +177,7 @@ open_session(struct client *client, const char *tls_version)
 	    .is_loopback = netaddr_is_loopback(&client->address),
 	    .offers_tls = client->context != NULL,
 	    .tls_version = tls_version,
-	    .trusted_login = trusted_login(client),
+	    .trusted_login = config_trusted_user(client->config, client->address.bytes),
 	};
 
 	client->session = session_open(&setup);
@@ -311,7 +294,7 @@ client_open(struct client_house *house, int fd, const struct client_door *door)
 	note_addresses(client, fd);
 	log_connected(client);
 	if (door->tls == LISTENER_IMPLICIT) {
-		conn_set_deadline(client->conn, HANDSHAKE_DEADLINE_MS);
+		conn_set_deadline(client->conn, client->config->limits.tls_timeout_ms);
 		conn_start_tls_server(client->conn, client->context);
 	} else {
 		open_session(client, NULL);

@@ -21,7 +21,12 @@
 #define AT_MAIL STATE_MAIL
 #define AT_RCPT STATE_RCPT
 
-enum need { NEED_USER = 1, NEED_ARGUMENT = 2, NEED_NO_ARGUMENT = 4 };
+enum need {
+	NEED_USER = 1,
+	NEED_ARGUMENT = 2,
+	NEED_NO_ARGUMENT = 4,
+	IS_COUNTED = 8 /* against limits.idle_commands */
+};
 
 struct row {
 	const char *name;
@@ -165,17 +170,17 @@ do_quit(struct session *session, struct smtp_verb *verb)
 /* clang-format off */
 static const struct row rows[] = {
 	/* verb       legal in           needs                      handler      syntax */
-	{ "EHLO",     ANYTIME,           NEED_ARGUMENT,             do_ehlo,     "EHLO name" },
-	{ "HELO",     ANYTIME,           NEED_ARGUMENT,             do_helo,     "HELO name" },
+	{ "EHLO",     ANYTIME,           NEED_ARGUMENT | IS_COUNTED, do_ehlo,     "EHLO name" },
+	{ "HELO",     ANYTIME,           NEED_ARGUMENT | IS_COUNTED, do_helo,     "HELO name" },
 	{ "STARTTLS", AT_READY,          NEED_NO_ARGUMENT,          do_starttls, "STARTTLS" },
 	{ "AUTH",     AT_READY,          NEED_ARGUMENT,             do_auth,     "AUTH mechanism [response]" },
-	{ "MAIL",     AT_READY,          NEED_USER | NEED_ARGUMENT, mail_begin,  "MAIL FROM:<address>" },
+	{ "MAIL",     AT_READY,          NEED_USER | NEED_ARGUMENT | IS_COUNTED, mail_begin,  "MAIL FROM:<address>" },
 	{ "RCPT",     AT_MAIL | AT_RCPT, NEED_ARGUMENT,             mail_add_recipient, "RCPT TO:<address>" },
 	{ "DATA",     AT_RCPT,           NEED_NO_ARGUMENT,          do_data,     "DATA" },
-	{ "RSET",     ANYTIME,           NEED_NO_ARGUMENT,          do_rset,     "RSET" },
-	{ "NOOP",     ANYTIME,           0,                         do_noop,     "NOOP" },
-	{ "VRFY",     ANYTIME,           NEED_ARGUMENT,             do_vrfy,     "VRFY address" },
-	{ "HELP",     ANYTIME,           0,                         do_help,     "HELP" },
+	{ "RSET",     ANYTIME,           NEED_NO_ARGUMENT | IS_COUNTED, do_rset,     "RSET" },
+	{ "NOOP",     ANYTIME,           IS_COUNTED, do_noop,     "NOOP" },
+	{ "VRFY",     ANYTIME,           NEED_ARGUMENT | IS_COUNTED, do_vrfy,     "VRFY address" },
+	{ "HELP",     ANYTIME,           IS_COUNTED, do_help,     "HELP" },
 	{ "QUIT",     ANYTIME,           NEED_NO_ARGUMENT,          do_quit,     "QUIT" },
 };
 /* clang-format on */
@@ -247,7 +252,7 @@ run(struct session *session, const struct row *row, struct smtp_verb *verb)
 	else if (((row->needs & NEED_ARGUMENT) != 0 && !has_argument) ||
 		 ((row->needs & NEED_NO_ARGUMENT) != 0 && has_argument))
 		session_refuse(session, 501, "5.5.4", "Syntax: %s", row->syntax);
-	else
+	else if ((row->needs & IS_COUNTED) == 0 || pace_allows_command(session))
 		row->handler(session, verb);
 }
 

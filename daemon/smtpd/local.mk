@@ -24,6 +24,7 @@ daemon_smtpd_libsmtpd_a_SOURCES = \
 	daemon/smtpd/listener.c \
 	daemon/smtpd/listener.h \
 	daemon/smtpd/mail.c \
+	daemon/smtpd/pace.c \
 	daemon/smtpd/policy.c \
 	daemon/smtpd/policy.h \
 	daemon/smtpd/priority.c \

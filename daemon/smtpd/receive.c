@@ -393,7 +393,7 @@ reply_stored(struct session *session)
 
 	log_accepted(session);
 	session->messages++;
-	session->errors = 0;
+	session->errors = session->idle_commands = 0;
 	session_reply(session, 250, "2.0.0", "Ok: queued as %s",
 	    ident_format(session->transaction->id, ident));
 }

@@ -17,7 +17,6 @@
 
 #define LINE_MAX_SIZE (12288 + 2) /* a SASL response and CRLF (RFC 4954 4) */
 #define LINE_KEPT_SIZE 4096       /* an idle session keeps no more room than this */
-#define STALL_DEADLINE_MS 60000   /* queue took no bytes for so long */
 
 #define TLS_HANDSHAKE_RECORD 0x16
 
@@ -118,35 +117,15 @@ state_name(enum session_state state)
 	return "unknown";
 }
 
-/* What waits for another role has that role's deadline, not one of the client's. */
-static int64_t
-deadline_ms(const struct session *session, enum session_state state)
-{
-	switch (state) {
-	case STATE_START:
-	case STATE_READY:
-	case STATE_MAIL:
-	case STATE_RCPT:
-	case STATE_AUTH:
-	case STATE_TLS:
-		return session->setup.config->limits.command_timeout_ms;
-	case STATE_DATA:
-		return session->setup.config->limits.data_timeout_ms;
-	case STATE_STALL:
-		return STALL_DEADLINE_MS;
-	default:
-		return 0;
-	}
-}
-
 void
 session_enter(struct session *session, enum session_state state)
 {
 	if (state != session->state)
 		log_trace("smtp client=%s %s -> %s", session->client, state_name(session->state),
 		    state_name(state));
+	pace_note_state(session);
 	session->state = state;
-	session->setup.ports->set_deadline(session->setup.ctx, deadline_ms(session, state));
+	session->setup.ports->set_deadline(session->setup.ctx, pace_deadline_ms(session, state));
 }
 
 void
@@ -203,6 +182,8 @@ settle(struct session *session)
 	if (session->errors > config->limits.errors &&
 	    session->state & (idle | STATE_MAIL | STATE_RCPT))
 		session_hang_up(session, "4.7.0", "Too many errors");
+	else if (pace_is_over(session))
+		session_hang_up(session, "4.4.2", pace_reason(session));
 	else if (session->is_draining && session->state & idle)
 		session_hang_up(session, "4.3.2", "Shutting down, try again later");
 }
@@ -329,8 +310,10 @@ session_on_deadline(struct session *session)
 {
 	if (session->state == STATE_STALL)
 		receive_end_stall(session);
+	else if (session->state == STATE_TLS)
+		session_drop(session, "the TLS handshake took too long");
 	else if (session->state != STATE_ENDED)
-		session_hang_up(session, "4.4.2", "Timeout");
+		session_hang_up(session, "4.4.2", pace_reason(session));
 }
 
 void
@@ -405,6 +388,7 @@ session_open(const struct session_setup *setup)
 		(void)snprintf(
 		    session->tls_version, sizeof(session->tls_version), "%s", setup->tls_version);
 	session->state = STATE_START;
+	session->began_at_ms = setup->ports->now_ms(setup->ctx);
 	session_enter(session, STATE_START);
 	session_reply(session, 220, "", "%s ESMTP postern", setup->config->hostname);
 	return session;

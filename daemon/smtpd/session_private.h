@@ -3,8 +3,8 @@
  *
  * session.c reads lines, keeps the state and writes replies; commands.c has the
  * table of verbs, mail.c MAIL and RCPT, auth.c the SASL exchange, receive.c what happens between
- * DATA and its last reply, policy.c what decides about a message. Nobody
- * else includes this.
+ * DATA and its last reply, policy.c what decides about a message, pace.c how long things may take.
+ * Nobody else includes this.
  */
 #ifndef POSTERN_SMTPD_SESSION_PRIVATE_H
 #define POSTERN_SMTPD_SESSION_PRIVATE_H
@@ -53,6 +53,7 @@ struct transaction {
 	uint64_t id;
 	struct data decoder;
 	uint64_t text_size; /* octets of the text, dots unstuffed */
+	int64_t reading_ms; /* how long the client has taken for them */
 	struct buf header;  /* the text so far, until the end of its header was seen */
 	struct header_end header_end;
 	bool has_header;      /* it has, and was judged */
@@ -76,8 +77,9 @@ struct session {
 	bool is_line_too_long;
 	bool has_read; /* anything at all */
 	bool is_draining;
-	unsigned errors;
+	unsigned errors, idle_commands; /* since the last message that was taken */
 	unsigned messages;
+	int64_t began_at_ms, entered_at_ms; /* the session, its state */
 
 	char *helo;
 	bool is_esmtp;
@@ -131,6 +133,17 @@ void auth_line_too_long(struct session *session);
 void auth_take_reply(struct session *session, const struct msg_sasl_reply *reply);
 /* The EHLO line that names the mechanisms that can be used now, if there are any. */
 void auth_offer(const struct session *session, struct buf *out);
+
+/* pace.c: when session_on_deadline() is due in a state; 0: never */
+int64_t pace_deadline_ms(const struct session *session, enum session_state state);
+/* Before the state is entered (again). */
+void pace_note_state(struct session *session);
+/* Whether the session has to end now, being between two messages. */
+bool pace_is_over(const struct session *session);
+/* At the deadline: what has taken too long. */
+const char *pace_reason(const struct session *session);
+/* Counts a command that is no part of a message; false: the session has ended. */
+bool pace_allows_command(struct session *session);
 
 /* receive.c */
 void receive_begin(struct session *session);

@@ -253,6 +253,14 @@ on_set(struct play *play, const char *name, const char *value)
 		world->config.limits.header_size_bytes = number;
 	else if (strcmp(name, "errors") == 0)
 		world->config.limits.errors = number;
+	else if (strcmp(name, "idle_commands") == 0)
+		world->config.limits.idle_commands = number;
+	else if (strcmp(name, "session_time") == 0)
+		world->config.limits.session_time_ms = number * INT64_C(1000);
+	else if (strcmp(name, "data_timeout") == 0)
+		world->config.limits.data_timeout_ms = number * INT64_C(1000);
+	else if (strcmp(name, "data_rate") == 0)
+		world->config.limits.data_rate_bytes = number;
 	else if (strcmp(name, "auth_failures") == 0)
 		world->config.limits.auth_failures = number;
 	else if (strcmp(name, "without_tls") == 0)

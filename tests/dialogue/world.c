@@ -383,6 +383,10 @@ set_config(struct config *config)
 	config->limits.received_headers = 5;
 	config->limits.command_timeout_ms = 300000;
 	config->limits.data_timeout_ms = 180000;
+	config->limits.data_rate_bytes = 100;
+	config->limits.tls_timeout_ms = 30000;
+	config->limits.session_time_ms = 3600000;
+	config->limits.idle_commands = 1000;
 	config->limits.auth_failures = 3;
 	config->limits.errors = 10;
 	config->drop_headers = no_headers;

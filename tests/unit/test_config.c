@@ -1,6 +1,7 @@
 /* The config: what is wrong is refused with its place and what is allowed, the rest is taken. */
 #include "daemon/config/config.h"
 
+#include "common/netaddr.h"
 #include "daemon/config/table.h"
 
 #include <setjmp.h>
@@ -133,6 +134,11 @@ static const struct {
     {"limits = { command_timeout = 300; };",
 	"limits.command_timeout: must be a duration from \"1s\" to \"1h\" (units ms s m h d)"},
     {"limits = { data_timeout = \"5 m\"; };", "limits.data_timeout: \"5 m\" must be a duration"},
+    {"limits = { data_rate = \"-1\"; };", "limits.data_rate: \"-1\" must be a size from \"0B\""},
+    {"limits = { tls_timeout = \"2h\"; };", "limits.tls_timeout: \"2h\" must be a duration"},
+    {"limits = { session_time = \"1s\"; };",
+	"limits.session_time: \"1s\" must be a duration from \"1m\" to \"30d\""},
+    {"limits = { idle_commands = 0; };", "limits.idle_commands: \"0\" must be a number"},
     {"limits = { auth_failures = 0; };", "limits.auth_failures: \"0\" must be a number"},
     {"limits = { errors = true; };", "limits.errors: must be a number from 1 to 10000"},
     {"limits = { free_space = \"10%\"; };",
@@ -227,6 +233,10 @@ test_defaults(void **state)
 	assert_int_equal(config->listeners[1].ports[0].first, 465);
 	assert_int_equal(config->listeners[1].tls, LISTENER_IMPLICIT);
 	assert_int_equal(config->limits.message_size_bytes, 50 << 20);
+	assert_int_equal(config->limits.data_rate_bytes, 100);
+	assert_int_equal(config->limits.tls_timeout_ms, 30000);
+	assert_int_equal(config->limits.session_time_ms, 3600000);
+	assert_int_equal(config->limits.idle_commands, 100);
 	assert_int_equal(config->queue.retry_count, 7);
 	assert_int_equal(config->queue.retry_ms[6], 3600000);
 	assert_int_equal(config->queue.lifetime_ms, INT64_C(5) * 86400000);
@@ -267,7 +277,9 @@ test_values(void **state)
 	    "hostname = \"relay.example.com\"; smtpd_processes = 3; drop_headers = \"\";"
 	    "tls = { min_version = \"1.3\"; certificate = \"/c\"; key = \"/k\"; };"
 	    "auth = { mechanisms = \" plain \"; without_tls = \"always\"; };"
-	    "limits = { message_size = \"64K\"; free_space = \"0\"; command_timeout = \"90s\"; };"
+	    "limits = { message_size = \"64K\"; free_space = \"0\"; command_timeout = \"90s\";"
+	    "  data_rate = \"1K\"; tls_timeout = \"5s\"; session_time = \"1d\"; idle_commands = 7; "
+	    "};"
 	    "queue = { retry = \"300ms 1d\"; bounce = false; };"
 	    "sender_authorization = \"alert\"; log = { level = \"debug\"; target = \"stderr\"; };");
 
@@ -281,6 +293,9 @@ test_values(void **state)
 	assert_int_equal(config->limits.message_size_bytes, 65536);
 	assert_int_equal(config->limits.free_space_bytes, 0);
 	assert_int_equal(config->limits.command_timeout_ms, 90000);
+	assert_int_equal(config->limits.data_rate_bytes, 1024);
+	assert_int_equal(config->limits.session_time_ms, 86400000);
+	assert_int_equal(config->limits.idle_commands, 7);
 	assert_int_equal(config->queue.retry_count, 2);
 	assert_int_equal(config->queue.retry_ms[0], 300);
 	assert_false(config->queue.has_bounces);
@@ -333,6 +348,40 @@ test_trusted(void **state)
 	assert_memory_equal(trusted[1].address, documentation, 16);
 	assert_int_equal(trusted[1].prefix_bits, 32);
 	assert_int_equal(trusted[2].prefix_bits, 128);
+	config_release(config);
+}
+
+static void
+test_longest_trusted_network_decides(void **state)
+{
+	static const struct {
+		const char *address, *user;
+	} rows[] = {
+	    {"192.0.2.1", "one"},
+	    {"192.0.2.2", "lan"},
+	    {"192.0.3.1", "wide"},
+	    {"198.51.100.1", NULL},
+	    {"2001:db8::1", "six"},
+	    {"2001:db9::1", NULL},
+	};
+	struct config *config =
+	    parse("trusted = ( { network = \"192.0.0.0/16\"; user = \"wide\"; },"
+		  "{ network = \"192.0.2.1\"; user = \"one\"; },"
+		  "{ network = \"192.0.2.0/24\"; user = \"lan\"; },"
+		  "{ network = \"192.0.2.0/24\"; user = \"later\"; },"
+		  "{ network = \"2001:db8::/32\"; user = \"six\"; } );");
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct netaddr address;
+		const char *user;
+
+		assert_true(netaddr_parse(rows[i].address, &address));
+		user = config_trusted_user(config, address.bytes);
+		if (rows[i].user == NULL)
+			assert_null(user);
+		else
+			assert_string_equal(user, rows[i].user);
+	}
 	config_release(config);
 }
 
@@ -414,6 +463,7 @@ main(void)
 	    cmocka_unit_test(test_values),
 	    cmocka_unit_test(test_listeners),
 	    cmocka_unit_test(test_trusted),
+	    cmocka_unit_test(test_longest_trusted_network_decides),
 	    cmocka_unit_test(test_reload),
 	    cmocka_unit_test(test_load),
 	};
