@@ -16,6 +16,7 @@
 	X(RATE_LIMITED, "rate-limited")   /* the upstream said too fast; the profile waits */      \
 	X(BOUNCED, "bounced")             /* a recipient failed for good */                        \
 	X(EXPIRED, "expired")             /* a recipient failed because its lifetime was over */   \
+	X(SCHEDULED, "scheduled")         /* a message waits for the time its client named */      \
 	X(HELD, "held")                   /* a message waits for an operator */                    \
 	X(REMOVED, "removed")             /* an operator removed a message */                      \
 	X(UNCERTAIN, "uncertain")         /* the connection broke after the final dot */           \

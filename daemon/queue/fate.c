@@ -144,6 +144,7 @@ address_notice(const struct mail *failed, uint64_t id, int64_t now_ms, size_t si
 	notice->subject = mail_text(notice, "Your message could not be delivered");
 	notice->recipients[0].address = mail_text(notice, failed->sender);
 	notice->recipients[0].enhanced = notice->recipients[0].reply = notice->sender;
+	notice->recipients[0].orcpt = notice->wishes.envid = notice->sender;
 	return notice;
 }
 

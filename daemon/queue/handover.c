@@ -38,7 +38,7 @@ static void
 send_deliver(struct link *relay, const struct entry *entry)
 {
 	const struct mail *mail = entry->mail;
-	struct msg_list_builder builder = {0};
+	struct msg_list_builder builder = {0}, wishes = {0};
 	struct msg_deliver deliver = {
 	    .message_id = entry->id,
 	    .attempt = entry->attempt,
@@ -54,15 +54,21 @@ send_deliver(struct link *relay, const struct entry *entry)
 
 	for (uint32_t i = 0; i < mail->recipient_count; i++) {
 		const struct recipient *recipient = &mail->recipients[i];
-		struct rec_recipient record = {
-		    .index = recipient->index, .address = recipient->address};
+		struct rec_recipient record = {.index = recipient->index,
+		    .address = recipient->address,
+		    .notify = recipient->notify,
+		    .orcpt = recipient->orcpt};
 
 		if (recipient_is_pending(recipient))
 			message_list_add(&builder, REC_RECIPIENT, &record);
 	}
+	if (mail->has_wishes)
+		message_list_add(&wishes, REC_WISHES, &mail->wishes);
 	deliver.recipients = message_list_value(&builder);
+	deliver.wishes = message_list_value(&wishes);
 	link_send(relay, MSG_DELIVER, &deliver);
 	message_list_fini(&builder);
+	message_list_fini(&wishes);
 }
 
 /* All of it fits into the credit that every stream has at its start. */

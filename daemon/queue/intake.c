@@ -197,10 +197,13 @@ intake_commit(struct intake *intake, struct link *link, const struct link_messag
 	const struct msg_commit *commit = &message->body->commit;
 	struct partial *partial = find_partial(intake, link, commit->message_id);
 	struct msg_committed refused = {.message_id = commit->message_id, .outcome = COMMIT_FAILED};
+	struct mail *mail = NULL;
 
 	if (partial == NULL)
 		partial = begin_partial(intake, smtpd_of(intake, link), commit->message_id);
-	if (partial == NULL || !is_sound(partial, commit)) {
+	if (partial != NULL && is_sound(partial, commit))
+		mail = mail_from_commit(commit, loop_wall_ms(intake->loop));
+	if (mail == NULL) {
 		log_problem(LOG_ERROR, "an smtpd committed what it did not send");
 		link_answer(link, message->request_id, MSG_COMMITTED, &refused);
 		if (partial != NULL)
@@ -209,7 +212,7 @@ intake_commit(struct intake *intake, struct link *link, const struct link_messag
 	}
 	(void)idmap_remove(&intake->partials, partial->id);
 	partial->request_id = message->request_id;
-	partial->mail = mail_from_commit(commit, loop_wall_ms(intake->loop));
+	partial->mail = mail;
 	if (partial->is_in_file)
 		sync_file(partial);
 	else

@@ -3,7 +3,9 @@
 
 #include "common/err.h"
 #include "common/xalloc.h"
+#include "daemon/core/values.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct mail *
@@ -35,11 +37,47 @@ mail_text(struct mail *message, const char *text)
 static size_t
 commit_text_bytes(const struct msg_commit *commit)
 {
-	/* The recipients' list has more bytes than their addresses. */
+	/* The lists have more bytes than their texts. */
 	return strlen(commit->login) + strlen(commit->list) + strlen(commit->sender) +
 	       strlen(commit->header_from) + strlen(commit->message_id_header) +
-	       strlen(commit->subject) + strlen(commit->client) + commit->recipients.size +
-	       commit->recipients.count + 8;
+	       strlen(commit->subject) + strlen(commit->client) + commit->wishes.size +
+	       commit->recipients.size + 2 * commit->recipients.count + 9;
+}
+
+static bool
+is_possible(const struct rec_wishes *wishes)
+{
+	return wishes->ret <= RET_HDRS && wishes->mt_priority <= 18 && wishes->hold_until_ms >= 0 &&
+	       wishes->deliver_by_ms >= 0;
+}
+
+static bool
+take_wishes(struct mail *message, struct msg_list list)
+{
+	struct rec_wishes wishes = {0};
+
+	message->has_wishes = message_list_next(&list, REC_WISHES, &wishes);
+	if (!is_possible(&wishes))
+		return false;
+	message->wishes = wishes;
+	message->wishes.envid = mail_text(message, wishes.envid);
+	if (wishes.hold_until_ms > message->received_at_ms) {
+		message->state = MAIL_SCHEDULED;
+		message->next_at_ms = wishes.hold_until_ms;
+	}
+	return true;
+}
+
+static bool
+take_recipient(struct mail *message, struct recipient *to, const struct rec_recipient *from)
+{
+	to->index = from->index;
+	to->notify = from->notify;
+	to->address = mail_text(message, from->address);
+	to->orcpt = mail_text(message, from->orcpt);
+	to->enhanced = to->reply = to->address + strlen(to->address);
+	return from->notify == NOTIFY_NEVER ||
+	       (from->notify & ~(NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY)) == 0;
 }
 
 struct mail *
@@ -49,6 +87,7 @@ mail_from_commit(const struct msg_commit *commit, int64_t received_at_ms)
 	struct msg_list list = commit->recipients;
 	struct recipient *to = message->recipients;
 	struct rec_recipient from;
+	bool is_sound;
 
 	message->id = commit->message_id;
 	message->user_id = commit->user_id;
@@ -63,12 +102,21 @@ mail_from_commit(const struct msg_commit *commit, int64_t received_at_ms)
 	message->message_id = mail_text(message, commit->message_id_header);
 	message->subject = mail_text(message, commit->subject);
 	message->client = mail_text(message, commit->client);
-	for (; message_list_next(&list, REC_RECIPIENT, &from); to++) {
-		to->index = from.index;
-		to->address = mail_text(message, from.address);
-		to->enhanced = to->reply = to->address + strlen(to->address);
-	}
-	return message;
+	is_sound = take_wishes(message, commit->wishes);
+	for (; message_list_next(&list, REC_RECIPIENT, &from); to++)
+		is_sound &= take_recipient(message, to, &from);
+	if (is_sound)
+		return message;
+	free(message);
+	return NULL;
+}
+
+int64_t
+mail_begins_at_ms(const struct mail *message)
+{
+	int64_t hold_until_ms = message->wishes.hold_until_ms;
+
+	return hold_until_ms > message->received_at_ms ? hold_until_ms : message->received_at_ms;
 }
 
 bool

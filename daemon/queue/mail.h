@@ -15,9 +15,10 @@
 
 /* As stored: the numbers are part of the database's format. */
 enum mail_state {
-	MAIL_WAITING = 0,  /* ready, or deferred if next_at_ms is set */
-	MAIL_HELD = 1,     /* an operator holds it */
-	MAIL_UNCERTAIN = 2 /* deferred; the last attempt broke after the final dot */
+	MAIL_WAITING = 0,   /* ready, or deferred if next_at_ms is set */
+	MAIL_HELD = 1,      /* an operator holds it */
+	MAIL_UNCERTAIN = 2, /* deferred; the last attempt broke after the final dot */
+	MAIL_SCHEDULED = 3  /* the client named the time before which it is not to go */
 };
 
 enum recipient_state {
@@ -29,11 +30,13 @@ enum recipient_state {
 
 struct recipient {
 	const char *address;
+	const char *orcpt;            /* as the client gave it, or "" */
 	const char *enhanced, *reply; /* of the last attempt; "" before the first */
 	uint32_t attempts;
 	uint16_t index; /* the client's order */
 	uint16_t code;
-	uint8_t state; /* enum recipient_state */
+	uint8_t state;  /* enum recipient_state */
+	uint8_t notify; /* enum dsn_notify, bits */
 };
 
 struct mail {
@@ -48,7 +51,9 @@ struct mail {
 	uint8_t priority;
 	bool has_8bit;
 	bool is_in_file;
-	bool is_notice; /* a failure notice of ours: nobody is told when it fails */
+	bool is_notice; /* a notice of ours: nobody is told when it fails */
+	bool has_wishes;
+	struct rec_wishes wishes; /* zeroes if it has none */
 	const char *login, *list, *sender;
 	const char *header_from, *message_id, *subject, *client;
 	uint32_t recipient_count;
@@ -61,8 +66,10 @@ struct mail {
 struct mail *mail_new(uint32_t recipient_count, size_t text_bytes);
 /* Copies a text (NULL is "") into the message's own room. */
 const char *mail_text(struct mail *message, const char *text);
-/* From smtpd's COMMIT. */
+/* From smtpd's COMMIT. NULL: it wishes what can't be. */
 struct mail *mail_from_commit(const struct msg_commit *commit, int64_t received_at_ms);
+/* From when on it is tried: what its lifetime counts from. */
+int64_t mail_begins_at_ms(const struct mail *message);
 
 bool recipient_is_pending(const struct recipient *recipient);
 /* NULL when the message has no such recipient. */

@@ -5,6 +5,7 @@
 #include "common/percent.h"
 #include "common/xalloc.h"
 #include "daemon/core/result.h"
+#include "daemon/core/values.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +107,32 @@ recipient_state(const struct recipient *recipient, const char *message_state)
 }
 
 static json_t *
+text_or_null(const char *text)
+{
+	return *text == '\0' ? json_null() : result_text(text);
+}
+
+/* Of what the client wants to be told; null: it didn't say. */
+static json_t *
+notify(const struct recipient *recipient)
+{
+	static const struct {
+		const char *name;
+		uint8_t bit;
+	} wishes[] = {{"never", NOTIFY_NEVER}, {"success", NOTIFY_SUCCESS},
+	    {"failure", NOTIFY_FAILURE}, {"delay", NOTIFY_DELAY}};
+	json_t *array;
+
+	if (recipient->notify == NOTIFY_UNSAID)
+		return json_null();
+	array = json_array();
+	for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++)
+		if ((recipient->notify & wishes[i].bit) != 0)
+			(void)json_array_append_new(array, json_string(wishes[i].name));
+	return array;
+}
+
+static json_t *
 one_recipient(const struct mail *mail, const struct recipient *recipient, const char *state)
 {
 	json_t *object = json_object();
@@ -115,6 +142,8 @@ one_recipient(const struct mail *mail, const struct recipient *recipient, const 
 	(void)json_object_set_new(object, "attempts", json_integer(recipient->attempts));
 	(void)json_object_set_new(object, "next_attempt_at",
 	    recipient_is_pending(recipient) ? result_time(mail->next_at_ms) : json_null());
+	(void)json_object_set_new(object, "notify", notify(recipient));
+	(void)json_object_set_new(object, "orcpt", text_or_null(recipient->orcpt));
 	set_reply(object, recipient);
 	return object;
 }
@@ -147,6 +176,8 @@ state_of(const struct mail *mail, bool is_sending)
 		return SHOWN_HELD;
 	if (mail->state == MAIL_UNCERTAIN)
 		return SHOWN_UNCERTAIN;
+	if (mail->state == MAIL_SCHEDULED)
+		return SHOWN_SCHEDULED;
 	return mail->next_at_ms != 0 ? SHOWN_DEFERRED : SHOWN_READY;
 }
 
@@ -171,6 +202,8 @@ operator_message(const struct mail *mail, const char *profile, bool is_sending)
 	(void)json_object_set_new(object, "client", result_text(mail->client));
 	(void)json_object_set_new(object, "size", json_integer((json_int_t)mail->size));
 	(void)json_object_set_new(object, "received_at", result_time(mail->received_at_ms));
+	(void)json_object_set_new(object, "hold_until", result_time(mail->wishes.hold_until_ms));
+	(void)json_object_set_new(object, "envid", text_or_null(mail->wishes.envid));
 	(void)json_object_set_new(object, "attempts", json_integer(mail->attempts));
 	(void)json_object_set_new(object, "recipient_count", json_integer(mail->recipient_count));
 	(void)json_object_set_new(object, "recipients", recipients(mail, state));

@@ -40,6 +40,7 @@ on_counted(struct job *job)
 		const struct count_row *row = &call->count.rows_out[i];
 		enum shown_state state = row->state == MAIL_HELD        ? SHOWN_HELD
 					 : row->state == MAIL_UNCERTAIN ? SHOWN_UNCERTAIN
+					 : row->state == MAIL_SCHEDULED ? SHOWN_SCHEDULED
 					 : row->is_deferred             ? SHOWN_DEFERRED
 									: SHOWN_READY;
 

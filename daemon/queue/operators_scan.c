@@ -189,6 +189,7 @@ call_post_scan(struct call *call)
 	call->scan.filter.sending = call->sending;
 	call->scan.filter.skips_sending = !is_list && call->scan.action != SCAN_HOLD;
 	call->scan.limit = is_list ? call->wanted - have : CHANGES_A_JOB;
+	call->scan.now_ms = loop_wall_ms(call->operators->role->loop);
 	call->scan.count_out = 0;
 	call->scan.job.on_done = is_list ? on_listed : on_changed;
 	call->scan.job.urgency = is_list ? JOB_READS : JOB_WRITES;

@@ -33,7 +33,15 @@ static void
 on_stored(struct mail *mail, const struct slice *slices, uint32_t slice_count, void *ctx)
 {
 	struct queue *queue = ctx;
+	struct log_line line;
 
+	if (mail->state == MAIL_SCHEDULED &&
+	    log_begin(&line, LOG_INFO, EVENT_SCHEDULED, mail->id)) {
+		log_text(&line, KEY_USER, mail->login);
+		log_text(&line, KEY_LIST, mail->list);
+		log_time(&line, KEY_UNTIL, mail->next_at_ms);
+		log_end(&line);
+	}
 	scheduler_add(queue->scheduler, mail, slices, slice_count);
 }
 

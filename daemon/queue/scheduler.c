@@ -299,6 +299,11 @@ scheduler_add(struct scheduler *scheduler, struct mail *mail, const struct slice
 	struct entry *entry;
 
 	routes_note_mail(&scheduler->routes, mail->user_id, mail->login, mail->list);
+	if (mail->state == MAIL_SCHEDULED) {
+		refill_wake_at(scheduler->refill, mail->next_at_ms);
+		free(mail);
+		return;
+	}
 	profile = routes_of_user(&scheduler->routes, mail->user_id);
 	entry = scheduler_find(scheduler, mail->id) == NULL ? admit(scheduler, &row) : NULL;
 	if (entry != NULL)

@@ -32,7 +32,8 @@ struct scheduler *scheduler_new(struct role_context *role, struct storage *stora
 void scheduler_free(struct scheduler *scheduler);
 struct routes *scheduler_routes(struct scheduler *scheduler);
 
-/* A new message is on disk. Takes the mail; borrows the slices. */
+/* A new message is on disk. Takes the mail; borrows the slices. One that is scheduled is found there
+ * at its time. */
 void scheduler_add(struct scheduler *scheduler, struct mail *mail, const struct slice *slices,
     uint32_t slice_count);
 

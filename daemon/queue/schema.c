@@ -5,6 +5,7 @@
  *	           The index message_order serves "what can go next" (state 0, next_at 0, a user, a
  *	           priority, by age), "whose time has come" (by next_at), and the counts.
  *	recipient  its recipients in the client's order, each with its fate so far
+ *	wishes     of the messages with has_wishes: what their clients asked for beyond delivery
  *	body       bodies below 64 KiB: rows (message << 20 | piece), in order
  *	profile    profiles that wait or are stopped
  *	meta       next_id: ids below it are never given again; epoch: how often this was opened
@@ -22,7 +23,7 @@
 #include <string.h>
 
 #define APPLICATION_ID 0x706f7374 /* "post" */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 /* A larger file is not read through at start: a restart with a long queue takes a moment. */
 #define CHECK_PAGES_MAX 32768
 #define XSTR(x) #x
@@ -39,6 +40,15 @@ static const char pragmas_sql[] =
     "PRAGMA cache_size=-16384;"
     "PRAGMA temp_store=MEMORY;";
 
+#define WISHES_SQL                                                                                 \
+	"CREATE TABLE wishes("                                                                     \
+	" message INTEGER PRIMARY KEY, is_smtputf8 INTEGER NOT NULL,"                              \
+	" has_utf8_header INTEGER NOT NULL, ret INTEGER NOT NULL, envid TEXT NOT NULL,"            \
+	" has_auth INTEGER NOT NULL, has_mt_priority INTEGER NOT NULL,"                            \
+	" mt_priority INTEGER NOT NULL, hold_until INTEGER NOT NULL,"                              \
+	" deliver_by INTEGER NOT NULL, is_by_return INTEGER NOT NULL,"                             \
+	" requires_tls INTEGER NOT NULL);"
+
 static const char tables_sql[] =
     "BEGIN IMMEDIATE;"
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
@@ -51,13 +61,13 @@ static const char tables_sql[] =
     " has_8bit INTEGER NOT NULL, is_in_file INTEGER NOT NULL, is_notice INTEGER NOT NULL,"
     " login TEXT NOT NULL, list TEXT NOT NULL, sender TEXT NOT NULL,"
     " header_from TEXT NOT NULL, message_id TEXT NOT NULL, subject TEXT NOT NULL,"
-    " client TEXT NOT NULL);"
+    " client TEXT NOT NULL, has_wishes INTEGER NOT NULL DEFAULT 0);"
     "CREATE INDEX message_order ON message(state, next_at, user_id, priority, received_at);"
     "CREATE TABLE recipient("
     " message INTEGER NOT NULL, position INTEGER NOT NULL, state INTEGER NOT NULL,"
     " attempts INTEGER NOT NULL, code INTEGER NOT NULL, address TEXT NOT NULL,"
-    " enhanced TEXT NOT NULL, reply TEXT NOT NULL,"
-    " PRIMARY KEY(message, position)) WITHOUT ROWID;"
+    " enhanced TEXT NOT NULL, reply TEXT NOT NULL, notify INTEGER NOT NULL DEFAULT 0,"
+    " orcpt TEXT NOT NULL DEFAULT '', PRIMARY KEY(message, position)) WITHOUT ROWID;" WISHES_SQL
     "CREATE TABLE body(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
     "CREATE TABLE profile("
     " id INTEGER PRIMARY KEY, version INTEGER NOT NULL, trouble INTEGER NOT NULL,"
@@ -66,6 +76,15 @@ static const char tables_sql[] =
 						 "PRAGMA user_version=" STR(
 						     SCHEMA_VERSION) ";"
 								     "COMMIT;";
+
+/* From version 1, in one transaction: a crash leaves the one or the other. */
+static const char step_2_sql[] =
+    "BEGIN IMMEDIATE;"
+    "ALTER TABLE message ADD COLUMN has_wishes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE recipient ADD COLUMN notify INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE recipient ADD COLUMN orcpt TEXT NOT NULL DEFAULT '';" WISHES_SQL
+    "PRAGMA user_version=2;"
+    "COMMIT;";
 
 static int
 refuse(sqlite3 *db, const char *path, struct err *err_out)
@@ -110,7 +129,7 @@ query_number(sqlite3 *db, const char *sql)
 }
 
 static int
-check_owner(sqlite3 *db, const char *path, bool *is_new_out, struct err *err_out)
+check_owner(sqlite3 *db, const char *path, int64_t *version_out, struct err *err_out)
 {
 	int64_t tables = query_number(db, "SELECT count(*) FROM sqlite_schema");
 	int64_t application = query_number(db, "PRAGMA application_id");
@@ -118,17 +137,18 @@ check_owner(sqlite3 *db, const char *path, bool *is_new_out, struct err *err_out
 
 	if (tables < 0)
 		return refuse(db, path, err_out);
-	*is_new_out = tables == 0 && application == 0;
-	if (*is_new_out)
+	*version_out = tables == 0 && application == 0 ? 0 : version;
+	if (*version_out == 0 && tables == 0)
 		return 0;
 	if (application != APPLICATION_ID)
 		return err_set(err_out,
 		    "%s is a database of another program; it was left as it is: move it away to "
 		    "start with an empty queue",
 		    path);
-	if (version != SCHEMA_VERSION)
+	if (version < 1 || version > SCHEMA_VERSION)
 		return err_set(err_out,
-		    "%s has version %lld, this posternd knows version %d only: start the posternd "
+		    "%s has version %lld, this posternd knows versions up to %d: start the "
+		    "posternd "
 		    "that wrote it",
 		    path, (long long)version, SCHEMA_VERSION);
 	return 0;
@@ -162,19 +182,21 @@ check_pages(sqlite3 *db, const char *path, struct err *err_out)
 int
 schema_open(sqlite3 *db, const char *path, struct err *err_out)
 {
-	bool is_new = false;
+	int64_t version = 0; /* 0: a new file */
 
 	/* Looks before it writes anything: a foreign file stays as it is. */
 	if (sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE", NULL, NULL, NULL) != SQLITE_OK)
 		return refuse(db, path, err_out);
-	if (check_owner(db, path, &is_new, err_out) != 0)
+	if (check_owner(db, path, &version, err_out) != 0)
 		return -1;
 	if (sqlite3_exec(db, pragmas_sql, NULL, NULL, NULL) != SQLITE_OK)
 		return refuse(db, path, err_out);
-	if (is_new && sqlite3_exec(db, tables_sql, NULL, NULL, NULL) != SQLITE_OK)
+	if (version == 0 && sqlite3_exec(db, tables_sql, NULL, NULL, NULL) != SQLITE_OK)
 		return refuse(db, path, err_out);
-	if (!is_new && check_pages(db, path, err_out) != 0)
+	if (version > 0 && check_pages(db, path, err_out) != 0)
 		return -1;
+	if (version == 1 && sqlite3_exec(db, step_2_sql, NULL, NULL, NULL) != SQLITE_OK)
+		return refuse(db, path, err_out);
 	/* Each start has a number of its own; this is also the write that takes the lock. */
 	if (sqlite3_exec(db, "UPDATE meta SET value = value + 1 WHERE name = 'epoch'", NULL, NULL,
 		NULL) != SQLITE_OK)

@@ -126,7 +126,7 @@ settlement_decide(struct settlement *settlement, const struct mail *mail,
 {
 	/* What nobody knows the end of is not expired. */
 	bool is_over_time =
-	    now_ms - mail->received_at_ms >= config->queue.lifetime_ms && !settlement->is_lost;
+	    now_ms - mail_begins_at_ms(mail) >= config->queue.lifetime_ms && !settlement->is_lost;
 	struct fate_job *job = &settlement->job;
 	uint32_t left = 0;
 
@@ -139,6 +139,7 @@ settlement_decide(struct settlement *settlement, const struct mail *mail,
 			job->rows[i].state == RECIPIENT_UNCERTAIN;
 	}
 	job->attempts = mail->attempts + 1;
+	job->has_wishes = mail->has_wishes;
 	job->is_over = left == 0;
 	if (job->is_over)
 		return;

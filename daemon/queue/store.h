@@ -54,7 +54,8 @@ struct fate_row {
 struct fate_job {
 	struct job job;
 	uint64_t message_id;
-	bool is_over; /* nobody is left: the message goes */
+	bool is_over;    /* nobody is left: the message goes */
+	bool has_wishes; /* of the message */
 	uint8_t state;
 	int64_t next_at_ms;
 	uint32_t attempts;
@@ -145,6 +146,7 @@ struct scan_filter {
 struct scan_job {
 	struct job job;
 	enum scan_action action;
+	int64_t now_ms; /* for SCAN_RELEASE and SCAN_RETRY */
 	struct scan_filter filter;
 	uint64_t after;
 	size_t ids_done;
@@ -152,6 +154,7 @@ struct scan_job {
 	struct mail **mails_out;
 	uint64_t *ids_out;
 	bool *in_file_out; /* of ids_out */
+	bool *has_wishes;  /* of ids_out; the store's own */
 	uint32_t count_out;
 	bool is_end_out;
 };

@@ -18,18 +18,26 @@
 #define MESSAGE_COLUMNS                                                                            \
 	"id, state, next_at, user_id, priority, received_at, attempts, last_attempt, size,"        \
 	" has_8bit, is_in_file, is_notice, login, list, sender, header_from, message_id, subject," \
-	" client"
+	" client, has_wishes"
+#define SCAN_COLUMNS "id, state, next_at, user_id, is_in_file, login, list, has_wishes"
+#define WISHES_COLUMNS                                                                             \
+	"envid, is_smtputf8, has_utf8_header, ret, has_auth, has_mt_priority, mt_priority,"        \
+	" hold_until, deliver_by, is_by_return, requires_tls"
 
 static const char *const statements_sql[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
     [SQL_INSERT_MESSAGE] = "INSERT INTO message(" MESSAGE_COLUMNS ") VALUES"
-			   "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			   "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_INSERT_RECIPIENT] = "INSERT INTO recipient(message, position, state, attempts, code,"
-			     " address, enhanced, reply) VALUES(?,?,0,0,0,?,'','')",
+			     " address, enhanced, reply, notify, orcpt)"
+			     " VALUES(?,?,0,0,0,?,'','',?,?)",
+    [SQL_INSERT_WISHES] = "INSERT INTO wishes(message, " WISHES_COLUMNS ") VALUES"
+			  "(?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_INSERT_BODY] = "INSERT INTO body(id, bytes) VALUES(?,?)",
     [SQL_DELETE_MESSAGE] = "DELETE FROM message WHERE id = ?",
     [SQL_DELETE_RECIPIENTS] = "DELETE FROM recipient WHERE message = ?",
+    [SQL_DELETE_WISHES] = "DELETE FROM wishes WHERE message = ?",
     [SQL_DELETE_BODY] = "DELETE FROM body WHERE id BETWEEN ?1 << 20 AND (?1 << 20) + 0xfffff",
     [SQL_UPDATE_MESSAGE] = "UPDATE message SET state = ?2, next_at = ?3, attempts = ?4,"
 			   " last_attempt = ?5 WHERE id = ?1",
@@ -38,10 +46,11 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_GET_MESSAGE] = "SELECT " MESSAGE_COLUMNS " FROM message WHERE id = ?",
     [SQL_MEASURE_RECIPIENTS] =
 	"SELECT count(*), sum(length(CAST(address AS BLOB))"
-	" + length(CAST(enhanced AS BLOB)) + length(CAST(reply AS BLOB)) + 3)"
-	" FROM recipient WHERE message = ?",
-    [SQL_GET_RECIPIENTS] = "SELECT position, state, attempts, code, address, enhanced, reply"
-			   " FROM recipient WHERE message = ? ORDER BY position",
+	" + length(CAST(enhanced AS BLOB)) + length(CAST(reply AS BLOB))"
+	" + length(CAST(orcpt AS BLOB)) + 4) FROM recipient WHERE message = ?",
+    [SQL_GET_RECIPIENTS] = "SELECT position, state, attempts, code, address, enhanced, reply,"
+			   " notify, orcpt FROM recipient WHERE message = ? ORDER BY position",
+    [SQL_GET_WISHES] = "SELECT " WISHES_COLUMNS " FROM wishes WHERE message = ?",
     [SQL_GET_BODY] = "SELECT bytes FROM body WHERE id BETWEEN ? AND ? ORDER BY id",
     [SQL_GET_WINDOW] = "SELECT id, user_id, received_at, priority FROM message"
 		       " INDEXED BY message_order WHERE state = 0 AND next_at = 0 AND user_id = ?"
@@ -52,11 +61,12 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_MAKE_READY] = "UPDATE message SET state = 0, next_at = 0 WHERE id = ?",
     [SQL_GET_NEXT_DUE] = "SELECT next_at FROM message INDEXED BY message_order"
 			 " WHERE state = ? AND next_at > 0 ORDER BY next_at LIMIT 1",
-    [SQL_SCAN] = "SELECT id, state, next_at, user_id, is_in_file, login, list FROM message"
-		 " WHERE id > ? ORDER BY id",
-    [SQL_SCAN_ONE] = "SELECT id, state, next_at, user_id, is_in_file, login, list FROM message"
-		     " WHERE id = ?",
+    [SQL_SCAN] = "SELECT " SCAN_COLUMNS " FROM message WHERE id > ? ORDER BY id",
+    [SQL_SCAN_ONE] = "SELECT " SCAN_COLUMNS " FROM message WHERE id = ?",
     [SQL_SET_STATE] = "UPDATE message SET state = ?2, next_at = ?3 WHERE id = ?1",
+    [SQL_SCHEDULE_AGAIN] = "UPDATE message SET state = ?2, next_at = hold_until FROM wishes"
+			   " WHERE id = ?1 AND message = ?1 AND hold_until > ?3",
+    [SQL_RELEASE_NOW] = "UPDATE wishes SET hold_until = ?2 WHERE message = ?1 AND hold_until > ?2",
     [SQL_COUNT_STATES] = "SELECT state, next_at > 0, user_id, count(*) FROM message"
 			 " INDEXED BY message_order GROUP BY 1, 2, 3",
     [SQL_GET_OWNERS] = "SELECT message.user_id, owner.messages, message.login, message.list FROM"

@@ -19,15 +19,18 @@ enum statement {
 	SQL_COMMIT,
 	SQL_INSERT_MESSAGE,
 	SQL_INSERT_RECIPIENT,
+	SQL_INSERT_WISHES,
 	SQL_INSERT_BODY,
 	SQL_DELETE_MESSAGE,
 	SQL_DELETE_RECIPIENTS,
+	SQL_DELETE_WISHES,
 	SQL_DELETE_BODY,
 	SQL_UPDATE_MESSAGE,
 	SQL_UPDATE_RECIPIENT,
 	SQL_GET_MESSAGE,
 	SQL_MEASURE_RECIPIENTS,
 	SQL_GET_RECIPIENTS,
+	SQL_GET_WISHES,
 	SQL_GET_BODY,
 	SQL_GET_WINDOW,
 	SQL_GET_DUE,
@@ -36,6 +39,8 @@ enum statement {
 	SQL_SCAN,
 	SQL_SCAN_ONE,
 	SQL_SET_STATE,
+	SQL_SCHEDULE_AGAIN,
+	SQL_RELEASE_NOW,
 	SQL_COUNT_STATES,
 	SQL_GET_OWNERS,
 	SQL_SET_NEXT_ID,
@@ -68,7 +73,7 @@ const char *sql_text(sqlite3_stmt *statement, int column);
 
 enum store_result store_insert(struct store *store, struct insert_job *job);
 enum store_result store_fate(struct store *store, struct fate_job *job);
-enum store_result store_delete_message(struct store *store, uint64_t message_id);
+enum store_result store_delete_message(struct store *store, uint64_t message_id, bool has_wishes);
 enum store_result store_load(struct store *store, uint64_t message_id, struct mail **out);
 enum store_result store_body(struct store *store, struct body_job *job);
 enum store_result store_window(struct store *store, struct window_job *job);

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_TEXT_COLUMN = 12, TEXT_COLUMNS = 7 };
+enum { FIRST_TEXT_COLUMN = 12, TEXT_COLUMNS = 7, HAS_WISHES_COLUMN = 19 };
+/* RFC 3461 4.4: as it stands on the line. */
+enum { ENVID_MAX = 128 };
 
 static size_t
 text_bytes(sqlite3_stmt *row)
@@ -18,10 +20,11 @@ text_bytes(sqlite3_stmt *row)
 	return bytes;
 }
 
+/* `more_bytes`: for the texts that stand in other tables. */
 static struct mail *
-read_message(sqlite3_stmt *row, uint32_t recipient_count, size_t recipient_bytes)
+read_message(sqlite3_stmt *row, uint32_t recipient_count, size_t more_bytes)
 {
-	struct mail *m = mail_new(recipient_count, text_bytes(row) + recipient_bytes);
+	struct mail *m = mail_new(recipient_count, text_bytes(row) + more_bytes + 1);
 	const char **texts[TEXT_COLUMNS] = {&m->login, &m->list, &m->sender, &m->header_from,
 	    &m->message_id, &m->subject, &m->client};
 
@@ -39,7 +42,46 @@ read_message(sqlite3_stmt *row, uint32_t recipient_count, size_t recipient_bytes
 	m->is_notice = sqlite3_column_int(row, 11) != 0;
 	for (int i = 0; i < TEXT_COLUMNS; i++)
 		*texts[i] = mail_text(m, sql_text(row, FIRST_TEXT_COLUMN + i));
+	m->has_wishes = sqlite3_column_int(row, HAS_WISHES_COLUMN) != 0;
+	m->wishes.envid = mail_text(m, "");
 	return m;
+}
+
+static struct rec_wishes
+wishes_of_row(sqlite3_stmt *row)
+{
+	return (struct rec_wishes){
+	    .envid = sql_text(row, 0),
+	    .is_smtputf8 = sqlite3_column_int(row, 1) != 0,
+	    .has_utf8_header = sqlite3_column_int(row, 2) != 0,
+	    .ret = (uint8_t)sqlite3_column_int(row, 3),
+	    .has_auth = sqlite3_column_int(row, 4) != 0,
+	    .has_mt_priority = sqlite3_column_int(row, 5) != 0,
+	    .mt_priority = (uint8_t)sqlite3_column_int(row, 6),
+	    .hold_until_ms = sqlite3_column_int64(row, 7),
+	    .deliver_by_ms = sqlite3_column_int64(row, 8),
+	    .is_by_return = sqlite3_column_int(row, 9) != 0,
+	    .requires_tls = sqlite3_column_int(row, 10) != 0,
+	};
+}
+
+/* The message has room for an ENVID. */
+static enum store_result
+read_wishes(struct store *store, struct mail *message)
+{
+	sqlite3_stmt *row = sql_bind(store, SQL_GET_WISHES, "i", (int64_t)message->id);
+	int code = sql_step(row);
+
+	if (code == SQLITE_ROW) {
+		struct rec_wishes wishes = wishes_of_row(row);
+
+		if (strlen(wishes.envid) <= ENVID_MAX) {
+			wishes.envid = mail_text(message, wishes.envid);
+			message->wishes = wishes;
+		}
+		(void)sqlite3_reset(row);
+	}
+	return sql_result(store, code);
 }
 
 static void
@@ -52,6 +94,8 @@ read_recipient(struct mail *message, struct recipient *to, sqlite3_stmt *row)
 	to->address = mail_text(message, sql_text(row, 4));
 	to->enhanced = mail_text(message, sql_text(row, 5));
 	to->reply = mail_text(message, sql_text(row, 6));
+	to->notify = (uint8_t)sqlite3_column_int(row, 7);
+	to->orcpt = mail_text(message, sql_text(row, 8));
 }
 
 static enum store_result
@@ -99,9 +143,14 @@ store_load(struct store *store, uint64_t message_id, struct mail **message_out)
 	code = sql_step(row);
 	if (code != SQLITE_ROW)
 		return sql_result(store, code);
+	if (sqlite3_column_int(row, HAS_WISHES_COLUMN) != 0)
+		bytes += ENVID_MAX + 1;
 	*message_out = read_message(row, count, bytes);
 	(void)sqlite3_reset(row);
-	return read_recipients(store, *message_out);
+	result = read_recipients(store, *message_out);
+	if (result == STORE_OK && (*message_out)->has_wishes)
+		result = read_wishes(store, *message_out);
+	return result;
 }
 
 enum store_result
@@ -202,17 +251,18 @@ find_next_due(struct store *store, int state, int64_t *next_at_ms)
 enum store_result
 store_wake(struct store *store, struct wake_job *job)
 {
-	static const int states[] = {MAIL_WAITING, MAIL_UNCERTAIN};
+	static const int states[] = {MAIL_WAITING, MAIL_UNCERTAIN, MAIL_SCHEDULED};
+	static const int state_count = sizeof(states) / sizeof(states[0]);
 	enum store_result result = STORE_OK;
 
-	for (int i = 0; i < 2 && result == STORE_OK; i++)
+	for (int i = 0; i < state_count && result == STORE_OK; i++)
 		result = read_ready(store,
 		    sql_bind(store, SQL_GET_DUE, "iii", (int64_t)states[i], job->now_ms,
 			(int64_t)job->limit),
 		    &job->rows_out, &job->row_count_out);
 	if (result == STORE_OK)
 		result = make_ready(store, job);
-	for (int i = 0; i < 2 && result == STORE_OK; i++)
+	for (int i = 0; i < state_count && result == STORE_OK; i++)
 		result = find_next_due(store, states[i], &job->next_at_ms_out);
 	return result;
 }

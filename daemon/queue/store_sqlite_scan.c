@@ -13,7 +13,7 @@ struct scan_row {
 	uint64_t id, user_id;
 	int64_t next_at_ms;
 	uint8_t state;
-	bool is_in_file;
+	bool is_in_file, has_wishes;
 	const char *login, *list; /* until the next step */
 };
 
@@ -40,6 +40,8 @@ row_state(const struct scan_filter *filter, const struct scan_row *row)
 		return SHOWN_HELD;
 	if (row->state == MAIL_UNCERTAIN)
 		return SHOWN_UNCERTAIN;
+	if (row->state == MAIL_SCHEDULED)
+		return SHOWN_SCHEDULED;
 	return row->next_at_ms > 0 ? SHOWN_DEFERRED : SHOWN_READY;
 }
 
@@ -89,6 +91,7 @@ read_row(sqlite3_stmt *statement, struct scan_row *row)
 	row->is_in_file = sqlite3_column_int(statement, 4) != 0;
 	row->login = sql_text(statement, 5);
 	row->list = sql_text(statement, 6);
+	row->has_wishes = sqlite3_column_int(statement, 7) != 0;
 }
 
 static void
@@ -96,6 +99,7 @@ add_match(struct scan_job *job, const struct scan_row *row)
 {
 	job->ids_out[job->count_out] = row->id;
 	job->in_file_out[job->count_out] = row->is_in_file;
+	job->has_wishes[job->count_out] = row->has_wishes;
 	job->count_out++;
 }
 
@@ -152,17 +156,43 @@ set_state(struct store *store, uint64_t id, enum mail_state state)
 	return sql_run(store, SQL_SET_STATE, "iii", (int64_t)id, (int64_t)state, INT64_C(0));
 }
 
+/* One that was held before its time waits for it again. */
 static enum store_result
-act(struct store *store, enum scan_action action, uint64_t id)
+release(struct store *store, uint64_t id, int64_t now_ms)
 {
-	switch (action) {
+	enum store_result result = set_state(store, id, MAIL_WAITING);
+
+	if (result != STORE_OK)
+		return result;
+	return sql_run(
+	    store, SQL_SCHEDULE_AGAIN, "iii", (int64_t)id, (int64_t)MAIL_SCHEDULED, now_ms);
+}
+
+/* At once, whatever its client wished; its lifetime begins now. */
+static enum store_result
+retry(struct store *store, uint64_t id, int64_t now_ms)
+{
+	enum store_result result = set_state(store, id, MAIL_WAITING);
+
+	if (result != STORE_OK)
+		return result;
+	return sql_run(store, SQL_RELEASE_NOW, "ii", (int64_t)id, now_ms);
+}
+
+static enum store_result
+act(struct store *store, const struct scan_job *job, uint32_t at)
+{
+	uint64_t id = job->ids_out[at];
+
+	switch (job->action) {
 	case SCAN_HOLD:
 		return set_state(store, id, MAIL_HELD);
 	case SCAN_RELEASE:
+		return release(store, id, job->now_ms);
 	case SCAN_RETRY:
-		return set_state(store, id, MAIL_WAITING);
+		return retry(store, id, job->now_ms);
 	case SCAN_REMOVE:
-		return store_delete_message(store, id);
+		return store_delete_message(store, id, job->has_wishes[at]);
 	case SCAN_LIST:
 		break;
 	}
@@ -187,10 +217,14 @@ store_scan(struct store *store, struct scan_job *job)
 
 	job->ids_out = xcalloc(job->limit + 1, sizeof(*job->ids_out));
 	job->in_file_out = xcalloc(job->limit + 1, sizeof(*job->in_file_out));
+	job->has_wishes = xcalloc(job->limit + 1, sizeof(*job->has_wishes));
 	result = job->filter.id_count > 0 ? find_by_id(store, job) : find_by_walk(store, job);
 	if (result == STORE_OK && job->action == SCAN_LIST)
-		return load_matches(store, job);
-	for (uint32_t i = 0; i < job->count_out && result == STORE_OK; i++)
-		result = act(store, job->action, job->ids_out[i]);
+		result = load_matches(store, job);
+	for (uint32_t i = 0; i < job->count_out && job->action != SCAN_LIST && result == STORE_OK;
+	     i++)
+		result = act(store, job, i);
+	free(job->has_wishes);
+	job->has_wishes = NULL;
 	return result;
 }

@@ -4,11 +4,34 @@
 static enum store_result
 insert_row(struct store *store, const struct mail *m)
 {
-	return sql_run(store, SQL_INSERT_MESSAGE, "iiiiiiiiiiiittttttt", (int64_t)m->id,
+	return sql_run(store, SQL_INSERT_MESSAGE, "iiiiiiiiiiiittttttti", (int64_t)m->id,
 	    (int64_t)m->state, m->next_at_ms, (int64_t)m->user_id, (int64_t)m->priority,
 	    m->received_at_ms, (int64_t)m->attempts, (int64_t)m->last_attempt, (int64_t)m->size,
 	    (int64_t)m->has_8bit, (int64_t)m->is_in_file, (int64_t)m->is_notice, m->login, m->list,
-	    m->sender, m->header_from, m->message_id, m->subject, m->client);
+	    m->sender, m->header_from, m->message_id, m->subject, m->client,
+	    (int64_t)m->has_wishes);
+}
+
+static enum store_result
+insert_wishes(struct store *store, uint64_t id, const struct rec_wishes *wishes)
+{
+	return sql_run(store, SQL_INSERT_WISHES, "itiiiiiiiiii", (int64_t)id, wishes->envid,
+	    (int64_t)wishes->is_smtputf8, (int64_t)wishes->has_utf8_header, (int64_t)wishes->ret,
+	    (int64_t)wishes->has_auth, (int64_t)wishes->has_mt_priority,
+	    (int64_t)wishes->mt_priority, wishes->hold_until_ms, wishes->deliver_by_ms,
+	    (int64_t)wishes->is_by_return, (int64_t)wishes->requires_tls);
+}
+
+static enum store_result
+insert_recipients(struct store *store, const struct mail *m)
+{
+	enum store_result result = STORE_OK;
+
+	for (uint32_t i = 0; i < m->recipient_count && result == STORE_OK; i++)
+		result = sql_run(store, SQL_INSERT_RECIPIENT, "iitit", (int64_t)m->id,
+		    (int64_t)m->recipients[i].index, m->recipients[i].address,
+		    (int64_t)m->recipients[i].notify, m->recipients[i].orcpt);
+	return result;
 }
 
 static enum store_result
@@ -23,7 +46,7 @@ insert_body(struct store *store, uint64_t id, const struct slice *slices, uint32
 }
 
 enum store_result
-store_delete_message(struct store *store, uint64_t message_id)
+store_delete_message(struct store *store, uint64_t message_id, bool has_wishes)
 {
 	enum store_result result = sql_run(store, SQL_DELETE_MESSAGE, "i", (int64_t)message_id);
 
@@ -31,6 +54,8 @@ store_delete_message(struct store *store, uint64_t message_id)
 		result = sql_run(store, SQL_DELETE_RECIPIENTS, "i", (int64_t)message_id);
 	if (result == STORE_OK)
 		result = sql_run(store, SQL_DELETE_BODY, "i", (int64_t)message_id);
+	if (result == STORE_OK && has_wishes)
+		result = sql_run(store, SQL_DELETE_WISHES, "i", (int64_t)message_id);
 	return result;
 }
 
@@ -43,13 +68,14 @@ insert_message(struct store *store, const struct mail *message, const struct sli
 
 	if (result != STORE_OK)
 		return result;
-	for (uint32_t i = 0; i < message->recipient_count && result == STORE_OK; i++)
-		result = sql_run(store, SQL_INSERT_RECIPIENT, "iit", (int64_t)message->id,
-		    (int64_t)message->recipients[i].index, message->recipients[i].address);
+	result = insert_recipients(store, message);
+	if (result == STORE_OK && message->has_wishes)
+		result = insert_wishes(store, message->id, &message->wishes);
 	if (result == STORE_OK)
 		result = insert_body(store, message->id, slices, slice_count);
 	/* Two recipients with one index, say: nothing of it may stay. */
-	if (result == STORE_REFUSED && store_delete_message(store, message->id) != STORE_OK)
+	if (result == STORE_REFUSED &&
+	    store_delete_message(store, message->id, message->has_wishes) != STORE_OK)
 		return STORE_BROKEN;
 	return result;
 }
@@ -80,8 +106,9 @@ update_message(struct store *store, const struct fate_job *job)
 enum store_result
 store_fate(struct store *store, struct fate_job *job)
 {
-	enum store_result result = job->is_over ? store_delete_message(store, job->message_id)
-						: update_message(store, job);
+	enum store_result result =
+	    job->is_over ? store_delete_message(store, job->message_id, job->has_wishes)
+			 : update_message(store, job);
 
 	if (result != STORE_OK || job->notice == NULL)
 		return result;

@@ -113,6 +113,7 @@ struct mail *
 rig_mail(uint64_t id, unsigned count)
 {
 	struct mail *mail = mail_new(count, 256 + count * 32);
+	const char *none = mail_text(mail, "");
 
 	mail->id = id;
 	mail->user_id = 7;
@@ -125,13 +126,15 @@ rig_mail(uint64_t id, unsigned count)
 	mail->message_id = mail_text(mail, "<1@example.org>");
 	mail->subject = mail_text(mail, "Your order");
 	mail->client = mail_text(mail, "192.0.2.1:5000");
+	mail->wishes.envid = none;
 	for (unsigned i = 0; i < count; i++) {
 		char address[32];
 
 		(void)snprintf(address, sizeof(address), "r%u@example.net", i);
 		mail->recipients[i].index = (uint16_t)i;
 		mail->recipients[i].address = mail_text(mail, address);
-		mail->recipients[i].enhanced = mail->recipients[i].reply = mail_text(mail, "");
+		mail->recipients[i].enhanced = mail->recipients[i].reply = none;
+		mail->recipients[i].orcpt = none;
 	}
 	return mail;
 }

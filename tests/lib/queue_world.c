@@ -33,6 +33,7 @@ take_deliver(struct queue_world *world, const struct msg_deliver *deliver)
 {
 	struct world_delivery *to = &world->deliveries[world->delivery_count++];
 	struct msg_list list = deliver->recipients;
+	struct msg_list wishes = deliver->wishes;
 	struct rec_recipient recipient;
 
 	assert(world->delivery_count <= WORLD_DELIVERIES_MAX);
@@ -47,7 +48,13 @@ take_deliver(struct queue_world *world, const struct msg_deliver *deliver)
 		(void)snprintf(to->recipients + at, sizeof(to->recipients) - at, "%s%.64s",
 		    at == 0 ? "" : " ", recipient.address);
 		to->recipient_count++;
+		to->notify = recipient.notify;
+		(void)snprintf(to->orcpt, sizeof(to->orcpt), "%.127s", recipient.orcpt);
 	}
+	to->has_wishes = message_list_next(&wishes, REC_WISHES, &to->wishes);
+	if (to->has_wishes)
+		(void)snprintf(to->envid, sizeof(to->envid), "%.127s", to->wishes.envid);
+	to->wishes.envid = NULL;
 }
 
 static void
@@ -357,12 +364,12 @@ static void
 send_commit(
     struct queue_world *world, uint64_t id, unsigned recipients, size_t size, uint8_t priority)
 {
-	struct msg_list_builder builder = {0};
+	struct msg_list_builder builder = {0}, wishes = {0};
 	struct msg_commit commit = {.message_id = id,
 	    .user_id = 7,
 	    .login = "shop",
 	    .list = "web",
-	    .sender = "shop@example.org",
+	    .sender = world->sender != NULL ? world->sender : "shop@example.org",
 	    .priority = priority,
 	    .size = size,
 	    .header_from = "Shop <shop@example.org>",
@@ -372,15 +379,22 @@ send_commit(
 
 	for (unsigned i = 0; i < recipients; i++) {
 		char address[32];
-		struct rec_recipient recipient = {.index = (uint16_t)i, .address = address};
+		struct rec_recipient recipient = {.index = (uint16_t)i,
+		    .address = address,
+		    .notify = world->notify,
+		    .orcpt = world->orcpt};
 
 		(void)snprintf(address, sizeof(address), "r%u@example.net", i);
 		message_list_add(&builder, REC_RECIPIENT, &recipient);
 	}
+	if (world->wishes != NULL)
+		message_list_add(&wishes, REC_WISHES, world->wishes);
 	commit.recipients = message_list_value(&builder);
+	commit.wishes = message_list_value(&wishes);
 	world->has_committed = false;
 	(void)link_request(world->smtpd, MSG_COMMIT, &commit, WAIT_MS, on_committed, world);
 	message_list_fini(&builder);
+	message_list_fini(&wishes);
 }
 
 uint64_t
@@ -416,7 +430,8 @@ world_report(struct queue_world *world, const struct world_delivery *delivery,
 		    .fate = (uint8_t)fates[i],
 		    .code = codes[fates[i]],
 		    .enhanced = enhanced[fates[i]],
-		    .reply = replies[fates[i]]};
+		    .reply = replies[fates[i]],
+		    .has_dsn = world->has_dsn};
 
 		message_list_add(&builder, REC_FATE, &fate);
 	}

@@ -25,6 +25,11 @@ struct world_delivery {
 	char recipients[512]; /* separated by blanks */
 	unsigned recipient_count;
 	uint8_t priority;
+	bool has_wishes;
+	struct rec_wishes wishes; /* without its text */
+	char envid[128];
+	uint8_t notify; /* the last recipient's */
+	char orcpt[128];
 	struct buf body;
 	bool is_whole;
 	bool is_acknowledged;
@@ -42,6 +47,11 @@ struct queue_world {
 	bool has_committed;
 	enum commit_outcome committed;
 	uint32_t credit_bytes;
+	const struct rec_wishes *wishes; /* of what is submitted; NULL: none */
+	const char *sender;              /* the same */
+	uint8_t notify;                  /* of all its recipients */
+	const char *orcpt;
+	bool has_dsn; /* what is reported as delivered */
 	unsigned acknowledged;
 	struct world_delivery deliveries[WORLD_DELIVERIES_MAX];
 	unsigned delivery_count;

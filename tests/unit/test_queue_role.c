@@ -2,6 +2,7 @@
  * The queue as a whole, in its own process: what it promised is kept when it is killed, what relay
  * has is not given twice, what fails is told.
  */
+#include "common/clock.h"
 #include "common/ident.h"
 #include "tests/lib/queue_world.h"
 
@@ -406,6 +407,108 @@ test_operators_hold_release_and_remove(void **state)
 }
 
 static void
+test_wishes_reach_the_relay(void **state)
+{
+	static const struct rec_wishes wishes = {.is_smtputf8 = true,
+	    .ret = RET_FULL,
+	    .envid = "QQ314159",
+	    .has_mt_priority = true,
+	    .mt_priority = 12};
+	struct queue_world *world = *state;
+
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	world->wishes = &wishes;
+	world->notify = NOTIFY_SUCCESS | NOTIFY_FAILURE;
+	world->orcpt = "rfc822;dana@example.net";
+	(void)world_submit(world, 1, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	assert_true(world->deliveries[0].has_wishes);
+	assert_true(world->deliveries[0].wishes.is_smtputf8);
+	assert_int_equal(world->deliveries[0].wishes.ret, RET_FULL);
+	assert_int_equal(world->deliveries[0].wishes.mt_priority, 12);
+	assert_string_equal(world->deliveries[0].envid, "QQ314159");
+	assert_int_equal(world->deliveries[0].notify, NOTIFY_SUCCESS | NOTIFY_FAILURE);
+	assert_string_equal(world->deliveries[0].orcpt, "rfc822;dana@example.net");
+	world->wishes = NULL;
+	(void)world_submit(world, 1, 500, 3);
+	assert_true(world_wait_deliveries(world, 2));
+	assert_false(world->deliveries[1].has_wishes);
+}
+
+static void
+test_wish_that_cannot_be_is_not_stored(void **state)
+{
+	static const struct rec_wishes wishes = {.ret = 7};
+	struct queue_world *world = *state;
+
+	start(world);
+	world->wishes = &wishes;
+	(void)world_submit(world, 1, 500, 3);
+	assert_int_equal(world->committed, COMMIT_FAILED);
+	world->wishes = NULL;
+	world->notify = NOTIFY_NEVER | NOTIFY_SUCCESS;
+	(void)world_submit(world, 1, 500, 3);
+	assert_int_equal(world->committed, COMMIT_FAILED);
+	assert_true(queue_has(world, "\"ready\":0,\"deferred\":0"));
+}
+
+static bool
+is_one_scheduled(struct queue_world *world)
+{
+	return queue_has(world, "\"ready\":0,\"deferred\":0,\"scheduled\":1");
+}
+
+static void
+test_scheduled_message_goes_at_its_time_over_a_restart(void **state)
+{
+	struct rec_wishes wishes = {.hold_until_ms = clock_wall_ms() + 1500};
+	struct queue_world *world = *state;
+
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	world->wishes = &wishes;
+	(void)world_submit(world, 1, 500, 3);
+	assert_true(is_one_scheduled(world));
+	assert_int_equal(world_call(world, "GET", "/v1/messages?state=scheduled", ""), 200);
+	assert_true(result_has(world, "\"state\":\"scheduled\""));
+	assert_true(result_has(world, "\"hold_until\":\"20"));
+	world_kill(world);
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	assert_true(is_one_scheduled(world));
+	assert_true(world_wait_deliveries(world, 1));
+	assert_true(clock_wall_ms() >= wishes.hold_until_ms);
+	assert_int_equal(world->deliveries[0].body.size, 500);
+}
+
+static void
+test_operators_may_hold_and_hurry_what_is_scheduled(void **state)
+{
+	struct rec_wishes wishes = {.hold_until_ms = clock_wall_ms() + 3600000};
+	struct queue_world *world = *state;
+
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	world->wishes = &wishes;
+	(void)world_submit(world, 1, 500, 3);
+	assert_int_equal(world_call(world, "POST", "/v1/messages/hold", "{\"all\":true}"), 200);
+	assert_true(queue_has(world, "\"scheduled\":0,\"held\":1"));
+	assert_int_equal(world_call(world, "POST", "/v1/messages/release", "{\"all\":true}"), 200);
+	assert_true(is_one_scheduled(world));
+	assert_int_equal(world->delivery_count, 0);
+	assert_int_equal(world_call(world, "POST", "/v1/messages/retry", "{\"all\":true}"), 200);
+	assert_true(world_wait_deliveries(world, 1));
+	world_report(world, &world->deliveries[0], &mixed[1], 1);
+	assert_true(world_wait(world, is_all_acknowledged));
+	/* Now it is as any other. */
+	assert_true(queue_has(world, "\"deferred\":1,\"scheduled\":0"));
+	(void)world_call(world, "POST", "/v1/messages/hold", "{\"all\":true}");
+	(void)world_call(world, "POST", "/v1/messages/release", "{\"all\":true}");
+	assert_true(world_wait_deliveries(world, 2));
+}
+
+static void
 test_filter_that_means_nothing_is_refused(void **state)
 {
 	static const struct {
@@ -502,6 +605,10 @@ main(void)
 	    T(mail_of_a_removed_user_survives_a_restart_of_the_queue),
 	    T(removed_profile_without_another_is_told_once),
 	    T(operators_hold_release_and_remove),
+	    T(wishes_reach_the_relay),
+	    T(wish_that_cannot_be_is_not_stored),
+	    T(scheduled_message_goes_at_its_time_over_a_restart),
+	    T(operators_may_hold_and_hurry_what_is_scheduled),
 	    T(filter_that_means_nothing_is_refused),
 	    T(higher_priority_goes_first),
 	    T(second_queue_on_the_directory_is_refused),

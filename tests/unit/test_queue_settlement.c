@@ -115,12 +115,32 @@ test_what_was_delivered_before_stays(void **state)
 	free(mail);
 }
 
+static void
+test_lifetime_counts_from_the_time_that_the_client_named(void **state)
+{
+	static const uint8_t fates[] = {FATE_DEFERRED, NONE, NONE};
+	struct config config = {.queue = {.lifetime_ms = LIFETIME_MS}};
+
+	for (int64_t more_ms = 0; more_ms < 2; more_ms++) {
+		struct settlement *settlement = report(fates, false);
+		struct mail *mail = rig_mail(1, 1);
+
+		mail->received_at_ms = NOW_MS - 5 * LIFETIME_MS;
+		mail->wishes.hold_until_ms = NOW_MS - LIFETIME_MS + 1 - more_ms;
+		settlement_decide(settlement, mail, &config, NOW_MS, 0);
+		assert_int_equal(settlement->failed_count, more_ms);
+		settlement_free(settlement);
+		free(mail);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_rows),
 	    cmocka_unit_test(test_what_was_delivered_before_stays),
+	    cmocka_unit_test(test_lifetime_counts_from_the_time_that_the_client_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

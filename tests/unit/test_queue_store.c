@@ -2,6 +2,7 @@
  * The store and its threads: what was committed is there after a restart, what failed was never
  * said to be stored, and a file that isn't a queue is refused and left alone.
  */
+#include "daemon/core/values.h"
 #include "tests/lib/faultvfs.h"
 #include "tests/lib/queue_rig.h"
 
@@ -397,6 +398,213 @@ test_newer_version_is_refused(void **state)
 	assert_non_null(strstr(rig->reason, "version 99"));
 }
 
+/* A file as the first release made it, with what that left in it. */
+static const char version_1_sql[] =
+    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;"
+    "PRAGMA journal_mode=WAL; BEGIN IMMEDIATE;"
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+    "INSERT INTO meta VALUES('next_id', 1073745920), ('epoch', 41);"
+    "CREATE TABLE message("
+    " id INTEGER PRIMARY KEY, state INTEGER NOT NULL, next_at INTEGER NOT NULL,"
+    " user_id INTEGER NOT NULL, priority INTEGER NOT NULL, received_at INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, last_attempt INTEGER NOT NULL, size INTEGER NOT NULL,"
+    " has_8bit INTEGER NOT NULL, is_in_file INTEGER NOT NULL, is_notice INTEGER NOT NULL,"
+    " login TEXT NOT NULL, list TEXT NOT NULL, sender TEXT NOT NULL,"
+    " header_from TEXT NOT NULL, message_id TEXT NOT NULL, subject TEXT NOT NULL,"
+    " client TEXT NOT NULL);"
+    "CREATE INDEX message_order ON message(state, next_at, user_id, priority, received_at);"
+    "CREATE TABLE recipient("
+    " message INTEGER NOT NULL, position INTEGER NOT NULL, state INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, code INTEGER NOT NULL, address TEXT NOT NULL,"
+    " enhanced TEXT NOT NULL, reply TEXT NOT NULL,"
+    " PRIMARY KEY(message, position)) WITHOUT ROWID;"
+    "CREATE TABLE body(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+    "CREATE TABLE profile("
+    " id INTEGER PRIMARY KEY, version INTEGER NOT NULL, trouble INTEGER NOT NULL,"
+    " failures INTEGER NOT NULL, until_at INTEGER NOT NULL, last_error TEXT NOT NULL);"
+    "PRAGMA application_id=0x706f7374; PRAGMA user_version=1; COMMIT;"
+    "INSERT INTO message VALUES(1073741824, 0, 9000, 7, 2, 8000, 3, 99, 6, 1, 0, 0, 'shop', 'web',"
+    " 'shop@example.org', 'Shop', '<1@x>', 'Your order', '192.0.2.1:5000');"
+    "INSERT INTO recipient VALUES(1073741824, 0, 1, 3, 250, 'a@example.net', '2.0.0', 'ok'),"
+    " (1073741824, 1, 0, 3, 451, 'b@example.net', '4.3.0', 'later');"
+    "INSERT INTO body VALUES(1073741824 << 20, 'header');"
+    "INSERT INTO profile VALUES(5, 1, 1, 2, 77, 'connection refused');";
+
+static void
+check_columns(struct queue_rig *rig)
+{
+	static const char sql[] =
+	    "SELECT group_concat(m.name || '.' || p.name || p.type || p.\"notnull\" ||"
+	    " ifnull(p.dflt_value, '') || p.pk) FROM (SELECT name FROM sqlite_schema WHERE type ="
+	    " 'table' ORDER BY name) AS m, pragma_table_info(m.name) AS p";
+	char path[160], *columns[2];
+
+	for (int i = 0; i < 2; i++) {
+		sqlite3_stmt *statement;
+		sqlite3 *db;
+
+		(void)snprintf(path, sizeof(path), "%s/queue.db", rig->directory);
+		if (i == 1) {
+			assert_int_equal(unlink(path), 0);
+			assert_true(rig_open(rig));
+			rig_close(rig);
+		}
+		assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+		assert_int_equal(
+		    sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+		assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+		assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+		columns[i] = strdup((const char *)sqlite3_column_text(statement, 0));
+		(void)sqlite3_finalize(statement);
+		(void)sqlite3_close(db);
+	}
+	assert_string_equal(columns[0], columns[1]);
+	free(columns[0]);
+	free(columns[1]);
+}
+
+static void
+test_database_of_the_first_version_keeps_everything(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct body_job body = {.message_id = 1 << 30, .limit_bytes = 65536};
+	struct profiles_job profiles = {0};
+	struct mail *mail;
+
+	make_foreign(rig, version_1_sql);
+	assert_true(rig_open(rig));
+	assert_int_equal(storage_next_id(rig->storage), 1073745920);
+	assert_int_equal(storage_epoch(rig->storage), 42);
+	mail = load(rig, 1 << 30);
+	assert_non_null(mail);
+	assert_int_equal(mail->next_at_ms, 9000);
+	assert_int_equal(mail->attempts, 3);
+	assert_true(mail->has_8bit);
+	assert_false(mail->has_wishes);
+	assert_string_equal(mail->subject, "Your order");
+	assert_int_equal(mail->recipient_count, 2);
+	assert_int_equal(mail->recipients[0].state, RECIPIENT_DELIVERED);
+	assert_string_equal(mail->recipients[1].reply, "later");
+	assert_int_equal(mail->recipients[1].notify, NOTIFY_UNSAID);
+	assert_string_equal(mail->recipients[1].orcpt, "");
+	free(mail);
+	assert_int_equal(rig_do(rig, STORE_BODY, JOB_READS, &body), JOB_DONE);
+	assert_memory_equal(body.chunk_out->bytes, "header", 6);
+	chunk_release(body.chunk_out);
+	assert_int_equal(rig_do(rig, STORE_PROFILES, JOB_READS, &profiles), JOB_DONE);
+	assert_int_equal(profiles.row_count_out, 1);
+	assert_string_equal(profiles.rows_out[0].last_error, "connection refused");
+	free(profiles.rows_out);
+	/* It is one of the second version now. */
+	rig_close(rig);
+	assert_true(rig_open(rig));
+	assert_true(is_there(rig, 1 << 30));
+	rig_close(rig);
+	check_columns(rig);
+}
+
+static struct mail *
+mail_with_wishes(uint64_t id)
+{
+	struct mail *mail = rig_mail(id, 2);
+
+	mail->has_wishes = true;
+	mail->wishes = (struct rec_wishes){.is_smtputf8 = true,
+	    .has_utf8_header = true,
+	    .ret = RET_HDRS,
+	    .envid = mail_text(mail, "QQ314159+2B"),
+	    .has_auth = true,
+	    .has_mt_priority = true,
+	    .mt_priority = 15,
+	    .hold_until_ms = 5000,
+	    .deliver_by_ms = 9000,
+	    .is_by_return = true,
+	    .requires_tls = true};
+	mail->state = MAIL_SCHEDULED;
+	mail->next_at_ms = 5000;
+	mail->recipients[1].notify = NOTIFY_SUCCESS | NOTIFY_DELAY;
+	mail->recipients[1].orcpt = mail_text(mail, "rfc822;dana@example.net");
+	return mail;
+}
+
+static unsigned
+count_wishes(struct queue_rig *rig)
+{
+	sqlite3_stmt *statement;
+	char path[160];
+	unsigned count;
+	sqlite3 *db;
+
+	rig_close(rig);
+	(void)snprintf(path, sizeof(path), "%s/queue.db", rig->directory);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	(void)sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE", NULL, NULL, NULL);
+	assert_int_equal(
+	    sqlite3_prepare_v2(db, "SELECT count(*) FROM wishes", -1, &statement, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	count = (unsigned)sqlite3_column_int(statement, 0);
+	(void)sqlite3_finalize(statement);
+	(void)sqlite3_close(db);
+	assert_true(rig_open(rig));
+	return count;
+}
+
+static void
+test_wishes_are_kept_and_go_with_their_message(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct mail *mail = mail_with_wishes(1 << 30);
+	struct fate_job fate = {.message_id = 1 << 30, .is_over = true, .has_wishes = true};
+
+	assert_true(rig_open(rig));
+	insert(rig, (1 << 30) + 1, 1);
+	assert_int_equal(rig_insert(rig, mail, "body"), JOB_DONE);
+	free(mail);
+	rig_close(rig);
+	assert_true(rig_open(rig));
+	mail = load(rig, 1 << 30);
+	assert_true(mail->has_wishes);
+	assert_true(mail->wishes.is_smtputf8 && mail->wishes.has_utf8_header);
+	assert_int_equal(mail->wishes.ret, RET_HDRS);
+	assert_string_equal(mail->wishes.envid, "QQ314159+2B");
+	assert_true(mail->wishes.has_auth && mail->wishes.has_mt_priority);
+	assert_int_equal(mail->wishes.mt_priority, 15);
+	assert_int_equal(mail->wishes.hold_until_ms, 5000);
+	assert_int_equal(mail->wishes.deliver_by_ms, 9000);
+	assert_true(mail->wishes.is_by_return && mail->wishes.requires_tls);
+	assert_int_equal(mail->recipients[0].notify, NOTIFY_UNSAID);
+	assert_int_equal(mail->recipients[1].notify, NOTIFY_SUCCESS | NOTIFY_DELAY);
+	assert_string_equal(mail->recipients[1].orcpt, "rfc822;dana@example.net");
+	free(mail);
+	assert_int_equal(count_wishes(rig), 1);
+	assert_int_equal(rig_do(rig, STORE_FATE, JOB_WRITES, &fate), JOB_DONE);
+	assert_false(is_there(rig, 1 << 30));
+	assert_int_equal(count_wishes(rig), 0);
+}
+
+static void
+test_scheduled_message_is_ready_at_its_time(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct mail *mail = mail_with_wishes(1 << 30);
+	struct wake_job wake = {.now_ms = 4999, .limit = 10};
+
+	assert_true(rig_open(rig));
+	assert_int_equal(rig_insert(rig, mail, "body"), JOB_DONE);
+	free(mail);
+	assert_int_equal(rig_do(rig, STORE_WAKE, JOB_WRITES, &wake), JOB_DONE);
+	assert_int_equal(wake.row_count_out, 0);
+	assert_int_equal(wake.next_at_ms_out, 5000);
+	wake = (struct wake_job){.now_ms = 5000, .limit = 10};
+	assert_int_equal(rig_do(rig, STORE_WAKE, JOB_WRITES, &wake), JOB_DONE);
+	assert_int_equal(wake.row_count_out, 1);
+	free(wake.rows_out);
+	mail = load(rig, 1 << 30);
+	assert_int_equal(mail->state, MAIL_WAITING);
+	assert_int_equal(mail->next_at_ms, 0);
+	free(mail);
+}
+
 /* Locks belong to processes, so the second one must be another. */
 static void
 test_second_process_is_refused(void **state)
@@ -443,6 +651,9 @@ main(void)
 	    T(database_of_another_program_is_refused),
 	    T(newer_version_is_refused),
 	    T(second_process_is_refused),
+	    T(database_of_the_first_version_keeps_everything),
+	    T(wishes_are_kept_and_go_with_their_message),
+	    T(scheduled_message_is_ready_at_its_time),
 	};
 
 	faultvfs_install();
