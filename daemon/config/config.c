@@ -117,6 +117,15 @@ config_smtpd_processes(const struct config *config)
 	return cpus < SMTPD_PROCESSES_MAX ? (unsigned)cpus : SMTPD_PROCESSES_MAX;
 }
 
+unsigned
+config_port_with(const struct config *config, enum listener_tls tls)
+{
+	for (size_t i = 0; i < config->listener_count; i++)
+		if (config->listeners[i].tls == tls)
+			return config->listeners[i].ports[0].first;
+	return 0;
+}
+
 static bool
 is_same(const struct option *option, const struct config *now, const struct config *next)
 {

@@ -72,6 +72,7 @@ struct config {
 	struct {
 		char *certificate, *key; /* NULL: our own CA */
 		enum tls_version min_version;
+		int64_t auto_wait_ms, implicit_wait_ms; /* for the first byte of TLS */
 	} tls;
 
 	struct {
@@ -138,6 +139,8 @@ int config_blame(const struct config *config, const char *path, struct err *err_
 const char *config_trusted_user(const struct config *config, const uint8_t address[static 16]);
 
 unsigned config_smtpd_processes(const struct config *config);
+/* The first port of the first listener of this kind, or 0. */
+unsigned config_port_with(const struct config *config, enum listener_tls tls);
 
 /* Whether `next` may replace `now` while the daemon runs. If not: -1, and *err_out names the
  * options that only a restart can change. */

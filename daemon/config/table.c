@@ -9,7 +9,7 @@
 /* clang-format off */
 static const struct option_choice listener_tls[] = {
 	{"none", LISTENER_NONE, false}, {"starttls", LISTENER_STARTTLS, false},
-	{"implicit", LISTENER_IMPLICIT, false}, {"auto", LISTENER_AUTO, true}, {NULL, 0, false}};
+	{"implicit", LISTENER_IMPLICIT, false}, {"auto", LISTENER_AUTO, false}, {NULL, 0, false}};
 static const struct option_choice tls_versions[] = {
 	{"1.0", TLS_VERSION_1_0, false}, {"1.1", TLS_VERSION_1_1, false},
 	{"1.2", TLS_VERSION_1_2, false}, {"1.3", TLS_VERSION_1_3, false}, {NULL, 0, false}};
@@ -78,7 +78,8 @@ const struct option options[] = {
 	 NULL, "Ports of these ranges to keep off."},
 	{"listeners.tls", OPTION_CHOICE, "mode", NO_RANGE, "starttls", ON_RELOAD,
 	 OF_LISTENER(listener.tls), listener_tls,
-	 "Whether clients talk plainly, may change to TLS, or begin with it."},
+	 "Whether clients talk plainly, may change to TLS, or begin with it; auto takes those that begin "
+	 "with TLS, and greets the others as starttls does."},
 	{"listeners.min_version", OPTION_CHOICE, "version", NO_RANGE, NULL, ON_RELOAD,
 	 OF_LISTENER(listener.min_version), tls_versions,
 	 "Lowest TLS version that is taken here; as tls.min_version if absent."},
@@ -94,6 +95,13 @@ const struct option options[] = {
 	 "File with the certificate's private key (PEM)."},
 	{"tls.min_version", OPTION_CHOICE, "version", NO_RANGE, "1.2", ON_RELOAD, AT(tls.min_version),
 	 tls_versions, "Lowest TLS version that is taken from clients."},
+	{"tls.auto_wait", OPTION_DURATION, "ms", 10, 10 * SECOND, "300ms", ON_RELOAD,
+	 AT(tls.auto_wait_ms), NULL,
+	 "How long a listener with auto waits for a client to begin with TLS, before it greets."},
+	{"tls.implicit_wait", OPTION_DURATION, "ms", 100, MINUTE, "3s", ON_RELOAD,
+	 AT(tls.implicit_wait_ms), NULL,
+	 "How long a client of a listener with implicit TLS may take to begin; one that waits for a "
+	 "greeting is then told in plain text what is wrong."},
 
 	{"auth.mechanisms", OPTION_MECHANISMS, "names", NO_RANGE, "LOGIN PLAIN", ON_RELOAD,
 	 AT(auth.mechanisms), mechanisms, "SASL mechanisms to offer, in this order."},

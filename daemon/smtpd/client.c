@@ -108,16 +108,20 @@ port_start_tls(void *ctx)
 	((struct client *)ctx)->is_tls_due = true;
 }
 
+void
+client_dismiss(struct client *client, const char *reason)
+{
+	if (client->is_over)
+		return;
+	log_end_of(client, LOG_DEBUG, EVENT_DISCONNECTED, reason);
+	conn_finish(client->conn, FINISH_MS);
+	leave(client);
+}
+
 static void
 port_finish(void *ctx)
 {
-	struct client *client = ctx;
-
-	if (client->is_over)
-		return;
-	log_end_of(client, LOG_DEBUG, EVENT_DISCONNECTED, "ended by us");
-	conn_finish(client->conn, FINISH_MS);
-	leave(client);
+	client_dismiss(ctx, "ended by us");
 }
 
 static void
@@ -164,8 +168,8 @@ static const struct session_ports ports = {
 
 /* ---- the connection ---- */
 
-static void
-open_session(struct client *client, const char *tls_version)
+void
+client_greet(struct client *client, const char *tls_version)
 {
 	struct session_setup setup = {
 	    .config = client->config,
@@ -185,13 +189,22 @@ open_session(struct client *client, const char *tls_version)
 		session_drain(client->session);
 }
 
+void
+client_secure(struct client *client)
+{
+	conn_set_deadline(client->conn, client->config->limits.tls_timeout_ms);
+	conn_start_tls_server(client->conn, client->context);
+}
+
 static void
 on_input(struct conn *conn, void *ctx)
 {
 	struct client *client = ctx;
 
 	client->is_silent_since_tls = false;
-	if (client->session != NULL && !client->is_over)
+	if (client->awaits != LISTENER_NONE)
+		opening_input(client);
+	else if (client->session != NULL && !client->is_over)
 		client_pump(client);
 }
 
@@ -218,7 +231,7 @@ on_secured(struct conn *conn, void *ctx)
 	client->is_silent_since_tls = true;
 	conn_set_deadline(conn, 0);
 	if (client->session == NULL)
-		open_session(client, conn_tls_version(conn));
+		client_greet(client, conn_tls_version(conn));
 	else
 		session_on_secured(client->session, conn_tls_version(conn));
 }
@@ -247,6 +260,10 @@ on_deadline(void *ctx)
 
 	if (client->is_over)
 		return;
+	if (client->awaits != LISTENER_NONE) {
+		opening_over(client);
+		return;
+	}
 	session_on_deadline(client->session);
 	client_pump(client);
 }
@@ -293,12 +310,10 @@ client_open(struct client_house *house, int fd, const struct client_door *door)
 	client->conn = conn_open(loop, fd, &callbacks, client);
 	note_addresses(client, fd);
 	log_connected(client);
-	if (door->tls == LISTENER_IMPLICIT) {
-		conn_set_deadline(client->conn, client->config->limits.tls_timeout_ms);
-		conn_start_tls_server(client->conn, client->context);
-	} else {
-		open_session(client, NULL);
-	}
+	if (door->tls == LISTENER_IMPLICIT || (door->tls == LISTENER_AUTO && client->context))
+		opening_begin(client, door->tls);
+	else
+		client_greet(client, NULL);
 }
 
 void

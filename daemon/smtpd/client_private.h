@@ -1,8 +1,9 @@
 /*
- * client_private - a client's inside, for the two files that make it up
+ * client_private - a client's inside, for the files that make it up
  *
- * client.c moves the connection's bytes, client_roles.c carries the session's questions to
- * accounts and queue. Nobody else includes this.
+ * client.c moves the connection's bytes, opening.c finds out what the client speaks where it may
+ * begin with TLS, client_roles.c carries the session's questions to accounts and queue. Nobody else
+ * includes this.
  */
 #ifndef POSTERN_SMTPD_CLIENT_PRIVATE_H
 #define POSTERN_SMTPD_CLIENT_PRIVATE_H
@@ -21,7 +22,8 @@ struct client {
 	struct netaddr address;
 	uint16_t port; /* ours */
 	struct timer *deadline;
-	struct session *session; /* NULL during the handshake of implicit TLS */
+	struct session *session;  /* NULL until the client is greeted */
+	enum listener_tls awaits; /* the first byte, on a listener of this kind; or LISTENER_NONE */
 	bool is_paused;
 	bool is_tls_due;          /* once the input has been used */
 	bool is_over;             /* the connection is on its own or gone */
@@ -37,6 +39,18 @@ struct client {
 
 /* Offers the session the input that it has not used; after everything that it was told. */
 void client_pump(struct client *client);
+/* What there is to know of the client comes after it; `tls_version` NULL: in clear. */
+void client_greet(struct client *client, const char *tls_version);
+/* Begins TLS with what is in the input. */
+void client_secure(struct client *client);
+/* The end, once what was written is out. */
+void client_dismiss(struct client *client, const char *reason);
+
+/* opening.c: waits for the first byte, and for so long. */
+void opening_begin(struct client *client, enum listener_tls tls);
+void opening_input(struct client *client);
+void opening_over(struct client *client);
+
 /* No answer to what was asked will reach the session. */
 void client_cancel_question(struct client *client);
 

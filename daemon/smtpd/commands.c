@@ -204,15 +204,32 @@ is_among(const char *name, const char *const *names)
 }
 
 /* A browser can be made to talk to ports of this machine; it must not get far. */
-static void
-refuse_unknown(struct session *session, const char *name)
+static bool
+is_http(const char *name)
 {
 	static const char *const http[] = {"GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS",
 	    "CONNECT", "PATCH", "TRACE", "PRI", "HOST:", NULL};
+
+	return is_among(name, http);
+}
+
+bool
+session_is_http(const char *bytes, size_t size)
+{
+	struct smtp_verb verb;
+	const char *end = memchr(bytes, '\r', size);
+
+	(void)smtp_verb_split(bytes, end == NULL ? size : (size_t)(end - bytes), &verb);
+	return is_http(verb.name);
+}
+
+static void
+refuse_unknown(struct session *session, const char *name)
+{
 	static const char *const known[] = {
 	    "EXPN", "TURN", "ETRN", "ATRN", "BDAT", "BURL", "SEND", "SOML", "SAML", NULL};
 
-	if (is_among(name, http))
+	if (is_http(name))
 		session_drop(session, "the client speaks HTTP");
 	else if (is_among(name, known))
 		session_refuse(session, 502, "5.5.1", "Command not implemented");

@@ -25,6 +25,7 @@ daemon_smtpd_libsmtpd_a_SOURCES = \
 	daemon/smtpd/listener.h \
 	daemon/smtpd/mail.c \
 	daemon/smtpd/pace.c \
+	daemon/smtpd/opening.c \
 	daemon/smtpd/policy.c \
 	daemon/smtpd/policy.h \
 	daemon/smtpd/priority.c \

@@ -266,6 +266,22 @@ looks_like_tls(struct session *session, const uint8_t *bytes)
 	return is_first && !session_has_tls(session) && bytes[0] == TLS_HANDSHAKE_RECORD;
 }
 
+/* Without an alert: it takes the greeting, which went before, for bad TLS anyway. */
+static void
+drop_hello(struct session *session)
+{
+	unsigned port = config_port_with(session->setup.config, LISTENER_IMPLICIT);
+	char reason[300], where[40] = "";
+
+	if (port != 0)
+		(void)snprintf(where, sizeof(where), ", which is port %u here", port);
+	(void)snprintf(reason, sizeof(reason),
+	    "the client began with TLS on a port where it starts with STARTTLS or not at all: its "
+	    "encryption must be set to %s, or its port to one with TLS from the start%s",
+	    session->setup.offers_tls ? "STARTTLS" : "none", where);
+	session_drop(session, reason);
+}
+
 size_t
 session_input(struct session *session, const void *input, size_t size)
 {
@@ -275,8 +291,7 @@ session_input(struct session *session, const void *input, size_t size)
 	size_t used = 0;
 
 	if (size > 0 && looks_like_tls(session, bytes))
-		session_drop(session, "the client began with TLS on a port where it starts with "
-				      "STARTTLS or not at all: use another port or TLS mode");
+		drop_hello(session);
 	while (used < size && session->state & (reads_lines | STATE_DATA)) {
 		if (session->state == STATE_DATA)
 			used += receive_bytes(session, bytes + used, size - used);

@@ -68,6 +68,9 @@ struct session_setup {
 	const char *trusted_login; /* who the client's network is mapped to, or NULL */
 };
 
+/* Whether a client that says this first speaks HTTP. */
+bool session_is_http(const char *bytes, size_t size);
+
 /* Greets the client. */
 struct session *session_open(const struct session_setup *setup);
 /* The connection is gone, or was finished. Gives up a message that isn't finished. */

@@ -77,9 +77,7 @@ static const struct {
     {LISTENER("ports = \"25\"; address = \"localhost\";"),
 	"listeners.address: \"localhost\" must be \"*\", an IPv4 or an IPv6 address"},
     {LISTENER("ports = \"25\"; tls = \"yes\";"),
-	"listeners.tls: \"yes\" must be none | starttls | implicit"},
-    {LISTENER("ports = \"25\"; tls = \"auto\";"),
-	"listeners.tls: auto is not available in this version"},
+	"listeners.tls: \"yes\" must be none | starttls | implicit | auto"},
     {LISTENER("ports = \"25\"; min_version = \"3\";"),
 	"listeners.min_version: \"3\" must be 1.0 |"},
     {LISTENER("ports = \"25\"; required = 1;"), "listeners.required: must be true or false"},
@@ -92,6 +90,8 @@ static const struct {
     {"tls = { certificate = \"/c.pem\"; };", "tls: certificate and key must be given together"},
     {"tls = { min_version = \"TLS1.2\"; };", "tls.min_version: \"TLS1.2\" must be 1.0 | 1.1 |"},
     {"tls = { min_version = 1.2; };", "tls.min_version: must be 1.0 | 1.1 | 1.2 | 1.3"},
+    {"tls = { auto_wait = \"0\"; };", "tls.auto_wait: \"0\" must be a duration from \"10ms\" to"},
+    {"tls = { implicit_wait = \"2m\"; };", "tls.implicit_wait: \"2m\" must be a duration"},
 
     {"auth = { mechanisms = \"\"; };",
 	"auth.mechanisms: \"\" must be one or more of LOGIN | PLAIN"},
@@ -227,6 +227,8 @@ test_defaults(void **state)
 	assert_int_equal(config->auth.without_tls, AUTH_CLEAR_LOOPBACK);
 	assert_null(config->tls.certificate);
 	assert_int_equal(config->tls.min_version, TLS_VERSION_1_2);
+	assert_int_equal(config->tls.auto_wait_ms, 300);
+	assert_int_equal(config->tls.implicit_wait_ms, 3000);
 	assert_int_equal(config->trusted_count, 0);
 	assert_int_equal(config->listener_count, 2);
 	assert_int_equal(config->listeners[0].port_count, 2);
