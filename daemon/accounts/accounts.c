@@ -68,6 +68,7 @@ open_parts(struct accounts *accounts, struct err *err_out)
 	    .pool = parts->pool,
 	    .grants = parts->grants,
 	    .mechanisms = parts->config->auth.mechanisms,
+	    .seal_key = &parts->seal_key,
 	};
 	return sasl_new(&sasl, &parts->sasl, err_out);
 }
@@ -85,6 +86,7 @@ start(struct role_context *role, struct err *err_out)
 		return -1;
 	}
 	parts_check_secrets(&accounts->parts);
+	parts_drop_secrets(&accounts->parts);
 	role->state = accounts;
 	return 0;
 }
@@ -98,6 +100,7 @@ reload(struct role_context *role)
 	parts->config = role->config;
 	parts->seal_key = role_file(role, FILE_SEAL_KEY);
 	sasl_set_mechanisms(parts->sasl, role->config->auth.mechanisms);
+	parts_drop_secrets(parts);
 	grants_set_unauthorized(parts->grants, role->config->sender_authorization);
 	alerts_set_interval(parts->alerts, role->config->alerts.interval_ms);
 }

@@ -10,6 +10,7 @@
 #include "daemon/accounts/password.h"
 #include "daemon/accounts/profile.h"
 #include "daemon/accounts/user.h"
+#include "daemon/accounts/user_secret.h"
 #include "daemon/accounts/userlist.h"
 #include "daemon/accounts/verifier.h"
 
@@ -25,6 +26,8 @@ to_json(struct parts *parts, const void *row)
 
 	if (user->check == NULL)
 		(void)json_object_set_new(object, "check", json_string("both"));
+	if (user_secret_is_kept(parts->config->auth.mechanisms))
+		(void)json_object_set_new(object, "cram_md5", json_boolean(user->secret != NULL));
 	return object;
 }
 
@@ -134,15 +137,24 @@ start_derivation(
 	return CALL_REFUSED;
 }
 
-static void
-set_verifier(struct user *user, const struct verifier *verifier)
+/* What is kept of a password: its verifier, and while CRAM-MD5 is in use itself, sealed. */
+static int
+set_password(const struct derivation *derivation, struct user *user, struct refusal *refusal_out)
 {
+	const struct parts *parts = derivation->call->parts;
 	struct buf text;
+	struct err err;
 
 	buf_init(&text);
-	verifier_format(verifier, &text);
+	verifier_format(&derivation->verifier, &text);
 	free(user->verifier);
 	user->verifier = buf_give(&text);
+	free(user->secret);
+	user->secret = NULL;
+	if (user_secret_is_kept(parts->config->auth.mechanisms) &&
+	    user_secret_seal(user, parts->seal_key, derivation->prepared, &err) != 0)
+		return refuse_unavailable(refusal_out, &err);
+	return 0;
 }
 
 /* ---- what a mail client asks for ---- */
@@ -211,10 +223,10 @@ finish_add(struct derivation *derivation)
 	struct user user;
 	int rc = read_new(call, &user, &refusal);
 
-	if (rc == 0) {
-		set_verifier(&user, &derivation->verifier);
+	if (rc == 0)
+		rc = set_password(derivation, &user, &refusal);
+	if (rc == 0)
 		rc = call_insert(call, &user_table, &user, &refusal);
-	}
 	if (rc == 0) {
 		parts_tell_user(call->parts, user.id);
 		call_answer(call, with_password(call->parts, &user, derivation->shown));
@@ -248,9 +260,10 @@ finish_reset(struct derivation *derivation)
 		call_refuse(call, &refusal);
 		return;
 	}
-	set_verifier(&user, &derivation->verifier);
+	rc = set_password(derivation, &user, &refusal);
 	user.credential++; /* sessions that are open must log in again */
-	rc = call_update(call, &user_table, &user, &refusal);
+	if (rc == 0)
+		rc = call_update(call, &user_table, &user, &refusal);
 	if (rc == 0) {
 		parts_tell_user(call->parts, user.id);
 		call_answer(call, with_password(call->parts, &user, derivation->shown));

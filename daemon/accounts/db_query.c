@@ -64,6 +64,13 @@ db_count_users(struct db *db, const char *list, int64_t *count_out, struct err *
 }
 
 int
+db_wipe_secrets(struct db *db, struct err *err_out)
+{
+	return db_run(db, "UPDATE user SET secret = NULL WHERE secret IS NOT NULL RETURNING id",
+	    NULL, 0, NULL, NULL, err_out);
+}
+
+int
 db_set_default_profile(struct db *db, int64_t id, struct err *err_out)
 {
 	if (db_run(db, "UPDATE profile SET \"default\" = 0 WHERE \"default\" = 1", NULL, 0, NULL,

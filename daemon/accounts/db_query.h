@@ -18,6 +18,9 @@ int db_site_secret(
 
 int db_count_users(struct db *db, const char *list, int64_t *count_out, struct err *err_out);
 
+/* Takes the passwords that can be read again away from all users; returns how many had one. */
+int db_wipe_secrets(struct db *db, struct err *err_out);
+
 /* Makes a profile the default one, in place of the one that was (inside a transaction). */
 int db_set_default_profile(struct db *db, int64_t id, struct err *err_out);
 

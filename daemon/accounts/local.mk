@@ -42,6 +42,14 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/sasl_cache.h \
 	daemon/accounts/sasl_exchange.c \
 	daemon/accounts/sasl_exchange.h \
+	daemon/accounts/sasl_library.c \
+	daemon/accounts/sasl_library.h \
+	daemon/accounts/sasl_mechanism.c \
+	daemon/accounts/sasl_mechanism.h \
+	daemon/accounts/sasl_private.h \
+	daemon/accounts/sasl_user.c \
+	daemon/accounts/sasl_user.h \
+	daemon/accounts/sasl_verdict.c \
 	daemon/accounts/sasl_verify.c \
 	daemon/accounts/sasl_verify.h \
 	daemon/accounts/seal.c \
@@ -50,6 +58,8 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/table.h \
 	daemon/accounts/user.c \
 	daemon/accounts/user.h \
+	daemon/accounts/user_secret.c \
+	daemon/accounts/user_secret.h \
 	daemon/accounts/userlist.c \
 	daemon/accounts/userlist.h \
 	daemon/accounts/verifier.c \

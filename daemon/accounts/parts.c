@@ -2,10 +2,12 @@
 #include "daemon/accounts/parts.h"
 
 #include "common/log.h"
+#include "daemon/accounts/db_query.h"
 #include "daemon/accounts/db_rows.h"
 #include "daemon/accounts/password.h"
 #include "daemon/accounts/profile.h"
 #include "daemon/accounts/routes.h"
+#include "daemon/accounts/user_secret.h"
 
 void
 parts_tell_user(struct parts *parts, int64_t user_id)
@@ -147,4 +149,23 @@ parts_check_secrets(struct parts *parts)
 
 	if (db_each(parts->db, &profile_table, &(struct db_page){0}, check_secret, parts, &err) < 0)
 		log_problem(LOG_ERROR, "the profiles can't be read: %s", err.text);
+}
+
+void
+parts_drop_secrets(struct parts *parts)
+{
+	struct log_line line;
+	struct err err;
+	int count;
+
+	if (user_secret_is_kept(parts->config->auth.mechanisms))
+		return;
+	count = db_wipe_secrets(parts->db, &err);
+	if (count < 0)
+		log_problem(LOG_ERROR, "secrets for CRAM-MD5 can't be wiped: %s", err.text);
+	if (count <= 0 || !log_begin(&line, LOG_INFO, EVENT_CONFIG, 0))
+		return;
+	log_number(&line, KEY_COUNT, (uint64_t)count);
+	log_text(&line, KEY_REASON, "secrets wiped: auth.mechanisms has no CRAM-MD5");
+	log_end(&line);
 }

@@ -49,4 +49,7 @@ void parts_answer_profile(struct parts *parts, struct link *link, uint32_t reque
 /* Says in the log which profiles' secrets can't be read with this seal.key. */
 void parts_check_secrets(struct parts *parts);
 
+/* At start and after a reload: wipes passwords that can be read when no mechanism needs them. */
+void parts_drop_secrets(struct parts *parts);
+
 #endif

@@ -1,38 +1,28 @@
 /*
- * sasl - exchanges, driven by libgsasl. Its callback only notes what the client claims; the
- * verdict comes from sasl_verify, often from the pool, when the exchange may be gone already. So
- * a check carries the exchange's number, never a pointer to it.
+ * sasl - exchanges, driven by libgsasl. What it asks for comes from sasl_library; the verdict from
+ * sasl_verify, often from the pool, when the exchange may be gone already. So a check carries the
+ * exchange's number, never a pointer to it.
  */
 #include "daemon/accounts/sasl.h"
 
-#include "common/log.h"
+#include "common/buf.h"
 #include "common/xalloc.h"
+#include "daemon/accounts/base64_buf.h"
 #include "daemon/accounts/db_query.h"
-#include "daemon/accounts/sasl_exchange.h"
-#include "daemon/accounts/sasl_verify.h"
+#include "daemon/accounts/sasl_library.h"
+#include "daemon/accounts/sasl_mechanism.h"
+#include "daemon/accounts/sasl_private.h"
 #include "daemon/core/loop.h"
 
 #include <gsasl.h>
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define EXCHANGE_MS (10 * 60 * 1000)
 #define SWEEP_MS (60 * 1000)
-#define LOGIN_SIZE 256 /* as SASL_REPLY has it */
-
-struct sasl {
-	struct sasl_parts parts;
-	Gsasl *gsasl;
-	char *mechanisms;
-	struct sasl_verifier verifier;
-	struct timer *sweep;
-	struct exchanges exchanges;
-};
-
-/* What we can do, whatever the library could do as well. */
-static const char *const built[] = {"PLAIN", "LOGIN", NULL};
+#define CHALLENGE_MAX 12288 /* as SASL_REPLY has it */
 
 static void
 on_sweep(void *ctx)
@@ -43,80 +33,7 @@ on_sweep(void *ctx)
 	timer_set(sasl->sweep, SWEEP_MS);
 }
 
-/* ---- answers ---- */
-
-static void
-answer(struct link *smtpd, uint32_t request_id, enum sasl_outcome outcome, const char *login)
-{
-	char cut[LOGIN_SIZE];
-	struct msg_sasl_reply reply = {.outcome = (uint8_t)outcome, .login = cut};
-
-	(void)snprintf(cut, sizeof(cut), "%s", login == NULL ? "" : login);
-	link_answer(smtpd, request_id, MSG_SASL_REPLY, &reply);
-}
-
-/* Ends the exchange with its answer. */
-static void
-finish(struct sasl *sasl, struct exchange *exchange, uint32_t request_id, enum sasl_outcome outcome)
-{
-	answer(exchange->smtpd, request_id, outcome, exchange->login);
-	exchange_free(&sasl->exchanges, exchange);
-}
-
-static void
-finish_good(struct sasl *sasl, struct exchange *exchange, uint32_t request_id,
-    const struct verified *verified)
-{
-	struct msg_sasl_reply reply = {
-	    .outcome = SASL_DONE,
-	    .user_id = (uint64_t)verified->user_id,
-	    .credential = (uint32_t)verified->credential,
-	    .login = verified->login,
-	};
-	struct err err;
-
-	/* The rights first: smtpd needs them as soon as it hears who it is. */
-	if (grants_send(sasl->parts.grants, exchange->smtpd, verified->user_id, &err) != 0) {
-		log_problem(LOG_ERROR, "a user's rights can't be read: %s", err.text);
-		finish(sasl, exchange, request_id, SASL_TEMPORARY);
-		return;
-	}
-	link_answer(exchange->smtpd, request_id, MSG_SASL_REPLY, &reply);
-	exchange_free(&sasl->exchanges, exchange);
-}
-
-static void
-log_inactive(const struct exchange *exchange)
-{
-	struct log_line line;
-
-	if (!log_begin(&line, LOG_INFO, EVENT_REJECTED, 0))
-		return;
-	log_text(&line, KEY_USER, exchange->login);
-	log_text(&line, KEY_CLIENT, exchange->client);
-	log_text(&line, KEY_REASON, "the user is not active");
-	log_end(&line);
-}
-
-static void
-give_verdict(struct sasl *sasl, struct exchange *exchange, uint32_t request_id,
-    const struct verified *verified)
-{
-	switch (verified->verdict) {
-	case VERDICT_GOOD:
-		finish_good(sasl, exchange, request_id, verified);
-		return;
-	case VERDICT_TEMPORARY:
-		finish(sasl, exchange, request_id, SASL_TEMPORARY);
-		return;
-	case VERDICT_INACTIVE:
-		log_inactive(exchange);
-		break;
-	case VERDICT_BAD:
-		break;
-	}
-	finish(sasl, exchange, request_id, SASL_FAILED);
-}
+/* ---- verdicts from the pool ---- */
 
 static void
 on_verdict(uint64_t number, const struct verified *verified, void *ctx)
@@ -126,33 +43,10 @@ on_verdict(uint64_t number, const struct verified *verified, void *ctx)
 
 	/* The client may have gone meanwhile. */
 	if (exchange != NULL)
-		give_verdict(sasl, exchange, exchange->request_id, verified);
+		sasl_give_verdict(sasl, exchange, exchange->request_id, verified);
 }
 
 /* ---- steps ---- */
-
-static char *
-property(Gsasl_session *session, Gsasl_property name)
-{
-	/* gsasl_property_get() would call the callback again, without end. */
-	const char *value = gsasl_property_fast(session, name);
-
-	return xstrdup(value == NULL ? "" : value);
-}
-
-static int
-on_property(Gsasl *gsasl, Gsasl_session *session, Gsasl_property name)
-{
-	struct exchange *exchange = gsasl_session_hook_get(session);
-
-	if (name != GSASL_VALIDATE_SIMPLE || exchange->has_credentials)
-		return GSASL_NO_CALLBACK;
-	exchange->has_credentials = true;
-	exchange->authorization = property(session, GSASL_AUTHZID);
-	exchange->login = property(session, GSASL_AUTHID);
-	exchange->password = property(session, GSASL_PASSWORD);
-	return GSASL_OK;
-}
 
 static void
 verify(struct sasl *sasl, struct exchange *exchange, uint32_t request_id)
@@ -166,32 +60,107 @@ verify(struct sasl *sasl, struct exchange *exchange, uint32_t request_id)
 
 	exchange->request_id = request_id;
 	if (sasl_verify(&sasl->verifier, exchange->number, &credentials, &verified))
-		give_verdict(sasl, exchange, request_id, &verified);
+		sasl_give_verdict(sasl, exchange, request_id, &verified);
+}
+
+/* The keys that the proof fitted are a user's, or it could not have. */
+static void
+verify_proof(struct sasl *sasl, struct exchange *exchange, struct verified *verified_out)
+{
+	const struct credentials credentials = {
+	    .authorization = exchange->authorization,
+	    .login = exchange->login,
+	};
+
+	sasl_verify_proof(&sasl->verifier, &exchange->user, &credentials, verified_out);
+}
+
+static void
+challenge(struct exchange *exchange, uint32_t request_id, const char *output, size_t output_size)
+{
+	struct msg_sasl_reply reply = {.outcome = SASL_CONTINUE};
+
+	reply.token = (struct msg_bytes){(const uint8_t *)output, (uint32_t)output_size};
+	exchange->challenges++;
+	sasl_answer(exchange->smtpd, request_id, &reply);
 }
 
 /* LOGIN's prompts are no standard, but clients look for exactly these; the library has others. */
 static void
-challenge(struct exchange *exchange, uint32_t request_id, const char *output, size_t output_size)
+ask_on(struct sasl *sasl, struct exchange *exchange, uint32_t request_id, const char *output,
+    size_t output_size)
 {
 	static const char *const prompts[] = {"Username:", "Password:"};
-	struct msg_sasl_reply reply = {.outcome = SASL_CONTINUE, .login = ""};
 
-	reply.token = (struct msg_bytes){(const uint8_t *)output, (uint32_t)output_size};
-	if (strcmp(exchange->mechanism, "LOGIN") == 0 && exchange->challenges < 2) {
+	if (strcmp(exchange->mechanism->name, "LOGIN") == 0 && exchange->challenges < 2) {
 		const char *prompt = prompts[exchange->challenges];
 
-		reply.token = (struct msg_bytes){(const uint8_t *)prompt, (uint32_t)strlen(prompt)};
+		challenge(exchange, request_id, prompt, strlen(prompt));
+	} else if (output_size > CHALLENGE_MAX) {
+		sasl_finish(sasl, exchange, request_id, SASL_MALFORMED);
+	} else {
+		challenge(exchange, request_id, output, output_size);
 	}
-	exchange->challenges++;
-	link_answer(exchange->smtpd, request_id, MSG_SASL_REPLY, &reply);
 }
 
-/* PLAIN has one response, and it isn't empty (RFC 4616 2); the library would ask again. */
-static bool
-is_empty_plain(const struct exchange *exchange, const struct msg_sasl_step *message)
+/* A proof fits. SCRAM has something to show for itself before the end; who may not log in doesn't
+ * see it, as if the proof were wrong. */
+static void
+take_proof(struct sasl *sasl, struct exchange *exchange, uint32_t request_id, const char *output,
+    size_t output_size)
 {
-	return strcmp(exchange->mechanism, "PLAIN") == 0 && message->token.size == 0 &&
-	       (message->has_token || exchange->challenges > 0);
+	struct verified verified;
+
+	verify_proof(sasl, exchange, &verified);
+	if (verified.verdict != VERDICT_GOOD || output_size == 0) {
+		sasl_give_verdict(sasl, exchange, request_id, &verified);
+		return;
+	}
+	exchange->is_proven = true;
+	challenge(exchange, request_id, output, output_size);
+}
+
+/* The client has seen it, and says nothing more (RFC 4954 4: it's a 334 that 235 follows). */
+static void
+end_proof(struct sasl *sasl, struct exchange *exchange, uint32_t request_id,
+    const struct msg_sasl_step *message)
+{
+	struct verified verified;
+
+	if (message->token.size > 0) {
+		sasl_finish(sasl, exchange, request_id, SASL_MALFORMED);
+		return;
+	}
+	verify_proof(sasl, exchange, &verified);
+	sasl_give_verdict(sasl, exchange, request_id, &verified);
+}
+
+static void
+refuse(struct sasl *sasl, struct exchange *exchange, uint32_t request_id)
+{
+	const struct verified bad = {.verdict = VERDICT_BAD};
+	const struct sasl_mechanism *mechanism = exchange->mechanism;
+
+	if (mechanism->is_proof && !mechanism->is_server_first && exchange->login == NULL)
+		/* SCRAM before it knows a login: no guess was made. */
+		sasl_finish_bad(sasl, exchange, request_id, 0,
+		    "the client's channel binding is not accepted (a downgrade, or of another "
+		    "type than tls-exporter)");
+	else
+		sasl_give_verdict(sasl, exchange, request_id, &bad);
+}
+
+/* No response of these mechanisms is empty; the library would ask again. */
+static bool
+is_malformed(const struct exchange *exchange, const struct msg_sasl_step *message)
+{
+	bool is_response = message->has_token || exchange->challenges > 0;
+	bool is_login = strcmp(exchange->mechanism->name, "LOGIN") == 0;
+
+	if (message->is_first && message->has_token && exchange->mechanism->is_server_first)
+		return true;
+	return message->token.size > exchange->mechanism->response_max ||
+	       (is_response && message->token.size == 0 && !is_login);
 }
 
 static void
@@ -202,52 +171,53 @@ step(struct sasl *sasl, struct exchange *exchange, uint32_t request_id,
 	size_t output_size = 0;
 	int rc = GSASL_MECHANISM_PARSE_ERROR;
 
-	if (!is_empty_plain(exchange, message))
+	if (!is_malformed(exchange, message))
 		rc = gsasl_step(exchange->session, (const char *)message->token.at,
 		    message->token.size, &output, &output_size);
-	if (rc == GSASL_NEEDS_MORE)
-		challenge(exchange, request_id, output, output_size);
+	if (exchange->has_problem)
+		sasl_finish(sasl, exchange, request_id, SASL_TEMPORARY);
+	else if (rc == GSASL_NEEDS_MORE)
+		ask_on(sasl, exchange, request_id, output, output_size);
+	else if (rc == GSASL_OK && exchange->mechanism->is_proof)
+		take_proof(sasl, exchange, request_id, output, output_size);
 	else if (rc == GSASL_OK && exchange->has_credentials)
 		verify(sasl, exchange, request_id);
-	else if (rc == GSASL_MECHANISM_PARSE_ERROR)
-		finish(sasl, exchange, request_id, SASL_MALFORMED);
+	else if (rc == GSASL_MECHANISM_PARSE_ERROR || rc == GSASL_BASE64_ERROR)
+		sasl_finish(sasl, exchange, request_id, SASL_MALFORMED);
 	else
-		finish(sasl, exchange, request_id, SASL_FAILED);
+		refuse(sasl, exchange, request_id);
 	gsasl_free(output);
 }
 
-/* Our name of a mechanism that is built and that the config names, or NULL. */
-static const char *
-find_mechanism(const struct sasl *sasl, const char *name)
+/* A bound mechanism works with the binding; the unbound one knows by it that a client which says
+ * that it saw no bound one was lied to (RFC 5802 6). */
+static char *
+binding_of(const struct sasl *sasl, const struct msg_sasl_step *message)
 {
-	size_t length = strlen(name);
+	struct buf text;
 
-	for (const char *const *at = built; *at != NULL; at++) {
-		const char *found;
-
-		if (strcasecmp(*at, name) != 0)
-			continue;
-		for (found = sasl->mechanisms; (found = strcasestr(found, *at)) != NULL; found++)
-			if ((found == sasl->mechanisms || found[-1] == ' ') &&
-			    (found[length] == ' ' || found[length] == '\0'))
-				return *at;
-	}
-	return NULL;
+	if (message->binding.size == 0 ||
+	    sasl_mechanism_find(sasl->mechanisms, "SCRAM-SHA-256-PLUS") == NULL)
+		return NULL;
+	buf_init(&text);
+	base64_append(&text, message->binding.at, message->binding.size);
+	return buf_give(&text);
 }
 
 static struct exchange *
-start_exchange(struct sasl *sasl, struct link *link, const char *mechanism,
+start_exchange(struct sasl *sasl, struct link *link, const struct sasl_mechanism *mechanism,
     const struct msg_sasl_step *message)
 {
 	struct exchange *exchange;
 	Gsasl_session *session;
 
-	if (gsasl_server_start(sasl->gsasl, mechanism, &session) != GSASL_OK)
+	if (gsasl_server_start(sasl->gsasl, mechanism->name, &session) != GSASL_OK)
 		return NULL;
 	exchange = exchanges_add(&sasl->exchanges, link, message->exchange, session);
 	if (exchange == NULL)
 		return NULL;
 	exchange->mechanism = mechanism;
+	exchange->binding = binding_of(sasl, message);
 	exchange->ends_at_ms = loop_now_ms(sasl->parts.loop) + EXCHANGE_MS;
 	(void)snprintf(exchange->client, sizeof(exchange->client), "%s", message->client);
 	return exchange;
@@ -269,19 +239,20 @@ static void
 begin(
     struct sasl *sasl, struct link *link, uint32_t request_id, const struct msg_sasl_step *message)
 {
-	const char *mechanism = find_mechanism(sasl, message->mechanism);
+	const struct sasl_mechanism *mechanism =
+	    sasl_mechanism_find(sasl->mechanisms, message->mechanism);
 	struct exchange *exchange;
 
-	if (mechanism == NULL) {
-		answer(link, request_id, SASL_UNSUPPORTED, NULL);
+	if (mechanism == NULL || (mechanism->is_bound && message->binding.size == 0)) {
+		sasl_answer_outcome(link, request_id, SASL_UNSUPPORTED);
 		return;
 	}
 	exchange = start_exchange(sasl, link, mechanism, message);
 	if (exchange == NULL) {
-		answer(link, request_id, SASL_TEMPORARY, NULL);
+		sasl_answer_outcome(link, request_id, SASL_TEMPORARY);
 		return;
 	}
-	if (message->has_token && strcmp(mechanism, "LOGIN") == 0)
+	if (message->has_token && strcmp(mechanism->name, "LOGIN") == 0)
 		skip_first_prompt(exchange);
 	step(sasl, exchange, request_id, message);
 }
@@ -299,13 +270,15 @@ sasl_step(
 		exchange = NULL;
 	}
 	if (message->is_abort && exchange != NULL)
-		finish(sasl, exchange, request_id, SASL_FAILED);
+		sasl_finish(sasl, exchange, request_id, SASL_FAILED);
 	else if (message->is_abort)
-		answer(link, request_id, SASL_FAILED, NULL);
+		sasl_answer_outcome(link, request_id, SASL_FAILED);
 	else if (message->is_first)
 		begin(sasl, link, request_id, message);
 	else if (exchange == NULL)
-		answer(link, request_id, SASL_TEMPORARY, NULL);
+		sasl_answer_outcome(link, request_id, SASL_TEMPORARY);
+	else if (exchange->is_proven)
+		end_proof(sasl, exchange, request_id, message);
 	else
 		step(sasl, exchange, request_id, message);
 }
@@ -318,15 +291,18 @@ sasl_new(const struct sasl_parts *parts, struct sasl **sasl_out, struct err *err
 	struct sasl *sasl = xcalloc(1, sizeof(*sasl));
 
 	sasl->parts = *parts;
-	if (db_site_secret(parts->db, "fake_secret", sasl->verifier.fake_secret,
-		sizeof(sasl->verifier.fake_secret), err_out) != 0) {
+	if (db_site_secret(parts->db, "fake_secret", sasl->verifier.users.fake_secret,
+		sizeof(sasl->verifier.users.fake_secret), err_out) != 0) {
 		free(sasl);
 		return -1;
 	}
 	ensure(gsasl_init(&sasl->gsasl) == GSASL_OK);
-	gsasl_callback_set(sasl->gsasl, on_property);
+	gsasl_callback_set(sasl->gsasl, sasl_on_property);
+	gsasl_callback_hook_set(sasl->gsasl, &sasl->verifier.users);
+	ensure(RAND_bytes(sasl->verifier.guess_key, sizeof(sasl->verifier.guess_key)) == 1);
 	sasl->mechanisms = xstrdup(parts->mechanisms);
-	sasl->verifier.db = parts->db;
+	sasl->verifier.users.db = parts->db;
+	sasl->verifier.users.seal_key = parts->seal_key;
 	sasl->verifier.pool = parts->pool;
 	sasl->verifier.cache = sasl_cache_new();
 	sasl->verifier.on_verdict = on_verdict;
@@ -368,4 +344,10 @@ void
 sasl_forget_user(struct sasl *sasl, int64_t user_id)
 {
 	sasl_cache_forget(sasl->verifier.cache, user_id);
+}
+
+uint64_t
+sasl_derivations(const struct sasl *sasl)
+{
+	return sasl->verifier.derivations;
 }

@@ -53,6 +53,8 @@ exchange_free(struct exchanges *exchanges, struct exchange *exchange)
 	gsasl_finish(exchange->session);
 	free(exchange->authorization);
 	free(exchange->login);
+	free(exchange->binding);
+	sasl_user_fini(&exchange->user);
 	password_free(exchange->password);
 	free(exchange);
 }

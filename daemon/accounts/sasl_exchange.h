@@ -13,6 +13,8 @@
 #define POSTERN_ACCOUNTS_SASL_EXCHANGE_H
 
 #include "common/list.h"
+#include "daemon/accounts/sasl_mechanism.h"
+#include "daemon/accounts/sasl_user.h"
 #include "daemon/core/link.h"
 
 #include <gsasl.h>
@@ -27,7 +29,7 @@ struct exchange {
 	struct link *smtpd;
 	uint64_t smtpd_number;
 	Gsasl_session *session; /* its hook is the exchange */
-	const char *mechanism;
+	const struct sasl_mechanism *mechanism;
 	unsigned challenges;
 	int64_t ends_at_ms;
 	char client[64];
@@ -35,6 +37,11 @@ struct exchange {
 	bool has_credentials;
 	char *authorization, *login, *password;
 	uint32_t request_id; /* while a verdict is waited for */
+	/* For a proof. */
+	char *binding;         /* base64; NULL: there is none */
+	struct sasl_user user; /* of the login, real or not */
+	bool has_problem;      /* it could not be looked up */
+	bool is_proven;        /* the client is shown that we know it too; its last word is due */
 };
 
 struct exchanges {

@@ -1,5 +1,5 @@
 /*
- * sasl_verify - whether a login and a password belong together
+ * sasl_verify - whether a login and a password, or the proof of one, belong together
  *
  * Owns     a check until its verdict was given
  * Context  loop; the derivation runs on the pool
@@ -9,9 +9,8 @@
 #ifndef POSTERN_ACCOUNTS_SASL_VERIFY_H
 #define POSTERN_ACCOUNTS_SASL_VERIFY_H
 
-#include "daemon/accounts/db.h"
 #include "daemon/accounts/sasl_cache.h"
-#include "daemon/accounts/verifier.h"
+#include "daemon/accounts/sasl_user.h"
 #include "daemon/core/pool.h"
 
 enum verdict {
@@ -25,13 +24,15 @@ struct verified {
 	enum verdict verdict;
 	int64_t user_id, credential; /* if good */
 	char login[256];             /* as the user is called, if good */
+	uint64_t guess;              /* stands for login and password; 0: a proof doesn't show it */
 };
 
 struct sasl_verifier {
-	struct db *db;
+	struct sasl_users users;
 	struct pool *pool;
 	struct sasl_cache *cache;
-	uint8_t fake_secret[VERIFIER_KEY_SIZE];
+	uint8_t guess_key[VERIFIER_KEY_SIZE]; /* of this process */
+	uint64_t derivations;                 /* how many there were */
 	/* Tells the verdict; `number` is the caller's. */
 	void (*on_verdict)(uint64_t number, const struct verified *verified, void *ctx);
 	void *ctx;
@@ -45,6 +46,11 @@ struct credentials {
 
 /* True: *verified_out is the verdict already. False: on_verdict will be called in a later turn. */
 bool sasl_verify(struct sasl_verifier *verifier, uint64_t number,
+    const struct credentials *credentials, struct verified *verified_out);
+
+/* After a proof that fits `user`, as it was found before: whether it's still so, and may log in.
+ * `credentials` has no password. */
+void sasl_verify_proof(const struct sasl_verifier *verifier, const struct sasl_user *user,
     const struct credentials *credentials, struct verified *verified_out);
 
 #endif

@@ -11,6 +11,9 @@
 /* Bytes of one body that may be on the way between two roles. */
 #define STREAM_CREDIT (256u * 1024)
 
+/* A channel binding, `tls-exporter` (RFC 9266). */
+#define TLS_BINDING_SIZE 32
+
 /* What the parent reads for others (FILE). */
 enum file_kind {
 	FILE_TLS_CERTIFICATE, /* PEM, with its chain: smtpd */

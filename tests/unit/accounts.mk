@@ -3,6 +3,7 @@ if HAVE_CMOCKA
 check_PROGRAMS += \
 	tests/unit/test_accounts_api \
 	tests/unit/test_accounts_db \
+	tests/unit/test_accounts_proof \
 	tests/unit/test_accounts_sasl \
 	tests/unit/test_accounts_tell \
 	tests/unit/test_pool \
@@ -21,6 +22,10 @@ tests_unit_test_accounts_api_LDADD = $(ACCOUNTS_LIBS)
 tests_unit_test_accounts_db_SOURCES = tests/unit/test_accounts_db.c tests/unit/accounts_v1.h
 tests_unit_test_accounts_db_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_accounts_db_LDADD = $(ACCOUNTS_LIBS)
+
+tests_unit_test_accounts_proof_SOURCES = tests/unit/test_accounts_proof.c $(ACCOUNTS_FIXTURE)
+tests_unit_test_accounts_proof_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_accounts_proof_LDADD = $(ACCOUNTS_LIBS)
 
 tests_unit_test_accounts_sasl_SOURCES = tests/unit/test_accounts_sasl.c $(ACCOUNTS_FIXTURE)
 tests_unit_test_accounts_sasl_CFLAGS = $(UNIT_CFLAGS)

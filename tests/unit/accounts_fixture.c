@@ -56,11 +56,15 @@ describe(struct buf *out, enum message_kind kind, const union message *message)
 		describe_grant(out, &message->grant);
 		break;
 	case MSG_SASL_REPLY:
-		buf_printf(out, "sasl %s user=%d credential=%u login=%s token=%.*s",
+		buf_printf(out, "sasl %s user=%d credential=%u login=%s%s token=%.*s",
 		    outcomes[message->sasl_reply.outcome], (int)message->sasl_reply.user_id,
 		    message->sasl_reply.credential, message->sasl_reply.login,
+		    message->sasl_reply.reason[0] == '\0' ? "" : " reason",
 		    (int)message->sasl_reply.token.size,
 		    (const char *)message->sasl_reply.token.at);
+		if (message->sasl_reply.guess != 0)
+			buf_printf(
+			    out, " guess=%llu", (unsigned long long)message->sasl_reply.guess);
 		break;
 	case MSG_ROUTE:
 		buf_printf(out, "route %s %d %s profile=%d version=%u%s%s connections=%u",
@@ -183,7 +187,10 @@ open_all(struct fixture *fixture)
 				      .db = parts->db,
 				      .pool = parts->pool,
 				      .grants = parts->grants,
-				      .mechanisms = "LOGIN PLAIN"},
+				      .seal_key = &parts->seal_key,
+				      .mechanisms = fixture->config.auth.mechanisms,
+				      .on_attempt = fixture->on_attempt,
+				      .ctx = fixture},
 			     &parts->sasl, &err),
 	    0);
 	peer_open(fixture, &fixture->smtpd, ROLE_SMTPD, 0);
@@ -219,13 +226,14 @@ fixture_open(struct fixture *fixture)
 	static struct port_range submission = {587, 587}, range = {1025, 5000}, smtps = {465, 465};
 	static struct config_listener listeners[3];
 
-	*fixture = (struct fixture){0};
+	*fixture = (struct fixture){.on_attempt = fixture->on_attempt};
 	listeners[0] = (struct config_listener){
 	    .ports = &submission, .port_count = 1, .tls = LISTENER_STARTTLS};
 	listeners[1] =
 	    (struct config_listener){.ports = &range, .port_count = 1, .tls = LISTENER_STARTTLS};
 	listeners[2] =
 	    (struct config_listener){.ports = &smtps, .port_count = 1, .tls = LISTENER_IMPLICIT};
+	fixture->config.auth.mechanisms = (char *)(uintptr_t) "LOGIN PLAIN";
 	fixture->config.hostname = (char *)(uintptr_t) "relay.example.com";
 	fixture->config.listeners = listeners;
 	fixture->config.listener_count = 3;
@@ -234,6 +242,14 @@ fixture_open(struct fixture *fixture)
 	assert_int_equal(chdir(fixture->directory), 0);
 	fixture->loop = loop_new();
 	open_all(fixture);
+}
+
+void
+fixture_set_mechanisms(struct fixture *fixture, const char *mechanisms)
+{
+	fixture->config.auth.mechanisms = (char *)(uintptr_t)mechanisms;
+	sasl_set_mechanisms(fixture->parts.sasl, mechanisms);
+	parts_drop_secrets(&fixture->parts);
 }
 
 void
@@ -340,6 +356,7 @@ peer_step(struct peer *peer, const struct step *step)
 	    .has_token = step->token != NULL,
 	    .mechanism = step->mechanism == NULL ? "" : step->mechanism,
 	    .client = "192.0.2.1:1234",
+	    .binding = {step->binding, step->binding == NULL ? 0 : TLS_BINDING_SIZE},
 	};
 
 	if (step->token != NULL)

@@ -28,10 +28,14 @@ struct fixture {
 	struct api *api;
 	struct peer smtpd, other_smtpd, queue, relay, control;
 	unsigned status; /* of the last call() */
+	/* Set before fixture_open(), or NULL; ctx is the fixture. */
+	void (*on_attempt)(const struct sasl_attempt *attempt, void *ctx);
 };
 
 /* A new, empty accounts.db. */
 void fixture_open(struct fixture *fixture);
+/* As a reload does; borrowed. */
+void fixture_set_mechanisms(struct fixture *fixture, const char *mechanisms);
 /* The links and the parts go, and come back; the file stays. */
 void fixture_restart(struct fixture *fixture);
 void fixture_close(struct fixture *fixture);
@@ -54,6 +58,7 @@ struct step {
 	const char *token;     /* NULL: none */
 	size_t token_size;     /* 0: strlen() */
 	bool is_abort;
+	const uint8_t *binding; /* NULL: none */
 };
 void peer_step(struct peer *peer, const struct step *step);
 
