@@ -85,6 +85,9 @@ struct config {
 		unsigned recipients;
 		unsigned connections; /* in all */
 		uint64_t header_size_bytes;
+		unsigned header_fields;
+		uint64_t header_line_length;
+		uint64_t line_length;
 		unsigned received_headers; /* more are a loop */
 		int64_t command_timeout_ms;
 		int64_t data_timeout_ms;

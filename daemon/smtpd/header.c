@@ -39,12 +39,24 @@ is_empty_line(const char *line, size_t size)
 	return size == 1 || (size == 2 && line[0] == '\r');
 }
 
+/* The size of the first line that wasn't looked at; 0 when it isn't whole yet. A long line is not
+ * searched again from its beginning with each piece that comes. */
+static size_t
+next_line_size(struct header_end *end, const char *bytes, size_t size)
+{
+	size_t from = end->searched > end->seen ? end->searched : end->seen;
+	size_t rest = line_size(bytes + from, size - from);
+
+	end->searched = rest > 0 ? from + rest : size;
+	return rest > 0 ? end->searched - end->seen : 0;
+}
+
 bool
 header_find_end(struct header_end *end, const char *bytes, size_t size)
 {
 	size_t line;
 
-	for (; (line = line_size(bytes + end->seen, size - end->seen)) > 0; end->seen += line) {
+	for (; (line = next_line_size(end, bytes, size)) > 0; end->seen += line) {
 		const char *at = bytes + end->seen;
 
 		if (end->seen > 0 && octet_is_blank(*at))
@@ -141,8 +153,27 @@ note_mailboxes(struct header_mailboxes *mailboxes, const struct header_field *fi
 }
 
 static void
+note_lines(struct header *header, const struct header_field *field)
+{
+	const char *at = field->bytes, *end = at + field->size;
+	size_t line;
+
+	for (; at < end; at += line) {
+		size_t length;
+
+		line = line_size(at, (size_t)(end - at));
+		length = line > 0 ? line - 2 : (size_t)(end - at);
+		line = line > 0 ? line : length;
+		if (length > header->longest_line)
+			header->longest_line = length;
+	}
+}
+
+static void
 note_field(struct header *header, const struct header_field *field)
 {
+	header->field_count++;
+	note_lines(header, field);
 	if (header_field_is(field, "Received"))
 		header->received_count++;
 	else if (header_field_is(field, "From"))

@@ -24,6 +24,7 @@ struct header_end {
 	size_t fields_size; /* the fields, without the empty line */
 	size_t body_at;     /* where the body begins */
 	size_t seen;        /* whole lines that were looked at */
+	size_t searched;    /* octets in which a line's end was looked for */
 };
 
 /* `bytes` are all that came so far. True once the end is known. */
@@ -64,7 +65,8 @@ struct header {
 	struct header_mailboxes from, sender;
 	char *subject, *message_id; /* texts of fields */
 	bool has_date, has_message_id;
-	unsigned received_count;
+	unsigned received_count, field_count;
+	size_t longest_line; /* without its CRLF */
 	struct priority_hints hints;
 };
 

@@ -105,6 +105,20 @@ policy_passes_envelope(struct session *session, const struct grant *grant)
 /* ---- the header ---- */
 
 static bool
+passes_limits(struct session *session, const struct header *header)
+{
+	const struct config *config = session->setup.config;
+
+	if (header->field_count > config->limits.header_fields)
+		set_refusal(session, 554, "5.6.0", "Malformed message (too many header fields)");
+	else if (header->longest_line > config->limits.header_line_length)
+		set_refusal(session, 554, "5.6.0", "Malformed message (header line too long)");
+	else
+		return true;
+	return false;
+}
+
+static bool
 passes_loop(struct session *session, const struct header *header)
 {
 	if (header->received_count <= session->setup.config->limits.received_headers)
@@ -182,7 +196,8 @@ policy_passes_header(struct session *session, struct buf *out)
 	bool is_passed;
 
 	header_scan(&header, bytes == NULL ? "" : bytes, transaction->header_end.fields_size);
-	is_passed = passes_loop(session, &header) && passes_senders(session, &header);
+	is_passed = passes_limits(session, &header) && passes_loop(session, &header) &&
+		    passes_senders(session, &header);
 	if (is_passed) {
 		note_header(transaction, &header);
 		write_header(session, &header, out);
