@@ -16,8 +16,9 @@
 #define COMMAND_MAX_SIZE 2048 /* of any verb but AUTH */
 #define HELO_MAX_SIZE 255
 
-#define ANYTIME (STATE_START | STATE_READY | STATE_MAIL | STATE_RCPT)
+#define ANYTIME (STATE_START | STATE_READY | STATE_MAIL | STATE_RCPT | STATE_CHUNKS | STATE_FAILED)
 #define AT_READY STATE_READY
+#define AT_FAILED STATE_FAILED
 #define AT_MAIL STATE_MAIL
 #define AT_RCPT STATE_RCPT
 
@@ -80,7 +81,7 @@ do_ehlo(struct session *session, struct smtp_verb *verb)
 	if (session->setup.offers_tls && !session_has_tls(session))
 		buf_text(&out, "250-STARTTLS\r\n");
 	auth_offer(session, &out);
-	buf_text(&out, "250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n");
+	buf_text(&out, "250-8BITMIME\r\n250-CHUNKING\r\n250 ENHANCEDSTATUSCODES\r\n");
 	session_write(session, &out);
 	buf_fini(&out);
 }
@@ -155,7 +156,7 @@ do_help(struct session *session, struct smtp_verb *verb)
 {
 	session_enter(session, session->state);
 	session_reply(session, 214, "2.0.0",
-	    "EHLO HELO STARTTLS AUTH MAIL RCPT DATA RSET NOOP VRFY HELP QUIT");
+	    "EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
 }
 
 static void
@@ -174,9 +175,11 @@ static const struct row rows[] = {
 	{ "HELO",     ANYTIME,           NEED_ARGUMENT | IS_COUNTED, do_helo,     "HELO name" },
 	{ "STARTTLS", AT_READY,          NEED_NO_ARGUMENT,          do_starttls, "STARTTLS" },
 	{ "AUTH",     AT_READY,          NEED_ARGUMENT,             do_auth,     "AUTH mechanism [response]" },
-	{ "MAIL",     AT_READY,          NEED_USER | NEED_ARGUMENT | IS_COUNTED, mail_begin,  "MAIL FROM:<address>" },
+	{ "MAIL",     AT_READY | AT_FAILED,          NEED_USER | NEED_ARGUMENT | IS_COUNTED, mail_begin,  "MAIL FROM:<address>" },
 	{ "RCPT",     AT_MAIL | AT_RCPT, NEED_ARGUMENT,             mail_add_recipient, "RCPT TO:<address>" },
 	{ "DATA",     AT_RCPT,           NEED_NO_ARGUMENT,          do_data,     "DATA" },
+	/* octets follow in whatever state it comes */
+	{ "BDAT",     ANYTIME,           0,                         bdat_begin,  "BDAT size [LAST]" },
 	{ "RSET",     ANYTIME,           NEED_NO_ARGUMENT | IS_COUNTED, do_rset,     "RSET" },
 	{ "NOOP",     ANYTIME,           IS_COUNTED, do_noop,     "NOOP" },
 	{ "VRFY",     ANYTIME,           NEED_ARGUMENT | IS_COUNTED, do_vrfy,     "VRFY address" },
@@ -227,7 +230,7 @@ static void
 refuse_unknown(struct session *session, const char *name)
 {
 	static const char *const known[] = {
-	    "EXPN", "TURN", "ETRN", "ATRN", "BDAT", "BURL", "SEND", "SOML", "SAML", NULL};
+	    "EXPN", "TURN", "ETRN", "ATRN", "BURL", "SEND", "SOML", "SAML", NULL};
 
 	if (is_http(name))
 		session_drop(session, "the client speaks HTTP");
@@ -244,6 +247,8 @@ refuse_order(struct session *session, const struct row *row)
 
 	if (session->state == STATE_START)
 		hint = "Send EHLO first";
+	else if (session->state & (STATE_CHUNKS | STATE_FAILED))
+		hint = "Not behind BDAT (RSET ends it)";
 	else if (row->handler == mail_add_recipient)
 		hint = "Send MAIL first";
 	else if (row->handler == do_data)
@@ -273,6 +278,15 @@ run(struct session *session, const struct row *row, struct smtp_verb *verb)
 		row->handler(session, verb);
 }
 
+/* Behind a BDAT that can't be read come octets, not commands: nothing more is read. */
+static void
+refuse_line(struct session *session, const char *line, const char *text)
+{
+	session_refuse(session, 500, "5.5.2", "%s", text);
+	if (strncasecmp(line, "BDAT", strlen("BDAT")) == 0)
+		session_end(session);
+}
+
 void
 command_run(struct session *session, const char *line, size_t length)
 {
@@ -281,9 +295,9 @@ command_run(struct session *session, const char *line, size_t length)
 	const struct row *row = find_row(verb.name);
 
 	if (!is_clean)
-		session_refuse(session, 500, "5.5.2", "Control characters in a command");
+		refuse_line(session, line, "Control characters in a command");
 	else if (length > COMMAND_MAX_SIZE && (row == NULL || row->handler != do_auth))
-		session_refuse(session, 500, "5.5.2", "Line too long");
+		refuse_line(session, line, "Line too long");
 	else if (row == NULL)
 		refuse_unknown(session, verb.name);
 	else

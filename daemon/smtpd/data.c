@@ -1,5 +1,5 @@
 /*
- * data - the decoder between DATA and CRLF.CRLF.
+ * data - the decoder between DATA and CRLF.CRLF, or of the chunks of BDAT.
  *
  * Most bytes are the inside of lines and are copied in runs; the automaton only sees what stands
  * at a line's ends.
@@ -17,15 +17,24 @@ struct output {
 };
 
 void
-data_init(struct data *data)
+data_init(struct data *data, enum data_framing framing, uint64_t line_max)
 {
-	*data = (struct data){.state = LINE_START};
+	*data = (struct data){
+	    .state = LINE_START, .is_chunked = framing == DATA_CHUNKS, .line_max = line_max};
 }
 
 static void
 put(struct output *out, uint8_t byte)
 {
 	*out->at++ = byte;
+}
+
+static void
+lengthen_line(struct data *data, size_t size)
+{
+	data->line_length += size;
+	if (data->line_length > data->line_max)
+		data->faults |= DATA_LONG_LINE;
 }
 
 /* A byte that is neither the first of a line nor behind a CR. */
@@ -41,6 +50,7 @@ step_inside(struct data *data, uint8_t byte, struct output *out)
 		data->faults |= DATA_BARE_LF;
 	else if (byte == '\0')
 		data->faults |= DATA_NUL;
+	lengthen_line(data, 1);
 	put(out, byte);
 }
 
@@ -56,6 +66,7 @@ step_after_cr(struct data *data, uint8_t byte, struct output *out)
 	put(out, '\r');
 	put(out, '\n');
 	data->state = LINE_START;
+	data->line_length = 0;
 }
 
 /* The dot of `.CR` without LF was a stuffed one, and the CR is a bare one. */
@@ -85,7 +96,7 @@ step(struct data *data, uint8_t byte, struct output *out)
 			step_inside(data, byte, out);
 		break;
 	case LINE_START:
-		if (byte == '.') {
+		if (byte == '.' && !data->is_chunked) {
 			data->state = AFTER_DOT;
 			break;
 		}
@@ -126,6 +137,7 @@ data_decode(
 			size_t run = run_length(bytes + read, size - read);
 
 			memcpy(out.at, bytes + read, run);
+			lengthen_line(data, run);
 			out.at += run;
 			read += run;
 			if (read == size)
@@ -137,6 +149,21 @@ data_decode(
 	return read;
 }
 
+void
+data_finish(struct data *data, uint8_t *out_bytes, size_t *out_size_out)
+{
+	struct output out = {.at = out_bytes};
+
+	if (data->state == AFTER_CR) {
+		data->faults |= DATA_BARE_CR;
+	} else if (data->state == INSIDE) {
+		put(&out, '\r');
+		put(&out, '\n');
+	}
+	data->is_done = true;
+	*out_size_out = (size_t)(out.at - out_bytes);
+}
+
 const char *
 data_fault_text(const struct data *data)
 {
@@ -144,5 +171,7 @@ data_fault_text(const struct data *data)
 		return "bare LF";
 	if (data->faults & DATA_BARE_CR)
 		return "bare CR";
-	return data->faults & DATA_NUL ? "NUL" : NULL;
+	if (data->faults & DATA_NUL)
+		return "NUL";
+	return data->faults & DATA_LONG_LINE ? "line too long" : NULL;
 }

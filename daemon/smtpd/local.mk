@@ -6,6 +6,7 @@ daemon_smtpd_libsmtpd_a_SOURCES = \
 	daemon/smtpd/auth.c \
 	daemon/smtpd/authorize.c \
 	daemon/smtpd/authorize.h \
+	daemon/smtpd/bdat.c \
 	daemon/smtpd/client.c \
 	daemon/smtpd/client.h \
 	daemon/smtpd/client_private.h \
@@ -31,6 +32,7 @@ daemon_smtpd_libsmtpd_a_SOURCES = \
 	daemon/smtpd/priority.c \
 	daemon/smtpd/priority.h \
 	daemon/smtpd/receive.c \
+	daemon/smtpd/refusal.c \
 	daemon/smtpd/session.c \
 	daemon/smtpd/session.h \
 	daemon/smtpd/session_private.h \

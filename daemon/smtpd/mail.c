@@ -168,6 +168,7 @@ mail_begin(struct session *session, struct smtp_verb *verb)
 	if (!take_path(session, verb, MAILADDR_REVERSE, &sender) ||
 	    !take_mail_parameters(session, verb))
 		return;
+	session_abandon_transaction(session); /* one whose chunks were refused */
 	session->transaction = transaction_new(&sender);
 	session->transaction->began_at_ms = session->setup.ports->now_ms(session->setup.ctx);
 	look_up_grant(session);

@@ -11,7 +11,9 @@
 #define SLOW_MS 60000           /* a message may be slow for so long */
 #define NEVER INT64_MAX
 
-static const unsigned between_messages = STATE_START | STATE_READY | STATE_AUTH | STATE_TLS;
+static const unsigned between_messages =
+    STATE_START | STATE_READY | STATE_AUTH | STATE_TLS | STATE_FAILED;
+static const unsigned inside_message = STATE_DATA | STATE_CHUNKS;
 
 static int64_t
 nearest(int64_t a, int64_t b)
@@ -39,6 +41,9 @@ silence_ms(const struct session *session, enum session_state state)
 	case STATE_TLS:
 		return session->setup.config->limits.tls_timeout_ms;
 	case STATE_DATA:
+	case STATE_CHUNKS:
+	case STATE_FAILED:
+	case STATE_SKIP:
 		return session->setup.config->limits.data_timeout_ms;
 	case STATE_STALL:
 		return STALL_DEADLINE_MS;
@@ -55,7 +60,7 @@ session_end_ms(const struct session *session, enum session_state state)
 
 	if (state & between_messages)
 		return left_ms;
-	if (state & (STATE_MAIL | STATE_RCPT))
+	if (state & (STATE_MAIL | STATE_RCPT | STATE_SKIP))
 		return left_ms + session->setup.config->limits.command_timeout_ms;
 	return NEVER;
 }
@@ -67,7 +72,7 @@ slowness_ms(const struct session *session, enum session_state state)
 	uint64_t rate = session->setup.config->limits.data_rate_bytes;
 	const struct transaction *transaction = session->transaction;
 
-	if (state != STATE_DATA || rate == 0 || transaction == NULL)
+	if ((state & inside_message) == 0 || rate == 0 || transaction == NULL)
 		return NEVER;
 	return SLOW_MS + (int64_t)(transaction->text_size * 1000 / rate) - transaction->reading_ms;
 }
@@ -89,7 +94,7 @@ pace_note_state(struct session *session)
 {
 	int64_t now_ms = session->setup.ports->now_ms(session->setup.ctx);
 
-	if (session->state == STATE_DATA && session->transaction != NULL)
+	if (session->state & inside_message && session->transaction != NULL)
 		session->transaction->reading_ms += now_ms - session->entered_at_ms;
 	session->entered_at_ms = now_ms;
 }

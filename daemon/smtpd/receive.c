@@ -1,5 +1,5 @@
 /*
- * receive - from DATA to the last reply: the text streams to queue as it comes.
+ * receive - from DATA or BDAT to the last reply: the text streams to queue as it comes.
  *
  * The header block is kept back until it is whole and has been judged; then it leaves, rewritten,
  * and everything behind it follows without being looked at. Once the message is to be refused the
@@ -20,83 +20,6 @@
 #define PIECE_SIZE (64u * 1024)
 /* Less credit than this isn't worth a read: queue has the rest under way and gives it back. */
 #define CREDIT_MARK (16u * 1024)
-
-/* ---- refusing ---- */
-
-/* The message won't be stored, and queue may forget what it has of it. */
-static void
-stop_storing(struct session *session)
-{
-	struct transaction *transaction = session->transaction;
-
-	transaction->is_discarded = true;
-	if (transaction->is_open)
-		session->setup.ports->message_abort(session->setup.ctx);
-	transaction->is_open = false;
-	buf_fini(&transaction->header);
-	chunk_release(transaction->unsent);
-	transaction->unsent = NULL;
-}
-
-/* The client hears it at the end of its text. The first refusal stands. */
-static void
-discard(struct session *session, unsigned code, const char *enhanced, const char *text)
-{
-	struct transaction *transaction = session->transaction;
-
-	if (transaction->is_discarded)
-		return;
-	transaction->refusal.code = code;
-	transaction->refusal.enhanced = enhanced;
-	(void)snprintf(transaction->refusal.text, sizeof(transaction->refusal.text), "%s", text);
-	stop_storing(session);
-}
-
-static void
-discard_malformed(struct session *session, const char *what)
-{
-	char text[128];
-
-	(void)snprintf(text, sizeof(text), "Malformed message (%s)", what);
-	discard(session, 554, "5.6.0", text);
-}
-
-static void
-discard_too_big(struct session *session)
-{
-	char text[64];
-
-	(void)snprintf(text, sizeof(text), "Message too big (limit %llu bytes)",
-	    (unsigned long long)session->setup.config->limits.message_size_bytes);
-	discard(session, 552, "5.3.4", text);
-}
-
-static void
-discard_lost(struct session *session)
-{
-	discard(session, 451, "4.3.0", "Storage failed, try again later");
-}
-
-static void
-end_transaction(struct session *session)
-{
-	session_abandon_transaction(session);
-	session_enter(session, STATE_READY);
-}
-
-static void
-reply_refusal(struct session *session)
-{
-	const struct refusal *refusal = &session->transaction->refusal;
-
-	if (refusal->is_logged) {
-		session->errors++;
-		session_reply(session, refusal->code, refusal->enhanced, "%s", refusal->text);
-	} else {
-		session_refuse(session, refusal->code, refusal->enhanced, "%s", refusal->text);
-	}
-	end_transaction(session);
-}
 
 /* ---- sending ---- */
 
@@ -195,12 +118,14 @@ finish_text(struct session *session)
 {
 	struct transaction *transaction = session->transaction;
 
-	if (transaction->is_discarded)
-		reply_refusal(session);
-	else if (transaction->unsent != NULL)
+	if (transaction->is_discarded) {
+		receive_reply_refusal(session);
+		receive_end_transaction(session);
+	} else if (transaction->unsent != NULL) {
 		session_enter(session, STATE_STALL);
-	else
+	} else {
 		commit(session);
+	}
 }
 
 /* ---- reading ---- */
@@ -216,7 +141,7 @@ take_header(struct session *session)
 
 	buf_init(&out);
 	if (!policy_passes_header(session, &out)) {
-		stop_storing(session);
+		receive_stop_storing(session);
 		buf_fini(&out);
 		return;
 	}
@@ -240,7 +165,7 @@ add_to_header(struct session *session, const struct chunk *text)
 	buf_append(header, text->bytes, text->size);
 	is_whole = header_find_end(&transaction->header_end, header->bytes, header->size);
 	if ((is_whole ? transaction->header_end.fields_size : header->size) > limit)
-		discard_malformed(session, "header too large");
+		receive_discard_malformed(session, "header too large");
 	else if (is_whole)
 		take_header(session);
 }
@@ -252,9 +177,9 @@ take_text(struct session *session, struct chunk *text)
 
 	transaction->text_size += text->size;
 	if (transaction->decoder.faults != 0)
-		discard_malformed(session, data_fault_text(&transaction->decoder));
+		receive_discard_malformed(session, data_fault_text(&transaction->decoder));
 	else if (transaction->text_size > session->setup.config->limits.message_size_bytes)
-		discard_too_big(session);
+		receive_discard_too_big(session);
 	if (transaction->is_discarded)
 		return;
 	if (transaction->has_header)
@@ -273,8 +198,9 @@ readable_size(const struct transaction *transaction, size_t size)
 		return size;
 	if (transaction->unsent != NULL || transaction->credit < CREDIT_MARK)
 		return 0;
-	if (size > transaction->credit - DATA_EXTRA_SIZE)
-		size = transaction->credit - DATA_EXTRA_SIZE;
+	/* once for what the decoder kept back, once for the end of a last line */
+	if (size > transaction->credit - 2 * DATA_EXTRA_SIZE)
+		size = transaction->credit - 2 * DATA_EXTRA_SIZE;
 	return size;
 }
 
@@ -291,45 +217,128 @@ end_text(struct session *session)
 	finish_text(session);
 }
 
+/* The last line's CRLF, if it has none. */
+static void
+finish_last_line(struct session *session)
+{
+	struct transaction *transaction = session->transaction;
+	struct chunk *text = chunk_new(DATA_EXTRA_SIZE);
+	size_t size;
+
+	data_finish(&transaction->decoder, text->bytes, &size);
+	text->size = (uint32_t)size;
+	take_text(session, text);
+	chunk_release(text);
+}
+
+/* Behind the last chunk. What the decoder adds there may have to wait for credit. */
+static void
+end_chunks(struct session *session)
+{
+	const struct transaction *transaction = session->transaction;
+
+	if (!transaction->is_discarded && transaction->has_header &&
+	    (transaction->unsent != NULL || transaction->credit < DATA_EXTRA_SIZE)) {
+		session_enter(session, STATE_STALL);
+		return;
+	}
+	finish_last_line(session);
+	end_text(session);
+}
+
+/* All of a chunk has been read. */
+static void
+end_chunk(struct session *session)
+{
+	if (session->bdat.is_last) {
+		end_chunks(session);
+	} else if (session->transaction->is_discarded) {
+		receive_reply_refusal(session);
+		session_enter(session, STATE_FAILED);
+	} else {
+		session_enter(session, STATE_CHUNKS);
+		session_reply(session, 250, "2.0.0", "%llu octets received",
+		    (unsigned long long)session->bdat.size);
+	}
+}
+
+static size_t
+decode(struct session *session, const uint8_t *bytes, size_t size)
+{
+	struct transaction *transaction = session->transaction;
+	struct chunk *text = chunk_new((uint32_t)size + DATA_EXTRA_SIZE);
+	size_t used, text_size;
+
+	used = data_decode(&transaction->decoder, bytes, size, text->bytes, &text_size);
+	text->size = (uint32_t)text_size;
+	take_text(session, text);
+	chunk_release(text);
+	return used;
+}
+
 size_t
 receive_bytes(struct session *session, const uint8_t *bytes, size_t size)
 {
 	struct transaction *transaction = session->transaction;
-	struct chunk *text;
-	size_t used, text_size;
+	size_t used;
 
+	if (transaction->decoder.is_chunked && size > session->bdat.left)
+		size = (size_t)session->bdat.left;
 	size = readable_size(transaction, size);
 	if (size == 0) {
 		session_enter(session, STATE_STALL);
 		return 0;
 	}
-	text = chunk_new((uint32_t)size + DATA_EXTRA_SIZE);
-	used = data_decode(&transaction->decoder, bytes, size, text->bytes, &text_size);
-	text->size = (uint32_t)text_size;
-	take_text(session, text);
-	chunk_release(text);
+	used = decode(session, bytes, size);
 	session_enter(session, STATE_DATA);
-	if (transaction->decoder.is_done)
+	if (transaction->decoder.is_chunked) {
+		session->bdat.left -= used;
+		if (session->bdat.left == 0)
+			end_chunk(session);
+	} else if (transaction->decoder.is_done) {
 		end_text(session);
+	}
 	return used;
+}
+
+static bool
+open_message(struct session *session, enum data_framing framing)
+{
+	struct transaction *transaction = session->transaction;
+
+	transaction->id = session->setup.ports->message_open(session->setup.ctx);
+	transaction->is_open = transaction->id != 0;
+	transaction->credit = STREAM_CREDIT;
+	data_init(&transaction->decoder, framing, session->setup.config->limits.line_length);
+	return transaction->is_open;
 }
 
 void
 receive_begin(struct session *session)
 {
-	struct transaction *transaction = session->transaction;
-
-	transaction->id = session->setup.ports->message_open(session->setup.ctx);
-	if (transaction->id == 0) {
+	if (!open_message(session, DATA_DOTS)) {
 		session_refuse(session, 451, "4.3.0", "Storage failed, try again later");
-		end_transaction(session);
+		receive_end_transaction(session);
 		return;
 	}
-	transaction->is_open = true;
-	transaction->credit = STREAM_CREDIT;
-	data_init(&transaction->decoder);
 	session_enter(session, STATE_DATA);
 	session_reply(session, 354, "", "End data with <CR><LF>.<CR><LF>");
+}
+
+void
+receive_begin_chunk(struct session *session)
+{
+	struct transaction *transaction = session->transaction;
+	uint64_t limit = session->setup.config->limits.message_size_bytes;
+
+	if (session->state == STATE_RCPT && !open_message(session, DATA_CHUNKS))
+		receive_discard_lost(session);
+	/* said at its end, but not one octet of it is stored */
+	if (session->bdat.size > limit || transaction->text_size > limit - session->bdat.size)
+		receive_discard_too_big(session);
+	session_enter(session, STATE_DATA);
+	if (session->bdat.size == 0)
+		end_chunk(session);
 }
 
 /* ---- what queue says ---- */
@@ -338,11 +347,15 @@ receive_begin(struct session *session)
 static void
 leave_stall(struct session *session)
 {
+	const struct data *decoder = &session->transaction->decoder;
+
 	if (session->state != STATE_STALL)
 		return;
 	session_enter(session, STATE_DATA);
-	if (session->transaction->decoder.is_done)
+	if (decoder->is_done)
 		finish_text(session);
+	else if (decoder->is_chunked && session->bdat.left == 0)
+		end_chunk(session);
 }
 
 void
@@ -360,7 +373,7 @@ receive_take_credit(struct session *session, uint32_t bytes)
 void
 receive_end_stall(struct session *session)
 {
-	discard_lost(session);
+	receive_discard_lost(session);
 	leave_stall(session);
 }
 
@@ -408,7 +421,7 @@ receive_take_commit(struct session *session, enum commit_outcome outcome)
 		session_refuse(session, 452, "4.3.1", "Insufficient storage");
 	else
 		session_refuse(session, 451, "4.3.0", "Storage failed, try again later");
-	end_transaction(session);
+	receive_end_transaction(session);
 }
 
 void
@@ -418,7 +431,7 @@ receive_lose_queue(struct session *session)
 	if (session->state == STATE_COMMIT) {
 		receive_take_commit(session, COMMIT_FAILED);
 	} else {
-		discard_lost(session);
+		receive_discard_lost(session);
 		leave_stall(session);
 	}
 }

@@ -109,7 +109,7 @@ static const char *
 state_name(enum session_state state)
 {
 	static const char *const names[] = {"start", "ready", "mail", "rcpt", "auth", "data",
-	    "stall", "sasl", "grant", "commit", "tls", "ended"};
+	    "stall", "sasl", "grant", "commit", "tls", "chunks", "failed", "skip", "ended"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (state == 1u << i)
@@ -174,13 +174,13 @@ session_forget_user(struct session *session)
 static void
 settle(struct session *session)
 {
-	const unsigned idle = STATE_START | STATE_READY | STATE_AUTH;
+	const unsigned idle = STATE_START | STATE_READY | STATE_AUTH | STATE_FAILED;
 	const struct config *config = session->setup.config;
 
 	if (session->state == STATE_ENDED)
 		return;
 	if (session->errors > config->limits.errors &&
-	    session->state & (idle | STATE_MAIL | STATE_RCPT))
+	    session->state & (idle | STATE_MAIL | STATE_RCPT | STATE_CHUNKS))
 		session_hang_up(session, "4.7.0", "Too many errors");
 	else if (pace_is_over(session))
 		session_hang_up(session, "4.4.2", pace_reason(session));
@@ -282,21 +282,32 @@ drop_hello(struct session *session)
 	session_drop(session, reason);
 }
 
+/* Gives the state what it reads; returns how much of it was used. */
+static size_t
+take_input(struct session *session, const uint8_t *bytes, size_t size)
+{
+	switch (session->state) {
+	case STATE_DATA:
+		return receive_bytes(session, bytes, size);
+	case STATE_SKIP:
+		return bdat_skip(session, size);
+	default:
+		return take_line(session, bytes, size);
+	}
+}
+
 size_t
 session_input(struct session *session, const void *input, size_t size)
 {
-	const unsigned reads_lines =
-	    STATE_START | STATE_READY | STATE_MAIL | STATE_RCPT | STATE_AUTH;
+	const unsigned reading = STATE_START | STATE_READY | STATE_MAIL | STATE_RCPT | STATE_AUTH |
+				 STATE_DATA | STATE_CHUNKS | STATE_FAILED | STATE_SKIP;
 	const uint8_t *bytes = input;
 	size_t used = 0;
 
 	if (size > 0 && looks_like_tls(session, bytes))
 		drop_hello(session);
-	while (used < size && session->state & (reads_lines | STATE_DATA)) {
-		if (session->state == STATE_DATA)
-			used += receive_bytes(session, bytes + used, size - used);
-		else
-			used += take_line(session, bytes + used, size - used);
+	while (used < size && session->state & reading) {
+		used += take_input(session, bytes + used, size - used);
 		settle(session);
 		if (session->state == STATE_TLS)
 			command_start_tls(session, used < size);

@@ -3,8 +3,8 @@
  *
  * session.c reads lines, keeps the state and writes replies; commands.c has the
  * table of verbs, mail.c MAIL and RCPT, auth.c the SASL exchange, receive.c what happens between
- * DATA and its last reply, policy.c what decides about a message, pace.c how long things may take.
- * Nobody else includes this.
+ * DATA or BDAT (bdat.c) and the last reply, refusal.c what becomes of a message that is refused,
+ * policy.c what decides about one, pace.c how long things may take. Nobody else includes this.
  */
 #ifndef POSTERN_SMTPD_SESSION_PRIVATE_H
 #define POSTERN_SMTPD_SESSION_PRIVATE_H
@@ -20,18 +20,21 @@
 
 /* Bits, so that a row of the verb table can name several. */
 enum session_state {
-	STATE_START = 1 << 0,  /* greeted, no EHLO yet */
-	STATE_READY = 1 << 1,  /* outside of a transaction */
-	STATE_MAIL = 1 << 2,   /* there is a sender */
-	STATE_RCPT = 1 << 3,   /* there are recipients */
-	STATE_AUTH = 1 << 4,   /* the next line is a SASL response */
-	STATE_DATA = 1 << 5,   /* the message's text comes in */
-	STATE_STALL = 1 << 6,  /* so much is on its way to queue that the client has to wait */
-	STATE_SASL = 1 << 7,   /* accounts thinks about a SASL response */
-	STATE_GRANT = 1 << 8,  /* MAIL waits to hear what the user may do */
-	STATE_COMMIT = 1 << 9, /* queue writes the message down */
-	STATE_TLS = 1 << 10,   /* STARTTLS was read; the handshake */
-	STATE_ENDED = 1 << 11  /* the last reply is out */
+	STATE_START = 1 << 0,   /* greeted, no EHLO yet */
+	STATE_READY = 1 << 1,   /* outside of a transaction */
+	STATE_MAIL = 1 << 2,    /* there is a sender */
+	STATE_RCPT = 1 << 3,    /* there are recipients */
+	STATE_AUTH = 1 << 4,    /* the next line is a SASL response */
+	STATE_DATA = 1 << 5,    /* the message's text comes in */
+	STATE_STALL = 1 << 6,   /* so much is on its way to queue that the client has to wait */
+	STATE_SASL = 1 << 7,    /* accounts thinks about a SASL response */
+	STATE_GRANT = 1 << 8,   /* MAIL waits to hear what the user may do */
+	STATE_COMMIT = 1 << 9,  /* queue writes the message down */
+	STATE_TLS = 1 << 10,    /* STARTTLS was read; the handshake */
+	STATE_CHUNKS = 1 << 11, /* between two chunks of a message */
+	STATE_FAILED = 1 << 12, /* likewise, but a chunk was refused: no message comes of it */
+	STATE_SKIP = 1 << 13,   /* a chunk that belongs to no message comes in */
+	STATE_ENDED = 1 << 14   /* the last reply is out */
 };
 
 struct refusal {
@@ -39,6 +42,14 @@ struct refusal {
 	const char *enhanced; /* static */
 	char text[REPLY_TEXT_SIZE];
 	bool is_logged; /* in words of its own */
+	bool is_said;   /* to the client, for an earlier chunk */
+};
+
+/* The chunk that comes in. */
+struct bdat {
+	uint64_t size, left;
+	bool is_last;
+	enum session_state back; /* where a chunk that is skipped came up */
 };
 
 /* One message on its way, from MAIL to the reply to its text. */
@@ -93,6 +104,7 @@ struct session {
 	unsigned auth_failures;
 
 	struct transaction *transaction; /* from MAIL on */
+	struct bdat bdat;
 };
 
 /* session.c: sets the state and arms its deadline; the only place that writes it. */
@@ -145,13 +157,28 @@ const char *pace_reason(const struct session *session);
 /* Counts a command that is no part of a message; false: the session has ended. */
 bool pace_allows_command(struct session *session);
 
+/* bdat.c */
+void bdat_begin(struct session *session, struct smtp_verb *verb);
+/* Octets of a chunk that belongs to no message. Returns how many of them. */
+size_t bdat_skip(struct session *session, size_t size);
+
 /* receive.c */
 void receive_begin(struct session *session);
+/* A chunk of session->bdat; the first one if there are recipients and no more. */
+void receive_begin_chunk(struct session *session);
 size_t receive_bytes(struct session *session, const uint8_t *bytes, size_t size);
 void receive_take_credit(struct session *session, uint32_t bytes);
 void receive_end_stall(struct session *session);
 void receive_take_commit(struct session *session, enum commit_outcome outcome);
 void receive_lose_queue(struct session *session);
+
+/* refusal.c: the client hears it at the end of its text */
+void receive_stop_storing(struct session *session);
+void receive_discard_malformed(struct session *session, const char *what);
+void receive_discard_too_big(struct session *session);
+void receive_discard_lost(struct session *session);
+void receive_reply_refusal(struct session *session);
+void receive_end_transaction(struct session *session);
 
 /* transaction.c */
 struct transaction *transaction_new(const struct mailaddr *sender);

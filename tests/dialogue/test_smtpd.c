@@ -7,6 +7,8 @@
  *	# a remark
  *	C: EHLO me              the client sends this and CRLF
  *	c: DATA\r\n.\x00        the client sends exactly these bytes
+ *	B: Subject: x\r\n       BDAT with the right size, CRLF, and exactly these bytes
+ *	L: end\r\n              the same with LAST
  *	S: 250 2.0.0 Ok         the next line it gets; `*` at the end stands for any rest
  *	S+ 250                  a whole reply with this code, of however many lines
  *	S.                      and nothing more
@@ -133,6 +135,22 @@ send_raw(struct play *play, const char *text)
 	buf_fini(&bytes);
 }
 
+static void
+send_chunk(struct play *play, const char *text, const char *last)
+{
+	struct buf bytes, all;
+
+	buf_init(&bytes);
+	buf_init(&all);
+	expand(text, strlen(text), &bytes);
+	buf_printf(&all, "BDAT %zu%s\r\n", bytes.size, last);
+	if (bytes.size > 0)
+		buf_append(&all, bytes.bytes, bytes.size);
+	world_send(&play->world, all.bytes, all.size);
+	buf_fini(&all);
+	buf_fini(&bytes);
+}
+
 static bool
 matches(const char *pattern, const char *text)
 {
@@ -251,6 +269,12 @@ on_set(struct play *play, const char *name, const char *value)
 		world->config.limits.message_size_bytes = number;
 	else if (strcmp(name, "header_size") == 0)
 		world->config.limits.header_size_bytes = number;
+	else if (strcmp(name, "header_fields") == 0)
+		world->config.limits.header_fields = number;
+	else if (strcmp(name, "header_line_length") == 0)
+		world->config.limits.header_line_length = number;
+	else if (strcmp(name, "line_length") == 0)
+		world->config.limits.line_length = number;
 	else if (strcmp(name, "errors") == 0)
 		world->config.limits.errors = number;
 	else if (strcmp(name, "idle_commands") == 0)
@@ -502,6 +526,18 @@ on_whole(struct play *play, const char *a, const char *b)
 	play->is_skipped = play->world.piece != 0;
 }
 
+static void
+on_anew(struct play *play, const char *a, const char *b)
+{
+	size_t piece = play->world.piece;
+
+	world_fini(&play->world);
+	world_init(&play->world);
+	play->world.piece = piece;
+	play->is_open = false;
+	play->body_at = 0;
+}
+
 static const struct {
 	const char *name;
 	void (*handler)(struct play *play, const char *first, const char *rest);
@@ -511,6 +547,7 @@ static const struct {
     {"user", on_user, true},              /* what the user may do from now on */
     {"sasl", on_sasl, false},             /* accounts answers a step */
     {"asked-sasl", on_asked_sasl, false}, /* accounts was asked this */
+    {"anew", on_anew, true},              /* another conversation begins */
     {"whole", on_whole, true},            /* only if the input comes as it is written */
     {"asked-grant", on_asked_grant, false},
     {"grant", on_grant, false},           /* accounts answers with the user's grant */
@@ -562,6 +599,10 @@ step(struct play *play, char *line)
 		send_line(play, line + 3);
 	else if (strncmp(line, "c: ", 3) == 0)
 		send_raw(play, line + 3);
+	else if (strncmp(line, "B: ", 3) == 0)
+		send_chunk(play, line + 3, "");
+	else if (strncmp(line, "L: ", 3) == 0)
+		send_chunk(play, line + 3, " LAST");
 	else if (strncmp(line, "S: ", 3) == 0)
 		expect_reply(play, line + 3);
 	else if (strncmp(line, "S+ ", 3) == 0)

@@ -380,6 +380,9 @@ set_config(struct config *config)
 	config->limits.message_size_bytes = 1000000;
 	config->limits.recipients = 3;
 	config->limits.header_size_bytes = 4096;
+	config->limits.header_fields = 100;
+	config->limits.header_line_length = 1000000;
+	config->limits.line_length = 1000000;
 	config->limits.received_headers = 5;
 	config->limits.command_timeout_ms = 300000;
 	config->limits.data_timeout_ms = 180000;

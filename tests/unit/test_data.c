@@ -11,6 +11,7 @@
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 #define SIZE_MAX_HERE 256
+#define LINE_MAX_HERE 20
 
 static const struct {
 	const char *name, *input;
@@ -55,7 +56,7 @@ decode(const char *input, size_t size, size_t first, size_t second, struct resul
 	size_t at = 0, written;
 
 	memset(result, 0, sizeof(*result));
-	data_init(&result->data);
+	data_init(&result->data, DATA_DOTS, LINE_MAX_HERE);
 	for (size_t i = 0; i < COUNT(ends); i++) {
 		uint8_t out[SIZE_MAX_HERE];
 		size_t used = data_decode(
@@ -106,7 +107,7 @@ test_fault_is_named(void **state)
 {
 	struct data data;
 
-	data_init(&data);
+	data_init(&data, DATA_DOTS, LINE_MAX_HERE);
 	assert_null(data_fault_text(&data));
 	data.faults = DATA_BARE_LF | DATA_NUL;
 	assert_string_equal(data_fault_text(&data), "bare LF");
