@@ -50,6 +50,7 @@ struct conn {
 	bool has_news;    /* on_input is due */
 	bool has_written; /* on_drained is due once the output is empty */
 	bool is_at_end;   /* the peer sends no more; told when the owner is not paused */
+	bool owes_ack;    /* the last read was a short one, and nothing was written since */
 	bool has_failed;  /* `end` and `detail` are set; told at once */
 	bool is_shut;     /* finishing: all is written, what the peer still sends is thrown away */
 	enum conn_end end;

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <event2/buffer.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -17,6 +19,7 @@
 #define READ_SIZE (64u * 1024)      /* at most so much a turn, so that all get theirs */
 #define HAND_OVER_SIZE (16u * 1024) /* from here on a read is not copied */
 #define INPUT_LIMIT (64u * 1024)    /* reading stops while so much input waits */
+#define SEGMENT_SIZE 1400           /* about what one packet carries */
 #define WRITE_VECTORS 32
 
 static void
@@ -66,6 +69,7 @@ read_socket(struct conn *conn)
 	if (size > 0 && conn->state == STATE_FINISHING)
 		return;
 	if (size > 0) {
+		conn->owes_ack = size < SEGMENT_SIZE;
 		take_read(read_target(conn), &block, (size_t)size);
 		conn->has_news |= conn->tls == NULL;
 	} else if (size == 0) {
@@ -88,9 +92,10 @@ write_socket(struct conn *conn)
 
 	message.msg_iovlen = count < WRITE_VECTORS ? (size_t)count : WRITE_VECTORS;
 	size = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
-	if (size > 0)
+	if (size > 0) {
 		(void)evbuffer_drain(conn->wire_out, (size_t)size);
-	else if (size < 0 && errno != EAGAIN && errno != EINTR)
+		conn->owes_ack = false; /* it went along */
+	} else if (size < 0 && errno != EAGAIN && errno != EINTR)
 		fail_with_errno(conn, errno);
 }
 
@@ -246,6 +251,18 @@ conn_settle(struct conn *conn)
 
 /* ---- events ---- */
 
+/* A peer that writes line by line and has not set TCP_NODELAY (PHP's mailers in DATA) sends the next
+ * piece when this one is acknowledged: the kernel would wait 40 ms for an answer to send that with.
+ * The setting lasts until something is written. */
+static void
+acknowledge(struct conn *conn)
+{
+	int on = 1;
+
+	conn->owes_ack = false;
+	(void)setsockopt(conn->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
 static void
 on_readable(int fd, short what, void *ctx)
 {
@@ -253,6 +270,8 @@ on_readable(int fd, short what, void *ctx)
 
 	read_socket(conn);
 	conn_settle(conn);
+	if (conn->owes_ack && !conn_is_over(conn))
+		acknowledge(conn);
 }
 
 static void

@@ -8,6 +8,7 @@
 #include <event2/buffer.h>
 #include <malloc.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,6 +59,57 @@ test_addresses(void **state)
 	assert_string_equal(conn_peer_text(peers.client.conn), conn_local_text(peers.server.conn));
 	assert_string_equal(conn_local_text(peers.client.conn), conn_peer_text(peers.server.conn));
 	assert_int_equal(conn_peer(peers.client.conn)->ss_family, AF_INET);
+	peers_close(&peers);
+}
+
+/* A client that has no TCP_NODELAY sends the next piece when this one is acknowledged. */
+static bool
+acknowledges_at_once(int fd)
+{
+	int is_quick = -1;
+	socklen_t size = sizeof(is_quick);
+
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &is_quick, &size), 0);
+	return is_quick == 1;
+}
+
+static void
+answer(struct peer *peer)
+{
+	conn_write(peer->conn, "250 Ok\r\n", 8);
+}
+
+static void
+test_short_pieces_without_an_answer_are_acknowledged(void **state)
+{
+	struct sockaddr_in address = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(address);
+	int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct peers peers;
+	int unused = peers_open_raw(&peers, SOCK_STREAM), server;
+
+	conn_close(peers.server.conn);
+	assert_int_equal(bind(listening, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listening, 1), 0);
+	assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &size), 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_true((server = accept4(listening, NULL, NULL, SOCK_CLOEXEC)) >= 0);
+	peers.server.conn = conn_open(peers.loop, server, &peer_callbacks, &peers.server);
+	peers.server.on_input = answer;
+	for (size_t commands = 1; commands <= 3; commands++) {
+		assert_int_equal(write(client, "a command\r\n", 11), 11);
+		peers_wait_bytes(&peers, &peers.server, 11 * commands);
+	}
+	assert_false(acknowledges_at_once(server));
+	peers.server.on_input = NULL;
+	assert_int_equal(write(client, "a line", 6), 6);
+	peers_wait_bytes(&peers, &peers.server, 33 + 6);
+	assert_true(acknowledges_at_once(server));
+	(void)close(client);
+	(void)close(listening);
+	(void)close(unused);
 	peers_close(&peers);
 }
 
@@ -463,6 +515,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_echo),
 	    cmocka_unit_test(test_addresses),
+	    cmocka_unit_test(test_short_pieces_without_an_answer_are_acknowledged),
 	    cmocka_unit_test(test_one_turn_is_one_write),
 	    cmocka_unit_test(test_slices_arrive_in_order),
 	    cmocka_unit_test(test_slow_reader_holds_the_writer),
