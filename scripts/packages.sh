@@ -7,7 +7,7 @@
 
 build_packages="autoconf automake gcc libc6-dev make pkg-config
 	libc-ares-dev libconfig-dev libcurl4-openssl-dev libevent-dev libgsasl-dev libidn2-dev
-	libjansson-dev libsqlite3-dev libssl-dev"
+	libjansson-dev libseccomp-dev libsqlite3-dev libssl-dev"
 
 # What of the arguments isn't installed.
 missing_packages() {

@@ -26,6 +26,10 @@ daemon_core_libcore_a_SOURCES = \
 	daemon/core/rights.h \
 	daemon/core/role.c \
 	daemon/core/role.h \
+	daemon/core/sandbox.c \
+	daemon/core/sandbox.h \
+	daemon/core/sandbox_rules.c \
+	daemon/core/sandbox_rules.h \
 	daemon/core/tls.c \
 	daemon/core/tls.h \
 	daemon/core/tls_private.h \

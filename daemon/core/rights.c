@@ -5,10 +5,12 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 char *
@@ -54,8 +56,25 @@ drop_as_root(const char *name, const char *directory, struct err *err_out)
 		return err_set(err_out, "the account %s is root: name another in the config", name);
 	if (chroot(directory) != 0 || chdir("/") != 0)
 		return err_set(err_out, "cannot chroot to %s: %s", directory, strerror(errno));
-	if (become(account, err_out) != 0)
-		return -1;
+	return become(account, err_out);
+}
+
+/* An ordinary user may have been given some as well, to bind low ports for example. */
+static int
+drop_capabilities(struct err *err_out)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 ||
+	    syscall(SYS_capset, &header, none) != 0)
+		return err_set(err_out, "cannot give up capabilities: %s", strerror(errno));
+	return 0;
+}
+
+static int
+shut_doors(struct err *err_out)
+{
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return err_set(err_out, "prctl: %s", strerror(errno));
 	return 0;
@@ -71,6 +90,10 @@ rights_drop(enum role role, const struct config *config, struct err *err_out)
 		result = drop_as_root(rights_account(role, config), directory, err_out);
 	else if (chdir(directory) != 0)
 		result = err_set(err_out, "cannot enter %s: %s", directory, strerror(errno));
+	if (result == 0)
+		result = drop_capabilities(err_out);
+	if (result == 0)
+		result = shut_doors(err_out);
 	free(directory);
 	return result;
 }

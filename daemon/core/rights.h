@@ -4,8 +4,9 @@
  * Role     each, once, between prepare() and start()
  * Fails    -1 and *err_out: a role that cannot give up its rights must not run
  *
- * Started by root: the role's account, a chroot, no new privileges, not dumpable. Started by an
- * ordinary user: only the change of directory.
+ * Started by root: the role's account and a chroot. Started by an ordinary user: only the change of
+ * directory. In both cases no capabilities, no new privileges, and not dumpable, so that nobody but
+ * root may look into the process.
  */
 #ifndef POSTERN_CORE_RIGHTS_H
 #define POSTERN_CORE_RIGHTS_H

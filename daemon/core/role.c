@@ -10,6 +10,7 @@
 #include "common/list.h"
 #include "common/xalloc.h"
 #include "daemon/core/rights.h"
+#include "daemon/core/sandbox.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -228,7 +229,10 @@ start(struct frame *frame, struct err *err_out)
 		return -1;
 	if (rights_drop(context->role, context->config, err_out) != 0)
 		return -1;
-	return frame->ops->start(context, err_out);
+	sandbox_prepare();
+	if (frame->ops->start(context, err_out) != 0)
+		return -1;
+	return sandbox_load(context->role, err_out);
 }
 
 static void

@@ -10,6 +10,7 @@
 #include "common/xalloc.h"
 #include "daemon/config/config.h"
 #include "daemon/core/loop.h"
+#include "daemon/core/sandbox.h"
 #include "daemon/parent/bind.h"
 #include "daemon/parent/child.h"
 #include "daemon/parent/dirs.h"
@@ -188,6 +189,9 @@ on_all_ready(void *ctx)
 		log_number(&line, KEY_COUNT, (int64_t)count);
 		log_end(&line);
 	}
+	if (sandbox_missing() != NULL)
+		log_problem(LOG_WARNING, "the roles run without a system call filter %s",
+		    sandbox_missing());
 	notify_send("READY=1");
 	if (parent->options->ready_fd >= 0) {
 		(void)!write(parent->options->ready_fd, "", 1);

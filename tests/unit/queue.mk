@@ -10,7 +10,7 @@ check_PROGRAMS += \
 	tests/unit/test_queue_window
 endif
 QUEUE_TEST_LIBS = daemon/queue/libqueue.a daemon/core/libcore.a daemon/config/libconf.a \
-	common/libcommon.a $(EVENT_LIBS) $(OPENSSL_LIBS) $(SQLITE_LIBS) $(CONFIG_LIBS) \
+	common/libcommon.a $(EVENT_LIBS) $(OPENSSL_LIBS) $(SECCOMP_LIBS) $(SQLITE_LIBS) $(CONFIG_LIBS) \
 	$(JANSSON_LIBS) $(IDN2_LIBS) $(CMOCKA_LIBS)
 QUEUE_RIG = tests/lib/queue_rig.c tests/lib/queue_rig.h
 

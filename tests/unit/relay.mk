@@ -8,7 +8,7 @@ check_PROGRAMS += \
 	tests/unit/test_relay
 endif
 RELAY_LIBS = daemon/relay/librelay.a daemon/core/libcore.a daemon/config/libconf.a \
-	common/libcommon.a $(CMOCKA_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) $(CONFIG_LIBS) \
+	common/libcommon.a $(CMOCKA_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) $(SECCOMP_LIBS) $(CONFIG_LIBS) \
 	$(CARES_LIBS) $(GSASL_LIBS) $(JANSSON_LIBS) $(IDN2_LIBS)
 
 tests_unit_test_classify_SOURCES = tests/unit/test_classify.c
