@@ -30,9 +30,10 @@ enum file_kind {
 /* What became of a recipient in an attempt. */
 enum fate {
 	FATE_DELIVERED,
-	FATE_DEFERRED, /* try again later */
-	FATE_FAILED,   /* for good */
-	FATE_UNCERTAIN /* the connection broke between the final dot and its reply */
+	FATE_DEFERRED,  /* try again later */
+	FATE_FAILED,    /* for good */
+	FATE_UNCERTAIN, /* the connection broke between the final dot and its reply */
+	FATE_UNTRIED    /* the upstream takes only so many at a time: its turn is next */
 };
 
 /* How an attempt ended. Anything but `attempted` is the profile's problem: no recipient's fate

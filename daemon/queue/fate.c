@@ -62,8 +62,13 @@ finish(struct settlement *settlement, struct entry *entry)
 		scheduler_add(fates->scheduler, job->notice, &job->notice_body, 1);
 		settlement->job.notice = NULL;
 	}
-	scheduler_settled(
-	    fates->scheduler, entry, job->is_over || job->state == MAIL_HELD ? 0 : job->next_at_ms);
+	if (!job->is_over && job->state == MAIL_WAITING && job->next_at_ms == 0) {
+		settlement_apply(settlement, entry->mail);
+		scheduler_settled_in_part(fates->scheduler, entry);
+	} else {
+		scheduler_settled(fates->scheduler, entry,
+		    job->is_over || job->state == MAIL_HELD ? 0 : job->next_at_ms);
+	}
 	end(settlement);
 }
 

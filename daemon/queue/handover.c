@@ -38,6 +38,7 @@ static void
 send_deliver(struct link *relay, const struct entry *entry)
 {
 	const struct mail *mail = entry->mail;
+	uint32_t round = mail_round(mail);
 	struct msg_list_builder builder = {0}, wishes = {0};
 	struct msg_deliver deliver = {
 	    .message_id = entry->id,
@@ -59,7 +60,7 @@ send_deliver(struct link *relay, const struct entry *entry)
 		    .notify = recipient->notify,
 		    .orcpt = recipient->orcpt};
 
-		if (recipient_is_pending(recipient))
+		if (recipient_is_due(recipient, round))
 			message_list_add(&builder, REC_RECIPIENT, &record);
 	}
 	if (mail->has_wishes)

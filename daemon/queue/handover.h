@@ -24,7 +24,7 @@ typedef void (*handover_end_fn)(uint64_t message_id, uint64_t attempt, bool is_w
 struct handovers *handovers_new(struct storage *storage, handover_end_fn on_end, void *ctx);
 void handovers_free(struct handovers *handovers);
 
-/* The entry has its mail; only pending recipients are named. on_end may be called from inside. */
+/* The entry has its mail; only recipients that are due are named. on_end may be called from inside. */
 void handover_start(struct handovers *handovers, struct entry *entry, struct link *relay);
 void handover_credit(struct handovers *handovers, uint64_t attempt, uint32_t bytes);
 /* The attempt is over, whatever of the body is missing. */

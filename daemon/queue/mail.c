@@ -125,6 +125,24 @@ recipient_is_pending(const struct recipient *recipient)
 	return recipient->state == RECIPIENT_PENDING || recipient->state == RECIPIENT_UNCERTAIN;
 }
 
+uint32_t
+mail_round(const struct mail *message)
+{
+	uint32_t round = UINT32_MAX;
+
+	for (uint32_t i = 0; i < message->recipient_count; i++)
+		if (recipient_is_pending(&message->recipients[i]) &&
+		    message->recipients[i].attempts < round)
+			round = message->recipients[i].attempts;
+	return round;
+}
+
+bool
+recipient_is_due(const struct recipient *recipient, uint32_t round)
+{
+	return recipient_is_pending(recipient) && recipient->attempts == round;
+}
+
 struct recipient *
 mail_recipient(const struct mail *message, uint16_t index)
 {

@@ -72,6 +72,10 @@ struct mail *mail_from_commit(const struct msg_commit *commit, int64_t received_
 int64_t mail_begins_at_ms(const struct mail *message);
 
 bool recipient_is_pending(const struct recipient *recipient);
+/* An upstream may take only some recipients at a time. A round of attempts is over when each
+ * pending one has had its turn: due are those who had fewer turns than others. */
+uint32_t mail_round(const struct mail *message);
+bool recipient_is_due(const struct recipient *recipient, uint32_t round);
 /* NULL when the message has no such recipient. */
 struct recipient *mail_recipient(const struct mail *message, uint16_t index);
 /* Bytes of memory that it takes. */

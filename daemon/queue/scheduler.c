@@ -174,13 +174,11 @@ scheduler_settled(struct scheduler *scheduler, struct entry *entry, int64_t next
 		refill_wake_at(scheduler->refill, next_at_ms);
 }
 
-void
-scheduler_return(struct scheduler *scheduler, struct entry *entry)
+static void
+ready_again(struct scheduler *scheduler, struct entry *entry)
 {
 	struct profile *profile = entry->profile;
 
-	if (profile != NULL)
-		profile->out--;
 	entry->attempt = 0;
 	/* Its user may have moved; what is not in a window is found on disk. */
 	if (profile == NULL || entry->is_removed || entry->is_to_hold ||
@@ -190,6 +188,24 @@ scheduler_return(struct scheduler *scheduler, struct entry *entry)
 		return;
 	}
 	make_ready(entry);
+}
+
+void
+scheduler_return(struct scheduler *scheduler, struct entry *entry)
+{
+	if (entry->profile != NULL)
+		entry->profile->out--;
+	ready_again(scheduler, entry);
+}
+
+void
+scheduler_settled_in_part(struct scheduler *scheduler, struct entry *entry)
+{
+	struct profile *profile = entry->profile;
+
+	ready_again(scheduler, entry);
+	if (profile != NULL)
+		scheduler_pump(scheduler, profile);
 }
 
 static void

@@ -68,22 +68,25 @@ find_row(struct fate_row *rows, uint32_t count, uint32_t guess, uint16_t index)
 	return NULL;
 }
 
-/* One row for each pending recipient, in their order; still with enum fate in `state`. */
+/* One row for each recipient of the attempt that was tried, in their order; still with enum fate in
+ * `state`. */
 static void
 match_rows(struct settlement *settlement, const struct mail *mail)
 {
 	struct fate_row *rows = xcalloc(mail->recipient_count + 1, sizeof(*rows));
-	uint32_t count = 0;
+	uint32_t count = 0, seen = 0, round = mail_round(mail);
 
 	for (uint32_t i = 0; i < mail->recipient_count; i++) {
 		const struct recipient *recipient = &mail->recipients[i];
 		const struct fate_row *found;
 
-		if (!recipient_is_pending(recipient))
+		if (!recipient_is_due(recipient, round))
 			continue;
 		found = find_row(
-		    settlement->job.rows, settlement->job.row_count, count, recipient->index);
-		if (found != NULL)
+		    settlement->job.rows, settlement->job.row_count, seen++, recipient->index);
+		if (found != NULL && found->state == FATE_UNTRIED)
+			settlement->untried_count++;
+		else if (found != NULL)
 			rows[count++] = *found;
 		else
 			rows[count++] = (struct fate_row){.index = recipient->index,
@@ -110,6 +113,7 @@ decide_row(struct settlement *settlement, uint32_t at, bool is_over_time)
 		return RECIPIENT_FAILED;
 	case FATE_DEFERRED:
 	case FATE_UNCERTAIN:
+	case FATE_UNTRIED:
 		break;
 	}
 	if (is_over_time) {
@@ -120,6 +124,16 @@ decide_row(struct settlement *settlement, uint32_t at, bool is_over_time)
 								: RECIPIENT_PENDING;
 }
 
+static uint32_t
+count_pending(const struct mail *mail)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < mail->recipient_count; i++)
+		count += recipient_is_pending(&mail->recipients[i]);
+	return count;
+}
+
 void
 settlement_decide(struct settlement *settlement, const struct mail *mail,
     const struct config *config, int64_t now_ms, uint32_t chance)
@@ -128,9 +142,10 @@ settlement_decide(struct settlement *settlement, const struct mail *mail,
 	bool is_over_time =
 	    now_ms - mail_begins_at_ms(mail) >= config->queue.lifetime_ms && !settlement->is_lost;
 	struct fate_job *job = &settlement->job;
-	uint32_t left = 0;
+	uint32_t left;
 
 	match_rows(settlement, mail);
+	left = count_pending(mail) - job->row_count;
 	for (uint32_t i = 0; i < job->row_count; i++) {
 		job->rows[i].state = (uint8_t)decide_row(settlement, i, is_over_time);
 		settlement->failed_count += job->rows[i].state == RECIPIENT_FAILED;
@@ -143,9 +158,31 @@ settlement_decide(struct settlement *settlement, const struct mail *mail,
 	job->is_over = left == 0;
 	if (job->is_over)
 		return;
+	/* Whoever was tried needs no further look: the next ones may go at once. */
+	if (settlement->untried_count > 0 && job->row_count > 0) {
+		job->attempts = mail->attempts;
+		return;
+	}
 	job->state = settlement->is_uncertain ? MAIL_UNCERTAIN : MAIL_WAITING;
 	job->next_at_ms =
 	    now_ms + (settlement->is_lost ? LOST_RETRY_MS
 					  : backoff_message_ms(config->queue.retry_ms,
 						config->queue.retry_count, job->attempts, chance));
+}
+
+void
+settlement_apply(const struct settlement *settlement, struct mail *mail)
+{
+	const struct fate_job *job = &settlement->job;
+
+	mail->last_attempt = job->attempt;
+	mail->attempts = job->attempts;
+	for (uint32_t i = 0; i < job->row_count; i++) {
+		struct recipient *recipient = mail_recipient(mail, job->rows[i].index);
+
+		if (recipient == NULL)
+			continue;
+		recipient->state = job->rows[i].state;
+		recipient->attempts++;
+	}
 }

@@ -23,6 +23,7 @@ struct settlement {
 	/* each row's */
 	bool *is_expired;
 	uint32_t failed_count;
+	uint32_t untried_count; /* recipients of the attempt whose turn is yet to come */
 	bool is_uncertain;
 	char *texts; /* of the rows */
 	struct buf notice_text;
@@ -37,9 +38,11 @@ struct settlement *settlement_new(const struct msg_report *report);
 void settlement_free(struct settlement *settlement);
 
 /* Fills the job: each pending recipient's new state, what is left, the next attempt. A recipient
- * that the report does not name is deferred. Expiry needs an attempt that failed after the
+ * that the report does not name is deferred, one that was not tried is not touched. Expiry needs an attempt that failed after the
  * lifetime. `chance` spreads the next attempt. */
 void settlement_decide(struct settlement *settlement, const struct mail *mail,
     const struct config *config, int64_t now_ms, uint32_t chance);
+/* The same in memory, for a message that goes on at once; without what the upstream said. */
+void settlement_apply(const struct settlement *settlement, struct mail *mail);
 
 #endif

@@ -17,6 +17,13 @@ struct capabilities {
 	bool has_starttls;
 	bool has_size;
 	bool has_auth;
+	bool has_dsn;         /* RFC 3461 */
+	bool has_smtputf8;    /* RFC 6531 */
+	bool has_mt_priority; /* RFC 6710 */
+	/* RFC 9422; 0: none */
+	uint32_t mail_max;         /* messages on one connection */
+	uint32_t rcpt_max;         /* recipients of one message */
+	uint32_t rcpt_domain_max;  /* domains of recipients on one connection */
 	uint64_t size_limit_bytes; /* 0: none */
 	unsigned auth_methods;     /* AUTH_BIT()s of those that are built */
 };

@@ -312,6 +312,12 @@ channel_is_past_dot(const struct channel *channel)
 	return channel->is_past_dot;
 }
 
+unsigned
+channel_mail_max(const struct channel *channel)
+{
+	return client_mail_max(channel->client);
+}
+
 bool
 channel_is_established(const struct channel *channel)
 {

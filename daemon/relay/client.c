@@ -283,6 +283,7 @@ void
 client_free(struct client *client)
 {
 	client_forget_auth(client);
+	client_forget_envelope(client);
 	client_wipe(&client->output);
 	smtp_reply_fini(&client->reply);
 	free(client);
@@ -404,6 +405,12 @@ client_phase(const struct client *client)
 	if (client->state != CLIENT_STATE_ENVELOPE || client->answered == 0)
 		return rows[client->state].phase;
 	return client->answered == client_data_index(client) ? PHASE_DATA : PHASE_RCPT;
+}
+
+unsigned
+client_mail_max(const struct client *client)
+{
+	return client->capabilities.mail_max;
 }
 
 const struct client_end *

@@ -18,6 +18,7 @@
 #define POSTERN_RELAY_CLIENT_H
 
 #include "common/buf.h"
+#include "daemon/core/messages.h"
 #include "daemon/relay/classify.h"
 
 struct client;
@@ -49,9 +50,13 @@ struct client_settings {
 struct client_recipient {
 	uint16_t index;
 	const char *address;
+	const char *orcpt; /* as its client gave it; NULL or "": not */
+	uint8_t notify;    /* enum dsn_notify, bits */
 	struct reply
-	    *refusal;   /* NULL: it shares the transaction's fate; client_transaction_fini() */
-	enum fate fate; /* of a refusal */
+	    *refusal;      /* NULL: it shares the transaction's fate; client_transaction_reset() */
+	enum fate fate;    /* of a refusal */
+	bool is_postponed; /* the upstream takes no more of them now: it was not tried */
+	char *wire;        /* what this upstream calls it; NULL: as above */
 };
 
 struct client_transaction {
@@ -60,12 +65,15 @@ struct client_transaction {
 	size_t recipient_count; /* at least 1 */
 	uint64_t size_bytes;
 	bool has_8bit;
+	struct rec_wishes wishes; /* zeroes: none */
 
 	/* when it is done */
 	struct verdict verdict; /* for the recipients without a refusal */
 	struct reply reply;
 	enum phase phase; /* that `reply` belongs to */
 	bool is_answered; /* false: no command was answered, it may be said again elsewhere */
+	bool has_dsn;     /* the upstream knows of the notices that are wanted (RFC 3461) */
+	char *sender_wire;
 };
 
 struct client_end {
@@ -102,6 +110,8 @@ struct buf *client_output(struct client *client);
 int64_t client_deadline_ms(const struct client *client);
 enum phase client_phase(const struct client *client);
 const struct client_end *client_end(const struct client *client);
+/* Messages that the upstream takes on one connection (RFC 9422); 0: as many as we like. */
+unsigned client_mail_max(const struct client *client);
 /* The method that was used, "" without AUTH. */
 const char *client_auth_used(const struct client *client);
 

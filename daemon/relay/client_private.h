@@ -1,9 +1,10 @@
 /*
- * client_private - what the three files of the client automaton share
+ * client_private - what the files of the client automaton share
  *
  *	client.c              the table of states, greeting, EHLO, STARTTLS, the calls of client.h
  *	client_login.c        AUTH
- *	client_transaction.c  MAIL, RCPT, DATA, the final dot, RSET
+ *	client_envelope.c     what MAIL and RCPT say, and to whom: by the upstream's abilities
+ *	client_transaction.c  the replies to MAIL, RCPT, DATA, the final dot, RSET
  *
  * An on_… function handles a reply in its state and says what the driver is to do; a send_…
  * function says what is said on entering one. Only client_enter() writes the state.
@@ -48,8 +49,12 @@ struct client {
 	bool has_authenticated;
 
 	struct client_transaction *transaction;
+	size_t *chosen; /* recipients that are named, by their place in the transaction */
+	size_t chosen_count;
 	size_t sent, answered; /* commands of the envelope: 0 MAIL, then RCPTs, then DATA */
 	size_t accepted;       /* recipients */
+	char **domains;        /* of recipients on this connection, if it has a limit of them */
+	size_t domain_count;
 	struct client_end end;
 };
 
@@ -78,6 +83,14 @@ enum client_event client_become_ready(struct client *client);
 enum client_event client_begin_auth(struct client *client);
 enum client_event client_on_auth(struct client *client, const struct smtp_reply *reply);
 void client_forget_auth(struct client *client);
+
+/* ---- client_envelope.c ---- */
+
+/* Finds who can be named to this upstream, and how. False: nobody; the transaction is settled. */
+bool client_choose_recipients(struct client *client);
+void client_say_mail(struct client *client);
+void client_say_rcpt(struct client *client, const struct client_recipient *recipient);
+void client_forget_envelope(struct client *client);
 
 /* ---- client_transaction.c ---- */
 

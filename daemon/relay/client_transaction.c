@@ -3,7 +3,6 @@
 
 #include "common/xalloc.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,23 +44,14 @@ client_finish(struct client *client)
 size_t
 client_data_index(const struct client *client)
 {
-	return client->transaction->recipient_count + 1;
+	return client->chosen_count + 1;
 }
 
-/* BODY=8BITMIME where it is understood. Where it isn't, the body goes as it is: servers without
- * the extension carry 8 bits all the same these days, and a bounce (RFC 6152 section 3) or a body
- * rewritten under its signature serves the sender less. */
-static void
-put_mail(struct client *client)
+/* Who is meant by a command of the envelope. */
+static struct client_recipient *
+named(const struct client *client, size_t command)
 {
-	const struct client_transaction *transaction = client->transaction;
-	char size[40] = "";
-
-	if (client->capabilities.has_size)
-		(void)snprintf(
-		    size, sizeof(size), " SIZE=%llu", (unsigned long long)transaction->size_bytes);
-	client_put(client, "MAIL FROM:<%s>%s%s", transaction->sender, size,
-	    client->capabilities.has_8bitmime && transaction->has_8bit ? " BODY=8BITMIME" : "");
+	return &client->transaction->recipients[client->chosen[command - 1]];
 }
 
 /* The next command of the envelope, or all that are left if the upstream takes them at once. */
@@ -73,10 +63,9 @@ client_send_envelope(struct client *client)
 
 	for (; client->sent <= last; client->sent++) {
 		if (client->sent == 0)
-			put_mail(client);
+			client_say_mail(client);
 		else if (client->sent < client_data_index(client))
-			client_put(client, "RCPT TO:<%s>",
-			    client->transaction->recipients[client->sent - 1].address);
+			client_say_rcpt(client, named(client, client->sent));
 		else
 			client_put(client, "DATA");
 	}
@@ -94,7 +83,7 @@ on_mail_reply(struct client *client, const struct reply *reply)
 static void
 on_rcpt_reply(struct client *client, const struct reply *reply)
 {
-	struct client_recipient *recipient = &client->transaction->recipients[client->answered - 1];
+	struct client_recipient *recipient = named(client, client->answered);
 	struct verdict verdict = classify_reply(PHASE_RCPT, reply);
 
 	if (verdict.fate == FATE_DELIVERED) {
@@ -108,7 +97,7 @@ on_rcpt_reply(struct client *client, const struct reply *reply)
 	}
 	/* If nobody is left, the last refusal stands for the transaction. */
 	if (!client->is_settled && client->accepted == 0 &&
-	    client->answered == client->transaction->recipient_count)
+	    client->answered == client->chosen_count)
 		client_settle(client, verdict, reply, PHASE_RCPT);
 }
 
@@ -230,7 +219,7 @@ client_send(struct client *client, struct client_transaction *transaction)
 	client->sent = client->answered = client->accepted = 0;
 	client->is_settled = false;
 	client_transaction_reset(transaction);
-	if (is_too_big(client))
+	if (is_too_big(client) || !client_choose_recipients(client))
 		return client_finish(client);
 	client_enter(client, CLIENT_STATE_ENVELOPE);
 	return CLIENT_WAITS;
@@ -269,7 +258,13 @@ client_transaction_reset(struct client_transaction *transaction)
 	for (size_t i = 0; i < transaction->recipient_count; i++) {
 		free(transaction->recipients[i].refusal);
 		transaction->recipients[i].refusal = NULL;
+		free(transaction->recipients[i].wire);
+		transaction->recipients[i].wire = NULL;
+		transaction->recipients[i].is_postponed = false;
 	}
+	free(transaction->sender_wire);
+	transaction->sender_wire = NULL;
+	transaction->has_dsn = false;
 	transaction->verdict = (struct verdict){0};
 	transaction->is_answered = false;
 }

@@ -49,8 +49,11 @@ delivery_free(struct delivery *delivery)
 	while (delivery_take_piece(delivery, &slice))
 		slice_release(&slice);
 	client_transaction_reset(&delivery->transaction);
-	for (size_t i = 0; i < delivery->transaction.recipient_count; i++)
+	for (size_t i = 0; i < delivery->transaction.recipient_count; i++) {
 		free((void *)(uintptr_t)delivery->transaction.recipients[i].address);
+		free((void *)(uintptr_t)delivery->transaction.recipients[i].orcpt);
+	}
+	free((void *)(uintptr_t)delivery->transaction.wishes.envid);
 	free(delivery->transaction.recipients);
 	free(delivery->sender);
 	free(delivery);
@@ -130,7 +133,18 @@ copy_recipients(struct delivery *delivery, struct msg_list list)
 		transaction->recipients[transaction->recipient_count++] = (struct client_recipient){
 		    .index = recipient.index,
 		    .address = xstrdup(recipient.address),
+		    .orcpt = *recipient.orcpt == '\0' ? NULL : xstrdup(recipient.orcpt),
+		    .notify = recipient.notify,
 		};
+}
+
+static void
+copy_wishes(struct delivery *delivery, struct msg_list list)
+{
+	struct rec_wishes *wishes = &delivery->transaction.wishes;
+
+	if (message_list_next(&list, REC_WISHES, wishes))
+		wishes->envid = *wishes->envid == '\0' ? NULL : xstrdup(wishes->envid);
 }
 
 /* An address becomes part of a command line: nothing may end that early. */
@@ -143,13 +157,22 @@ is_sayable(const char *address)
 	return true;
 }
 
+/* A parameter ends at a blank as well. */
+static bool
+is_word(const char *text)
+{
+	return text == NULL || (is_sayable(text) && strchr(text, ' ') == NULL);
+}
+
 static bool
 is_message_sayable(const struct delivery *delivery)
 {
-	bool is_good = is_sayable(delivery->sender);
+	bool is_good = is_sayable(delivery->sender) && is_word(delivery->transaction.wishes.envid);
 
-	for (size_t i = 0; i < delivery->transaction.recipient_count; i++)
+	for (size_t i = 0; i < delivery->transaction.recipient_count; i++) {
 		is_good &= is_sayable(delivery->transaction.recipients[i].address);
+		is_good &= is_word(delivery->transaction.recipients[i].orcpt);
+	}
 	return is_good && delivery->transaction.recipient_count > 0;
 }
 
@@ -180,6 +203,7 @@ delivery_new(struct deliveries *deliveries, const struct msg_deliver *message)
 	delivery->transaction.size_bytes = message->size;
 	delivery->transaction.has_8bit = message->has_8bit;
 	copy_recipients(delivery, message->recipients);
+	copy_wishes(delivery, message->wishes);
 	list_append(&deliveries->buckets[delivery->attempt % BUCKETS], &delivery->bucket);
 	deliveries->count++;
 	if (is_message_sayable(delivery))
@@ -248,32 +272,44 @@ delivery_pump(struct delivery *delivery, struct channel *channel)
 
 /* ---- the end ---- */
 
-static void
-add_fate(struct msg_list_builder *fates, uint16_t index, enum fate fate, const struct reply *reply)
+/* Its turn is next, unless the message as a whole met with something: the next would as well. */
+static enum fate
+fate_of_postponed(const struct client_transaction *transaction)
 {
+	const struct verdict *verdict = &transaction->verdict;
+
+	if (verdict->fate == FATE_DELIVERED)
+		return FATE_UNTRIED;
+	if (transaction->phase == PHASE_RCPT && !verdict->is_over)
+		return FATE_UNTRIED;
+	return verdict->fate == FATE_FAILED ? FATE_FAILED : FATE_DEFERRED;
+}
+
+static void
+add_fate(const struct client_transaction *transaction, const struct client_recipient *recipient,
+    struct msg_list_builder *fates)
+{
+	const struct reply *reply =
+	    recipient->refusal != NULL ? recipient->refusal : &transaction->reply;
 	struct rec_fate record = {
-	    .index = index,
-	    .fate = fate,
+	    .index = recipient->index,
+	    .fate = recipient->refusal != NULL ? recipient->fate
+		    : recipient->is_postponed  ? fate_of_postponed(transaction)
+					       : transaction->verdict.fate,
 	    .code = reply->code,
 	    .enhanced = reply->enhanced,
 	    .reply = reply->text,
 	};
 
+	record.has_dsn = record.fate == FATE_DELIVERED && transaction->has_dsn;
 	message_list_add(fates, REC_FATE, &record);
 }
 
 static void
 add_fates(const struct client_transaction *transaction, struct msg_list_builder *fates)
 {
-	for (size_t i = 0; i < transaction->recipient_count; i++) {
-		const struct client_recipient *recipient = &transaction->recipients[i];
-
-		if (recipient->refusal != NULL)
-			add_fate(fates, recipient->index, recipient->fate, recipient->refusal);
-		else
-			add_fate(fates, recipient->index, transaction->verdict.fate,
-			    &transaction->reply);
-	}
+	for (size_t i = 0; i < transaction->recipient_count; i++)
+		add_fate(transaction, &transaction->recipients[i], fates);
 }
 
 static uint32_t

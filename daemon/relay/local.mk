@@ -17,6 +17,7 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/client.h \
 	daemon/relay/client_auth.c \
 	daemon/relay/client_auth.h \
+	daemon/relay/client_envelope.c \
 	daemon/relay/client_login.c \
 	daemon/relay/client_private.h \
 	daemon/relay/client_transaction.c \

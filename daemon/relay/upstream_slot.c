@@ -52,6 +52,16 @@ slot_abandon(struct slot *slot)
 
 /* ---- its messages ---- */
 
+static bool
+is_used_up(const struct slot *slot)
+{
+	unsigned limit = channel_mail_max(slot->channel);
+
+	if (limit == 0 || limit > MESSAGES_PER_CONNECTION)
+		limit = MESSAGES_PER_CONNECTION;
+	return slot->is_last_message || slot->sent_count >= limit;
+}
+
 void
 slot_begin(struct slot *slot, struct delivery *delivery)
 {
@@ -72,7 +82,7 @@ on_ready(struct channel *channel, void *ctx)
 	if (slot->is_opening)
 		upstream->opening_count--;
 	slot->is_opening = false;
-	if (slot->is_last_message || slot->sent_count >= MESSAGES_PER_CONNECTION) {
+	if (is_used_up(slot)) {
 		slot_finish(slot);
 		upstream_dispatch(upstream);
 		return;

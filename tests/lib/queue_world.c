@@ -412,9 +412,10 @@ void
 world_report(struct queue_world *world, const struct world_delivery *delivery,
     const enum fate *fates, unsigned count)
 {
-	static const uint16_t codes[] = {250, 451, 550, 0};
-	static const char *const enhanced[] = {"2.0.0", "4.3.0", "5.1.1", ""};
-	static const char *const replies[] = {"Ok: queued", "try again", "no such user", "broke"};
+	static const uint16_t codes[] = {250, 451, 550, 0, 0};
+	static const char *const enhanced[] = {"2.0.0", "4.3.0", "5.1.1", "", ""};
+	static const char *const replies[] = {
+	    "Ok: queued", "try again", "no such user", "broke", "not yet"};
 	struct msg_list_builder builder = {0};
 	struct msg_report report = {.message_id = delivery->message_id,
 	    .attempt = delivery->attempt,

@@ -29,6 +29,7 @@
 struct mail {
 	char from[128];
 	char to[RECIPIENTS_MAX][128];
+	char orcpt[RECIPIENTS_MAX][128], envid[128];
 	struct client_recipient recipients[RECIPIENTS_MAX];
 	struct client_transaction transaction;
 };
@@ -79,6 +80,36 @@ set(struct talk *talk, const char *key, const char *value)
 		fail_msg("set %s", key);
 }
 
+/* Of the message, or of the recipient before. */
+static bool
+set_wish(struct mail *mail, const char *key, const char *value)
+{
+	struct rec_wishes *wishes = &mail->transaction.wishes;
+	size_t last = mail->transaction.recipient_count - 1;
+
+	if (strcmp(key, "smtputf8") == 0)
+		wishes->is_smtputf8 = true;
+	else if (strcmp(key, "utf8-header") == 0)
+		wishes->has_utf8_header = true;
+	else if (strcmp(key, "auth") == 0)
+		wishes->has_auth = true;
+	else if (strcmp(key, "ret") == 0)
+		wishes->ret = strcmp(value, "full") == 0 ? RET_FULL : RET_HDRS;
+	else if (strcmp(key, "envid") == 0)
+		wishes->envid = strncpy(mail->envid, value, sizeof(mail->envid) - 1);
+	else if (strcmp(key, "priority") == 0)
+		*wishes = (struct rec_wishes){
+		    .has_mt_priority = true, .mt_priority = (uint8_t)(atoi(value) + 9)};
+	else if (strcmp(key, "notify") == 0)
+		mail->recipients[last].notify = (uint8_t)atoi(value);
+	else if (strcmp(key, "orcpt") == 0)
+		mail->recipients[last].orcpt =
+		    strncpy(mail->orcpt[last], value, sizeof(mail->orcpt[last]) - 1);
+	else
+		return false;
+	return true;
+}
+
 static void
 set_mail(struct talk *talk, const char *key, const char *value)
 {
@@ -96,7 +127,7 @@ set_mail(struct talk *talk, const char *key, const char *value)
 		transaction->size_bytes = strtoull(value, NULL, 10);
 	} else if (strcmp(key, "8bit") == 0) {
 		transaction->has_8bit = true;
-	} else {
+	} else if (!set_wish(mail, key, value)) {
 		fail_msg("mail %s", key);
 	}
 }
@@ -161,6 +192,11 @@ note_done(struct talk *talk)
 			buf_printf(&talk->happened, "to %s %s %u %s\n", done->recipients[i].address,
 			    fate_name(done->recipients[i].fate), done->recipients[i].refusal->code,
 			    done->recipients[i].refusal->enhanced);
+		else if (done->recipients[i].is_postponed)
+			buf_printf(
+			    &talk->happened, "to %s postponed\n", done->recipients[i].address);
+	if (done->has_dsn && done->verdict.fate == FATE_DELIVERED)
+		buf_text(&talk->happened, "with DSN\n");
 }
 
 static void follow(struct talk *talk, enum client_event event);

@@ -453,6 +453,34 @@ test_wish_that_cannot_be_is_not_stored(void **state)
 	assert_true(queue_has(world, "\"ready\":0,\"deferred\":0"));
 }
 
+static void
+test_upstream_that_takes_one_recipient_at_a_time_gets_them_at_once(void **state)
+{
+	static const enum fate first[] = {FATE_DELIVERED, FATE_UNTRIED, FATE_UNTRIED};
+	struct queue_world *world = *state;
+	char path[64], ident[IDENT_SIZE];
+	uint64_t id;
+
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	id = world_submit(world, 3, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_report(world, &world->deliveries[0], first, 3);
+	assert_true(world_wait_deliveries(world, 2));
+	assert_int_equal(world->deliveries[1].message_id, id);
+	assert_string_equal(world->deliveries[1].recipients, "r1@example.net r2@example.net");
+	assert_int_equal(world->deliveries[1].body.size, 500);
+	(void)snprintf(path, sizeof(path), "/v1/messages/%s", ident_format(id, ident));
+	assert_int_equal(world_call(world, "GET", path, ""), 200);
+	assert_true(result_has(world, "\"to\":\"r0@example.net\",\"state\":\"delivered\""));
+	/* What is on disk says the same. */
+	world_kill(world);
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	assert_true(world_wait_deliveries(world, 3));
+	assert_string_equal(world->deliveries[2].recipients, "r1@example.net r2@example.net");
+}
+
 static bool
 is_one_scheduled(struct queue_world *world)
 {
@@ -607,6 +635,7 @@ main(void)
 	    T(operators_hold_release_and_remove),
 	    T(wishes_reach_the_relay),
 	    T(wish_that_cannot_be_is_not_stored),
+	    T(upstream_that_takes_one_recipient_at_a_time_gets_them_at_once),
 	    T(scheduled_message_goes_at_its_time_over_a_restart),
 	    T(operators_may_hold_and_hurry_what_is_scheduled),
 	    T(filter_that_means_nothing_is_refused),

@@ -134,12 +134,67 @@ test_lifetime_counts_from_the_time_that_the_client_named(void **state)
 	}
 }
 
+/* Three recipients, of which an upstream takes one at a time. */
+static void
+test_recipients_that_were_not_tried_go_at_once_and_before_the_others(void **state)
+{
+	static const uint8_t first[] = {FATE_DEFERRED, FATE_UNTRIED, FATE_UNTRIED};
+	static const uint8_t second[] = {NONE, FATE_DELIVERED, FATE_UNTRIED};
+	static const uint8_t third[] = {NONE, NONE, FATE_DEFERRED};
+	struct config config = {
+	    .queue = {.lifetime_ms = LIFETIME_MS, .retry_ms = {60000}, .retry_count = 1}};
+	struct mail *mail = rig_mail(1, 3);
+	const uint8_t *fates[] = {first, second, third};
+
+	mail->received_at_ms = NOW_MS;
+	for (int i = 0; i < 3; i++) {
+		struct settlement *settlement = report(fates[i], false);
+
+		for (int j = 0; j < 3; j++)
+			assert_int_equal(
+			    recipient_is_due(&mail->recipients[j], mail_round(mail)), j >= i);
+		settlement_decide(settlement, mail, &config, NOW_MS, 0);
+		assert_int_equal(settlement->job.row_count, 1);
+		assert_int_equal(settlement->job.rows[0].index, i);
+		assert_false(settlement->job.is_over);
+		assert_int_equal(settlement->job.attempts, i == 2);
+		assert_int_equal(settlement->job.next_at_ms > NOW_MS, i == 2);
+		settlement_apply(settlement, mail);
+		settlement_free(settlement);
+	}
+	/* The next round is of those who are left. */
+	assert_true(recipient_is_due(&mail->recipients[0], mail_round(mail)));
+	assert_false(recipient_is_due(&mail->recipients[1], mail_round(mail)));
+	assert_true(recipient_is_due(&mail->recipients[2], mail_round(mail)));
+	free(mail);
+}
+
+static void
+test_report_that_tried_nobody_waits(void **state)
+{
+	static const uint8_t fates[] = {FATE_UNTRIED, FATE_UNTRIED, FATE_UNTRIED};
+	struct config config = {
+	    .queue = {.lifetime_ms = LIFETIME_MS, .retry_ms = {60000}, .retry_count = 1}};
+	struct settlement *settlement = report(fates, false);
+	struct mail *mail = rig_mail(1, 3);
+
+	mail->received_at_ms = NOW_MS;
+	settlement_decide(settlement, mail, &config, NOW_MS, 0);
+	assert_int_equal(settlement->job.row_count, 0);
+	assert_false(settlement->job.is_over);
+	assert_true(settlement->job.next_at_ms > NOW_MS);
+	settlement_free(settlement);
+	free(mail);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_rows),
 	    cmocka_unit_test(test_what_was_delivered_before_stays),
+	    cmocka_unit_test(test_recipients_that_were_not_tried_go_at_once_and_before_the_others),
+	    cmocka_unit_test(test_report_that_tried_nobody_waits),
 	    cmocka_unit_test(test_lifetime_counts_from_the_time_that_the_client_named),
 	};
 
