@@ -10,6 +10,7 @@
 #ifndef POSTERN_COMMON_CLOCK_H
 #define POSTERN_COMMON_CLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,9 @@ int64_t clock_wall_ms(void);
 /* `2026-03-01T12:31:04Z` (RFC 3339, UTC); the buffer takes at least 21 bytes. */
 #define CLOCK_RFC3339_SIZE 32
 const char *clock_rfc3339(int64_t at_ms, char *buffer, size_t size);
+/* The same back, also with a fraction of a second and with an offset from UTC (RFC 3339 5.6).
+ * False when it's no such time. */
+bool clock_parse_rfc3339(const char *text, size_t length, int64_t *at_ms_out);
 /* `Sun, 01 Mar 2026 12:31:04 +0000` (RFC 5322 3.3, in UTC). */
 #define CLOCK_RFC5322_SIZE 40
 const char *clock_rfc5322(int64_t at_ms, char *buffer, size_t size);

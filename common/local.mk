@@ -32,6 +32,8 @@ common_libcommon_a_SOURCES = \
 	common/sender_rules.h \
 	common/smtp_line.c \
 	common/smtp_line.h \
+	common/smtp_parameters.c \
+	common/smtp_parameters.h \
 	common/smtp_reply.c \
 	common/smtp_reply.h \
 	common/smtp_verb.c \
@@ -39,4 +41,6 @@ common_libcommon_a_SOURCES = \
 	common/utf8.c \
 	common/utf8.h \
 	common/xalloc.c \
-	common/xalloc.h
+	common/xalloc.h \
+	common/xtext.c \
+	common/xtext.h

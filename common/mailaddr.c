@@ -9,6 +9,7 @@
 #include "common/domain.h"
 #include "common/netaddr.h"
 #include "common/octet.h"
+#include "common/utf8.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -54,6 +55,16 @@ mailaddr_is_literal(const char *text, size_t length)
 	return netaddr_parse(address, &parsed) && (strchr(address, ':') != NULL) == is_ipv6;
 }
 
+/* A name of A-labels or U-labels, or a literal. */
+static bool
+is_domain(const char *text, size_t length)
+{
+	char normal[DOMAIN_SIZE];
+
+	return mailaddr_is_literal(text, length) ||
+	       domain_normalise(text, length, normal, NULL) == 0;
+}
+
 static size_t
 put_local(char *out, const char *local, size_t length)
 {
@@ -82,6 +93,10 @@ mailaddr_make(const char *local, size_t local_length, const char *domain, size_t
 
 	if (local_length > MAILADDR_LOCAL_MAX)
 		goto long_local;
+	if (!utf8_is_valid(local, local_length)) {
+		(void)err_set(err_out, "Local part of the address is not UTF-8");
+		return MAILADDR_MALFORMED;
+	}
 	/* qtextSMTP has the blank but no control character, not even a tab */
 	if (octet_has_control(local, local_length, "")) {
 		(void)err_set(err_out, "Local part of the address has a control character");
@@ -94,8 +109,7 @@ mailaddr_make(const char *local, size_t local_length, const char *domain, size_t
 		(void)err_set(err_out, "Domain of the address is too long (at most 255 octets)");
 		return MAILADDR_TOO_LONG;
 	}
-	if (!domain_is_ascii(domain, domain_length) &&
-	    !mailaddr_is_literal(domain, domain_length)) {
+	if (!is_domain(domain, domain_length)) {
 		(void)err_set(err_out, "Domain of the address is malformed");
 		return MAILADDR_MALFORMED;
 	}
@@ -199,7 +213,7 @@ skip_route(struct cursor *cursor)
 	while (take(cursor, '@')) {
 		size_t length = read_domain(cursor, &domain);
 
-		if (!domain_is_ascii(domain, length) && !mailaddr_is_literal(domain, length))
+		if (!is_domain(domain, length))
 			return false;
 		if (take(cursor, ':'))
 			return true;
@@ -215,13 +229,6 @@ check_octets(const char *text, size_t length, struct err *err_out)
 	if (octet_has_control(text, length, "\t")) {
 		(void)err_set(err_out, "Address has a control character");
 		return MAILADDR_MALFORMED;
-	}
-	for (size_t i = 0; i < length; i++) {
-		if ((unsigned char)text[i] < 0x80)
-			continue;
-		(void)err_set(err_out, "Address has non-ASCII characters, and SMTPUTF8 is "
-				       "not offered");
-		return MAILADDR_NON_ASCII;
 	}
 	return MAILADDR_OK;
 }
@@ -322,6 +329,15 @@ mailaddr_parse(const char *text, size_t length, struct mailaddr *address_out, st
 		return MAILADDR_OK;
 	(void)err_set(err_out, "Address is followed by something else");
 	return MAILADDR_MALFORMED;
+}
+
+bool
+mailaddr_is_ascii(const struct mailaddr *address)
+{
+	for (const char *at = address->text; *at != '\0'; at++)
+		if ((unsigned char)*at >= 0x80)
+			return false;
+	return true;
 }
 
 bool

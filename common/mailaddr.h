@@ -7,7 +7,8 @@
  *
  * The normal form is `local@domain`: without a source route, the local part quoted only where it
  * must be, both in the case in which they came. Two addresses that mean the same mailbox have
- * the same normal form but for case. Addresses are ASCII, because SMTPUTF8 isn't announced.
+ * the same normal form but for case and for domains as U-labels or A-labels. Addresses are
+ * UTF-8 (RFC 6531 3.3); who allows only ASCII asks mailaddr_is_ascii().
  */
 #ifndef POSTERN_COMMON_MAILADDR_H
 #define POSTERN_COMMON_MAILADDR_H
@@ -28,8 +29,7 @@ struct mailaddr {
 enum mailaddr_outcome {
 	MAILADDR_OK,
 	MAILADDR_MALFORMED, /* 501 5.1.7 or 5.1.3 */
-	MAILADDR_TOO_LONG,  /* the same codes; over a limit of RFC 5321 4.5.3.1 */
-	MAILADDR_NON_ASCII  /* 553 5.6.7 */
+	MAILADDR_TOO_LONG   /* the same codes; over a limit of RFC 5321 4.5.3.1 */
 };
 
 /* Where a path stands decides what else it may be. */
@@ -47,13 +47,13 @@ enum mailaddr_outcome mailaddr_parse_path(const char *text, size_t length, enum 
 enum mailaddr_outcome mailaddr_parse(
     const char *text, size_t length, struct mailaddr *address_out, struct err *err_out);
 
-/* From a local part without its quotes and escapes, and a domain or address literal. Octets
- * above 127 are taken in the local part: a header may have them. */
+/* From a local part without its quotes and escapes, and a domain or address literal. */
 enum mailaddr_outcome mailaddr_make(const char *local, size_t local_length, const char *domain,
     size_t domain_length, struct mailaddr *address_out, struct err *err_out);
 
 /* `[192.0.2.1]` or `[IPv6:2001:db8::1]` (RFC 5321 4.1.3) */
 bool mailaddr_is_literal(const char *text, size_t length);
+bool mailaddr_is_ascii(const struct mailaddr *address);
 bool mailaddr_is_null(const struct mailaddr *address);
 /* "" when there's none. */
 const char *mailaddr_domain(const struct mailaddr *address);

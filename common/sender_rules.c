@@ -180,14 +180,33 @@ sender_rules_allow_any(const struct sender_rules *domains, const struct sender_r
 	return (domains->count == 0 && senders->count == 0) || has_item(senders, "*");
 }
 
+/* The address with its domain as A-labels, as the rules have theirs. */
+static const char *
+comparable(const char *address, char out[static MAILADDR_SIZE])
+{
+	const char *at = strrchr(address, '@');
+	size_t local = at == NULL ? 0 : (size_t)(at - address) + 1;
+	char domain[DOMAIN_SIZE];
+
+	if (local == 0 || local > MAILADDR_LOCAL_MAX + 1 ||
+	    domain_normalise(at + 1, strlen(at + 1), domain, NULL) != 0)
+		return address; /* a literal */
+	memcpy(out, address, local);
+	(void)strcpy(out + local, domain);
+	return out;
+}
+
 bool
 sender_rules_allow(
     const struct sender_rules *domains, const struct sender_rules *senders, const char *address)
 {
-	const char *at = strrchr(address, '@');
+	char normal[MAILADDR_SIZE];
+	const char *at;
 
 	if (sender_rules_allow_any(domains, senders))
 		return true;
+	address = comparable(address, normal);
+	at = strrchr(address, '@');
 	for (size_t i = 0; i < senders->count; i++)
 		if (mailaddr_equals(senders->items[i], address))
 			return true;

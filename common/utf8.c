@@ -43,6 +43,20 @@ utf8_length(const char *at, size_t left)
 	return is_second(first, (unsigned char)at[1]) ? length : 0;
 }
 
+bool
+utf8_is_valid(const char *text, size_t length)
+{
+	while (length > 0) {
+		size_t sequence = utf8_length(text, length);
+
+		if (sequence == 0)
+			return false;
+		text += sequence;
+		length -= sequence;
+	}
+	return true;
+}
+
 void
 utf8_append_clean(struct buf *out, const char *text, size_t length)
 {

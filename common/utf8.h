@@ -10,11 +10,14 @@
 
 #include "common/buf.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The length of the well-formed sequence at `at`, or 0 (RFC 3629 4). C1 control characters don't
  * count as well-formed. */
 size_t utf8_length(const char *at, size_t left);
+
+bool utf8_is_valid(const char *text, size_t length);
 
 /* Appends the text in UTF-8, without control characters: a tab becomes a blank, others `?`. */
 void utf8_append_clean(struct buf *out, const char *text, size_t length);

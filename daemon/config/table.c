@@ -167,6 +167,9 @@ const struct option options[] = {
 	{"queue.delay_warning", OPTION_REFUSED, "", NO_RANGE, NULL, ON_RELOAD, 0, NULL, ""},
 	{"queue.bounce", OPTION_BOOL, "yes or no", NO_RANGE, "true", ON_RELOAD, AT(queue.has_bounces),
 	 NULL, "Whether senders are told of messages that could not be delivered."},
+	{"queue.hold_max", OPTION_DURATION, "ms", 0, 365 * DAY, "30d", ON_RELOAD,
+	 AT(queue.hold_max_ms), NULL,
+	 "How long a client may ask a message to be held before it is sent; 0 to refuse it."},
 	{"queue.memory", OPTION_SIZE, "bytes", MIB, 64 * GIB, "24M", ON_RELOAD, AT(queue.memory_bytes),
 	 NULL, "Memory for messages that wait to be sent; what is beyond it is read back from disk."},
 

@@ -35,6 +35,7 @@ struct parser {
 	const char *at, *end;
 	struct token token; /* the next one */
 	struct addresses *addresses;
+	bool takes_utf8; /* in local parts */
 };
 
 static bool
@@ -211,7 +212,7 @@ read_words(struct parser *parser, struct part *part)
 
 /* Writes the local part without quotes; 0 when it's none, or one that is read differently. */
 static size_t
-unquote_local(const struct part *part, char *out, size_t out_size)
+unquote_local(const struct part *part, bool takes_utf8, char *out, size_t out_size)
 {
 	if (part->has_gap || part->token_count == 0 ||
 	    (part->first == TOKEN_QUOTED && part->token_count > 1))
@@ -221,7 +222,7 @@ unquote_local(const struct part *part, char *out, size_t out_size)
 	    memmem(part->bytes, part->length, "=?", 2) != NULL)
 		return 0;
 	for (size_t i = 0; i < part->length; i++)
-		if ((unsigned char)part->bytes[i] >= 0x80)
+		if ((unsigned char)part->bytes[i] >= 0x80 && !takes_utf8)
 			return 0;
 	memcpy(out, part->bytes, part->length);
 	return part->length;
@@ -270,7 +271,7 @@ finish_address(struct parser *parser, const struct part *local)
 {
 	char text[MAILADDR_LOCAL_MAX], domain[DOMAIN_SIZE];
 	bool is_close = is_special(parser, '@') && !parser->token.has_gap;
-	size_t length = unquote_local(local, text, sizeof(text));
+	size_t length = unquote_local(local, parser->takes_utf8, text, sizeof(text));
 
 	if (!is_close || length == 0)
 		return false;
@@ -365,10 +366,11 @@ read_list(struct parser *parser)
 	return parser->token.kind == TOKEN_END;
 }
 
-bool
-addresses_parse(struct addresses *addresses, const char *value, size_t length)
+static bool
+parse(struct addresses *addresses, const char *value, size_t length, bool takes_utf8)
 {
-	struct parser parser = {.at = value, .end = value + length, .addresses = addresses};
+	struct parser parser = {
+	    .at = value, .end = value + length, .addresses = addresses, .takes_utf8 = takes_utf8};
 
 	*addresses = (struct addresses){0};
 	if (!octet_has_control(value, length, "\t\r\n") && read_list(&parser) &&
@@ -376,6 +378,18 @@ addresses_parse(struct addresses *addresses, const char *value, size_t length)
 		return true;
 	addresses_fini(addresses);
 	return false;
+}
+
+bool
+addresses_parse(struct addresses *addresses, const char *value, size_t length)
+{
+	return parse(addresses, value, length, false);
+}
+
+bool
+addresses_parse_utf8(struct addresses *addresses, const char *value, size_t length)
+{
+	return parse(addresses, value, length, true);
 }
 
 void

@@ -8,7 +8,7 @@
  * refused not only when it breaks the grammar, but wherever programs are known to differ:
  *   - blanks, comments or folds inside an address; a local part of several words
  *   - `<`, `>` in a quoted or encoded name; these and `@` in a comment
- *   - an encoded word, 8-bit octets or specials in a local part
+ *   - an encoded word or specials in a local part; 8-bit octets too, but for SMTPUTF8
  *   - control characters, brackets that don't close, anything behind `>`
  * Read are: names as phrases, quoted strings, encoded words or plain 8-bit text, dots in names,
  * comments (nested), folds, groups, source routes (dropped), quoted local parts, address literals,
@@ -29,6 +29,8 @@ struct addresses {
 
 /* The value behind the colon. True when there's at least one address and no doubt. */
 bool addresses_parse(struct addresses *addresses, const char *value, size_t length);
+/* The same of a message that was sent with SMTPUTF8: local parts may be UTF-8 (RFC 6532 3.2). */
+bool addresses_parse_utf8(struct addresses *addresses, const char *value, size_t length);
 void addresses_fini(struct addresses *addresses);
 
 #endif

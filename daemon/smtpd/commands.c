@@ -7,6 +7,7 @@
  */
 #include "daemon/smtpd/session_private.h"
 
+#include "common/utf8.h"
 #include "common/xalloc.h"
 
 #include <stdlib.h>
@@ -81,7 +82,9 @@ do_ehlo(struct session *session, struct smtp_verb *verb)
 	if (session->setup.offers_tls && !session_has_tls(session))
 		buf_text(&out, "250-STARTTLS\r\n");
 	auth_offer(session, &out);
-	buf_text(&out, "250-8BITMIME\r\n250-CHUNKING\r\n250 ENHANCEDSTATUSCODES\r\n");
+	buf_printf(&out, "250-LIMITS RCPTMAX=%u\r\n", config->limits.recipients);
+	buf_text(&out, "250-8BITMIME\r\n250-CHUNKING\r\n250-MT-PRIORITY MIXER\r\n250-HELP\r\n"
+		       "250 ENHANCEDSTATUSCODES\r\n");
 	session_write(session, &out);
 	buf_fini(&out);
 }
@@ -144,19 +147,27 @@ do_noop(struct session *session, struct smtp_verb *verb)
 	session_reply(session, 250, "2.0.0", "Ok");
 }
 
+/* `VRFY string [SMTPUTF8]`: what isn't ASCII needs the word (RFC 6531 3.7.4.2). */
 static void
 do_vrfy(struct session *session, struct smtp_verb *verb)
 {
-	session_enter(session, session->state);
-	session_reply(session, 252, "2.5.0", "Not verified, but mail for it may be sent");
-}
+	static const char word[] = " SMTPUTF8";
+	const size_t size = sizeof(word) - 1;
+	size_t length = verb->argument_length;
+	bool is_smtputf8 =
+	    length > size && strncasecmp(verb->argument + length - size, word, size) == 0;
+	bool is_ascii = true;
 
-static void
-do_help(struct session *session, struct smtp_verb *verb)
-{
+	for (size_t i = 0; i < length; i++)
+		is_ascii = is_ascii && (unsigned char)verb->argument[i] < 0x80;
 	session_enter(session, session->state);
-	session_reply(session, 214, "2.0.0",
-	    "EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
+	if (!utf8_is_valid(verb->argument, length))
+		session_refuse(session, 501, "5.5.4", "The address is not UTF-8");
+	else if (!is_ascii && !is_smtputf8)
+		session_refuse(
+		    session, 553, "5.6.7", "An address that is not ASCII needs SMTPUTF8");
+	else
+		session_reply(session, 252, "2.5.0", "Not verified, but mail for it may be sent");
 }
 
 static void
@@ -168,6 +179,8 @@ do_quit(struct session *session, struct smtp_verb *verb)
 
 /* ---- the table and its dispatcher ---- */
 
+static void do_help(struct session *session, struct smtp_verb *verb);
+
 /* clang-format off */
 static const struct row rows[] = {
 	/* verb       legal in           needs                      handler      syntax */
@@ -175,15 +188,15 @@ static const struct row rows[] = {
 	{ "HELO",     ANYTIME,           NEED_ARGUMENT | IS_COUNTED, do_helo,     "HELO name" },
 	{ "STARTTLS", AT_READY,          NEED_NO_ARGUMENT,          do_starttls, "STARTTLS" },
 	{ "AUTH",     AT_READY,          NEED_ARGUMENT,             do_auth,     "AUTH mechanism [response]" },
-	{ "MAIL",     AT_READY | AT_FAILED,          NEED_USER | NEED_ARGUMENT | IS_COUNTED, mail_begin,  "MAIL FROM:<address>" },
-	{ "RCPT",     AT_MAIL | AT_RCPT, NEED_ARGUMENT,             mail_add_recipient, "RCPT TO:<address>" },
+	{ "MAIL",     AT_READY | AT_FAILED, NEED_USER | NEED_ARGUMENT | IS_COUNTED, mail_begin,  "MAIL FROM:<address> [parameters]" },
+	{ "RCPT",     AT_MAIL | AT_RCPT, NEED_ARGUMENT,             mail_add_recipient, "RCPT TO:<address> [parameters]" },
 	{ "DATA",     AT_RCPT,           NEED_NO_ARGUMENT,          do_data,     "DATA" },
 	/* octets follow in whatever state it comes */
 	{ "BDAT",     ANYTIME,           0,                         bdat_begin,  "BDAT size [LAST]" },
 	{ "RSET",     ANYTIME,           NEED_NO_ARGUMENT | IS_COUNTED, do_rset,     "RSET" },
-	{ "NOOP",     ANYTIME,           IS_COUNTED, do_noop,     "NOOP" },
-	{ "VRFY",     ANYTIME,           NEED_ARGUMENT | IS_COUNTED, do_vrfy,     "VRFY address" },
-	{ "HELP",     ANYTIME,           IS_COUNTED, do_help,     "HELP" },
+	{ "NOOP",     ANYTIME,           IS_COUNTED,                do_noop,     "NOOP [text]" },
+	{ "VRFY",     ANYTIME,           NEED_ARGUMENT | IS_COUNTED, do_vrfy,     "VRFY address [SMTPUTF8]" },
+	{ "HELP",     ANYTIME,           IS_COUNTED,                do_help,     "HELP [verb]" },
 	{ "QUIT",     ANYTIME,           NEED_NO_ARGUMENT,          do_quit,     "QUIT" },
 };
 /* clang-format on */
@@ -195,6 +208,32 @@ find_row(const char *name)
 		if (strcmp(rows[i].name, name) == 0)
 			return &rows[i];
 	return NULL;
+}
+
+/* All verbs, or the one that was asked for. */
+static void
+do_help(struct session *session, struct smtp_verb *verb)
+{
+	const struct row *row = NULL;
+	struct smtp_verb topic;
+	struct buf names;
+
+	session_enter(session, session->state);
+	if (smtp_verb_split(verb->argument, verb->argument_length, &topic))
+		row = find_row(topic.name);
+	if (verb->argument_length > 0) {
+		if (row != NULL)
+			session_reply(session, 214, "2.0.0", "Syntax: %s", row->syntax);
+		else
+			session_refuse(
+			    session, 504, "5.5.4", "No help for that: HELP names the verbs");
+		return;
+	}
+	buf_init(&names);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		buf_printf(&names, "%s%s", i == 0 ? "" : " ", rows[i].name);
+	session_reply(session, 214, "2.0.0", "%s", names.bytes);
+	buf_fini(&names);
 }
 
 static bool

@@ -137,8 +137,11 @@ note_text(char **text, const struct header_field *field)
 		*text = one_line(field);
 }
 
+typedef bool parse_addresses(struct addresses *addresses, const char *value, size_t length);
+
 static void
-note_mailboxes(struct header_mailboxes *mailboxes, const struct header_field *field)
+note_mailboxes(
+    struct header_mailboxes *mailboxes, const struct header_field *field, parse_addresses *parse)
 {
 	note_text(&mailboxes->text, field);
 	if (mailboxes->outcome != HEADER_ABSENT) {
@@ -146,10 +149,9 @@ note_mailboxes(struct header_mailboxes *mailboxes, const struct header_field *fi
 		addresses_fini(&mailboxes->addresses);
 		return;
 	}
-	mailboxes->outcome =
-	    addresses_parse(&mailboxes->addresses, field->value, field->value_length)
-		? HEADER_PARSED
-		: HEADER_UNPARSABLE;
+	mailboxes->outcome = parse(&mailboxes->addresses, field->value, field->value_length)
+				 ? HEADER_PARSED
+				 : HEADER_UNPARSABLE;
 }
 
 static void
@@ -170,16 +172,16 @@ note_lines(struct header *header, const struct header_field *field)
 }
 
 static void
-note_field(struct header *header, const struct header_field *field)
+note_field(struct header *header, const struct header_field *field, parse_addresses *parse)
 {
 	header->field_count++;
 	note_lines(header, field);
 	if (header_field_is(field, "Received"))
 		header->received_count++;
 	else if (header_field_is(field, "From"))
-		note_mailboxes(&header->from, field);
+		note_mailboxes(&header->from, field, parse);
 	else if (header_field_is(field, "Sender"))
-		note_mailboxes(&header->sender, field);
+		note_mailboxes(&header->sender, field, parse);
 	else if (header_field_is(field, "Date"))
 		header->has_date = true;
 	else if (header_field_is(field, "Subject"))
@@ -199,19 +201,31 @@ set_default(char **text)
 		*text = xstrdup("");
 }
 
-void
-header_scan(struct header *header, const char *bytes, size_t size)
+static void
+scan(struct header *header, const char *bytes, size_t size, parse_addresses *parse)
 {
 	const char *at = bytes;
 	struct header_field field;
 
 	*header = (struct header){0};
 	while (header_next_field(&at, bytes + size, &field))
-		note_field(header, &field);
+		note_field(header, &field, parse);
 	set_default(&header->from.text);
 	set_default(&header->sender.text);
 	set_default(&header->subject);
 	set_default(&header->message_id);
+}
+
+void
+header_scan(struct header *header, const char *bytes, size_t size)
+{
+	scan(header, bytes, size, addresses_parse);
+}
+
+void
+header_scan_utf8(struct header *header, const char *bytes, size_t size)
+{
+	scan(header, bytes, size, addresses_parse_utf8);
 }
 
 static void

@@ -72,6 +72,9 @@ struct header {
 
 /* `size` is fields_size. */
 void header_scan(struct header *header, const char *bytes, size_t size);
+/* The same of a message that was sent with SMTPUTF8: the local parts of addresses may be UTF-8 (RFC
+ * 6532 3.2), which otherwise makes a field unparsable. */
+void header_scan_utf8(struct header *header, const char *bytes, size_t size);
 void header_fini(struct header *header);
 
 #endif

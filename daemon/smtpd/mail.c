@@ -19,7 +19,6 @@ take_path(struct session *session, struct smtp_verb *verb, enum mailaddr_path pa
     struct mailaddr *address_out)
 {
 	bool is_mail = path == MAILADDR_REVERSE;
-	enum mailaddr_outcome outcome;
 	struct err err;
 	size_t used;
 
@@ -28,17 +27,25 @@ take_path(struct session *session, struct smtp_verb *verb, enum mailaddr_path pa
 		    is_mail ? "MAIL FROM" : "RCPT TO");
 		return false;
 	}
-	outcome = mailaddr_parse_path(
-	    verb->argument, verb->argument_length, path, address_out, &used, &err);
-	if (outcome == MAILADDR_NON_ASCII) {
-		session_refuse(session, 553, "5.6.7", "%s", err.text);
-	} else if (outcome != MAILADDR_OK) {
+	if (mailaddr_parse_path(verb->argument, verb->argument_length, path, address_out, &used,
+		&err) != MAILADDR_OK) {
 		session_refuse(session, 501, is_mail ? "5.1.7" : "5.1.3", "%s", err.text);
-	} else {
-		verb->argument += used;
-		verb->argument_length -= used;
+		return false;
 	}
-	return outcome == MAILADDR_OK;
+	verb->argument += used;
+	verb->argument_length -= used;
+	return true;
+}
+
+/* RFC 6531 3.4: an address that isn't ASCII needs MAIL's word for it. */
+static bool
+accept_characters(struct session *session, const struct mailaddr *address, bool is_smtputf8)
+{
+	if (is_smtputf8 || mailaddr_is_ascii(address))
+		return true;
+	session_refuse(
+	    session, 553, "5.6.7", "An address that is not ASCII needs SMTPUTF8 at MAIL");
+	return false;
 }
 
 static bool
@@ -53,20 +60,41 @@ accept_parameters(
 }
 
 static bool
-take_mail_parameters(struct session *session, const struct smtp_verb *verb)
+accept_size(struct session *session, const struct smtp_mail_parameters *parameters)
 {
 	uint64_t limit = session->setup.config->limits.message_size_bytes;
-	struct smtp_mail_parameters parameters;
-	struct err err;
 
-	if (!accept_parameters(session,
-		smtp_verb_parse_mail(verb->argument, verb->argument_length, &parameters, &err),
-		&err))
-		return false;
-	if (!parameters.has_size || parameters.size_bytes <= limit)
+	if (!parameters->has_size || parameters->size_bytes <= limit)
 		return true;
 	session_refuse(
 	    session, 552, "5.3.4", "Message too big (limit %llu bytes)", (unsigned long long)limit);
+	return false;
+}
+
+/* HOLDFOR= and HOLDUNTIL= (RFC 4865 4); a time that has passed holds nothing. */
+static bool
+take_hold(struct session *session, const struct smtp_mail_parameters *parameters,
+    int64_t *hold_until_ms_out)
+{
+	int64_t max_ms = session->setup.config->queue.hold_max_ms;
+	int64_t now_ms = session->setup.ports->wall_ms(session->setup.ctx);
+	int64_t until_ms = parameters->has_hold_until
+			       ? parameters->hold_until_at_ms
+			       : now_ms + INT64_C(1000) * parameters->hold_for_s;
+
+	*hold_until_ms_out = until_ms > now_ms ? until_ms : 0;
+	if (!parameters->has_hold_until && parameters->hold_for_s == 0)
+		return true;
+	if (max_ms == 0) {
+		session_refuse(session, 555, "5.5.4", "Messages are not held here");
+	} else if (!session->is_authenticated) {
+		session_refuse(session, 530, "5.7.0", "Authentication required to hold a message");
+	} else if (until_ms - now_ms > max_ms) {
+		session_refuse(session, 501, "5.5.4", "A message is held for %lld seconds at most",
+		    (long long)max_ms / 1000);
+	} else {
+		return true;
+	}
 	return false;
 }
 
@@ -163,13 +191,22 @@ look_up_grant(struct session *session)
 void
 mail_begin(struct session *session, struct smtp_verb *verb)
 {
+	struct smtp_mail_parameters parameters;
 	struct mailaddr sender;
+	int64_t hold_until_ms;
+	struct err err;
 
 	if (!take_path(session, verb, MAILADDR_REVERSE, &sender) ||
-	    !take_mail_parameters(session, verb))
+	    !accept_parameters(session,
+		smtp_parameters_parse_mail(
+		    verb->argument, verb->argument_length, &parameters, &err),
+		&err) ||
+	    !accept_characters(session, &sender, parameters.is_smtputf8) ||
+	    !accept_size(session, &parameters) || !take_hold(session, &parameters, &hold_until_ms))
 		return;
 	session_abandon_transaction(session); /* one whose chunks were refused */
-	session->transaction = transaction_new(&sender);
+	session->transaction = transaction_new(&sender, &parameters);
+	session->transaction->hold_until_ms = hold_until_ms;
 	session->transaction->began_at_ms = session->setup.ports->now_ms(session->setup.ctx);
 	look_up_grant(session);
 }
@@ -180,6 +217,8 @@ void
 mail_add_recipient(struct session *session, struct smtp_verb *verb)
 {
 	struct transaction *transaction = session->transaction;
+	bool is_smtputf8 = transaction->wishes.is_smtputf8;
+	struct smtp_rcpt_parameters parameters;
 	struct mailaddr address;
 	struct err err;
 
@@ -188,10 +227,13 @@ mail_add_recipient(struct session *session, struct smtp_verb *verb)
 		return;
 	}
 	if (!take_path(session, verb, MAILADDR_FORWARD, &address) ||
-	    !accept_parameters(
-		session, smtp_verb_parse_rcpt(verb->argument, verb->argument_length, &err), &err))
+	    !accept_parameters(session,
+		smtp_parameters_parse_rcpt(
+		    verb->argument, verb->argument_length, is_smtputf8, &parameters, &err),
+		&err) ||
+	    !accept_characters(session, &address, is_smtputf8))
 		return;
-	transaction_add_recipient(transaction, address.text);
+	transaction_add_recipient(transaction, address.text, &parameters);
 	session_enter(session, STATE_RCPT);
 	session_reply(session, 250, "2.1.5", "Ok");
 }

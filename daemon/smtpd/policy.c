@@ -138,13 +138,23 @@ passes_senders(struct session *session, const struct header *header)
 	return passes(session, transaction->grant, &verdict);
 }
 
+/* MT-PRIORITY= says it for the header. */
+static unsigned
+own_priority(const struct transaction *transaction, const struct header *header)
+{
+	const struct smtp_mail_parameters *wishes = &transaction->wishes;
+
+	return wishes->has_mt_priority ? priority_from_mt(wishes->mt_priority)
+				       : priority_own(&header->hints);
+}
+
 static void
 note_header(struct transaction *transaction, const struct header *header)
 {
 	const struct grant *grant = transaction->grant;
 
-	transaction->priority =
-	    priority_effective(priority_own(&header->hints), grant->priority, grant->priority_max);
+	transaction->priority = priority_effective(
+	    own_priority(transaction, header), grant->priority, grant->priority_max);
 	transaction->header_from = xstrndup(header->from.text, HEADER_FROM_MAX);
 	transaction->message_id = xstrdup(header->message_id);
 	transaction->subject = xstrdup(header->subject);
@@ -174,6 +184,7 @@ write_header(struct session *session, const struct header *header, struct buf *o
 	    .message_id = transaction->id,
 	    .is_esmtp = session->is_esmtp,
 	    .is_authenticated = session->is_authenticated,
+	    .is_smtputf8 = transaction->wishes.is_smtputf8,
 	    .tls_version = session->tls_version,
 	    .now_ms = session->setup.ports->wall_ms(session->setup.ctx),
 	};
@@ -187,20 +198,35 @@ write_header(struct session *session, const struct header *header, struct buf *o
 	    transaction->header_end.fields_size);
 }
 
+static bool
+is_ascii(const char *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if ((unsigned char)bytes[i] >= 0x80)
+			return false;
+	return true;
+}
+
 bool
 policy_passes_header(struct session *session, struct buf *out)
 {
 	struct transaction *transaction = session->transaction;
-	const char *bytes = transaction->header.bytes;
+	const char *bytes = transaction->header.bytes == NULL ? "" : transaction->header.bytes;
+	size_t size = transaction->header_end.fields_size;
 	struct header header;
 	bool is_passed;
 
-	header_scan(&header, bytes == NULL ? "" : bytes, transaction->header_end.fields_size);
+	if (transaction->wishes.is_smtputf8)
+		header_scan_utf8(&header, bytes, size);
+	else
+		header_scan(&header, bytes, size);
 	is_passed = passes_limits(session, &header) && passes_loop(session, &header) &&
 		    passes_senders(session, &header);
 	if (is_passed) {
 		note_header(transaction, &header);
 		write_header(session, &header, out);
+		transaction->has_utf8_header =
+		    transaction->wishes.is_smtputf8 && !is_ascii(out->bytes, out->size);
 	}
 	header_fini(&header);
 	return is_passed;

@@ -119,6 +119,16 @@ priority_own(const struct priority_hints *hints)
 }
 
 unsigned
+priority_from_mt(int mt_priority)
+{
+	if (mt_priority == 0)
+		return 3;
+	if (mt_priority > 0)
+		return mt_priority >= 4 ? 1 : 2;
+	return mt_priority <= -4 ? 5 : 4;
+}
+
+unsigned
 priority_effective(unsigned own, unsigned user, unsigned user_max)
 {
 	unsigned higher = own != 0 && own < user ? own : user;

@@ -23,6 +23,9 @@ bool priority_is_field(const char *name, size_t name_length);
 /* The message's own: Importance before X-Priority before X-MSMail-Priority before Priority. */
 unsigned priority_own(const struct priority_hints *hints);
 
+/* MT-PRIORITY's -9 to 9, of which the larger is the more urgent (RFC 6710) */
+unsigned priority_from_mt(int mt_priority);
+
 /* The user's is the floor, the maximum the ceiling. `own` may be 0. */
 unsigned priority_effective(unsigned own, unsigned user, unsigned user_max);
 

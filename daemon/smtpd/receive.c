@@ -78,11 +78,41 @@ static struct msg_list
 list_recipients(const struct transaction *transaction, struct msg_list_builder *builder)
 {
 	for (size_t i = 0; i < transaction->recipient_count; i++) {
-		struct rec_recipient recipient = {
-		    .index = (uint16_t)i, .address = transaction->recipients[i]};
+		const struct recipient *from = &transaction->recipients[i];
+		struct rec_recipient recipient = {.index = (uint16_t)i,
+		    .address = from->address,
+		    .notify = (uint8_t)from->notify,
+		    .orcpt = from->orcpt};
 
 		message_list_add(builder, REC_RECIPIENT, &recipient);
 	}
+	return message_list_value(builder);
+}
+
+_Static_assert((unsigned)SMTP_RET_FULL == RET_FULL && (unsigned)SMTP_RET_HDRS == RET_HDRS &&
+		   (unsigned)SMTP_NOTIFY_NEVER == NOTIFY_NEVER &&
+		   (unsigned)SMTP_NOTIFY_SUCCESS == NOTIFY_SUCCESS &&
+		   (unsigned)SMTP_NOTIFY_FAILURE == NOTIFY_FAILURE &&
+		   (unsigned)SMTP_NOTIFY_DELAY == NOTIFY_DELAY,
+    "the grammar's numbers are those of the messages");
+
+/* None when the client asked for nothing out of the ordinary. */
+static struct msg_list
+list_wishes(const struct transaction *transaction, struct msg_list_builder *builder)
+{
+	const struct smtp_mail_parameters *said = &transaction->wishes;
+	struct rec_wishes wishes = {.is_smtputf8 = said->is_smtputf8,
+	    .has_utf8_header = transaction->has_utf8_header,
+	    .ret = (uint8_t)said->ret,
+	    .envid = said->envid,
+	    .has_auth = said->has_auth,
+	    .has_mt_priority = said->has_mt_priority,
+	    .mt_priority = (uint8_t)(said->mt_priority + SMTP_PRIORITY_MAX),
+	    .hold_until_ms = transaction->hold_until_ms};
+
+	if (wishes.is_smtputf8 || wishes.ret != RET_UNSAID || wishes.envid[0] != '\0' ||
+	    wishes.has_auth || wishes.has_mt_priority || wishes.hold_until_ms != 0)
+		message_list_add(builder, REC_WISHES, &wishes);
 	return message_list_value(builder);
 }
 
@@ -90,7 +120,7 @@ static void
 commit(struct session *session)
 {
 	struct transaction *transaction = session->transaction;
-	struct msg_list_builder recipients = {0};
+	struct msg_list_builder recipients = {0}, wishes = {0};
 	struct msg_commit message = {
 	    .message_id = transaction->id,
 	    .user_id = transaction->grant->user_id,
@@ -105,11 +135,13 @@ commit(struct session *session)
 	    .message_id_header = transaction->message_id,
 	    .subject = transaction->subject,
 	    .client = session->client,
+	    .wishes = list_wishes(transaction, &wishes),
 	};
 
 	session_enter(session, STATE_COMMIT);
 	session->setup.ports->message_commit(session->setup.ctx, &message);
 	message_list_fini(&recipients);
+	message_list_fini(&wishes);
 }
 
 /* The end of data has been read. */
@@ -389,7 +421,7 @@ log_accepted(struct session *session)
 	session_log(session, &line);
 	log_text(&line, KEY_LIST, transaction->grant->list);
 	log_mailbox(&line, KEY_FROM, transaction->sender.text);
-	log_mailbox(&line, KEY_TO, transaction->recipients[0]);
+	log_mailbox(&line, KEY_TO, transaction->recipients[0].address);
 	log_number(&line, KEY_RECIPIENTS, (int64_t)transaction->recipient_count);
 	log_number(&line, KEY_SIZE, (int64_t)transaction->sent_size);
 	log_number(&line, KEY_PRIORITY, transaction->priority);

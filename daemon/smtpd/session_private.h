@@ -11,6 +11,7 @@
 
 #include "common/buf.h"
 #include "common/mailaddr.h"
+#include "common/smtp_parameters.h"
 #include "common/smtp_verb.h"
 #include "daemon/smtpd/data.h"
 #include "daemon/smtpd/header.h"
@@ -52,11 +53,18 @@ struct bdat {
 	enum session_state back; /* where a chunk that is skipped came up */
 };
 
+struct recipient {
+	char *address, *orcpt; /* orcpt "" if it wasn't said */
+	unsigned notify;       /* enum dsn_notify, bits */
+};
+
 /* One message on its way, from MAIL to the reply to its text. */
 struct transaction {
 	struct mailaddr sender;
 	struct grant *grant; /* held: a change during the transaction comes too late */
-	char **recipients;
+	struct smtp_mail_parameters wishes;
+	int64_t hold_until_ms; /* wall clock; 0: send at once */
+	struct recipient *recipients;
 	size_t recipient_count;
 	int64_t began_at_ms;
 
@@ -69,6 +77,7 @@ struct transaction {
 	struct header_end header_end;
 	bool has_header;      /* it has, and was judged */
 	bool has_8bit;        /* octets above 127 */
+	bool has_utf8_header; /* SMTPUTF8 was said, and the header isn't ASCII */
 	struct chunk *unsent; /* the rewritten header, as far as credit did not reach */
 	uint32_t unsent_offset;
 	uint64_t sent_size;
@@ -181,8 +190,10 @@ void receive_reply_refusal(struct session *session);
 void receive_end_transaction(struct session *session);
 
 /* transaction.c */
-struct transaction *transaction_new(const struct mailaddr *sender);
-void transaction_add_recipient(struct transaction *transaction, const char *address);
+struct transaction *transaction_new(
+    const struct mailaddr *sender, const struct smtp_mail_parameters *wishes);
+void transaction_add_recipient(struct transaction *transaction, const char *address,
+    const struct smtp_rcpt_parameters *parameters);
 void transaction_free(struct transaction *transaction);
 /* Gives up what there is of a transaction, also towards queue. */
 void session_abandon_transaction(struct session *session);

@@ -42,11 +42,14 @@ write_client(struct buf *out, const struct trace *trace)
 	buf_char(out, ')');
 }
 
-/* RFC 3848; HELO has no keyword but SMTP. */
+/* RFC 3848, RFC 6531 3.7.3; HELO has no keyword but SMTP. */
 static void
 write_protocol(struct buf *out, const struct trace *trace)
 {
-	buf_text(out, trace->is_esmtp ? "ESMTP" : "SMTP");
+	if (!trace->is_esmtp)
+		buf_text(out, "SMTP");
+	else
+		buf_text(out, trace->is_smtputf8 ? "UTF8SMTP" : "ESMTP");
 	if (trace->is_esmtp && trace->tls_version[0] != '\0')
 		buf_char(out, 'S');
 	if (trace->is_esmtp && trace->is_authenticated)

@@ -26,6 +26,7 @@ struct trace {
 	uint64_t message_id; /* of the queue */
 	bool is_esmtp;       /* EHLO, not HELO */
 	bool is_authenticated;
+	bool is_smtputf8;        /* as MAIL said */
 	const char *tls_version; /* `TLSv1.3`, or "" in clear */
 	int64_t now_ms;
 };

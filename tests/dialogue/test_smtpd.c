@@ -287,6 +287,8 @@ on_set(struct play *play, const char *name, const char *value)
 		world->config.limits.data_rate_bytes = number;
 	else if (strcmp(name, "auth_failures") == 0)
 		world->config.limits.auth_failures = number;
+	else if (strcmp(name, "hold_max") == 0)
+		world->config.queue.hold_max_ms = number * INT64_C(1000);
 	else if (strcmp(name, "without_tls") == 0)
 		world->config.auth.without_tls = strcmp(value, "never") == 0 ? AUTH_CLEAR_NEVER
 						 : strcmp(value, "always") == 0

@@ -139,6 +139,38 @@ port_message_send(void *ctx, const struct slice *slice)
 }
 
 static void
+note_recipient(struct world *world, const struct rec_recipient *recipient)
+{
+	buf_printf(&world->commit, "<%s>", recipient->address);
+	if (recipient->notify != 0)
+		buf_printf(&world->commit, "notify=%u", recipient->notify);
+	if (recipient->orcpt[0] != '\0')
+		buf_printf(&world->commit, "orcpt=%s", recipient->orcpt);
+}
+
+/* Only what was wished for. */
+static void
+note_wishes(struct world *world, const struct msg_commit *commit)
+{
+	static const char *const rets[] = {"", " ret=full", " ret=hdrs"};
+	struct msg_list list = commit->wishes;
+	struct rec_wishes wishes;
+
+	if (!message_list_next(&list, REC_WISHES, &wishes))
+		return;
+	buf_printf(&world->commit, "%s%s%s%s", wishes.is_smtputf8 ? " smtputf8" : "",
+	    wishes.has_utf8_header ? " header" : "", rets[wishes.ret],
+	    wishes.has_auth ? " auth" : "");
+	if (wishes.envid[0] != '\0')
+		buf_printf(&world->commit, " envid=%s", wishes.envid);
+	if (wishes.has_mt_priority)
+		buf_printf(&world->commit, " mt=%d", wishes.mt_priority - 9);
+	if (wishes.hold_until_ms != 0)
+		buf_printf(&world->commit, " hold=%lld",
+		    (long long)(wishes.hold_until_ms - port_wall_ms(world)) / 1000);
+}
+
+static void
 port_message_commit(void *ctx, const struct msg_commit *commit)
 {
 	struct world *world = ctx;
@@ -152,8 +184,9 @@ port_message_commit(void *ctx, const struct msg_commit *commit)
 	buf_clear(&world->commit);
 	buf_printf(&world->commit, "user=%s from=<%s> to=", commit->login, commit->sender);
 	while (message_list_next(&recipients, REC_RECIPIENT, &recipient))
-		buf_printf(&world->commit, "<%s>", recipient.address);
+		note_recipient(world, &recipient);
 	buf_printf(&world->commit, " priority=%u 8bit=%d", commit->priority, commit->has_8bit);
+	note_wishes(world, commit);
 }
 
 static void
@@ -392,6 +425,7 @@ set_config(struct config *config)
 	config->limits.idle_commands = 1000;
 	config->limits.auth_failures = 3;
 	config->limits.errors = 10;
+	config->queue.hold_max_ms = 86400000;
 	config->drop_headers = no_headers;
 }
 

@@ -1,6 +1,7 @@
 /* Command lines as smtpd reads them: line, verb, keyword, path, parameters. */
 #include "common/mailaddr.h"
 #include "common/smtp_line.h"
+#include "common/smtp_parameters.h"
 #include "common/smtp_verb.h"
 
 #include <stdint.h>
@@ -12,6 +13,7 @@ static void
 parse_mail(struct smtp_verb *verb)
 {
 	struct smtp_mail_parameters parameters;
+	struct smtp_rcpt_parameters rcpt;
 	struct mailaddr address;
 	struct err err;
 	size_t used;
@@ -19,9 +21,11 @@ parse_mail(struct smtp_verb *verb)
 	if (mailaddr_parse_path(verb->argument, verb->argument_length, MAILADDR_REVERSE, &address,
 		&used, &err) != MAILADDR_OK)
 		return;
-	(void)smtp_verb_parse_mail(
-	    verb->argument + used, verb->argument_length - used, &parameters, &err);
-	(void)smtp_verb_parse_rcpt(verb->argument + used, verb->argument_length - used, &err);
+	verb->argument += used;
+	verb->argument_length -= used;
+	(void)smtp_parameters_parse_mail(verb->argument, verb->argument_length, &parameters, &err);
+	(void)smtp_parameters_parse_rcpt(
+	    verb->argument, verb->argument_length, parameters.is_smtputf8, &rcpt, &err);
 }
 
 int
@@ -31,7 +35,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	struct smtp_line line;
 	struct smtp_verb verb;
 
-	while (smtp_line_find(at, size, 512, &line) == SMTP_LINE_COMPLETE) {
+	while (smtp_line_find(at, size, 2048, &line) == SMTP_LINE_COMPLETE) {
 		ensure(line.used <= size && line.length + 2 == line.used);
 		ensure(memchr(line.bytes, '\r', line.length) == NULL);
 		ensure(memchr(line.bytes, '\n', line.length) == NULL);

@@ -4,6 +4,7 @@ check_PROGRAMS += \
 	tests/unit/test_addresses \
 	tests/unit/test_authorize \
 	tests/unit/test_base64 \
+	tests/unit/test_clock \
 	tests/unit/test_domain \
 	tests/unit/test_enhanced \
 	tests/unit/test_header \
@@ -14,10 +15,12 @@ check_PROGRAMS += \
 	tests/unit/test_priority \
 	tests/unit/test_sender_rules \
 	tests/unit/test_smtp_line \
+	tests/unit/test_smtp_parameters \
 	tests/unit/test_smtp_reply \
 	tests/unit/test_smtp_verb \
 	tests/unit/test_trace \
-	tests/unit/test_utf8
+	tests/unit/test_utf8 \
+	tests/unit/test_xtext
 endif
 
 tests_unit_test_addresses_SOURCES = tests/unit/test_addresses.c
@@ -87,3 +90,15 @@ tests_unit_test_trace_LDADD = daemon/smtpd/libsmtpd.a $(UNIT_LIBS) $(IDN2_LIBS)
 tests_unit_test_utf8_SOURCES = tests/unit/test_utf8.c
 tests_unit_test_utf8_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_utf8_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_clock_SOURCES = tests/unit/test_clock.c
+tests_unit_test_clock_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_clock_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_smtp_parameters_SOURCES = tests/unit/test_smtp_parameters.c
+tests_unit_test_smtp_parameters_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_smtp_parameters_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_xtext_SOURCES = tests/unit/test_xtext.c
+tests_unit_test_xtext_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_xtext_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)

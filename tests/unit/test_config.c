@@ -158,6 +158,8 @@ static const struct {
 	"1 to 32 with blanks"},
     {"queue = { delay_warning = \"4h\"; };", "config:1: queue.delay_warning is not available in"},
     {"queue = { bounce = \"yes\"; };", "queue.bounce: must be true or false"},
+    {"queue = { hold_max = \"a month\"; };", "queue.hold_max: \"a month\" must be a duration from"},
+    {"queue = { hold_max = \"366d\"; };", "must be a duration from \"0ms\" to \"365d\""},
     {"queue = { memory = \"1K\"; };", "queue.memory: \"1K\" must be a size from \"1M\" to \"64G\""},
 
     {"sender_authorization = \"allow\";", "sender_authorization: \"allow\" must be block | alert"},
@@ -246,6 +248,7 @@ test_defaults(void **state)
 	assert_int_equal(config->queue.retry_count, 7);
 	assert_int_equal(config->queue.retry_ms[6], 3600000);
 	assert_int_equal(config->queue.lifetime_ms, INT64_C(5) * 86400000);
+	assert_int_equal(config->queue.hold_max_ms, INT64_C(30) * 86400000);
 	assert_true(config->queue.has_bounces);
 	assert_string_equal(config->drop_headers[1], "Resent-Bcc");
 	assert_null(config->drop_headers[3]);

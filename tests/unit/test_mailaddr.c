@@ -80,9 +80,27 @@ test_paths(void **state)
 	    {"bare CR", MAILADDR_REVERSE, "<\"a\r\"@b.example>", MAILADDR_MALFORMED, NULL, NULL},
 	    {"tab in quotes", MAILADDR_REVERSE, "<\"a\tb\"@c.example>", MAILADDR_MALFORMED, NULL,
 		NULL},
-	    {"8-bit", MAILADDR_REVERSE, "<\xc3\xa4@b.example>", MAILADDR_NON_ASCII, NULL, NULL},
-	    {"8-bit domain", MAILADDR_REVERSE, "<a@b\xc3\xbc.example>", MAILADDR_NON_ASCII, NULL,
+	    {"UTF-8", MAILADDR_REVERSE, "<\xc3\xa4@b.example>", MAILADDR_OK, "\xc3\xa4@b.example",
+		""},
+	    {"UTF-8 in quotes", MAILADDR_REVERSE, "<\"\xc3\xa4 b\"@c.example>", MAILADDR_OK,
+		"\"\xc3\xa4 b\"@c.example", ""},
+	    {"U-label", MAILADDR_REVERSE, "<a@b\xc3\xbc.example>", MAILADDR_OK,
+		"a@b\xc3\xbc.example", ""},
+	    {"route of U-labels", MAILADDR_FORWARD, "<@b\xc3\xbc.example:a@b.example>", MAILADDR_OK,
+		"a@b.example", ""},
+	    {"Latin-1", MAILADDR_REVERSE, "<\xe4@b.example>", MAILADDR_MALFORMED, NULL, NULL},
+	    {"Latin-1 domain", MAILADDR_REVERSE, "<a@b\xfc.example>", MAILADDR_MALFORMED, NULL,
 		NULL},
+	    {"overlong UTF-8", MAILADDR_REVERSE, "<a\xc0\xaf@b.example>", MAILADDR_MALFORMED, NULL,
+		NULL},
+	    {"a surrogate", MAILADDR_REVERSE, "<a\xed\xa0\x80@b.example>", MAILADDR_MALFORMED, NULL,
+		NULL},
+	    {"C1 control character", MAILADDR_REVERSE, "<a\xc2\x85@b.example>", MAILADDR_MALFORMED,
+		NULL, NULL},
+	    {"no U-label", MAILADDR_REVERSE, "<a@\xe2\x98\x83\xe2\x80\xae.example>",
+		MAILADDR_MALFORMED, NULL, NULL},
+	    {"as long as a local part may be, in octets", MAILADDR_REVERSE,
+		"<\xc3\xa4" LOCAL_64 "@b.example>", MAILADDR_TOO_LONG, NULL, NULL},
 	    {"longest local part", MAILADDR_REVERSE, "<" LOCAL_64 "@b.example>", MAILADDR_OK,
 		LOCAL_64 "@b.example", ""},
 	    {"local part too long", MAILADDR_REVERSE, "<" LOCAL_64 "m@b.example>",
@@ -134,6 +152,28 @@ test_parts(void **state)
 }
 
 static void
+test_ascii(void **state)
+{
+	static const struct {
+		const char *input;
+		bool is_ascii;
+	} rows[] = {
+	    {"a@b.example", true},
+	    {"a@xn--bcher-kva.example", true},
+	    {"\xc3\xa4@b.example", false},
+	    {"a@b\xc3\xbc.example", false},
+	};
+	struct mailaddr address;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(
+		    mailaddr_parse(rows[i].input, strlen(rows[i].input), &address, NULL),
+		    MAILADDR_OK);
+		assert_int_equal(mailaddr_is_ascii(&address), rows[i].is_ascii);
+	}
+}
+
+static void
 test_mailbox_alone(void **state)
 {
 	static const char *const refused[] = {
@@ -152,6 +192,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_paths),
 	    cmocka_unit_test(test_parts),
+	    cmocka_unit_test(test_ascii),
 	    cmocka_unit_test(test_mailbox_alone),
 	};
 

@@ -46,7 +46,8 @@ test_parse(void **state)
 	    {"star and domain", false, "*@b.example", NULL},
 	    {"no domain", false, "a@", NULL},
 	    {"brackets", false, "<a@b.example>", NULL},
-	    {"local part 8-bit", false, "\xc3\xa4@b.example", NULL},
+	    {"local part in UTF-8", false, "\xc3\xa4@B.example", "\xc3\xa4@b.example"},
+	    {"local part in Latin-1", false, "\xe4@b.example", NULL},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -100,6 +101,25 @@ test_allow(void **state)
 	    {"other sender", "", "a@b.example", "c@b.example", false},
 	    {"domain or sender", "x.example", "a@b.example", "a@b.example", true},
 	    {"at sign in quotes", "b.example", "", "\"a@b.example\"@c.example", false},
+	    {"U-label", "xn--bcher-kva.example", "",
+		"a@B\xc3\x9c"
+		"cher.example",
+		true},
+	    {"below a U-label", "*.xn--bcher-kva.example", "",
+		"a@c.b\xc3\xbc"
+		"cher.example",
+		true},
+	    {"other U-label", "xn--bcher-kva.example", "",
+		"a@b\xc3\xb6"
+		"cher.example",
+		false},
+	    {"sender with U-label", "", "a@xn--bcher-kva.example",
+		"A@b\xc3\xbc"
+		"cher.example",
+		true},
+	    {"local part in UTF-8", "", "\xc3\xa4@b.example", "\xc3\xa4@B.example", true},
+	    {"other local part in UTF-8", "", "\xc3\xa4@b.example", "\xc3\xb6@b.example", false},
+	    {"literal", "", "a@[192.0.2.1]", "a@[192.0.2.1]", true},
 	    {"no domain", "b.example", "", "postmaster", false},
 	    {"null", "b.example", "", "", false},
 	};

@@ -1,4 +1,4 @@
-/* Command lines: verb, argument, and the parameters of MAIL and RCPT. */
+/* Command lines: verb and argument. */
 #include "common/smtp_verb.h"
 
 #include <setjmp.h>
@@ -60,65 +60,6 @@ test_keyword(void **state)
 	assert_memory_equal(verb.argument, "<>", 2);
 }
 
-static void
-test_mail(void **state)
-{
-	static const struct {
-		const char *text;
-		enum smtp_parameters_outcome outcome;
-		bool has_size;
-		uint64_t size_bytes;
-		enum smtp_body body;
-	} rows[] = {
-	    {"", SMTP_PARAMETERS_OK, false, 0, SMTP_BODY_UNSAID},
-	    {" SIZE=1000 ", SMTP_PARAMETERS_OK, true, 1000, SMTP_BODY_UNSAID},
-	    {"size=0 body=8bitmime", SMTP_PARAMETERS_OK, true, 0, SMTP_BODY_8BITMIME},
-	    {"BODY=7BIT  SIZE=1", SMTP_PARAMETERS_OK, true, 1, SMTP_BODY_7BIT},
-	    {"AUTH=<>", SMTP_PARAMETERS_OK, false, 0, SMTP_BODY_UNSAID},
-	    {"AUTH=a+2Bb@c.example", SMTP_PARAMETERS_OK, false, 0, SMTP_BODY_UNSAID},
-	    {"SIZE=18446744073709551615", SMTP_PARAMETERS_OK, true, UINT64_MAX, SMTP_BODY_UNSAID},
-	    {"SIZE=99999999999999999999", SMTP_PARAMETERS_OK, true, UINT64_MAX, SMTP_BODY_UNSAID},
-	    {"AUTH=a+2", SMTP_PARAMETERS_MALFORMED, false, 0, SMTP_BODY_UNSAID},
-	    {"SIZE", SMTP_PARAMETERS_MALFORMED, false, 0, SMTP_BODY_UNSAID},
-	    {"SIZE=", SMTP_PARAMETERS_MALFORMED, false, 0, SMTP_BODY_UNSAID},
-	    {"SIZE=-1", SMTP_PARAMETERS_MALFORMED, false, 0, SMTP_BODY_UNSAID},
-	    {"SIZE=1e3", SMTP_PARAMETERS_MALFORMED, false, 0, SMTP_BODY_UNSAID},
-	    {"SIZE=000000000000000000001", SMTP_PARAMETERS_MALFORMED, false, 0, SMTP_BODY_UNSAID},
-	    {"BODY=BINARYMIME", SMTP_PARAMETERS_MALFORMED, false, 0, SMTP_BODY_UNSAID},
-	    {"SIZE=1 SIZE=1", SMTP_PARAMETERS_MALFORMED, true, 1, SMTP_BODY_UNSAID},
-	    {"=1", SMTP_PARAMETERS_MALFORMED, false, 0, SMTP_BODY_UNSAID},
-	    {"<b@c.example>", SMTP_PARAMETERS_MALFORMED, false, 0, SMTP_BODY_UNSAID},
-	    {"SMTPUTF8", SMTP_PARAMETERS_UNKNOWN, false, 0, SMTP_BODY_UNSAID},
-	    {"RET=HDRS", SMTP_PARAMETERS_UNKNOWN, false, 0, SMTP_BODY_UNSAID},
-	};
-	struct smtp_mail_parameters parameters;
-	struct err err;
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		enum smtp_parameters_outcome outcome =
-		    smtp_verb_parse_mail(rows[i].text, strlen(rows[i].text), &parameters, &err);
-
-		if (outcome != rows[i].outcome)
-			fail_msg("%s: %d", rows[i].text, outcome);
-		if (outcome != SMTP_PARAMETERS_OK)
-			continue;
-		if (parameters.has_size != rows[i].has_size ||
-		    parameters.size_bytes != rows[i].size_bytes || parameters.body != rows[i].body)
-			fail_msg("%s", rows[i].text);
-	}
-}
-
-static void
-test_rcpt(void **state)
-{
-	struct err err;
-
-	assert_int_equal(smtp_verb_parse_rcpt("  ", 2, &err), SMTP_PARAMETERS_OK);
-	assert_int_equal(smtp_verb_parse_rcpt("NOTIFY=NEVER", 12, &err), SMTP_PARAMETERS_UNKNOWN);
-	assert_string_equal(err.text, "Parameter NOTIFY is not supported");
-	assert_int_equal(smtp_verb_parse_rcpt("<x", 2, &err), SMTP_PARAMETERS_MALFORMED);
-}
-
 int
 main(void)
 {
@@ -126,8 +67,6 @@ main(void)
 	    cmocka_unit_test(test_split),
 	    cmocka_unit_test(test_nul_is_refused),
 	    cmocka_unit_test(test_keyword),
-	    cmocka_unit_test(test_mail),
-	    cmocka_unit_test(test_rcpt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
