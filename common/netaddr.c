@@ -137,3 +137,48 @@ netaddr_format(const struct netaddr *address, char buffer[static NETADDR_TEXT_SI
 	ensure(text != NULL);
 	return buffer;
 }
+
+struct netaddr
+netaddr_origin(const struct netaddr *address)
+{
+	if (netaddr_is_ipv4(address) || netaddr_is_loopback(address))
+		return *address;
+	return masked(address, 64);
+}
+
+const char *
+netaddr_format_origin(const struct netaddr *origin, char buffer[static NETADDR_ORIGIN_TEXT_SIZE])
+{
+	(void)netaddr_format(origin, buffer);
+	if (!netaddr_is_ipv4(origin) && !netaddr_is_loopback(origin))
+		(void)strcat(buffer, "/64");
+	return buffer;
+}
+
+bool
+netaddr_parse_origin(const char *text, struct netaddr *origin_out)
+{
+	struct netaddr address;
+	unsigned prefix_bits;
+
+	if (!netaddr_parse_network(text, &address, &prefix_bits))
+		return false;
+	*origin_out = netaddr_origin(&address);
+	return prefix_bits == 128 || (prefix_bits == 64 && !netaddr_is_ipv4(&address));
+}
+
+/* The finalizer of MurmurHash3, over both halves. */
+uint64_t
+netaddr_hash(const struct netaddr *address, uint64_t seed)
+{
+	uint64_t halves[2], hash = seed;
+
+	memcpy(halves, address->bytes, sizeof(halves));
+	for (int i = 0; i < 2; i++) {
+		hash ^= halves[i];
+		hash = (hash ^ hash >> 33) * UINT64_C(0xff51afd7ed558ccd);
+		hash = (hash ^ hash >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
+		hash ^= hash >> 33;
+	}
+	return hash;
+}

@@ -18,6 +18,7 @@ struct netaddr {
 };
 
 #define NETADDR_TEXT_SIZE 46
+#define NETADDR_ORIGIN_TEXT_SIZE (NETADDR_TEXT_SIZE + 3)
 
 /* IPv4 or IPv6 without brackets, port or scope. */
 bool netaddr_parse(const char *text, struct netaddr *address_out);
@@ -32,6 +33,17 @@ bool netaddr_is_ipv4(const struct netaddr *address);
 bool netaddr_is_loopback(const struct netaddr *address);
 bool netaddr_is_within(
     const struct netaddr *address, const struct netaddr *network, unsigned prefix_bits);
+
+/* What limits on clients count: an IPv4 address as it is, of an IPv6 address its /64, which is the
+ * least that one customer has; ::1 stays itself. */
+struct netaddr netaddr_origin(const struct netaddr *address);
+/* As netaddr_format(), and `/64` behind a /64. */
+const char *netaddr_format_origin(
+    const struct netaddr *origin, char buffer[static NETADDR_ORIGIN_TEXT_SIZE]);
+/* An address, or a text of netaddr_format_origin(). */
+bool netaddr_parse_origin(const char *text, struct netaddr *origin_out);
+/* For tables; the seed keeps others from choosing addresses that collide. */
+uint64_t netaddr_hash(const struct netaddr *address, uint64_t seed);
 
 /* IPv4 dotted, IPv6 as RFC 5952 has it. */
 const char *netaddr_format(const struct netaddr *address, char buffer[static NETADDR_TEXT_SIZE]);

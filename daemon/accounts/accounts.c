@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "daemon/accounts/api.h"
+#include "daemon/accounts/gate.h"
 #include "daemon/accounts/parts.h"
 #include "daemon/accounts/routes.h"
 
@@ -44,6 +45,7 @@ accounts_free(struct accounts *accounts)
 	api_free(accounts->api);
 	sasl_free(accounts->parts.sasl);
 	grants_free(accounts->parts.grants);
+	presence_free(accounts->parts.presence);
 	alerts_free(accounts->parts.alerts);
 	db_close(accounts->parts.db);
 	free(accounts);
@@ -59,13 +61,15 @@ open_parts(struct accounts *accounts, struct err *err_out)
 	if (db_open("accounts.db", &parts->db, err_out) != 0)
 		return -1;
 	parts->pool = pool_new(parts->loop, thread_count(), DERIVATIONS_WAITING_MAX);
-	parts->grants = grants_new(parts->db, parts->config->sender_authorization);
+	parts->presence = presence_new(parts->loop, parts->config);
+	parts->grants = grants_new(parts->db, parts->presence, parts->config->sender_authorization);
 	parts->alerts = alerts_new(parts->loop, parts->db, parts->config->alerts.interval_ms);
 	accounts->api = api_new(parts);
 	sasl = (struct sasl_parts){
 	    .loop = parts->loop,
 	    .db = parts->db,
 	    .pool = parts->pool,
+	    .presence = parts->presence,
 	    .grants = parts->grants,
 	    .mechanisms = parts->config->auth.mechanisms,
 	    .seal_key = &parts->seal_key,
@@ -101,6 +105,7 @@ reload(struct role_context *role)
 	parts->seal_key = role_file(role, FILE_SEAL_KEY);
 	sasl_set_mechanisms(parts->sasl, role->config->auth.mechanisms);
 	parts_drop_secrets(parts);
+	presence_set_config(parts->presence, role->config);
 	grants_set_unauthorized(parts->grants, role->config->sender_authorization);
 	alerts_set_interval(parts->alerts, role->config->alerts.interval_ms);
 }
@@ -127,6 +132,8 @@ on_link_lost(struct role_context *role, struct link *link)
 		accounts->parts.relay = NULL;
 	if (accounts->parts.queue == link)
 		accounts->parts.queue = NULL;
+	if (link_peer(link) == ROLE_SMTPD)
+		presence_forget_smtpd(accounts->parts.presence, link_peer_index(link));
 	sasl_forget_link(accounts->parts.sasl, link);
 	grants_forget_link(accounts->parts.grants, link);
 	api_forget_link(accounts->api, link);
@@ -143,6 +150,15 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 	switch (message->kind) {
 	case MSG_SASL_STEP:
 		sasl_step(parts->sasl, link, id, &body->sasl_step);
+		break;
+	case MSG_ADMIT:
+		gate_admit(parts, link, id, &body->admit);
+		break;
+	case MSG_LEFT:
+		gate_leave(parts, link, &body->left);
+		break;
+	case MSG_PRESENT:
+		gate_restore(parts, link, &body->present);
 		break;
 	case MSG_GRANT_GET:
 		grants_answer(parts->grants, link, id, &body->grant_get);

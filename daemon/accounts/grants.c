@@ -22,16 +22,18 @@ struct holder {
 
 struct grants {
 	struct db *db;
+	struct presence *presence;
 	enum unauthorized_action unauthorized;
 	struct list holders;
 };
 
 struct grants *
-grants_new(struct db *db, enum unauthorized_action unauthorized)
+grants_new(struct db *db, struct presence *presence, enum unauthorized_action unauthorized)
 {
 	struct grants *grants = xcalloc(1, sizeof(*grants));
 
 	grants->db = db;
+	grants->presence = presence;
 	grants->unauthorized = unauthorized;
 	list_init(&grants->holders);
 	return grants;
@@ -279,6 +281,9 @@ grants_answer(struct grants *grants, struct link *link, uint32_t request_id,
 		return;
 	}
 	remember(grants, link, grant.user.id);
+	if (message->connection != 0)
+		grant.message.is_full = !presence_take_user(grants->presence, link_peer_index(link),
+		    message->connection, (uint64_t)grant.user.id);
 	link_answer(link, request_id, MSG_GRANT, &grant.message);
 	grant_fini(&grant);
 }

@@ -10,13 +10,15 @@
 #define POSTERN_ACCOUNTS_GRANTS_H
 
 #include "daemon/accounts/db.h"
+#include "daemon/accounts/presence.h"
 #include "daemon/core/link.h"
 #include "daemon/core/values.h"
 
 struct grants;
 
 /* `unauthorized` is what a list does that doesn't say itself. */
-struct grants *grants_new(struct db *db, enum unauthorized_action unauthorized);
+struct grants *grants_new(
+    struct db *db, struct presence *presence, enum unauthorized_action unauthorized);
 void grants_free(struct grants *grants); /* NULL is allowed */
 void grants_set_unauthorized(struct grants *grants, enum unauthorized_action unauthorized);
 

@@ -23,12 +23,16 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/db_rows.h \
 	daemon/accounts/db_schema.c \
 	daemon/accounts/db_schema.h \
+	daemon/accounts/gate.c \
+	daemon/accounts/gate.h \
 	daemon/accounts/grants.c \
 	daemon/accounts/grants.h \
 	daemon/accounts/parts.c \
 	daemon/accounts/parts.h \
 	daemon/accounts/password.c \
 	daemon/accounts/password.h \
+	daemon/accounts/presence.c \
+	daemon/accounts/presence.h \
 	daemon/accounts/profile.c \
 	daemon/accounts/profile.h \
 	daemon/accounts/profile_fields.c \

@@ -13,6 +13,7 @@
 #include "daemon/accounts/alert.h"
 #include "daemon/accounts/db.h"
 #include "daemon/accounts/grants.h"
+#include "daemon/accounts/presence.h"
 #include "daemon/accounts/sasl.h"
 #include "daemon/config/config.h"
 #include "daemon/core/link.h"
@@ -24,6 +25,7 @@ struct parts {
 	struct msg_bytes seal_key; /* empty if there is none */
 	struct db *db;
 	struct pool *pool;
+	struct presence *presence;
 	struct grants *grants;
 	struct sasl *sasl;
 	struct alerts *alerts;

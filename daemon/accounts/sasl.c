@@ -220,6 +220,7 @@ start_exchange(struct sasl *sasl, struct link *link, const struct sasl_mechanism
 	exchange->binding = binding_of(sasl, message);
 	exchange->ends_at_ms = loop_now_ms(sasl->parts.loop) + EXCHANGE_MS;
 	(void)snprintf(exchange->client, sizeof(exchange->client), "%s", message->client);
+	exchange->connection = message->connection;
 	return exchange;
 }
 

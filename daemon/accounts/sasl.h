@@ -16,6 +16,7 @@
 
 #include "daemon/accounts/db.h"
 #include "daemon/accounts/grants.h"
+#include "daemon/accounts/presence.h"
 #include "daemon/core/link.h"
 #include "daemon/core/pool.h"
 
@@ -36,6 +37,7 @@ struct sasl_parts {
 	struct loop *loop;
 	struct db *db;
 	struct pool *pool;
+	struct presence *presence;
 	struct grants *grants;
 	const char *mechanisms;           /* the config's list */
 	const struct msg_bytes *seal_key; /* a reload changes it */

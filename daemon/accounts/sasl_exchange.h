@@ -33,6 +33,7 @@ struct exchange {
 	unsigned challenges;
 	int64_t ends_at_ms;
 	char client[64];
+	uint64_t connection; /* smtpd's number for it */
 	/* What the client claims, once it has. */
 	bool has_credentials;
 	char *authorization, *login, *password;

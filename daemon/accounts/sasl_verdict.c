@@ -59,6 +59,11 @@ finish_good(struct sasl *sasl, struct exchange *exchange, uint32_t request_id,
 	};
 	struct err err;
 
+	if (!presence_take_user(sasl->parts.presence, link_peer_index(exchange->smtpd),
+		exchange->connection, (uint64_t)verified->user_id)) {
+		sasl_finish(sasl, exchange, request_id, SASL_USER_FULL);
+		return;
+	}
 	/* The rights first: smtpd needs them as soon as it hears who it is. */
 	if (grants_send(sasl->parts.grants, exchange->smtpd, verified->user_id, &err) != 0) {
 		log_problem(LOG_ERROR, "a user's rights can't be read: %s", err.text);

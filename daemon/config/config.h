@@ -83,7 +83,9 @@ struct config {
 	struct {
 		uint64_t message_size_bytes;
 		unsigned recipients;
-		unsigned connections; /* in all */
+		unsigned connections;            /* in all */
+		unsigned connections_per_client; /* of one netaddr_origin(); 0: no limit */
+		unsigned connections_per_user;   /* 0: no limit */
 		uint64_t header_size_bytes;
 		unsigned header_fields;
 		uint64_t header_line_length;

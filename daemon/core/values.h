@@ -71,10 +71,18 @@ enum commit_outcome {
 enum sasl_outcome {
 	SASL_CONTINUE, /* send the token as a challenge */
 	SASL_DONE,
-	SASL_FAILED,     /* 535: wrong credentials, unknown or inactive user, aborted */
-	SASL_TEMPORARY,  /* 454: overloaded, or the database is away */
-	SASL_MALFORMED,  /* 501: a token that can't be read */
-	SASL_UNSUPPORTED /* 504: no such mechanism */
+	SASL_FAILED,      /* 535: wrong credentials, unknown or inactive user, aborted */
+	SASL_TEMPORARY,   /* 454: overloaded, or the database is away */
+	SASL_MALFORMED,   /* 501: a token that can't be read */
+	SASL_UNSUPPORTED, /* 504: no such mechanism */
+	SASL_USER_FULL    /* 421: the user has as many connections as it may */
+};
+
+/* Whether a client may stay. */
+enum admission {
+	ADMISSION_GRANTED,
+	ADMISSION_FULL,       /* limits.connections */
+	ADMISSION_CLIENT_FULL /* limits.connections_per_client */
 };
 
 /* Which sides of a message a user's senders are held against. */

@@ -249,6 +249,9 @@ finish(struct session *session, const struct msg_sasl_reply *reply)
 	case SASL_FAILED:
 		fail(session, reply);
 		break;
+	case SASL_USER_FULL:
+		session_refuse_user(session, reply->login);
+		break;
 	case SASL_MALFORMED:
 		session_refuse(session, 501, "5.5.2", "Malformed authentication response");
 		break;

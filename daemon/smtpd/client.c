@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define FINISH_MS 5000 /* for the last reply to leave */
+#define TURN_AWAY_MS 1000
 
 /* ---- the end ---- */
 
@@ -35,6 +36,7 @@ leave(struct client *client)
 
 	client->is_over = true;
 	timer_stop(client->deadline);
+	admission_end(client);
 	list_remove(&client->link);
 	loop_free_later(house->role->loop, client_free, client);
 	house->on_gone(house->ctx);
@@ -293,6 +295,31 @@ log_connected(const struct client *client)
 	log_end(&line);
 }
 
+/* What has come in meanwhile waits in the input. */
+void
+client_begin(struct client *client)
+{
+	if (client->door == LISTENER_IMPLICIT ||
+	    (client->door == LISTENER_AUTO && client->context)) {
+		opening_begin(client, client->door);
+		opening_input(client);
+	} else {
+		client_greet(client, NULL);
+		client_pump(client);
+	}
+}
+
+/* A handshake only to say no would cost what the limit is to save. */
+void
+client_turn_away(struct client *client, const char *line)
+{
+	log_end_of(client, LOG_DEBUG, EVENT_DISCONNECTED, "turned away");
+	if (client->door != LISTENER_IMPLICIT)
+		conn_write(client->conn, line, strlen(line));
+	conn_finish(client->conn, TURN_AWAY_MS);
+	leave(client);
+}
+
 void
 client_open(struct client_house *house, int fd, const struct client_door *door)
 {
@@ -307,13 +334,12 @@ client_open(struct client_house *house, int fd, const struct client_door *door)
 	client->deadline = timer_new(loop, on_deadline, client);
 	client->no_answer = timer_new(loop, client_on_no_answer, client);
 	list_append(&house->clients, &client->link);
+	client->number = ++house->last_number;
+	client->door = door->tls;
 	client->conn = conn_open(loop, fd, &callbacks, client);
 	note_addresses(client, fd);
 	log_connected(client);
-	if (door->tls == LISTENER_IMPLICIT || (door->tls == LISTENER_AUTO && client->context))
-		opening_begin(client, door->tls);
-	else
-		client_greet(client, NULL);
+	admission_ask(client);
 }
 
 void

@@ -23,7 +23,7 @@ struct client_house {
 	struct grant_table *grants;
 	struct handoff *handoff;
 	struct list clients;
-	uint64_t next_exchange;
+	uint64_t next_exchange, last_number;
 	/* A client is gone. */
 	void (*on_gone)(void *ctx);
 	void *ctx;
@@ -36,6 +36,8 @@ struct client_door {
 
 /* Takes the socket. */
 void client_open(struct client_house *house, int fd, const struct client_door *door);
+/* Who is connected, to an accounts role that is new. */
+void admission_tell_all(struct client_house *house, struct link *link);
 /* 421 to all who have no transaction under way. */
 void client_drain_all(struct client_house *house);
 /* At once, whatever they do. */

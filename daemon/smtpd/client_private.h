@@ -21,6 +21,7 @@ struct client {
 	struct conn *conn;
 	struct netaddr address;
 	uint16_t port; /* ours */
+	enum listener_tls door;
 	struct timer *deadline;
 	struct session *session;  /* NULL until the client is greeted */
 	enum listener_tls awaits; /* the first byte, on a listener of this kind; or LISTENER_NONE */
@@ -29,6 +30,9 @@ struct client {
 	bool is_over;             /* the connection is on its own or gone */
 	bool is_silent_since_tls; /* not a byte has come */
 
+	uint64_t number;        /* of the connection, for accounts */
+	struct link *admission; /* accounts, until it says whether the client may stay */
+	uint32_t admission_request;
 	struct link *asked; /* accounts, while a question is under way */
 	uint32_t request_id;
 	enum message_kind question;
@@ -50,6 +54,15 @@ void client_dismiss(struct client *client, const char *reason);
 void opening_begin(struct client *client, enum listener_tls tls);
 void opening_input(struct client *client);
 void opening_over(struct client *client);
+/* The client may stay: what its listener is for begins. */
+void client_begin(struct client *client);
+/* It may not: the end, with this line if the client can read one yet. */
+void client_turn_away(struct client *client, const char *line);
+
+/* admission.c: client_begin() or client_turn_away() follows. */
+void admission_ask(struct client *client);
+/* The client is gone. */
+void admission_end(struct client *client);
 
 /* No answer to what was asked will reach the session. */
 void client_cancel_question(struct client *client);

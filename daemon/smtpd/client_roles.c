@@ -22,6 +22,8 @@ take_answer(struct client *client, const union message *answer)
 
 	if (client->question == MSG_SASL_STEP) {
 		session_on_sasl(client->session, answer == NULL ? NULL : &answer->sasl_reply);
+	} else if (answer != NULL && answer->grant.is_full) {
+		session_on_user_full(client->session, answer->grant.login);
 	} else {
 		grant = answer == NULL ? NULL : grant_table_put(grants, &answer->grant);
 		session_on_grant(client->session, grant, answer != NULL);
@@ -72,6 +74,7 @@ client_sasl_step(void *ctx, const struct msg_sasl_step *step)
 	if (step->is_first)
 		client->exchange = ++client->house->next_exchange;
 	message.exchange = client->exchange;
+	message.connection = client->number;
 	ask(client, MSG_SASL_STEP, &message);
 }
 
@@ -103,7 +106,12 @@ client_grant_find(void *ctx, uint64_t user_id)
 void
 client_grant_get(void *ctx, uint64_t user_id, const char *login)
 {
-	struct msg_grant_get message = {.user_id = user_id, .login = login};
+	struct client *client = ctx;
+	struct msg_grant_get message = {
+	    .user_id = user_id,
+	    .login = login,
+	    .connection = user_id == 0 ? client->number : 0, /* it becomes this user */
+	};
 
 	ask(ctx, MSG_GRANT_GET, &message);
 }

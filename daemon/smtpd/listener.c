@@ -90,7 +90,7 @@ rest_if_full(struct listeners *listeners)
 {
 	if (!is_full(listeners) || listeners->is_resting)
 		return;
-	warn(listeners, "limits.connections is reached");
+	warn(listeners, "this process can't take more");
 	watch(listeners, false);
 }
 
@@ -200,6 +200,16 @@ listeners_set_limit(struct listeners *listeners, unsigned limit)
 	listeners->limit = limit;
 	rest_if_full(listeners);
 	resume(listeners);
+}
+
+unsigned
+listeners_door_count(const struct listeners *listeners)
+{
+	unsigned count = 0;
+
+	LIST_EACH (&listeners->doors, at)
+		count++;
+	return count;
 }
 
 void

@@ -27,6 +27,8 @@ void listeners_add(struct listeners *listeners, unsigned listener, int fd);
 /* The new set is complete: the one before it is closed. */
 void listeners_replace(struct listeners *listeners);
 void listeners_set_limit(struct listeners *listeners, unsigned limit);
+/* Sockets that are listened on. */
+unsigned listeners_door_count(const struct listeners *listeners);
 /* A client that was given to on_accept is gone. */
 void listeners_release_client(struct listeners *listeners);
 /* No more clients: all sockets are closed. */

@@ -3,6 +3,7 @@ noinst_LIBRARIES += daemon/smtpd/libsmtpd.a
 daemon_smtpd_libsmtpd_a_SOURCES = \
 	daemon/smtpd/addresses.c \
 	daemon/smtpd/addresses.h \
+	daemon/smtpd/admission.c \
 	daemon/smtpd/auth.c \
 	daemon/smtpd/authorize.c \
 	daemon/smtpd/authorize.h \

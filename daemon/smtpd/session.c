@@ -361,6 +361,22 @@ session_on_sasl(struct session *session, const struct msg_sasl_reply *reply)
 }
 
 void
+session_refuse_user(struct session *session, const char *login)
+{
+	char text[REPLY_TEXT_SIZE];
+
+	(void)snprintf(text, sizeof(text), "Too many connections of user %.200s", login);
+	session_hang_up(session, "4.7.0", text);
+}
+
+void
+session_on_user_full(struct session *session, const char *login)
+{
+	if (session->state == STATE_GRANT)
+		session_refuse_user(session, login);
+}
+
+void
 session_on_credit(struct session *session, uint32_t bytes)
 {
 	if (!has_stream(session))
@@ -440,6 +456,12 @@ const char *
 session_login(const struct session *session)
 {
 	return session->login;
+}
+
+uint64_t
+session_user_id(const struct session *session)
+{
+	return session->user_id;
 }
 
 unsigned

@@ -85,6 +85,8 @@ void session_on_deadline(struct session *session);
 /* NULL: there was no answer in time. */
 void session_on_sasl(struct session *session, const struct msg_sasl_reply *reply);
 void session_on_grant(struct session *session, struct grant *grant, bool is_answered);
+/* Instead of session_on_grant(): the user has as many connections as he may. */
+void session_on_user_full(struct session *session, const char *login);
 void session_on_credit(struct session *session, uint32_t bytes);
 void session_on_committed(struct session *session, enum commit_outcome outcome);
 void session_on_queue_lost(struct session *session);
@@ -93,6 +95,8 @@ void session_drain(struct session *session);
 
 /* For the log line at the end of the connection. */
 const char *session_login(const struct session *session);
+/* Who it is by now; 0: not known. */
+uint64_t session_user_id(const struct session *session);
 unsigned session_messages(const struct session *session);
 
 #endif

@@ -129,6 +129,9 @@ void session_write(struct session *session, const struct buf *bytes);
 void session_end(struct session *session);
 /* 421 and the end. */
 void session_hang_up(struct session *session, const char *enhanced, const char *text);
+/* 421 and the end: the user has too many connections. A refused login, permanent or not, would
+ * make the client's program ask its user for another password. */
+void session_refuse_user(struct session *session, const char *login);
 /* The end without a word, with `reason` in the log. */
 void session_drop(struct session *session, const char *reason);
 /* Log lines begin with what is known of the session. */

@@ -11,8 +11,11 @@
 #include "daemon/smtpd/listener.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#define TURNED_AWAY 256
+#define OTHER_FILES 64 /* links, log, epoll … */
 #define VERSION_COUNT (TLS_VERSION_1_3 + 1)
 
 struct smtpd {
@@ -68,13 +71,20 @@ make_contexts(
 
 /* ---- clients ---- */
 
+/* Accounts keeps to limits.connections; this is what keeps one process from running out of
+ * descriptors. Those who are turned away need one for a moment too. */
 static unsigned
-connection_limit(const struct config *config)
+connection_limit(const struct smtpd *smtpd)
 {
-	unsigned processes = config_smtpd_processes(config);
-	unsigned limit = (config->limits.connections + processes - 1) / processes;
+	uint64_t wanted = (uint64_t)smtpd->role->config->limits.connections + TURNED_AWAY;
+	uint64_t others = listeners_door_count(smtpd->listeners) + OTHER_FILES;
+	struct rlimit files;
 
-	return limit > 0 ? limit : 1;
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		files.rlim_cur = 1024;
+	if (files.rlim_cur < others + wanted)
+		wanted = files.rlim_cur > others ? files.rlim_cur - others : 1;
+	return (unsigned)wanted;
 }
 
 static void
@@ -128,8 +138,7 @@ start(struct role_context *role, struct err *err_out)
 	role->state = smtpd;
 	if (make_contexts(role, smtpd->contexts, err_out) != 0)
 		return -1;
-	smtpd->listeners =
-	    listeners_new(role->loop, connection_limit(role->config), on_accept, smtpd);
+	smtpd->listeners = listeners_new(role->loop, 1, on_accept, smtpd);
 	smtpd->house.role = role;
 	smtpd->house.grants = grant_table_new();
 	smtpd->house.handoff = handoff_new();
@@ -147,7 +156,7 @@ reload(struct role_context *role)
 	struct tls_context *contexts[VERSION_COUNT] = {NULL};
 	struct err err;
 
-	listeners_set_limit(smtpd->listeners, connection_limit(role->config));
+	listeners_set_limit(smtpd->listeners, connection_limit(smtpd));
 	if (make_contexts(role, contexts, &err) != 0) {
 		log_problem(LOG_ERROR, "the certificate in use stays: %s", err.text);
 		return;
@@ -164,6 +173,8 @@ on_link(struct role_context *role, struct link *link)
 
 	if (link_peer(link) == ROLE_QUEUE)
 		handoff_on_link(smtpd->house.handoff, link);
+	else if (link_peer(link) == ROLE_ACCOUNTS)
+		admission_tell_all(&smtpd->house, link);
 }
 
 static void
@@ -206,7 +217,10 @@ on_listen(struct role_context *role, unsigned listener, int fd)
 static void
 on_listen_done(struct role_context *role)
 {
-	listeners_replace(((struct smtpd *)role->state)->listeners);
+	struct smtpd *smtpd = role->state;
+
+	listeners_replace(smtpd->listeners);
+	listeners_set_limit(smtpd->listeners, connection_limit(smtpd));
 }
 
 static void

@@ -78,7 +78,10 @@ class Sink:
 class Postern:
     name = "postern"
 
-    def __init__(self, build, directory, sink_port, connections=20, ports=None, more=""):
+    # all clients come from one address and are one user
+    LIMITS = "limits = { connections_per_client = 0; connections_per_user = 0; };"
+
+    def __init__(self, build, directory, sink_port, connections=20, ports=None, more=LIMITS):
         """`ports` instead of one that is free, `more` options."""
         self.directory = directory
         self.port = int(ports.split("-")[-1]) if ports else free_port()

@@ -361,7 +361,7 @@ static void
 on_sasl(struct play *play, const char *outcome, const char *challenge)
 {
 	static const char *const names[] = {
-	    "continue", "done", "failed", "temporary", "malformed", "unsupported"};
+	    "continue", "done", "failed", "temporary", "malformed", "unsupported", "user-full"};
 
 	if (!play->world.is_sasl_waiting)
 		fail(play, "nobody asked accounts for a SASL step");
@@ -399,7 +399,10 @@ on_asked_grant(struct play *play, const char *who, const char *rest)
 static void
 on_grant(struct play *play, const char *a, const char *b)
 {
-	world_answer_grant(&play->world);
+	if (strcmp(a, "full") == 0)
+		world_answer_full(&play->world);
+	else
+		world_answer_grant(&play->world);
 }
 
 static void
@@ -552,7 +555,7 @@ static const struct {
     {"anew", on_anew, true},              /* another conversation begins */
     {"whole", on_whole, true},            /* only if the input comes as it is written */
     {"asked-grant", on_asked_grant, false},
-    {"grant", on_grant, false},           /* accounts answers with the user's grant */
+    {"grant", on_grant, false},           /* accounts answers with the user's grant; `full`: no */
     {"commit", on_commit, false},         /* queue answers: stored, full, failed */
     {"committing", on_committing, false}, /* queue was asked to commit this */
     {"credit", on_credit, false},         /* queue gives all credit back */

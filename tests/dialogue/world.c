@@ -315,6 +315,14 @@ world_answer_grant(struct world *world)
 }
 
 void
+world_answer_full(struct world *world)
+{
+	world->is_grant_waiting = false;
+	session_on_user_full(world->session, "billing");
+	world_pump(world);
+}
+
+void
 world_commit(struct world *world, enum commit_outcome outcome)
 {
 	if (!world->is_commit_waiting)

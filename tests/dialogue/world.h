@@ -63,6 +63,8 @@ void world_pass_time(struct world *world, int64_t ms);
 void world_answer_sasl(struct world *world, enum sasl_outcome outcome, const char *challenge);
 void world_lose_accounts(struct world *world);
 void world_answer_grant(struct world *world);
+/* The user has as many connections as he may. */
+void world_answer_full(struct world *world);
 void world_commit(struct world *world, enum commit_outcome outcome);
 void world_give_credit(struct world *world);
 void world_lose_queue(struct world *world);

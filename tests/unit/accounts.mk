@@ -7,6 +7,7 @@ check_PROGRAMS += \
 	tests/unit/test_accounts_sasl \
 	tests/unit/test_accounts_tell \
 	tests/unit/test_pool \
+	tests/unit/test_presence \
 	tests/unit/test_seal \
 	tests/unit/test_verifier
 endif
@@ -38,6 +39,10 @@ tests_unit_test_accounts_tell_LDADD = $(ACCOUNTS_LIBS)
 tests_unit_test_pool_SOURCES = tests/unit/test_pool.c
 tests_unit_test_pool_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pool_LDADD = $(ACCOUNTS_LIBS)
+
+tests_unit_test_presence_SOURCES = tests/unit/test_presence.c
+tests_unit_test_presence_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_presence_LDADD = $(ACCOUNTS_LIBS)
 
 tests_unit_test_seal_SOURCES = tests/unit/test_seal.c
 tests_unit_test_seal_CFLAGS = $(UNIT_CFLAGS)

@@ -180,12 +180,14 @@ open_all(struct fixture *fixture)
 	if (db_open("accounts.db", &parts->db, &err) != 0)
 		fail_msg("%s", err.text);
 	parts->pool = pool_new(fixture->loop, 1, 4);
-	parts->grants = grants_new(parts->db, UNAUTHORIZED_BLOCK);
+	parts->presence = presence_new(fixture->loop, &fixture->config);
+	parts->grants = grants_new(parts->db, parts->presence, UNAUTHORIZED_BLOCK);
 	parts->alerts = alerts_new(fixture->loop, parts->db, 3600 * 1000);
 	fixture->api = api_new(parts);
 	assert_int_equal(sasl_new(&(struct sasl_parts){.loop = fixture->loop,
 				      .db = parts->db,
 				      .pool = parts->pool,
+				      .presence = parts->presence,
 				      .grants = parts->grants,
 				      .seal_key = &parts->seal_key,
 				      .mechanisms = fixture->config.auth.mechanisms,
@@ -215,6 +217,7 @@ close_all(struct fixture *fixture)
 	api_free(fixture->api);
 	sasl_free(fixture->parts.sasl);
 	grants_free(fixture->parts.grants);
+	presence_free(fixture->parts.presence);
 	alerts_free(fixture->parts.alerts);
 	db_close(fixture->parts.db);
 	loop_turn(fixture->loop, 0);

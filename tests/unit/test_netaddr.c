@@ -99,6 +99,38 @@ test_loopback(void **state)
 	}
 }
 
+static void
+test_origins(void **state)
+{
+	static const struct {
+		const char *address, *expected;
+	} rows[] = {
+	    {"192.0.2.1", "192.0.2.1"},
+	    {"::ffff:192.0.2.1", "192.0.2.1"},
+	    {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
+	    {"2001:db8:1:2::", "2001:db8:1:2::/64"},
+	    {"::1", "::1"},
+	    {"127.0.0.1", "127.0.0.1"},
+	};
+	struct netaddr address, origin, again;
+	char text[NETADDR_ORIGIN_TEXT_SIZE];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_true(netaddr_parse(rows[i].address, &address));
+		origin = netaddr_origin(&address);
+		assert_string_equal(netaddr_format_origin(&origin, text), rows[i].expected);
+		assert_true(netaddr_parse_origin(text, &again));
+		assert_memory_equal(&again, &origin, sizeof(origin));
+		assert_true(netaddr_parse_origin(rows[i].address, &again));
+		assert_memory_equal(&again, &origin, sizeof(origin));
+		assert_int_equal(netaddr_hash(&again, 7), netaddr_hash(&origin, 7));
+	}
+	assert_false(netaddr_parse_origin("192.0.2.0/24", &again));
+	assert_false(netaddr_parse_origin("2001:db8::/32", &again));
+	assert_false(netaddr_parse_origin("2001:db8::1/64", &again));
+	assert_false(netaddr_parse_origin("shop", &again));
+}
+
 int
 main(void)
 {
@@ -106,6 +138,7 @@ main(void)
 	    cmocka_unit_test(test_round_trip),
 	    cmocka_unit_test(test_networks),
 	    cmocka_unit_test(test_loopback),
+	    cmocka_unit_test(test_origins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

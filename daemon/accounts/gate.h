@@ -1,0 +1,19 @@
+/*
+ * gate - what accounts hears of clients that come and go, and what it says to it
+ *
+ * Role     accounts
+ * Owns     nothing: presence counts
+ * Context  loop
+ * Fails    a message whose address isn't one is answered like a client that nobody counts
+ */
+#ifndef POSTERN_ACCOUNTS_GATE_H
+#define POSTERN_ACCOUNTS_GATE_H
+
+#include "daemon/accounts/parts.h"
+
+void gate_admit(
+    struct parts *parts, struct link *link, uint32_t request_id, const struct msg_admit *message);
+void gate_leave(struct parts *parts, struct link *link, const struct msg_left *message);
+void gate_restore(struct parts *parts, struct link *link, const struct msg_present *message);
+
+#endif

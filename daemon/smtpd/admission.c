@@ -1,0 +1,106 @@
+/*
+ * admission - whether a client may stay: accounts counts the clients of all smtpds.
+ *
+ * The client is greeted on its answer, which is a turn of two loops away. A limit is worth less
+ * than a greeting: without an answer within a second the client is taken, and accounts hears of
+ * it once it is back.
+ */
+#include "daemon/smtpd/client_private.h"
+
+#include <string.h>
+
+#define ADMIT_DEADLINE_MS 1000
+#define CLIENTS_A_MESSAGE 1000
+
+static struct msg_bytes
+address_of(const struct client *client)
+{
+	return (struct msg_bytes){client->address.bytes, sizeof(client->address.bytes)};
+}
+
+static void
+refuse(struct client *client, enum admission admission)
+{
+	if (admission == ADMISSION_CLIENT_FULL)
+		client_turn_away(client, "421 4.7.0 Too many connections from your address\r\n");
+	else
+		client_turn_away(client, "421 4.3.2 Too many connections, try again later\r\n");
+}
+
+static void
+on_admitted(const union message *answer, void *ctx)
+{
+	struct client *client = ctx;
+
+	client->admission = NULL;
+	if (client->is_over)
+		return;
+	if (answer == NULL || answer->admitted.admission == ADMISSION_GRANTED)
+		client_begin(client);
+	else
+		refuse(client, answer->admitted.admission);
+}
+
+void
+admission_ask(struct client *client)
+{
+	struct link *link = role_link(client->house->role, ROLE_ACCOUNTS, 0);
+	struct msg_admit message = {
+	    .connection = client->number,
+	    .address = address_of(client),
+	};
+
+	if (link == NULL) {
+		client_begin(client);
+		return;
+	}
+	client->admission = link;
+	client->admission_request =
+	    link_request(link, MSG_ADMIT, &message, ADMIT_DEADLINE_MS, on_admitted, client);
+}
+
+void
+admission_end(struct client *client)
+{
+	struct link *link = role_link(client->house->role, ROLE_ACCOUNTS, 0);
+	struct msg_left message = {.connection = client->number};
+
+	if (client->admission != NULL)
+		link_cancel(client->admission, client->admission_request);
+	client->admission = NULL;
+	if (link != NULL)
+		link_send(link, MSG_LEFT, &message);
+}
+
+static void
+tell(struct link *link, struct msg_list_builder *clients, unsigned *count)
+{
+	struct msg_present message = {.clients = message_list_value(clients)};
+
+	if (*count > 0)
+		link_send(link, MSG_PRESENT, &message);
+	message_list_fini(clients);
+	*clients = (struct msg_list_builder){0};
+	*count = 0;
+}
+
+void
+admission_tell_all(struct client_house *house, struct link *link)
+{
+	struct msg_list_builder clients = {0};
+	unsigned count = 0;
+
+	LIST_EACH (&house->clients, at) {
+		struct client *client = LIST_ENTRY(at, struct client, link);
+		struct rec_client record = {
+		    .connection = client->number,
+		    .address = address_of(client),
+		    .user_id = client->session == NULL ? 0 : session_user_id(client->session),
+		};
+
+		message_list_add(&clients, REC_CLIENT, &record);
+		if (++count == CLIENTS_A_MESSAGE)
+			tell(link, &clients, &count);
+	}
+	tell(link, &clients, &count);
+}

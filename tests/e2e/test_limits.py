@@ -1,0 +1,206 @@
+"""Limits on clients: across several smtpds, and when accounts or an smtpd dies."""
+import base64
+import os
+import signal
+import socket
+
+import pytest
+
+from posternd import IS_ROOT, PATIENCE_S, wait_until
+
+pytestmark = pytest.mark.user
+
+TOO_MANY = b'421 4.7.0 Too many connections from your address\r\n'
+
+
+class Client:
+    """A client that speaks when the test wants it to."""
+    def __init__(self, postern, port=None, address='127.0.0.1', source=None):
+        self.sock = socket.create_connection((address, port or postern.port), PATIENCE_S,
+                                             source_address=(source, 0) if source else None)
+        self.file = self.sock.makefile('rb')
+
+    def line(self):
+        return self.file.readline()
+
+    def say(self, text):
+        self.sock.sendall(text.encode() + b'\r\n')
+        line = self.line()
+        while line[3:4] == b'-':
+            line = self.line()
+        return line
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
+
+
+def greeted(postern, count, **options):
+    clients = [Client(postern, **options) for _ in range(count)]
+    for client in clients:
+        assert client.line().startswith(b'220 ')
+    return clients
+
+
+def close_all(clients):
+    for client in clients:
+        client.close()
+
+
+def is_room(postern):
+    client = Client(postern)
+    line = client.line()
+    client.close()
+    return line.startswith(b'220 ')
+
+
+@pytest.fixture
+def make_limited(make_postern):
+    def make(limits, smtpd_processes=3, config='', **settings):
+        return make_postern(smtpd_processes=smtpd_processes,
+                            config=f'limits = {{ {limits} }};' + config, **settings)
+    return make
+
+
+def login(postern, user, password=None):
+    """One AUTH PLAIN; the reply."""
+    client = postern.client()
+    client.ehlo()
+    text = f"\0{user['login']}\0{password or user['password']}"
+    reply = client.docmd('AUTH', 'PLAIN ' + base64.b64encode(text.encode()).decode())
+    client.close()
+    return reply
+
+
+def kill(postern, role):
+    postern.expect_trouble(r'event=role-restarted|ended by signal 9')
+    pid = postern.roles()[role]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: postern.roles().get(role) not in (None, pid), f'a new {role}')
+    wait_until(postern.is_ready, 'all roles are ready')
+
+
+def test_too_many_of_one_address(make_limited):
+    postern = make_limited('connections_per_client = 6;')
+    clients = greeted(postern, 6)
+    for _ in range(3):
+        late = Client(postern)
+        assert late.line() == TOO_MANY
+        assert late.line() == b''
+        late.close()
+    others = greeted(postern, 2, source='127.0.0.2')
+    assert len(postern.wait_for_log('event=rejected', 'code=421', 'client=127.0.0.1')) == 1
+    clients.pop().close()
+    wait_until(lambda: is_room(postern), 'room for a client')
+    close_all(clients + others)
+
+
+def test_implicit_tls_is_closed_without_a_handshake(make_limited):
+    postern = make_limited('connections_per_client = 1;')
+    clients = greeted(postern, 1)
+    late = Client(postern, port=postern.tls_port)
+    assert late.line() == b''
+    close_all(clients + [late])
+
+
+def test_too_many_in_all(make_limited):
+    postern = make_limited('connections = 4;')
+    clients = greeted(postern, 2) + greeted(postern, 2, source='127.0.0.2')
+    late = Client(postern, source='127.0.0.3')
+    assert late.line() == b'421 4.3.2 Too many connections, try again later\r\n'
+    close_all(clients + [late])
+    wait_until(lambda: is_room(postern), 'room for a client')
+
+
+def test_counts_survive_accounts(make_limited):
+    postern = make_limited('connections_per_client = 5;')
+    clients = greeted(postern, 5)
+    kill(postern, 'accounts')
+    wait_until(lambda: not is_room(postern), 'accounts was told who is there')
+    close_all(clients[:2])
+    wait_until(lambda: is_room(postern), 'room for a client')
+    close_all(clients[2:])
+
+
+def test_greeted_while_accounts_is_stopped(make_limited):
+    postern = make_limited('connections_per_client = 3;')
+    pid = postern.roles()['accounts']
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        clients = greeted(postern, 3)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: not is_room(postern), 'accounts has counted them')
+    close_all(clients)
+
+
+def test_an_smtpd_that_dies_takes_its_clients_along(make_limited):
+    postern = make_limited('connections_per_client = 4;', smtpd_processes=1)
+    clients = greeted(postern, 4)
+    assert not is_room(postern)
+    kill(postern, 'smtpd0')
+    close_all(clients)
+    wait_until(lambda: is_room(postern), 'room for a client')
+    close_all(greeted(postern, 4))
+
+
+def test_too_many_of_one_user(make_limited):
+    postern = make_limited('connections_per_user = 3;')
+    user = postern.add_user()
+    other = postern.add_user('other')
+    clients = [postern.client(user) for _ in range(3)]
+    assert login(postern, user) == (421, b'4.7.0 Too many connections of user shop')
+    with postern.client(other) as client:
+        client.noop()
+    kill(postern, 'accounts')
+    assert login(postern, user)[0] == 421
+    clients.pop().quit()
+    wait_until(lambda: postern.log_lines('event=disconnected', 'user=shop'), 'it has left')
+    clients.append(postern.client(user))
+    for client in clients:
+        client.quit()
+
+
+TRUSTED = 'trusted = ( { network = "127.0.0.0/8"; user = "shop"; } );'
+
+
+def test_trusted_clients_are_held_to_the_users_senders_and_limits(make_limited):
+    postern = make_limited('connections_per_user = 2;', config=TRUSTED)
+    postern.add_capture()
+    postern.add_user('shop', '--senders', 'shop@example.com')
+    clients = greeted(postern, 2)
+    for client in clients:
+        assert client.say('EHLO me').startswith(b'250')
+        assert client.say('MAIL FROM:<eve@example.com>').startswith(b'550 5.7.1 ')
+        assert client.say('MAIL FROM:<shop@example.com>').startswith(b'250 ')
+    late = greeted(postern, 1)[0]
+    assert late.say('EHLO me').startswith(b'250')
+    assert late.say('MAIL FROM:<shop@example.com>') == (
+        b'421 4.7.0 Too many connections of user shop\r\n')
+    close_all(clients + [late])
+
+
+@pytest.mark.skipif(not IS_ROOT, reason='only root may set its limit back')
+def test_descriptors_never_run_out(make_limited):
+    """The limit on descriptors is what a process can have, whatever the config would like."""
+    postern = make_limited('connections = 10000;', smtpd_processes=1)
+    with open(f'/proc/{postern.roles()["smtpd0"]}/limits') as limits:
+        files = [line for line in limits if line.startswith('Max open files')][0].split()[3]
+    assert int(files) >= 10000 + 2
+
+
+def test_session_limits_end_to_end(make_limited):
+    postern = make_limited('idle_commands = 5; tls_timeout = "1s"; command_timeout = "2s";')
+    client = greeted(postern, 1)[0]
+    client.say('EHLO me')
+    for _ in range(4):
+        assert client.say('NOOP').startswith(b'250 ')
+    assert client.say('NOOP') == b'421 4.7.0 Too many commands without a message\r\n'
+    silent = Client(postern, port=postern.tls_port)
+    silent.sock.sendall(b'\x16\x03\x01')
+    assert silent.line() == b''
+    slow = greeted(postern, 1)[0]
+    for byte in b'NOOP':
+        slow.sock.sendall(bytes([byte]))
+    assert slow.line() == b'421 4.4.2 Timeout\r\n'
+    close_all([client, silent, slow])
