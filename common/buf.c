@@ -30,8 +30,8 @@ buf_clear(struct buf *buf)
 		buf->bytes[0] = '\0';
 }
 
-static void
-reserve(struct buf *buf, size_t more)
+void
+buf_reserve(struct buf *buf, size_t more)
 {
 	size_t needed = buf->size + more + 1;
 
@@ -48,7 +48,7 @@ reserve(struct buf *buf, size_t more)
 void
 buf_append(struct buf *buf, const void *bytes, size_t size)
 {
-	reserve(buf, size);
+	buf_reserve(buf, size);
 	if (size > 0)
 		memcpy(buf->bytes + buf->size, bytes, size);
 	buf->size += size;
@@ -78,7 +78,7 @@ buf_printf(struct buf *buf, const char *format, ...)
 	length = vsnprintf(NULL, 0, format, args);
 	va_end(args);
 	ensure(length >= 0);
-	reserve(buf, (size_t)length);
+	buf_reserve(buf, (size_t)length);
 	(void)vsnprintf(buf->bytes + buf->size, (size_t)length + 1, format, again);
 	va_end(again);
 	buf->size += (size_t)length;
@@ -89,7 +89,7 @@ buf_give(struct buf *buf)
 {
 	char *bytes;
 
-	reserve(buf, 0);
+	buf_reserve(buf, 0);
 	bytes = buf->bytes;
 	bytes[buf->size] = '\0';
 	buf_init(buf);

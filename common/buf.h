@@ -18,6 +18,8 @@ struct buf {
 void buf_init(struct buf *buf);
 void buf_fini(struct buf *buf);
 void buf_clear(struct buf *buf);
+/* Room for so many bytes more: appending them moves nothing. */
+void buf_reserve(struct buf *buf, size_t more);
 void buf_append(struct buf *buf, const void *bytes, size_t size);
 void buf_text(struct buf *buf, const char *text);
 void buf_char(struct buf *buf, char c);

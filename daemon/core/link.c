@@ -26,8 +26,8 @@ free_link(void *object)
 	timer_free(link->retry);
 	evbuffer_free(link->output);
 	buf_fini(&link->encoding);
-	chunk_release(link->scratch);
-	chunk_release(link->frame);
+	link_release_frame(link, link->scratch);
+	link_release_frame(link, link->frame);
 	free(link);
 }
 
@@ -136,6 +136,7 @@ link_open(struct loop *loop, int fd, enum role self, enum role peer, unsigned pe
 	link->peer_index = peer_index;
 	link->callbacks = *callbacks;
 	link->ctx = ctx;
+	link->has_secrets = message_may_have_secrets(self, peer);
 	link->requests = request_table_new(loop);
 	link->output = evbuffer_new();
 	link->scratch = chunk_new(SCRATCH_SIZE);

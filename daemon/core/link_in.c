@@ -109,6 +109,17 @@ parse_scratch(struct link *link)
 	}
 	memmove(scratch->bytes, scratch->bytes + at, scratch->size - at);
 	scratch->size -= at;
+	if (link->has_secrets)
+		explicit_bzero(scratch->bytes + scratch->size, at);
+}
+
+/* Whoever holds a frame beyond its message holds a body, which is no secret. */
+void
+link_release_frame(const struct link *link, struct chunk *frame)
+{
+	if (frame != NULL && link->has_secrets && frame->references == 1)
+		explicit_bzero(frame->bytes, frame->size);
+	chunk_release(frame);
 }
 
 static void
@@ -120,7 +131,7 @@ finish_frame(struct link *link)
 		return;
 	link->frame = NULL;
 	dispatch(link, &link->frame_header, frame->bytes, frame, true);
-	chunk_release(frame);
+	link_release_frame(link, frame);
 }
 
 /* ---- reading ---- */

@@ -160,14 +160,13 @@ tail(struct link *link)
 	return LIST_ENTRY(link->parcels.prev, struct parcel, link)->bytes;
 }
 
-/* Encodes header and message into the link's own buffer. */
+/* Encodes header and message; `more` bytes will follow them. */
 static void
 encode(struct link *link, enum message_kind kind, uint32_t request_id, bool is_answer,
-    const void *message, uint32_t more)
+    const void *message, uint32_t more, struct buf *out)
 {
 	struct frame_header header = {
 	    .kind = (uint16_t)kind, .is_answer = is_answer, .request_id = request_id};
-	struct buf *out = &link->encoding;
 
 	ensure(message_is_allowed(kind, link->self, link->peer));
 	buf_clear(out);
@@ -178,14 +177,38 @@ encode(struct link *link, enum message_kind kind, uint32_t request_id, bool is_a
 	memcpy(out->bytes, &header, sizeof(header));
 }
 
+static void
+on_secret_written(const void *bytes, size_t size, void *ctx)
+{
+	explicit_bzero(ctx, size);
+	free(ctx);
+}
+
+/* The frame has one copy, made in its final size so that none is left behind by growing. */
+static void
+add_secret(struct link *link, enum message_kind kind, uint32_t request_id, bool is_answer,
+    const void *message)
+{
+	struct buf frame = {0};
+
+	buf_reserve(&frame, sizeof(struct frame_header) + message_size(kind, message));
+	encode(link, kind, request_id, is_answer, message, 0, &frame);
+	(void)evbuffer_add_reference(
+	    tail(link), frame.bytes, frame.size, on_secret_written, frame.bytes);
+}
+
 void
 link_send_frame(struct link *link, enum message_kind kind, uint32_t request_id, bool is_answer,
     const void *message)
 {
 	if (link->is_closed)
 		return;
-	encode(link, kind, request_id, is_answer, message, 0);
-	(void)evbuffer_add(tail(link), link->encoding.bytes, link->encoding.size);
+	if (message_has_secrets(kind)) {
+		add_secret(link, kind, request_id, is_answer, message);
+	} else {
+		encode(link, kind, request_id, is_answer, message, 0, &link->encoding);
+		(void)evbuffer_add(tail(link), link->encoding.bytes, link->encoding.size);
+	}
 	flush_later(link);
 }
 
@@ -221,7 +244,7 @@ link_send_with_fds(
 	ensure(fd_count > 0 && fd_count <= LINK_FDS_MAX);
 	parcel = xcalloc(1, sizeof(*parcel));
 	parcel->bytes = evbuffer_new();
-	encode(link, kind, 0, false, message, 0);
+	encode(link, kind, 0, false, message, 0, &link->encoding);
 	(void)evbuffer_add(parcel->bytes, link->encoding.bytes, link->encoding.size);
 	list_append(&link->parcels, &parcel->link);
 	if (copy_sockets(parcel, fds, fd_count))
@@ -247,7 +270,7 @@ link_send_body(struct link *link, uint64_t stream, bool is_last, const struct sl
 		return;
 	/* The bytes are the last field: the frame is written as if they were empty, then their size
 	 * is put right and they follow by reference. */
-	encode(link, MSG_BODY, 0, false, &body, size);
+	encode(link, MSG_BODY, 0, false, &body, size, &link->encoding);
 	memcpy(link->encoding.bytes + link->encoding.size - sizeof(size), &size, sizeof(size));
 	out = tail(link);
 	(void)evbuffer_add(out, link->encoding.bytes, link->encoding.size);

@@ -50,6 +50,7 @@ struct link {
 	int received_fds[LINK_FDS_MAX];
 	size_t received_count;
 
+	bool has_secrets; /* among what the two roles say to each other */
 	bool is_closed;
 	bool is_let_go;   /* by link_close(): the owner wants to hear no more */
 	char reason[256]; /* of a close that is to be told */
@@ -69,6 +70,8 @@ void link_on_writable(int fd, short what, void *ctx);
 void link_on_retry(void *ctx);
 
 /* link_in.c */
+/* Wipes what is in it first if it may be a secret. */
+void link_release_frame(const struct link *link, struct chunk *frame);
 void link_on_readable(int fd, short what, void *ctx);
 
 #endif

@@ -29,14 +29,16 @@ struct field {
 	uint32_t limit;
 	enum record_kind record;
 	const char *name;
+	bool is_secret;
 };
 
 /* ---- descriptors ---- */
 
-#define FIELD(type, field, limit, record) {type, offsetof(THIS, field), limit, record, #field},
+#define FIELD(type, field, limit, record)                                                          \
+	{type, offsetof(THIS, field), limit, record, #field, false},
 #define END_FIELDS                                                                                 \
 	{                                                                                          \
-		FIELD_END, 0, 0, 0, NULL                                                           \
+		FIELD_END, 0, 0, 0, NULL, false                                                    \
 	}
 
 /* `THIS` is the struct whose fields follow; a type of its own for each row keeps it in one pass. */
@@ -66,6 +68,7 @@ struct field {
 #define BOOL(field) FIELD(FIELD_BOOL, field, 0, 0)
 #define TEXT(field, limit) FIELD(FIELD_TEXT, field, limit, 0)
 #define BYTES(field, limit) FIELD(FIELD_BYTES, field, limit, 0)
+#define SECRET(field, limit) {FIELD_BYTES, offsetof(THIS, field), limit, 0, #field, true},
 #define LIST(field, RECORD, limit) FIELD(FIELD_LIST, field, limit, REC_##RECORD)
 #include "daemon/core/messages.def"
 
@@ -119,6 +122,27 @@ enum message_kind
 message_answer(enum message_kind kind)
 {
 	return messages[kind].answer;
+}
+
+bool
+message_has_secrets(enum message_kind kind)
+{
+	if (kind <= MSG_NONE || kind >= MSG_COUNT)
+		return false;
+	for (const struct field *field = messages[kind].fields(); field->type != FIELD_END; field++)
+		if (field->is_secret)
+			return true;
+	return false;
+}
+
+bool
+message_may_have_secrets(enum role a, enum role b)
+{
+	for (enum message_kind kind = MSG_NONE + 1; kind < MSG_COUNT; kind++)
+		if (message_has_secrets(kind) &&
+		    (message_is_allowed(kind, a, b) || message_is_allowed(kind, b, a)))
+			return true;
+	return false;
 }
 
 /* ---- encoding ---- */
@@ -183,6 +207,36 @@ encode_fields(const struct field *fields, const void *value, struct buf *out)
 {
 	for (const struct field *field = fields; field->type != FIELD_END; field++)
 		encode_field(field, (const uint8_t *)value + field->offset, out);
+}
+
+static size_t
+field_size(const struct field *field, const uint8_t *at)
+{
+	const struct msg_bytes *bytes = (const void *)at;
+	const struct msg_list *list = (const void *)at;
+	const char *text;
+
+	switch (field->type) {
+	case FIELD_TEXT:
+		text = *(const char *const *)(const void *)at;
+		return sizeof(uint32_t) + (text == NULL ? 0 : strlen(text)) + 1;
+	case FIELD_BYTES:
+		return sizeof(uint32_t) + bytes->size;
+	case FIELD_LIST:
+		return 2 * sizeof(uint32_t) + list->size;
+	default:
+		return number_size(field->type);
+	}
+}
+
+size_t
+message_size(enum message_kind kind, const void *message)
+{
+	size_t size = 0;
+
+	for (const struct field *field = messages[kind].fields(); field->type != FIELD_END; field++)
+		size += field_size(field, (const uint8_t *)message + field->offset);
+	return size;
 }
 
 void

@@ -64,6 +64,7 @@ struct msg_list {
 #define BOOL(field) bool field;
 #define TEXT(field, limit) const char *field;
 #define BYTES(field, limit) struct msg_bytes field;
+#define SECRET(field, limit) struct msg_bytes field;
 #define LIST(field, RECORD, limit) struct msg_list field;
 #include "daemon/core/messages.def"
 
@@ -101,6 +102,13 @@ bool message_is_allowed(enum message_kind kind, enum role from, enum role to);
 /* The kind that answers a request, or MSG_NONE. */
 enum message_kind message_answer(enum message_kind kind);
 
+/* Whether `kind` has a field that may be a secret, and whether `a` and `b` exchange such messages:
+ * what these travelled in is wiped. */
+bool message_has_secrets(enum message_kind kind);
+bool message_may_have_secrets(enum role a, enum role b);
+
+/* How many bytes message_encode() will append. */
+size_t message_size(enum message_kind kind, const void *message);
 /* Appends the encoded message. A field over its limit is a bug of the sender (ensure): who fills
  * a message has checked or cut what came from outside. */
 void message_encode(enum message_kind kind, const void *message, struct buf *out);

@@ -304,6 +304,117 @@ test_largest_messages(void **state)
 	message_list_fini(&fates);
 }
 
+/* ---- secrets ---- */
+
+#define SECRET_SIZE 24
+#define WINDOW (1u << 16)
+
+static uint8_t window[WINDOW];
+
+/* The secret stands nowhere but where this put it. */
+static void
+fill_secret(uint8_t *to, uint32_t size)
+{
+	for (uint32_t i = 0; i < size; i++)
+		to[i] = (uint8_t)(0xa5 ^ (i % SECRET_SIZE * 37));
+}
+
+static bool
+is_secret_at(const uint8_t *bytes)
+{
+	for (uint32_t i = 0; i < SECRET_SIZE; i++)
+		if (bytes[i] != (uint8_t)(0xa5 ^ (i * 37)))
+			return false;
+	return true;
+}
+
+/* Reads through the kernel: a sanitizer has no say in what freed memory holds. */
+static unsigned
+count_in_range(int memory, uintptr_t from, uintptr_t to)
+{
+	unsigned found = 0;
+	ssize_t got;
+
+	for (; from < to; from += WINDOW - SECRET_SIZE) {
+		size_t wanted = to - from < WINDOW ? to - from : WINDOW;
+
+		if (from < (uintptr_t)window + WINDOW && from + wanted > (uintptr_t)window)
+			continue;
+		got = pread(memory, window, wanted, (off_t)from);
+		for (ssize_t i = 0; i + SECRET_SIZE <= got; i++)
+			found += is_secret_at(window + i);
+		explicit_bzero(window, sizeof(window));
+	}
+	return found;
+}
+
+/* In all that this process may write, but for its stack. */
+static unsigned
+count_secrets(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	unsigned long from, to;
+	char line[512], rights[8];
+	unsigned found = 0;
+
+	assert_non_null(maps);
+	assert_true(memory >= 0);
+	while (fgets(line, sizeof(line), maps) != NULL)
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) == 3 && rights[1] == 'w' &&
+		    to - from <= (64u << 20) && strstr(line, "[stack]") == NULL)
+			found += count_in_range(memory, from, to);
+	(void)fclose(maps);
+	(void)close(memory);
+	return found;
+}
+
+static void
+send_secret(struct pair *pair, enum message_kind kind, uint8_t *secret, uint32_t size)
+{
+	struct msg_sasl_step step = {.token = {secret, size}};
+	struct msg_file file = {.content = {secret, size}};
+	unsigned before = pair->b.messages;
+
+	fill_secret(secret, size);
+	link_send(pair->a.link, kind, kind == MSG_FILE ? (const void *)&file : (const void *)&step);
+	explicit_bzero(secret, size);
+	TURN_UNTIL(pair, pair->b.messages > before);
+}
+
+/* Small ones share the scratch buffer, the large one gets a frame of its own. */
+static void
+test_nothing_is_left_of_a_secret(void **state)
+{
+	static const struct {
+		enum role from, to;
+		enum message_kind kind;
+		uint32_t size;
+	} rows[] = {
+	    {ROLE_SMTPD, ROLE_ACCOUNTS, MSG_SASL_STEP, SECRET_SIZE},
+	    {ROLE_SMTPD, ROLE_ACCOUNTS, MSG_SASL_STEP, 12288},
+	    {ROLE_PARENT, ROLE_ACCOUNTS, MSG_FILE, SECRET_SIZE},
+	    {ROLE_PARENT, ROLE_ACCOUNTS, MSG_FILE, 200000},
+	};
+	uint8_t *secret = malloc(200000);
+
+	assert_non_null(secret);
+	fill_secret(secret, SECRET_SIZE);
+	assert_int_equal(count_secrets(), 1);
+	explicit_bzero(secret, SECRET_SIZE);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct pair pair;
+
+		open_pair(&pair, rows[i].from, rows[i].to);
+		for (int times = 0; times < 30; times++)
+			send_secret(&pair, rows[i].kind, secret, rows[i].size);
+		assert_int_equal(count_secrets(), 0);
+		close_pair(&pair);
+		assert_int_equal(count_secrets(), 0);
+	}
+	free(secret);
+}
+
 int
 main(void)
 {
@@ -315,6 +426,7 @@ main(void)
 	    cmocka_unit_test(test_more_sockets_than_may_be_open),
 	    cmocka_unit_test(test_bad_frames),
 	    cmocka_unit_test(test_largest_messages),
+	    cmocka_unit_test(test_nothing_is_left_of_a_secret),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);
