@@ -14,3 +14,10 @@ tests_dialogue_test_smtpd_SOURCES = \
 	tests/dialogue/world.c \
 	tests/dialogue/world.h
 tests_dialogue_test_smtpd_LDADD = $(DIALOGUE_SMTPD_LIBS)
+
+check_PROGRAMS += tests/dialogue/test_smuggling
+tests_dialogue_test_smuggling_SOURCES = \
+	tests/dialogue/test_smuggling.c \
+	tests/dialogue/world.c \
+	tests/dialogue/world.h
+tests_dialogue_test_smuggling_LDADD = $(DIALOGUE_SMTPD_LIBS)
