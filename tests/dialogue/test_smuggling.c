@@ -31,6 +31,7 @@ static const struct {
 #define PLACES (sizeof(places) / sizeof(places[0]))
 
 /* Longer ones than are tried exhaustively. */
+/* clang-format off */
 static const struct {
 	const char *bytes;
 	size_t size;
@@ -45,6 +46,7 @@ static const struct {
     ROW("\n.\r\n.\n"), ROW("\r\n\r.\r\n"), ROW("\x1a"), ROW("\r\n.\r\n.\n.\r"),
 #undef ROW
 };
+/* clang-format on */
 
 static unsigned long played, failed;
 
@@ -134,8 +136,7 @@ check(struct world *world, const struct attempt *attempt)
 {
 	bool is_taken = world->is_commit_waiting;
 
-	if (has(&world->output, "250 2.1.0") || has(&world->output, "503") ||
-	    world->commits > 1)
+	if (has(&world->output, "250 2.1.0") || has(&world->output, "503") || world->commits > 1)
 		fail(attempt, "the second half was taken for commands");
 	if (is_taken && !is_clean(&world->body))
 		fail(attempt, "queue got a bare CR or LF, or a NUL");

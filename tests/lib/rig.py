@@ -38,12 +38,14 @@ def is_sanitized():
     return b'__asan_init' in program('posternd').read_bytes()
 
 
+def peak_mib(pid):
+    """The most memory that a process ever had."""
+    status = pathlib.Path(f'/proc/{pid}/status').read_text()
+    return int(re.search(r'VmHWM:\s*(\d+)', status)[1]) // 1024
+
+
 def peak_memory_mib(rig):
-    """Role → the most memory it ever had."""
-    def peak(pid):
-        status = pathlib.Path(f'/proc/{pid}/status').read_text()
-        return int(re.search(r'VmHWM:\s*(\d+)', status)[1]) // 1024
-    return {role: peak(pid) for role, pid in rig.pids().items()}
+    return {role: peak_mib(pid) for role, pid in rig.pids().items()}
 
 
 class Rig:

@@ -241,8 +241,8 @@ test_long_line(void **state)
 		for (size_t split = 0; split < length; split++) {
 			memset(text, 'x', length);
 			decode(text, length, split, length, &result);
-			assert_int_equal(result.data.faults,
-			    length > LINE_MAX_HERE ? DATA_LONG_LINE : 0);
+			assert_int_equal(
+			    result.data.faults, length > LINE_MAX_HERE ? DATA_LONG_LINE : 0);
 		}
 	decode("..34567890123456789012\r\n1234567890\r\n1234567890", 46, 3, 30, &result);
 	assert_int_equal(result.data.faults, DATA_LONG_LINE);
