@@ -5,6 +5,8 @@ common_libcommon_a_SOURCES = \
 	common/base64.h \
 	common/buf.c \
 	common/buf.h \
+	common/cap.c \
+	common/cap.h \
 	common/chunk.c \
 	common/chunk.h \
 	common/clock.c \

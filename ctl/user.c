@@ -29,6 +29,10 @@ static const char *const account_fields[] = {"login", "password", "server", "por
 	    {"profile", VALUE_TEXT, "P", "the way out; \"\": the list's, else the default"},       \
 	    {"stamp-priority", VALUE_YES_NO, "yes|no",                                             \
 		"write the effective priority into the message"},                                  \
+	    {"messages", VALUE_TEXT, "\"100/h 1000/d\"",                                           \
+		"how many it may send; none; \"\": the config's default"},                         \
+	    {"recipients", VALUE_TEXT, "\"500/h 5000/d\"", "the same of recipients"},              \
+	    {"over-limit", VALUE_TEXT, "refuse|hold", "what becomes of a message beyond"},         \
 	    {"active", VALUE_YES_NO, "yes|no", "whether it may log in"},                           \
 	{                                                                                          \
 		"note", VALUE_TEXT, "TEXT", "for internal use"                                     \

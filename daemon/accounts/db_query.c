@@ -96,6 +96,9 @@ take_route(const struct db_row *row, void *ctx)
 	    .login = db_row_text(row, 1),
 	    .list = db_row_text(row, 2),
 	    .profile_id = db_row_number(row, 3),
+	    .messages = db_row_text(row, 4),
+	    .recipients = db_row_text(row, 5),
+	    .over_limit = db_row_text(row, 6),
 	};
 
 	reader->on_route(&route, reader->ctx);
@@ -108,7 +111,8 @@ db_each_route(struct db *db, int64_t user_id,
 	struct route_reader reader = {.on_route = on_route, .ctx = ctx};
 
 	return db_run(db,
-	    "SELECT user.id, user.login, user.list, profile.id FROM user"
+	    "SELECT user.id, user.login, user.list, profile.id, user.messages, user.recipients,"
+	    " user.over_limit FROM user"
 	    " JOIN list ON list.name = user.list"
 	    " LEFT JOIN profile ON profile.name = coalesce(user.profile, list.profile,"
 	    "  (SELECT name FROM profile WHERE \"default\" = 1))"

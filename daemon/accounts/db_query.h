@@ -28,7 +28,8 @@ int db_set_default_profile(struct db *db, int64_t id, struct err *err_out);
 struct db_route {
 	int64_t user_id;
 	const char *login, *list;
-	int64_t profile_id; /* 0: nowhere */
+	int64_t profile_id;                             /* 0: nowhere */
+	const char *messages, *recipients, *over_limit; /* NULL: the config's */
 };
 /* Of one user, or of all with 0. */
 int db_each_route(struct db *db, int64_t user_id,

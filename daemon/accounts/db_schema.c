@@ -10,6 +10,7 @@
  *	list     what users have in common
  *	user     verifier: see verifier.h; credential: grows with each change of the password;
  *	         secret: the password, sealed, for CRAM-MD5 (NULL: none)
+ *	         messages, recipients: what it may send, see common/cap.h; over_limit: refuse, hold
  *	profile  password: see seal.h; version: grows with each change; one row is the default
  *	alert    one row for each kind, user, address and interval, counted
  *
@@ -60,6 +61,9 @@ static const char version_1[] =
 
 static const char version_2[] = "BEGIN IMMEDIATE;"
 				"ALTER TABLE user ADD COLUMN secret TEXT;"
+				"ALTER TABLE user ADD COLUMN messages TEXT;"
+				"ALTER TABLE user ADD COLUMN recipients TEXT;"
+				"ALTER TABLE user ADD COLUMN over_limit TEXT;"
 				"PRAGMA user_version = 2;"
 				"COMMIT;";
 

@@ -1,10 +1,13 @@
 /* routes - rows of the map from users to profiles. */
 #include "daemon/accounts/routes.h"
 
+#include "common/cap.h"
 #include "common/log.h"
 #include "daemon/accounts/db_query.h"
 #include "daemon/accounts/db_rows.h"
 #include "daemon/accounts/profile.h"
+
+#include <string.h>
 
 static void
 send_row(struct link *queue, struct msg_route *route)
@@ -17,6 +20,27 @@ send_row(struct link *queue, struct msg_route *route)
 	link_send(queue, MSG_ROUTE, route);
 }
 
+/* The user's own, if the text is one; the config's otherwise. */
+static bool
+own_cap(const char *text, uint32_t *per_hour, uint32_t *per_day)
+{
+	struct cap cap;
+
+	if (text == NULL || cap_parse(text, &cap, NULL) != 0)
+		return false;
+	*per_hour = cap.per_hour;
+	*per_day = cap.per_day;
+	return true;
+}
+
+static enum over_limit
+own_over_limit(const char *text)
+{
+	if (text == NULL)
+		return OVER_LIMIT_DEFAULT;
+	return strcmp(text, "hold") == 0 ? OVER_LIMIT_HOLD : OVER_LIMIT_REFUSE;
+}
+
 static void
 on_route(const struct db_route *route, void *ctx)
 {
@@ -26,8 +50,12 @@ on_route(const struct db_route *route, void *ctx)
 	    .name = route->login,
 	    .list = route->list,
 	    .profile_id = (uint64_t)route->profile_id,
+	    .over_limit = (uint8_t)own_over_limit(route->over_limit),
 	};
 
+	row.has_messages = own_cap(route->messages, &row.messages_per_hour, &row.messages_per_day);
+	row.has_recipients =
+	    own_cap(route->recipients, &row.recipients_per_hour, &row.recipients_per_day);
 	send_row(ctx, &row);
 }
 

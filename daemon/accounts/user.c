@@ -2,6 +2,7 @@
 #include "daemon/accounts/user.h"
 
 #include "common/buf.h"
+#include "common/cap.h"
 #include "common/sender_rules.h"
 #include "common/xalloc.h"
 #include "daemon/accounts/db_rows.h"
@@ -16,6 +17,7 @@
 #define RULES_SIZE_MAX 65536
 
 static const char *const sides[] = {"both", "envelope", "header", NULL};
+static const char *const over_limit[] = {"refuse", "hold", NULL};
 
 /* Takes the rules; puts their items into one text. Separators alone are a slip, most likely an empty
  * variable of a script: it must not open the user to any sender. */
@@ -62,6 +64,19 @@ normalise_senders(char **text, struct err *err_out)
 	return join_rules(&rules, text, err_out);
 }
 
+static int
+normalise_cap(char **text, struct err *err_out)
+{
+	char buffer[CAP_TEXT_SIZE];
+	struct cap cap;
+
+	if (cap_parse(*text, &cap, err_out) != 0)
+		return -1;
+	free(*text);
+	*text = xstrdup(cap_format(&cap, buffer));
+	return 0;
+}
+
 #define FIELD(field, kind, ...)                                                                    \
 	{                                                                                          \
 		.name = #field, .type = (kind), .offset = offsetof(struct user, field),            \
@@ -82,6 +97,9 @@ static const struct field fields[] = {
     FIELD(check, FIELD_TEXT, .max = 16, .choices = sides),
     FIELD(profile, FIELD_TEXT, .max = 100),
     FIELD(stamp_priority, FIELD_BOOL, .flags = 0),
+    FIELD(messages, FIELD_TEXT, .max = 64, .normalise = normalise_cap),
+    FIELD(recipients, FIELD_TEXT, .max = 64, .normalise = normalise_cap),
+    FIELD(over_limit, FIELD_TEXT, .max = 16, .choices = over_limit),
     FIELD(note, FIELD_TEXT, .max = 1000),
 };
 

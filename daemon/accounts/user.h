@@ -24,6 +24,8 @@ struct user {
 	char *check;             /* both, envelope, header; NULL: both */
 	char *profile;
 	bool stamp_priority;
+	char *messages, *recipients; /* as cap_parse() reads them; NULL: the config's */
+	char *over_limit;            /* refuse, hold; NULL: the config's */
 	char *note;
 };
 

@@ -56,6 +56,7 @@ option_allowed(const struct option *option, struct err *text_out)
 {
 	static const char *const texts[] = {
 	    [OPTION_BOOL] = "true or false",
+	    [OPTION_CAP] = CAP_ALLOWED,
 	    [OPTION_HOSTNAME] = "a host name, as \"relay.example.com\"",
 	    [OPTION_ACCOUNT] = "the name of an account (a-z 0-9 _ -, at most 32)",
 	    [OPTION_ADDRESS] = "\"*\", an IPv4 or an IPv6 address",

@@ -10,6 +10,7 @@
 #ifndef POSTERN_CONFIG_CONFIG_H
 #define POSTERN_CONFIG_CONFIG_H
 
+#include "common/cap.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "daemon/core/values.h"
@@ -100,6 +101,9 @@ struct config {
 		unsigned auth_failures;    /* in one session */
 		unsigned errors;           /* in one session */
 		uint64_t free_space_bytes; /* of the state directory; below it 452 4.3.1 */
+		struct cap user_messages;  /* of users without their own */
+		struct cap user_recipients;
+		enum over_limit over_limit;
 	} limits;
 
 	struct {

@@ -23,6 +23,8 @@ static const struct option_choice without_tls[] = {
 	{"always", AUTH_CLEAR_ALWAYS, false}, {NULL, 0, false}};
 static const struct option_choice unauthorized[] = {
 	{"block", UNAUTHORIZED_BLOCK, false}, {"alert", UNAUTHORIZED_ALERT, false}, {NULL, 0, false}};
+static const struct option_choice over_limit[] = {
+	{"refuse", OVER_LIMIT_REFUSE, false}, {"hold", OVER_LIMIT_HOLD, false}, {NULL, 0, false}};
 static const struct option_choice log_targets[] = {
 	{"stderr", LOG_TARGET_STDERR, false}, {"syslog", LOG_TARGET_SYSLOG, false},
 	{"journal", LOG_TARGET_JOURNAL, false}, {NULL, 0, false}};
@@ -163,6 +165,16 @@ const struct option options[] = {
 	{"limits.free_space", OPTION_SIZE, "bytes", 0, 1024 * GIB, "128M", ON_RELOAD,
 	 AT(limits.free_space_bytes), NULL,
 	 "Free space of state_dir's file system below which no message is taken."},
+	{"limits.user_messages", OPTION_CAP, "messages", NO_RANGE, "none", ON_RELOAD,
+	 AT(limits.user_messages), NULL,
+	 "Messages that a user may send in any hour and any day, if the user has no number of its own."},
+	{"limits.user_recipients", OPTION_CAP, "recipients", NO_RANGE, "none", ON_RELOAD,
+	 AT(limits.user_recipients), NULL,
+	 "The same of recipients; a message counts with each of its recipients."},
+	{"limits.over_limit", OPTION_CHOICE, "what to do", NO_RANGE, "refuse", ON_RELOAD,
+	 AT(limits.over_limit), over_limit,
+	 "What happens to a message over its user's limit: refuse (450 4.7.1, the client tries again) "
+	 "or hold (it is taken, and goes out when the limit allows it or an operator releases it)."},
 
 	{"queue.lifetime", OPTION_DURATION, "ms", SECOND, 90 * DAY, "5d", ON_RELOAD,
 	 AT(queue.lifetime_ms), NULL, "How long a message is tried before its sender is told."},

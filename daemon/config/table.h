@@ -18,6 +18,7 @@ enum option_type {
 	OPTION_NUMBER,     /* unsigned */
 	OPTION_DURATION,   /* int64_t */
 	OPTION_SIZE,       /* uint64_t */
+	OPTION_CAP,        /* struct cap */
 	OPTION_CHOICE,     /* an enum; see choices */
 	OPTION_PATH,       /* char *, absolute; minimum and maximum are its length */
 	OPTION_HOSTNAME,   /* char * */

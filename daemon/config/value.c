@@ -63,6 +63,12 @@ set_size(const struct option *option, void *field, const char *text)
 }
 
 static int
+set_cap(const struct option *option, void *field, const char *text)
+{
+	return cap_parse(text, field, NULL);
+}
+
+static int
 set_choice(const struct option *option, void *field, const char *text)
 {
 	for (const struct option_choice *choice = option->choices; choice->name != NULL; choice++) {
@@ -338,6 +344,7 @@ static const setter setters[] = {
     [OPTION_NUMBER] = set_number,
     [OPTION_DURATION] = set_duration,
     [OPTION_SIZE] = set_size,
+    [OPTION_CAP] = set_cap,
     [OPTION_CHOICE] = set_choice,
     [OPTION_PATH] = set_path,
     [OPTION_HOSTNAME] = set_hostname,

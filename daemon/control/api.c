@@ -134,6 +134,8 @@ reply_composed(struct gather *gather)
 	} else {
 		if (gather->answer == ANSWER_STATUS)
 			compose_status(parts[0], parts[1], parts[2]);
+		else if (gather->answer == ANSWER_USER)
+			compose_user(parts[0], parts[1]);
 		else if (gather->answer == ANSWER_PROFILES)
 			compose_profiles(parts[0], parts[1]);
 		else
@@ -234,7 +236,9 @@ gather_start(struct api *api, struct http_request *request, const struct route *
 	gather->answer = strcmp(call.method, "GET") == 0 ? route->answer : ANSWER_AS_IS;
 	list_append(&api->gathers, &gather->link);
 	ask(gather, route->owner, &call, route->deadline_ms);
-	if (gather->answer != ANSWER_AS_IS)
+	if (gather->answer == ANSWER_USER)
+		ask_to_add(gather, ROLE_QUEUE, call.path);
+	else if (gather->answer != ANSWER_AS_IS)
 		ask_to_add(gather, ROLE_QUEUE, "/v1/queue");
 	if (gather->answer == ANSWER_STATUS)
 		ask_to_add(gather, ROLE_ACCOUNTS, "/v1/profiles");

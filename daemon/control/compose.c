@@ -4,6 +4,9 @@
 #include <string.h>
 
 static const char *const state_fields[] = {"state", "rate_limited_until", "last_error", "waiting"};
+static const char *const user_fields[] = {"messages_used_hour", "messages_left_hour",
+    "messages_used_day", "messages_left_day", "recipients_used_hour", "recipients_left_hour",
+    "recipients_used_day", "recipients_left_day", "limited_until", "has_held"};
 static const char *const queue_counts[] = {
     "ready", "deferred", "scheduled", "held", "sending", "uncertain"};
 
@@ -74,6 +77,15 @@ compose_profile(json_t *profile, const json_t *queue)
 	for (size_t i = 0; i < COUNT_OF(state_fields); i++)
 		(void)json_object_set_new(
 		    profile, state_fields[i], field_or_null(state, state_fields[i]));
+}
+
+void
+compose_user(json_t *user, const json_t *queue)
+{
+	/* Queue is away: what is not known is null. */
+	for (size_t i = 0; i < COUNT_OF(user_fields); i++)
+		(void)json_object_set_new(
+		    user, user_fields[i], field_or_null(queue, user_fields[i]));
 }
 
 void

@@ -14,7 +14,7 @@ static const struct route routes[] = {
 	{"/v1/lists",                    ROUTE_GET | ROUTE_POST,     ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, true,  "limit after profile"},
 	{"/v1/lists/*",                  READ_CHANGE_REMOVE,         ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, true,  ""},
 	{"/v1/users",                    ROUTE_GET | ROUTE_POST,     ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, true,  "limit after list profile"},
-	{"/v1/users/*",                  READ_CHANGE_REMOVE,         ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, true,  ""},
+	{"/v1/users/*",                  READ_CHANGE_REMOVE,         ROLE_ACCOUNTS, ANSWER_USER,     SOON, true,  ""},
 	{"/v1/users/*/reset-password",   ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, true,  ""},
 	{"/v1/profiles",                 ROUTE_GET | ROUTE_POST,     ROLE_ACCOUNTS, ANSWER_PROFILES, SOON, true,  "limit after"},
 	{"/v1/profiles/*",               READ_CHANGE_REMOVE,         ROLE_ACCOUNTS, ANSWER_PROFILE,  SOON, true,  ""},

@@ -22,7 +22,8 @@ enum route_answer {
 	ANSWER_AS_IS,    /* the owner's words */
 	ANSWER_STATUS,   /* parent's, with queue's counts and the profiles */
 	ANSWER_PROFILES, /* accounts' array, each with its state in queue */
-	ANSWER_PROFILE   /* the same for one */
+	ANSWER_PROFILE,  /* the same for one */
+	ANSWER_USER      /* accounts', with what queue has counted */
 };
 
 struct route {

@@ -65,7 +65,8 @@ enum intake_state { INTAKE_OPEN, INTAKE_DISK_FULL, INTAKE_CLOSING };
 enum commit_outcome {
 	COMMIT_STORED,
 	COMMIT_DISK_FULL, /* 452 4.3.1 */
-	COMMIT_FAILED     /* 451 4.3.0 */
+	COMMIT_FAILED,    /* 451 4.3.0 */
+	COMMIT_LIMITED    /* 450 4.7.1: the user's limit */
 };
 
 enum sasl_outcome {
@@ -89,6 +90,9 @@ enum admission {
 enum check_sides { CHECK_BOTH, CHECK_ENVELOPE, CHECK_HEADER };
 
 enum unauthorized_action { UNAUTHORIZED_BLOCK, UNAUTHORIZED_ALERT };
+
+/* What becomes of a message that is over its user's limit. */
+enum over_limit { OVER_LIMIT_DEFAULT, OVER_LIMIT_REFUSE, OVER_LIMIT_HOLD };
 
 enum route_row { ROUTE_BEGIN, ROUTE_PROFILE, ROUTE_USER, ROUTE_LIST, ROUTE_END };
 

@@ -133,6 +133,7 @@ on_inserted(struct job *job)
 	struct intake *intake = partial->intake;
 
 	if (job->outcome != JOB_DONE) {
+		caps_give_back(intake->caps, &partial->charge);
 		answer(partial, refusal(job->outcome));
 		/* Of a commit that failed nobody knows whether it is on disk: the sweep of the
 		 * next start decides about the file. */
@@ -154,6 +155,7 @@ insert(struct partial *partial)
 	partial->insert = (struct insert_job){
 	    .job = {.on_done = on_inserted, .ctx = partial, .urgency = JOB_WRITES},
 	    .mail = partial->mail,
+	    .charge = partial->charge,
 	    .slices = partial->slices,
 	    .slice_count = partial->is_in_file ? 0 : partial->slice_count,
 	};
@@ -171,6 +173,7 @@ on_synced(struct job *job)
 		insert(partial);
 		return;
 	}
+	caps_give_back(partial->intake->caps, &partial->charge);
 	answer(partial, refusal(partial->outcome));
 	partial_discard(partial);
 }
@@ -182,6 +185,37 @@ sync_file(struct partial *partial)
 	    .message_id = partial->id,
 	    .fd = &partial->fd};
 	storage_post_file(partial->intake->storage, BODYFILE_SYNC, &partial->file);
+}
+
+/* Whether its user may send it. Over the limit nothing is stored, or it is stored to wait. */
+static void
+judge(struct partial *partial)
+{
+	enum caps_verdict verdict =
+	    caps_judge(partial->intake->caps, partial->mail, &partial->charge);
+
+	if (verdict == CAPS_REFUSE) {
+		answer(partial, COMMIT_LIMITED);
+		partial_discard(partial);
+		return;
+	}
+	if (verdict == CAPS_HOLD) {
+		partial->mail->state = MAIL_LIMITED;
+		partial->mail->next_at_ms = 0;
+	}
+	if (partial->is_in_file)
+		sync_file(partial);
+	else
+		insert(partial);
+}
+
+void
+intake_on_caps_ready(struct intake *intake)
+{
+	struct list *first;
+
+	while ((first = list_take_first(&intake->unjudged)) != NULL)
+		judge(LIST_ENTRY(first, struct partial, link));
 }
 
 static bool
@@ -213,10 +247,10 @@ intake_commit(struct intake *intake, struct link *link, const struct link_messag
 	(void)idmap_remove(&intake->partials, partial->id);
 	partial->request_id = message->request_id;
 	partial->mail = mail;
-	if (partial->is_in_file)
-		sync_file(partial);
+	if (caps_are_ready(intake->caps))
+		judge(partial);
 	else
-		insert(partial);
+		list_append(&intake->unjudged, &partial->link);
 }
 
 void
@@ -275,12 +309,15 @@ intake_set_state(struct intake *intake, enum intake_state state)
 }
 
 struct intake *
-intake_new(struct loop *loop, struct storage *storage, intake_stored_fn on_stored, void *ctx)
+intake_new(struct loop *loop, struct storage *storage, struct caps *caps,
+    intake_stored_fn on_stored, void *ctx)
 {
 	struct intake *intake = xcalloc(1, sizeof(*intake));
 
 	intake->loop = loop;
 	intake->storage = storage;
+	intake->caps = caps;
+	list_init(&intake->unjudged);
 	intake->on_stored = on_stored;
 	intake->ctx = ctx;
 	intake->ids = ids_new(storage, on_more_ids, intake);
@@ -290,6 +327,10 @@ intake_new(struct loop *loop, struct storage *storage, intake_stored_fn on_store
 void
 intake_free(struct intake *intake)
 {
+	struct list *first;
+
+	while ((first = list_take_first(&intake->unjudged)) != NULL)
+		partial_free(LIST_ENTRY(first, struct partial, link));
 	IDMAP_EACH(&intake->partials, slot)
 	partial_free(slot->object);
 	idmap_fini(&intake->partials);

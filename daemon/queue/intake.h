@@ -6,23 +6,27 @@
  * Context  loop; on_stored runs in a later turn than intake_commit()
  * Units    bytes
  * Fails    towards the smtpd: COMMITTED says why a message was not stored
+ *
+ * A message is judged by its user's limit when its COMMIT comes; before the limits are known, as
+ * soon as they are.
  */
 #ifndef POSTERN_QUEUE_INTAKE_H
 #define POSTERN_QUEUE_INTAKE_H
 
 #include "daemon/core/link.h"
 #include "daemon/core/values.h"
+#include "daemon/queue/caps.h"
 #include "daemon/queue/storage.h"
 
 struct intake;
 
-/* A message is on disk. Takes the message; borrows the slices of its body, if that is in
+/* A message is on disk, ready or held (its state says). Takes the message; borrows the slices of its body, if that is in
  * memory. */
 typedef void (*intake_stored_fn)(
     struct mail *mail, const struct slice *slices, uint32_t slice_count, void *ctx);
 
-struct intake *intake_new(
-    struct loop *loop, struct storage *storage, intake_stored_fn on_stored, void *ctx);
+struct intake *intake_new(struct loop *loop, struct storage *storage, struct caps *caps,
+    intake_stored_fn on_stored, void *ctx);
 /* After storage_close(). */
 void intake_free(struct intake *intake);
 
@@ -33,6 +37,9 @@ void intake_drop_link(struct intake *intake, struct link *link);
 void intake_body(struct intake *intake, struct link *link, const struct link_message *message);
 void intake_commit(struct intake *intake, struct link *link, const struct link_message *message);
 void intake_abort(struct intake *intake, struct link *link, uint64_t stream);
+
+/* The limits are known: what waits for them is judged. */
+void intake_on_caps_ready(struct intake *intake);
 
 /* Told to every smtpd when it changes. */
 void intake_set_state(struct intake *intake, enum intake_state state);

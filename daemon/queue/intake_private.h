@@ -7,6 +7,7 @@
 #ifndef POSTERN_QUEUE_INTAKE_PRIVATE_H
 #define POSTERN_QUEUE_INTAKE_PRIVATE_H
 
+#include "common/list.h"
 #include "daemon/queue/idmap.h"
 #include "daemon/queue/ids.h"
 #include "daemon/queue/intake.h"
@@ -21,6 +22,7 @@ struct smtpd {
 };
 
 struct partial {
+	struct list link; /* while its COMMIT waits for the limits */
 	struct intake *intake;
 	struct smtpd *from; /* NULL: nobody is to be answered */
 	uint32_t owner;     /* from->owner is another after its link was lost */
@@ -34,6 +36,7 @@ struct partial {
 	enum job_outcome outcome; /* of the writes so far */
 	uint32_t request_id;
 	struct mail *mail;
+	struct charge charge;
 	struct insert_job insert;
 	struct bodyfile_job file; /* sync or remove */
 };
@@ -41,6 +44,7 @@ struct partial {
 struct intake {
 	struct loop *loop;
 	struct storage *storage;
+	struct caps *caps;
 	struct ids *ids;
 	intake_stored_fn on_stored;
 	void *ctx;
@@ -48,6 +52,7 @@ struct intake {
 	uint32_t last_owner;
 	struct smtpd smtpds[SMTPDS_MAX];
 	struct idmap partials; /* until COMMIT */
+	struct list unjudged;  /* until the limits are known */
 	uint64_t kept_bytes;   /* of all partial messages */
 	uint64_t own_first, own_next;
 };

@@ -5,6 +5,11 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/backoff.h \
 	daemon/queue/bodyfile.c \
 	daemon/queue/bodyfile.h \
+	daemon/queue/caps.c \
+	daemon/queue/caps.h \
+	daemon/queue/caps_alert.c \
+	daemon/queue/caps_disk.c \
+	daemon/queue/caps_private.h \
 	daemon/queue/dsn.c \
 	daemon/queue/dsn.h \
 	daemon/queue/fate.c \
@@ -32,6 +37,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/operators_filter.c \
 	daemon/queue/operators_private.h \
 	daemon/queue/operators_scan.c \
+	daemon/queue/operators_usage.c \
 	daemon/queue/orphans.c \
 	daemon/queue/orphans.h \
 	daemon/queue/queue.c \
@@ -58,7 +64,10 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/store_sqlite.h \
 	daemon/queue/store_sqlite_read.c \
 	daemon/queue/store_sqlite_scan.c \
+	daemon/queue/store_sqlite_used.c \
 	daemon/queue/store_sqlite_write.c \
+	daemon/queue/usage.c \
+	daemon/queue/usage.h \
 	daemon/queue/window.c \
 	daemon/queue/window.h \
 	daemon/queue/worker.c \

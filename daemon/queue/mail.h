@@ -18,7 +18,8 @@ enum mail_state {
 	MAIL_WAITING = 0,   /* ready, or deferred if next_at_ms is set */
 	MAIL_HELD = 1,      /* an operator holds it */
 	MAIL_UNCERTAIN = 2, /* deferred; the last attempt broke after the final dot */
-	MAIL_SCHEDULED = 3  /* the client named the time before which it is not to go */
+	MAIL_SCHEDULED = 3, /* the client named the time before which it is not to go */
+	MAIL_LIMITED = 4    /* held until its user's limit allows it */
 };
 
 enum recipient_state {

@@ -172,7 +172,7 @@ state_of(const struct mail *mail, bool is_sending)
 {
 	if (is_sending)
 		return SHOWN_SENDING;
-	if (mail->state == MAIL_HELD)
+	if (mail->state == MAIL_HELD || mail->state == MAIL_LIMITED)
 		return SHOWN_HELD;
 	if (mail->state == MAIL_UNCERTAIN)
 		return SHOWN_UNCERTAIN;

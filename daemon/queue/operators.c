@@ -140,6 +140,8 @@ dispatch(struct call *call, const struct msg_call *msg)
 
 	if (strcmp(noun, "queue") == 0 && is_get)
 		call_start_count(call);
+	else if (strcmp(noun, "users") == 0 && is_get)
+		call_answer_usage(call, name);
 	else if (strcmp(noun, "messages") != 0)
 		call_answer_error(call, 404, "not_found", "no such thing in the queue", NULL);
 	else if (*name == '\0' && is_get)
@@ -178,7 +180,7 @@ operators_drop_link(struct operators *operators)
 
 struct operators *
 operators_new(struct role_context *role, struct storage *storage, struct scheduler *scheduler,
-    struct handovers *handovers)
+    struct handovers *handovers, struct caps *caps)
 {
 	struct operators *operators = xcalloc(1, sizeof(*operators));
 
@@ -186,6 +188,7 @@ operators_new(struct role_context *role, struct storage *storage, struct schedul
 	operators->storage = storage;
 	operators->scheduler = scheduler;
 	operators->handovers = handovers;
+	operators->caps = caps;
 	return operators;
 }
 

@@ -9,13 +9,14 @@
 #ifndef POSTERN_QUEUE_OPERATORS_H
 #define POSTERN_QUEUE_OPERATORS_H
 
+#include "daemon/queue/caps.h"
 #include "daemon/queue/handover.h"
 #include "daemon/queue/scheduler.h"
 
 struct operators;
 
 struct operators *operators_new(struct role_context *role, struct storage *storage,
-    struct scheduler *scheduler, struct handovers *handovers);
+    struct scheduler *scheduler, struct handovers *handovers, struct caps *caps);
 /* After storage_close(). */
 void operators_free(struct operators *operators);
 

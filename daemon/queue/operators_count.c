@@ -39,6 +39,7 @@ on_counted(struct job *job)
 	for (uint32_t i = 0; i < call->count.row_count_out; i++) {
 		const struct count_row *row = &call->count.rows_out[i];
 		enum shown_state state = row->state == MAIL_HELD        ? SHOWN_HELD
+					 : row->state == MAIL_LIMITED   ? SHOWN_HELD
 					 : row->state == MAIL_UNCERTAIN ? SHOWN_UNCERTAIN
 					 : row->state == MAIL_SCHEDULED ? SHOWN_SCHEDULED
 					 : row->is_deferred             ? SHOWN_DEFERRED

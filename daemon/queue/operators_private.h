@@ -3,7 +3,8 @@
  *
  * operators.c has the routes and the answers' ends, operators_count.c the queue's counts,
  * operators_scan.c the walk over messages that lists or changes them, operators_filter.c which
- * messages a call means, operators_body.c a body piece by piece. Nobody else includes this.
+ * messages a call means, operators_body.c a body piece by piece, operators_usage.c what a user has
+ * sent. Nobody else includes this.
  */
 #ifndef POSTERN_QUEUE_OPERATORS_PRIVATE_H
 #define POSTERN_QUEUE_OPERATORS_PRIVATE_H
@@ -17,6 +18,7 @@ struct operators {
 	struct storage *storage;
 	struct scheduler *scheduler;
 	struct handovers *handovers;
+	struct caps *caps;
 	struct link *control;
 	unsigned generation; /* of the link */
 };
@@ -54,6 +56,7 @@ void call_answer_unknown(struct call *call);
 
 /* Each takes the call over, until it is answered. */
 void call_start_count(struct call *call);
+void call_answer_usage(struct call *call, const char *login);
 void call_start_list(struct call *call, const char *path);
 void call_start_single(struct call *call, enum scan_action action, uint64_t id);
 void call_start_change(struct call *call, enum scan_action action, const json_t *which);

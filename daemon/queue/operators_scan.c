@@ -39,7 +39,9 @@ shown(struct operators *operators, const struct mail *mail)
 	    mail, profile == NULL ? NULL : profile->name, is_sending(operators, mail->id));
 
 	(void)json_object_set_new(object, "reason",
-	    profile == NULL && routes->is_complete ? json_string("no profile") : json_null());
+	    mail->state == MAIL_LIMITED              ? json_string("over the user's limit")
+	    : profile == NULL && routes->is_complete ? json_string("no profile")
+						     : json_null());
 	return object;
 }
 

@@ -19,6 +19,7 @@
 struct queue {
 	struct role_context *role;
 	struct storage *storage;
+	struct caps *caps;
 	struct intake *intake;
 	struct scheduler *scheduler;
 	struct handovers *handovers;
@@ -42,7 +43,29 @@ on_stored(struct mail *mail, const struct slice *slices, uint32_t slice_count, v
 		log_time(&line, KEY_UNTIL, mail->next_at_ms);
 		log_end(&line);
 	}
-	scheduler_add(queue->scheduler, mail, slices, slice_count);
+	if (mail->state != MAIL_LIMITED) {
+		scheduler_add(queue->scheduler, mail, slices, slice_count);
+		return;
+	}
+	if (log_begin(&line, LOG_INFO, EVENT_HELD, mail->id)) {
+		log_text(&line, KEY_USER, mail->login);
+		log_text(&line, KEY_LIST, mail->list);
+		log_text(&line, KEY_REASON, "over the user's limit");
+		log_end(&line);
+	}
+	free(mail);
+}
+
+static void
+on_caps_ready(void *ctx)
+{
+	intake_on_caps_ready(((struct queue *)ctx)->intake);
+}
+
+static void
+on_released(void *ctx)
+{
+	scheduler_look_everywhere(((struct queue *)ctx)->scheduler);
 }
 
 static void
@@ -158,13 +181,17 @@ make_parts(struct queue *queue)
 	    .on_uncertain = on_uncertain,
 	    .on_unreadable = on_unreadable,
 	};
+	static const struct caps_callbacks caps_callbacks = {on_caps_ready, on_released};
 	struct role_context *role = queue->role;
 
-	queue->intake = intake_new(role->loop, queue->storage, on_stored, queue);
 	queue->scheduler = scheduler_new(role, queue->storage, &callbacks, queue);
+	queue->caps = caps_new(
+	    role, queue->storage, scheduler_routes(queue->scheduler), &caps_callbacks, queue);
+	queue->intake = intake_new(role->loop, queue->storage, queue->caps, on_stored, queue);
 	queue->handovers = handovers_new(queue->storage, on_handover_end, queue);
 	queue->fates = fates_new(role, queue->storage, queue->scheduler, queue->intake);
-	queue->operators = operators_new(role, queue->storage, queue->scheduler, queue->handovers);
+	queue->operators =
+	    operators_new(role, queue->storage, queue->scheduler, queue->handovers, queue->caps);
 	queue->profiles.job =
 	    (struct job){.on_done = on_profiles, .ctx = queue, .urgency = JOB_READS};
 	storage_post(queue->storage, STORE_PROFILES, &queue->profiles.job);
@@ -198,10 +225,12 @@ on_link(struct role_context *role, struct link *link)
 {
 	struct queue *queue = role->state;
 
-	if (link_peer(link) == ROLE_SMTPD)
+	if (link_peer(link) == ROLE_SMTPD) {
 		intake_add_link(queue->intake, link);
-	else if (link_peer(link) == ROLE_RELAY)
+		caps_add_link(queue->caps, link);
+	} else if (link_peer(link) == ROLE_RELAY) {
 		scheduler_add_relay(queue->scheduler, link);
+	}
 }
 
 static void
@@ -211,6 +240,7 @@ on_link_lost(struct role_context *role, struct link *link)
 
 	if (link_peer(link) == ROLE_SMTPD) {
 		intake_drop_link(queue->intake, link);
+		caps_drop_link(queue->caps, link);
 	} else if (link_peer(link) == ROLE_RELAY) {
 		handover_stop_all(queue->handovers);
 		scheduler_drop_relay(queue->scheduler, link);
@@ -257,6 +287,12 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 	}
 }
 
+static void
+reload(struct role_context *role)
+{
+	caps_reload(((struct queue *)role->state)->caps);
+}
+
 /* Relay is drained by now, so every fate there will be is on its way to disk. */
 static void
 drain(struct role_context *role, int64_t within_ms)
@@ -278,13 +314,15 @@ stop(struct role_context *role)
 	operators_free(queue->operators);
 	fates_free(queue->fates);
 	handovers_free(queue->handovers);
-	scheduler_free(queue->scheduler);
 	intake_free(queue->intake);
+	caps_free(queue->caps);
+	scheduler_free(queue->scheduler);
 	free(queue);
 }
 
 const struct role_ops queue_ops = {
     .start = start,
+    .reload = reload,
     .on_link = on_link,
     .on_link_lost = on_link_lost,
     .on_message = on_message,

@@ -199,6 +199,19 @@ routes_note_mail(struct routes *routes, uint64_t user_id, const char *login, con
 }
 
 static void
+take_limits(struct routes *routes, struct user *user, const struct msg_route *route)
+{
+	user->has_messages = route->has_messages;
+	user->has_recipients = route->has_recipients;
+	user->limits.messages = (struct cap){route->messages_per_hour, route->messages_per_day};
+	user->limits.recipients =
+	    (struct cap){route->recipients_per_hour, route->recipients_per_day};
+	user->over_limit = route->over_limit;
+	if (routes->on_limits != NULL)
+		routes->on_limits(user->id, routes->limits_ctx);
+}
+
+static void
 take_user(struct routes *routes, const struct msg_route *route)
 {
 	struct user *user = idmap_get(&routes->users, route->id);
@@ -218,6 +231,7 @@ take_user(struct routes *routes, const struct msg_route *route)
 	routes_set_text(&user->list, route->list);
 	user->is_stale = false;
 	user->is_orphan = false;
+	take_limits(routes, user, route);
 	if (is_moved)
 		move_user(routes, user, route->profile_id);
 }
@@ -300,6 +314,8 @@ end_map(struct routes *routes)
 		((struct profile *)slot->object)->is_gone = true;
 	lead_orphans(routes);
 	routes->is_complete = true;
+	if (routes->on_limits != NULL)
+		routes->on_limits(0, routes->limits_ctx);
 	routes->on_complete(routes->ctx);
 	routes->on_unrouted(routes->ctx);
 }

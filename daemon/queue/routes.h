@@ -12,6 +12,7 @@
 #include "daemon/core/role.h"
 #include "daemon/queue/idmap.h"
 #include "daemon/queue/storage.h"
+#include "daemon/queue/usage.h"
 #include "daemon/queue/window.h"
 
 #define PRIORITIES 5
@@ -51,6 +52,10 @@ struct user {
 	bool is_orphan; /* removed, but it had mail here: its list's way is taken */
 	bool has_mail;  /* of an orphan */
 	bool is_told;   /* that its mail has no way out */
+
+	struct usage_caps limits; /* of its own, if it has_…; otherwise the config's hold */
+	bool has_messages, has_recipients;
+	uint8_t over_limit; /* enum over_limit */
 };
 
 /* Where the mail of a list's removed users goes. */
@@ -75,6 +80,9 @@ struct routes {
 	/* There may be mail whose user went, or that has no way out. */
 	void (*on_unrouted)(void *ctx);
 	void *ctx;
+	/* The user's limits may be others; 0: the whole map has come. May be NULL. */
+	void (*on_limits)(uint64_t user_id, void *limits_ctx);
+	void *limits_ctx;
 };
 
 void routes_init(struct routes *routes);

@@ -8,6 +8,7 @@
  *	wishes     of the messages with has_wishes: what their clients asked for beyond delivery
  *	body       bodies below 64 KiB: rows (message << 20 | piece), in order
  *	profile    profiles that wait or are stopped
+ *	used       what users with a limit sent lately; slot_ms is a slot's width, slot its number
  *	meta       next_id: ids below it are never given again; epoch: how often this was opened
  *
  * A message is inserted in one transaction with its recipients and body and deleted in one with
@@ -49,6 +50,12 @@ static const char pragmas_sql[] =
 	" deliver_by INTEGER NOT NULL, is_by_return INTEGER NOT NULL,"                             \
 	" requires_tls INTEGER NOT NULL);"
 
+#define USED_SQL                                                                                   \
+	"CREATE TABLE used("                                                                       \
+	" slot_ms INTEGER NOT NULL, slot INTEGER NOT NULL, user_id INTEGER NOT NULL,"              \
+	" messages INTEGER NOT NULL, recipients INTEGER NOT NULL,"                                 \
+	" PRIMARY KEY(slot_ms, slot, user_id)) WITHOUT ROWID;"
+
 static const char tables_sql[] =
     "BEGIN IMMEDIATE;"
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
@@ -68,7 +75,7 @@ static const char tables_sql[] =
     " attempts INTEGER NOT NULL, code INTEGER NOT NULL, address TEXT NOT NULL,"
     " enhanced TEXT NOT NULL, reply TEXT NOT NULL, notify INTEGER NOT NULL DEFAULT 0,"
     " orcpt TEXT NOT NULL DEFAULT '', PRIMARY KEY(message, position)) WITHOUT ROWID;" WISHES_SQL
-    "CREATE TABLE body(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+	USED_SQL "CREATE TABLE body(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
     "CREATE TABLE profile("
     " id INTEGER PRIMARY KEY, version INTEGER NOT NULL, trouble INTEGER NOT NULL,"
     " failures INTEGER NOT NULL, until_at INTEGER NOT NULL, last_error TEXT NOT NULL);"
@@ -82,7 +89,7 @@ static const char step_2_sql[] =
     "BEGIN IMMEDIATE;"
     "ALTER TABLE message ADD COLUMN has_wishes INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE recipient ADD COLUMN notify INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE recipient ADD COLUMN orcpt TEXT NOT NULL DEFAULT '';" WISHES_SQL
+    "ALTER TABLE recipient ADD COLUMN orcpt TEXT NOT NULL DEFAULT '';" WISHES_SQL USED_SQL
     "PRAGMA user_version=2;"
     "COMMIT;";
 

@@ -16,6 +16,7 @@
 #include "common/chunk.h"
 #include "common/err.h"
 #include "daemon/queue/mail.h"
+#include "daemon/queue/usage.h"
 #include "daemon/queue/worker.h"
 
 struct store;
@@ -32,13 +33,25 @@ enum store_job_kind {
 	STORE_OWNERS,
 	STORE_RESERVE,
 	STORE_PROFILE,
-	STORE_PROFILES
+	STORE_PROFILES,
+	STORE_SWEEP_USED,
+	STORE_LOAD_USED,
+	STORE_RELEASE
 };
 
-/* A new message with its small body; outcome JOB_DONE: it survives from now on. Borrows. */
+/* What a message adds to what its user has sent; user 0: it isn't counted. */
+struct charge {
+	uint64_t user_id;
+	int64_t at_ms;
+	struct usage_count count;
+};
+
+/* A new message with its small body, and what it counts, both or none; outcome JOB_DONE: it
+ * survives from now on. Borrows. */
 struct insert_job {
 	struct job job;
 	struct mail *mail;
+	struct charge charge;
 	const struct slice *slices; /* none if the body is in a file */
 	uint32_t slice_count;
 };
@@ -213,6 +226,38 @@ struct profiles_job {
 	struct job job;
 	struct profile_row *rows_out;
 	uint32_t row_count_out;
+};
+
+/* A slot of what a user has sent. */
+struct used_row {
+	uint64_t user_id;
+	int64_t slot_ms, slot;
+	struct usage_count count;
+};
+
+/* SWEEP: forgets what is over at now_ms. LOAD: gives all slots, and the users that have messages
+ * waiting for their limit. */
+struct used_job {
+	struct job job;
+	int64_t now_ms;
+	struct used_row *rows_out;
+	uint32_t row_count_out;
+	uint64_t *waiting_out;
+	uint32_t waiting_count_out;
+};
+
+#define RELEASES_A_JOB 200
+
+/* Makes messages that wait for a user's limit ready, as many of the first as fit into what is left
+ * (`most` is left to one who sent nothing), and counts them in charge. */
+struct release_job {
+	struct job job;
+	uint64_t user_id;
+	struct usage_count left, most;
+	bool is_counted;      /* the user still has a limit */
+	struct charge charge; /* user and time are given, the count is added */
+	uint32_t count_out;
+	bool is_last_out; /* none is left that waits */
 };
 
 enum store_result {

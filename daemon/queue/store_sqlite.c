@@ -79,6 +79,23 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_DELETE_PROFILE] = "DELETE FROM profile WHERE id = ?",
     [SQL_GET_PROFILES] = "SELECT id, version, trouble, failures, until_at, last_error"
 			 " FROM profile",
+    [SQL_ADD_USED] = "INSERT INTO used(slot_ms, slot, user_id, messages, recipients)"
+		     " VALUES(?,?,?,?,?) ON CONFLICT DO UPDATE SET"
+		     " messages = messages + excluded.messages,"
+		     " recipients = recipients + excluded.recipients",
+    [SQL_GATHER_USED] = "INSERT INTO used(slot_ms, slot, user_id, messages, recipients)"
+			" SELECT slot_ms, ?2, user_id, sum(messages), sum(recipients) FROM used"
+			" WHERE slot_ms = ?1 AND slot > ?2 GROUP BY user_id"
+			" ON CONFLICT DO UPDATE SET messages = messages + excluded.messages,"
+			" recipients = recipients + excluded.recipients",
+    [SQL_SWEEP_USED] = "DELETE FROM used WHERE slot_ms = ?1 AND (slot > ?2 OR slot <= ?3)",
+    [SQL_GET_USED] = "SELECT slot_ms, slot, user_id, messages, recipients FROM used",
+    [SQL_GET_LIMITED_USERS] = "SELECT DISTINCT user_id FROM message INDEXED BY message_order"
+			      " WHERE state = ?",
+    [SQL_GET_LIMITED] = "SELECT id, (SELECT count(*) FROM recipient WHERE message = id)"
+			" FROM message INDEXED BY message_order"
+			" WHERE state = ? AND next_at = 0 AND user_id = ?"
+			" ORDER BY priority, received_at LIMIT ?",
     [SQL_SHRINK] = "PRAGMA incremental_vacuum(" SHRINK_PAGES ")",
 };
 
@@ -419,6 +436,12 @@ store_run(struct store *store, struct job *job)
 		return put_profile(store, &((struct profile_job *)at)->row);
 	case STORE_PROFILES:
 		return get_profiles(store, at);
+	case STORE_SWEEP_USED:
+		return store_sweep_used(store, at);
+	case STORE_LOAD_USED:
+		return store_load_used(store, at);
+	case STORE_RELEASE:
+		return store_release(store, at);
 	}
 	return STORE_REFUSED;
 }

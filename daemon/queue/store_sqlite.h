@@ -47,6 +47,12 @@ enum statement {
 	SQL_PUT_PROFILE,
 	SQL_DELETE_PROFILE,
 	SQL_GET_PROFILES,
+	SQL_ADD_USED,
+	SQL_GATHER_USED,
+	SQL_SWEEP_USED,
+	SQL_GET_USED,
+	SQL_GET_LIMITED_USERS,
+	SQL_GET_LIMITED,
 	SQL_SHRINK,
 	SQL_COUNT
 };
@@ -79,5 +85,11 @@ enum store_result store_body(struct store *store, struct body_job *job);
 enum store_result store_window(struct store *store, struct window_job *job);
 enum store_result store_wake(struct store *store, struct wake_job *job);
 enum store_result store_scan(struct store *store, struct scan_job *job);
+/* A held message may go. */
+enum store_result store_release_message(struct store *store, uint64_t id, int64_t now_ms);
+enum store_result store_charge(struct store *store, const struct charge *charge);
+enum store_result store_sweep_used(struct store *store, const struct used_job *job);
+enum store_result store_load_used(struct store *store, struct used_job *job);
+enum store_result store_release(struct store *store, struct release_job *job);
 
 #endif

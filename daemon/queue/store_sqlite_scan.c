@@ -31,12 +31,18 @@ has_id(const uint64_t *sorted, size_t count, uint64_t id)
 	return count > 0 && bsearch(&id, sorted, count, sizeof(id), compare_ids) != NULL;
 }
 
+static bool
+is_held(const struct scan_row *row)
+{
+	return row->state == MAIL_HELD || row->state == MAIL_LIMITED;
+}
+
 static enum shown_state
 row_state(const struct scan_filter *filter, const struct scan_row *row)
 {
 	if (has_id(filter->sending, filter->sending_count, row->id))
 		return SHOWN_SENDING;
-	if (row->state == MAIL_HELD)
+	if (is_held(row))
 		return SHOWN_HELD;
 	if (row->state == MAIL_UNCERTAIN)
 		return SHOWN_UNCERTAIN;
@@ -53,9 +59,9 @@ is_fit(enum scan_action action, const struct scan_row *row)
 	case SCAN_HOLD:
 		return row->state != MAIL_HELD;
 	case SCAN_RELEASE:
-		return row->state == MAIL_HELD;
+		return is_held(row);
 	case SCAN_RETRY:
-		return row->state != MAIL_HELD && row->next_at_ms > 0;
+		return !is_held(row) && row->next_at_ms > 0;
 	case SCAN_LIST:
 	case SCAN_REMOVE:
 		break;
@@ -157,8 +163,8 @@ set_state(struct store *store, uint64_t id, enum mail_state state)
 }
 
 /* One that was held before its time waits for it again. */
-static enum store_result
-release(struct store *store, uint64_t id, int64_t now_ms)
+enum store_result
+store_release_message(struct store *store, uint64_t id, int64_t now_ms)
 {
 	enum store_result result = set_state(store, id, MAIL_WAITING);
 
@@ -188,7 +194,7 @@ act(struct store *store, const struct scan_job *job, uint32_t at)
 	case SCAN_HOLD:
 		return set_state(store, id, MAIL_HELD);
 	case SCAN_RELEASE:
-		return release(store, id, job->now_ms);
+		return store_release_message(store, id, job->now_ms);
 	case SCAN_RETRY:
 		return retry(store, id, job->now_ms);
 	case SCAN_REMOVE:

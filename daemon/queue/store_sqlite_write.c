@@ -83,7 +83,9 @@ insert_message(struct store *store, const struct mail *message, const struct sli
 enum store_result
 store_insert(struct store *store, struct insert_job *job)
 {
-	return insert_message(store, job->mail, job->slices, job->slice_count);
+	enum store_result result = insert_message(store, job->mail, job->slices, job->slice_count);
+
+	return result == STORE_OK ? store_charge(store, &job->charge) : result;
 }
 
 static enum store_result

@@ -162,6 +162,7 @@ static const struct session_ports ports = {
     .grant_get = client_grant_get,
     .alert = client_alert,
     .readiness = client_readiness,
+    .user_limit = client_user_limit,
     .message_open = client_message_open,
     .message_send = client_message_send,
     .message_commit = client_message_commit,

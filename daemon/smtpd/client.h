@@ -14,6 +14,7 @@
 #include "daemon/core/tls.h"
 #include "daemon/smtpd/grants.h"
 #include "daemon/smtpd/handoff.h"
+#include "daemon/smtpd/user_limits.h"
 
 struct client;
 
@@ -22,6 +23,7 @@ struct client_house {
 	struct role_context *role;
 	struct grant_table *grants;
 	struct handoff *handoff;
+	struct user_limits *user_limits;
 	struct list clients;
 	uint64_t next_exchange, last_number;
 	/* A client is gone. */

@@ -74,6 +74,7 @@ struct grant *client_grant_find(void *ctx, uint64_t user_id);
 void client_grant_get(void *ctx, uint64_t user_id, const char *login);
 void client_alert(void *ctx, const struct msg_alert *alert);
 enum handoff_readiness client_readiness(void *ctx);
+uint32_t client_user_limit(void *ctx, uint64_t user_id, int64_t *until_ms_out);
 uint64_t client_message_open(void *ctx);
 void client_message_send(void *ctx, const struct slice *slice);
 void client_message_commit(void *ctx, const struct msg_commit *commit);

@@ -160,6 +160,15 @@ client_readiness(void *ctx)
 	return handoff_readiness(((struct client *)ctx)->house->handoff);
 }
 
+uint32_t
+client_user_limit(void *ctx, uint64_t user_id, int64_t *until_ms_out)
+{
+	struct client_house *house = ((struct client *)ctx)->house;
+
+	return user_limits_find(
+	    house->user_limits, user_id, loop_wall_ms(house->role->loop), until_ms_out);
+}
+
 uint64_t
 client_message_open(void *ctx)
 {

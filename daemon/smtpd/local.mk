@@ -41,4 +41,6 @@ daemon_smtpd_libsmtpd_a_SOURCES = \
 	daemon/smtpd/smtpd.h \
 	daemon/smtpd/trace.c \
 	daemon/smtpd/trace.h \
-	daemon/smtpd/transaction.c
+	daemon/smtpd/transaction.c \
+	daemon/smtpd/user_limits.c \
+	daemon/smtpd/user_limits.h

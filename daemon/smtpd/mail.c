@@ -5,6 +5,7 @@
  */
 #include "daemon/smtpd/session_private.h"
 
+#include "common/clock.h"
 #include "common/xalloc.h"
 #include "daemon/smtpd/policy.h"
 
@@ -141,6 +142,39 @@ user_may_send(struct session *session, const struct grant *grant)
 	return false;
 }
 
+/* How many recipients a message of the user may have, as far as is known here. */
+static uint32_t
+recipients_left(const struct session *session, const struct grant *grant, int64_t *until_ms_out)
+{
+	return session->setup.ports->user_limit(session->setup.ctx, grant->user_id, until_ms_out);
+}
+
+void
+mail_refuse_limit(struct session *session, const struct grant *grant)
+{
+	int64_t until_ms;
+	char time[32];
+
+	(void)recipients_left(session, grant, &until_ms);
+	/* Queue knows better than we do; a minute is the least that it counts in. */
+	if (until_ms == 0)
+		until_ms = session->setup.ports->wall_ms(session->setup.ctx) + 60000;
+	session_refuse(session, 450, "4.7.1", "Limit of user %.200s reached, again after %s",
+	    grant->login, clock_rfc3339(until_ms, time, sizeof(time)));
+}
+
+/* What was used up when the message comes is judged by queue, at its end. */
+static bool
+is_within_limit(struct session *session, const struct grant *grant)
+{
+	int64_t until_ms;
+
+	if (recipients_left(session, grant, &until_ms) > 0)
+		return true;
+	mail_refuse_limit(session, grant);
+	return false;
+}
+
 /* Who comes from a trusted network is its user until he logs in as another. */
 static void
 take_trusted_user(struct session *session, const struct grant *grant)
@@ -162,7 +196,7 @@ mail_take_grant(struct session *session, struct grant *grant, bool is_answered)
 	if (!is_answered) {
 		session_refuse(session, 451, "4.3.0", "Cannot look up the user, try again later");
 	} else if (user_may_send(session, grant) && queue_is_ready(session) &&
-		   policy_passes_envelope(session, grant)) {
+		   is_within_limit(session, grant) && policy_passes_envelope(session, grant)) {
 		session->transaction->grant = grant_hold(grant);
 		session_enter(session, STATE_MAIL);
 		session_reply(session, 250, "2.1.0", "Ok");
@@ -213,6 +247,21 @@ mail_begin(struct session *session, struct smtp_verb *verb)
 
 /* ---- RCPT ---- */
 
+/* What is over the user's limit is for a message of its own, later. */
+static bool
+has_room(struct session *session)
+{
+	const struct transaction *transaction = session->transaction;
+	size_t count = transaction->recipient_count;
+	int64_t until_ms;
+	uint32_t left = recipients_left(session, transaction->grant, &until_ms);
+
+	if (count < session->setup.config->limits.recipients && (count < left || left == 0))
+		return true;
+	session_refuse(session, 452, "4.5.3", "Too many recipients");
+	return false;
+}
+
 void
 mail_add_recipient(struct session *session, struct smtp_verb *verb)
 {
@@ -222,10 +271,8 @@ mail_add_recipient(struct session *session, struct smtp_verb *verb)
 	struct mailaddr address;
 	struct err err;
 
-	if (transaction->recipient_count >= session->setup.config->limits.recipients) {
-		session_refuse(session, 452, "4.5.3", "Too many recipients");
+	if (!has_room(session) || !is_within_limit(session, transaction->grant))
 		return;
-	}
 	if (!take_path(session, verb, MAILADDR_FORWARD, &address) ||
 	    !accept_parameters(session,
 		smtp_parameters_parse_rcpt(

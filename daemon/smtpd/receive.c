@@ -449,6 +449,8 @@ receive_take_commit(struct session *session, enum commit_outcome outcome)
 	session->transaction->is_open = false;
 	if (outcome == COMMIT_STORED)
 		reply_stored(session);
+	else if (outcome == COMMIT_LIMITED)
+		mail_refuse_limit(session, session->transaction->grant);
 	else if (outcome == COMMIT_DISK_FULL)
 		session_refuse(session, 452, "4.3.1", "Insufficient storage");
 	else

@@ -49,6 +49,8 @@ struct session_ports {
 
 	/* queue: one message at a time */
 	enum handoff_readiness (*readiness)(void *ctx);
+	/* as user_limits_find() */
+	uint32_t (*user_limit)(void *ctx, uint64_t user_id, int64_t *until_ms_out);
 	uint64_t (*message_open)(void *ctx); /* its id, or 0 */
 	void (*message_send)(void *ctx, const struct slice *slice);
 	void (*message_commit)(void *ctx, const struct msg_commit *commit);

@@ -149,6 +149,8 @@ void command_start_tls(struct session *session, bool has_more_input);
 void mail_begin(struct session *session, struct smtp_verb *verb);
 void mail_take_grant(struct session *session, struct grant *grant, bool is_answered);
 void mail_add_recipient(struct session *session, struct smtp_verb *verb);
+/* The user has used up what it may send. */
+void mail_refuse_limit(struct session *session, const struct grant *grant);
 
 /* auth.c */
 void auth_begin(struct session *session, const char *arguments, size_t length);

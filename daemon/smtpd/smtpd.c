@@ -142,6 +142,7 @@ start(struct role_context *role, struct err *err_out)
 	smtpd->house.role = role;
 	smtpd->house.grants = grant_table_new();
 	smtpd->house.handoff = handoff_new();
+	smtpd->house.user_limits = user_limits_new();
 	smtpd->house.on_gone = on_client_gone;
 	smtpd->house.ctx = smtpd;
 	list_init(&smtpd->house.clients);
@@ -182,10 +183,12 @@ on_link_lost(struct role_context *role, struct link *link)
 {
 	struct smtpd *smtpd = role->state;
 
-	if (link_peer(link) == ROLE_QUEUE)
+	if (link_peer(link) == ROLE_QUEUE) {
 		handoff_on_link_lost(smtpd->house.handoff);
-	else if (link_peer(link) == ROLE_ACCOUNTS)
+		user_limits_forget_all(smtpd->house.user_limits);
+	} else if (link_peer(link) == ROLE_ACCOUNTS) {
 		grant_table_forget_all(smtpd->house.grants);
+	}
 }
 
 static void
@@ -199,6 +202,9 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 		break;
 	case MSG_INTAKE:
 		handoff_on_state(smtpd->house.handoff, &message->body->intake);
+		break;
+	case MSG_USER_LIMIT:
+		user_limits_put(smtpd->house.user_limits, &message->body->user_limit);
 		break;
 	case MSG_CREDIT:
 		handoff_on_credit(smtpd->house.handoff, &message->body->credit);
@@ -253,6 +259,7 @@ smtpd_free(void *object)
 	listeners_free(smtpd->listeners);
 	grant_table_free(smtpd->house.grants);
 	handoff_free(smtpd->house.handoff);
+	user_limits_free(smtpd->house.user_limits);
 	release_contexts(smtpd->contexts);
 	timer_free(smtpd->drain);
 	free(smtpd);

@@ -304,6 +304,10 @@ on_set(struct play *play, const char *name, const char *value)
 		world->setup.trusted_login = "billing";
 	else if (strcmp(name, "ids") == 0)
 		world->next_id = number;
+	else if (strcmp(name, "limit_until") == 0)
+		world->limit_until_ms = number * INT64_C(1000);
+	else if (strcmp(name, "limit_recipients") == 0)
+		world->limit_recipients = (uint32_t)number;
 	else if (strcmp(name, "keep_credit") == 0)
 		world->keeps_credit = number != 0;
 	else if (strcmp(name, "queue") == 0)
@@ -410,9 +414,10 @@ on_commit(struct play *play, const char *outcome, const char *rest)
 {
 	if (!play->world.is_commit_waiting)
 		fail(play, "no commit was asked for");
-	world_commit(&play->world, strcmp(outcome, "stored") == 0 ? COMMIT_STORED
-				   : strcmp(outcome, "full") == 0 ? COMMIT_DISK_FULL
-								  : COMMIT_FAILED);
+	world_commit(&play->world, strcmp(outcome, "stored") == 0    ? COMMIT_STORED
+				   : strcmp(outcome, "full") == 0    ? COMMIT_DISK_FULL
+				   : strcmp(outcome, "limited") == 0 ? COMMIT_LIMITED
+								     : COMMIT_FAILED);
 }
 
 static void
@@ -556,7 +561,7 @@ static const struct {
     {"whole", on_whole, true},            /* only if the input comes as it is written */
     {"asked-grant", on_asked_grant, false},
     {"grant", on_grant, false},           /* accounts answers with the user's grant; `full`: no */
-    {"commit", on_commit, false},         /* queue answers: stored, full, failed */
+    {"commit", on_commit, false},         /* queue answers: stored, full, failed, limited */
     {"committing", on_committing, false}, /* queue was asked to commit this */
     {"credit", on_credit, false},         /* queue gives all credit back */
     {"lose", on_lose, false},             /* queue or accounts is gone */

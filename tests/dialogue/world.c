@@ -113,6 +113,15 @@ port_readiness(void *ctx)
 	return ((struct world *)ctx)->readiness;
 }
 
+static uint32_t
+port_user_limit(void *ctx, uint64_t user_id, int64_t *until_ms_out)
+{
+	struct world *world = ctx;
+
+	*until_ms_out = world->limit_until_ms;
+	return world->limit_until_ms == 0 ? UINT32_MAX : world->limit_recipients;
+}
+
 static uint64_t
 port_message_open(void *ctx)
 {
@@ -212,6 +221,7 @@ static const struct session_ports ports = {
     .grant_get = port_grant_get,
     .alert = port_alert,
     .readiness = port_readiness,
+    .user_limit = port_user_limit,
     .message_open = port_message_open,
     .message_send = port_message_send,
     .message_commit = port_message_commit,

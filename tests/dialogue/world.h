@@ -35,7 +35,9 @@ struct world {
 	bool is_grant_waiting;
 
 	enum handoff_readiness readiness;
-	uint64_t next_id; /* 0: there are none */
+	uint64_t next_id;       /* 0: there are none */
+	int64_t limit_until_ms; /* of what the user may send; 0: not known */
+	uint32_t limit_recipients;
 	bool is_message_open, is_commit_waiting;
 	struct buf body;   /* what queue has of the message */
 	struct buf commit; /* the last COMMIT, in words */

@@ -5,6 +5,7 @@ check_PROGRAMS += \
 	tests/unit/test_authorize \
 	tests/unit/test_base64 \
 	tests/unit/test_clock \
+	tests/unit/test_cap \
 	tests/unit/test_domain \
 	tests/unit/test_enhanced \
 	tests/unit/test_header \
@@ -34,6 +35,10 @@ tests_unit_test_authorize_LDADD = daemon/smtpd/libsmtpd.a $(UNIT_LIBS) $(IDN2_LI
 tests_unit_test_base64_SOURCES = tests/unit/test_base64.c
 tests_unit_test_base64_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_base64_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_cap_SOURCES = tests/unit/test_cap.c
+tests_unit_test_cap_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_cap_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_domain_SOURCES = tests/unit/test_domain.c
 tests_unit_test_domain_CFLAGS = $(UNIT_CFLAGS)

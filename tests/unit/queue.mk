@@ -7,6 +7,8 @@ check_PROGRAMS += \
 	tests/unit/test_queue_role \
 	tests/unit/test_queue_settlement \
 	tests/unit/test_queue_store \
+	tests/unit/test_queue_usage \
+	tests/unit/test_queue_used \
 	tests/unit/test_queue_window
 endif
 QUEUE_TEST_LIBS = daemon/queue/libqueue.a daemon/core/libcore.a daemon/config/libconf.a \
@@ -39,6 +41,15 @@ tests_unit_test_queue_store_SOURCES = tests/unit/test_queue_store.c $(QUEUE_RIG)
 	tests/lib/faultvfs.c tests/lib/faultvfs.h
 tests_unit_test_queue_store_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_store_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_usage_SOURCES = tests/unit/test_queue_usage.c
+tests_unit_test_queue_usage_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_usage_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_used_SOURCES = tests/unit/test_queue_used.c $(QUEUE_RIG) \
+	tests/lib/faultvfs.c tests/lib/faultvfs.h
+tests_unit_test_queue_used_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_used_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_window_SOURCES = tests/unit/test_queue_window.c
 tests_unit_test_queue_window_CFLAGS = $(UNIT_CFLAGS)

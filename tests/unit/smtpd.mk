@@ -3,7 +3,8 @@ if HAVE_CMOCKA
 check_PROGRAMS += \
 	tests/unit/test_data \
 	tests/unit/test_grants \
-	tests/unit/test_listener
+	tests/unit/test_listener \
+	tests/unit/test_user_limits
 endif
 
 SMTPD_UNIT_LIBS = \
@@ -23,3 +24,7 @@ tests_unit_test_grants_LDADD = $(SMTPD_UNIT_LIBS)
 tests_unit_test_listener_SOURCES = tests/unit/test_listener.c
 tests_unit_test_listener_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_listener_LDADD = $(SMTPD_UNIT_LIBS)
+
+tests_unit_test_user_limits_SOURCES = tests/unit/test_user_limits.c
+tests_unit_test_user_limits_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_user_limits_LDADD = $(SMTPD_UNIT_LIBS)

@@ -179,6 +179,9 @@ check_version_1_rows(struct db *db)
 	assert_string_equal(user.domains, "example.com");
 	assert_string_equal(user.note, "the first");
 	assert_null(user.secret);
+	assert_null(user.messages);
+	assert_null(user.recipients);
+	assert_null(user.over_limit);
 	table_row_fini(&profile_table, &profile);
 	table_row_fini(&userlist_table, &list);
 	table_row_fini(&user_table, &user);

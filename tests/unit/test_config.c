@@ -149,6 +149,11 @@ static const struct {
     {"limits = { errors = true; };", "limits.errors: must be a number from 1 to 10000"},
     {"limits = { free_space = \"10%\"; };",
 	"limits.free_space: \"10%\" must be a size from \"0B\""},
+    {"limits = { user_messages = 100; };", "limits.user_messages: must be none, or one or both of"},
+    {"limits = { user_messages = \"100\"; };",
+	"limits.user_messages: \"100\" must be none, or one or both of N/h and N/d"},
+    {"limits = { user_recipients = \"\"; };", "limits.user_recipients: \"\" must be none, or"},
+    {"limits = { over_limit = \"alert\"; };", "limits.over_limit: \"alert\" must be refuse | hold"},
 
     {"queue = { lifetime = \"5w\"; };", "queue.lifetime: \"5w\" must be a duration from \"1s\""},
     {"queue = { lifetime = \"91d\"; };", "must be a duration from \"1s\" to \"90d\""},
@@ -247,6 +252,8 @@ test_defaults(void **state)
 	assert_int_equal(config->limits.tls_timeout_ms, 30000);
 	assert_int_equal(config->limits.session_time_ms, 3600000);
 	assert_int_equal(config->limits.idle_commands, 100);
+	assert_true(cap_is_none(&config->limits.user_messages));
+	assert_int_equal(config->limits.over_limit, OVER_LIMIT_REFUSE);
 	assert_int_equal(config->queue.retry_count, 7);
 	assert_int_equal(config->queue.retry_ms[6], 3600000);
 	assert_int_equal(config->queue.lifetime_ms, INT64_C(5) * 86400000);
@@ -289,8 +296,8 @@ test_values(void **state)
 	    "tls = { min_version = \"1.3\"; certificate = \"/c\"; key = \"/k\"; };"
 	    "auth = { mechanisms = \" plain \"; without_tls = \"always\"; };"
 	    "limits = { message_size = \"64K\"; free_space = \"0\"; command_timeout = \"90s\";"
-	    "  data_rate = \"1K\"; tls_timeout = \"5s\"; session_time = \"1d\"; idle_commands = 7; "
-	    "};"
+	    "  data_rate = \"1K\"; tls_timeout = \"5s\"; session_time = \"1d\"; idle_commands = 7;"
+	    "  user_messages = \"5/h\"; user_recipients = \"50/d 20/h\"; over_limit = \"hold\"; };"
 	    "queue = { retry = \"300ms 1d\"; bounce = false; };"
 	    "sender_authorization = \"alert\"; log = { level = \"debug\"; target = \"stderr\"; };");
 
@@ -303,6 +310,9 @@ test_values(void **state)
 	assert_int_equal(config->auth.without_tls, AUTH_CLEAR_ALWAYS);
 	assert_int_equal(config->limits.message_size_bytes, 65536);
 	assert_int_equal(config->limits.free_space_bytes, 0);
+	assert_int_equal(config->limits.user_messages.per_hour, 5);
+	assert_int_equal(config->limits.user_recipients.per_day, 50);
+	assert_int_equal(config->limits.over_limit, OVER_LIMIT_HOLD);
 	assert_int_equal(config->limits.command_timeout_ms, 90000);
 	assert_int_equal(config->limits.data_rate_bytes, 1024);
 	assert_int_equal(config->limits.session_time_ms, 86400000);

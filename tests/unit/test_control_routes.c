@@ -18,7 +18,7 @@ test_find(void **state)
 	} rows[] = {
 	    {"GET", "/v1/lists", ROUTE_FOUND, ROLE_ACCOUNTS, ANSWER_AS_IS},
 	    {"GET", "/v1/lists?x=1", ROUTE_FOUND, ROLE_ACCOUNTS, ANSWER_AS_IS},
-	    {"DELETE", "/v1/users/a%2Fb", ROUTE_FOUND, ROLE_ACCOUNTS, ANSWER_AS_IS},
+	    {"DELETE", "/v1/users/a%2Fb", ROUTE_FOUND, ROLE_ACCOUNTS, ANSWER_USER},
 	    {"POST", "/v1/users/a/reset-password", ROUTE_FOUND, ROLE_ACCOUNTS, ANSWER_AS_IS},
 	    {"GET", "/v1/profiles", ROUTE_FOUND, ROLE_ACCOUNTS, ANSWER_PROFILES},
 	    {"GET", "/v1/profiles/office", ROUTE_FOUND, ROLE_ACCOUNTS, ANSWER_PROFILE},
