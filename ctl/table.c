@@ -6,6 +6,7 @@
 #include "common/xalloc.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,16 +159,33 @@ print_cell(FILE *out, const char *text, int width, enum column_kind kind, bool i
 	(void)fputs(is_last ? "\n" : "  ", out);
 }
 
-void
-table_print(FILE *out, const json_t *array, const struct column *columns)
+static bool
+is_shown(const struct column *column, const json_t *array)
 {
+	size_t i;
+	json_t *row;
+
+	json_array_foreach((json_t *)(uintptr_t)array, i, row)
+	{
+		if (json_object_get(row, column->field) != NULL)
+			return true;
+	}
+	return column->kind != COLUMN_IF_ANY;
+}
+
+void
+table_print(FILE *out, const json_t *array, const struct column *all)
+{
+	struct column columns[COLUMNS_MAX];
 	size_t rows = json_array_size(array), count = 0;
 	int widths[COLUMNS_MAX] = {0};
 	char **cells;
 
-	while (columns[count].heading != NULL)
-		count++;
-	ensure(count <= COLUMNS_MAX);
+	for (; all->heading != NULL; all++)
+		if (is_shown(all, array)) {
+			ensure(count < COLUMNS_MAX);
+			columns[count++] = *all;
+		}
 	cells = xcalloc((rows + 1) * count, sizeof(*cells));
 	for (size_t i = 0; i < (rows + 1) * count; i++) {
 		const struct column *column = &columns[i % count];

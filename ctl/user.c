@@ -12,6 +12,7 @@ static const struct column columns[] = {
     {"PROFILE", "profile", COLUMN_PLAIN},
     {"DOMAINS", "domains", COLUMN_PLAIN},
     {"SENDERS", "senders", COLUMN_PLAIN},
+    {"CRAM-MD5", "cram_md5", COLUMN_IF_ANY},
     {"NOTE", "note", COLUMN_PLAIN},
     {NULL, NULL, COLUMN_PLAIN},
 };

@@ -79,6 +79,7 @@ struct config {
 	struct {
 		char *mechanisms; /* upper case, separated by one blank */
 		enum auth_without_tls without_tls;
+		bool legacy_line, after_helo;
 	} auth;
 
 	struct {

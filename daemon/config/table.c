@@ -14,9 +14,9 @@ static const struct option_choice tls_versions[] = {
 	{"1.0", TLS_VERSION_1_0, false}, {"1.1", TLS_VERSION_1_1, false},
 	{"1.2", TLS_VERSION_1_2, false}, {"1.3", TLS_VERSION_1_3, false}, {NULL, 0, false}};
 static const struct option_choice mechanisms[] = {
-	{"LOGIN", 0, false}, {"PLAIN", 0, false}, {"ANONYMOUS", 0, true}, {"CRAM-MD5", 0, true},
-	{"SCRAM-SHA-1", 0, true}, {"SCRAM-SHA-1-PLUS", 0, true}, {"SCRAM-SHA-256", 0, true},
-	{"SCRAM-SHA-256-PLUS", 0, true}, {"NTLM", 0, true}, {"XOAUTH2", 0, true},
+	{"SCRAM-SHA-256-PLUS", 0, false}, {"SCRAM-SHA-256", 0, false}, {"LOGIN", 0, false},
+	{"PLAIN", 0, false}, {"CRAM-MD5", 0, false}, {"ANONYMOUS", 0, true},
+	{"SCRAM-SHA-1", 0, true}, {"SCRAM-SHA-1-PLUS", 0, true}, {"NTLM", 0, true}, {"XOAUTH2", 0, true},
 	{"OAUTHBEARER", 0, true}, {"EXTERNAL", 0, true}, {NULL, 0, false}};
 static const struct option_choice without_tls[] = {
 	{"never", AUTH_CLEAR_NEVER, false}, {"loopback", AUTH_CLEAR_LOOPBACK, false},
@@ -105,11 +105,19 @@ const struct option options[] = {
 	 "How long a client of a listener with implicit TLS may take to begin; one that waits for a "
 	 "greeting is then told in plain text what is wrong."},
 
-	{"auth.mechanisms", OPTION_MECHANISMS, "names", NO_RANGE, "LOGIN PLAIN", ON_RELOAD,
-	 AT(auth.mechanisms), mechanisms, "SASL mechanisms to offer, in this order."},
+	{"auth.mechanisms", OPTION_MECHANISMS, "names", NO_RANGE,
+	 "SCRAM-SHA-256-PLUS SCRAM-SHA-256 LOGIN PLAIN", ON_RELOAD, AT(auth.mechanisms), mechanisms,
+	 "SASL mechanisms to offer, in this order; CRAM-MD5 needs passwords that can be read back, "
+	 "and clients that see it prefer it."},
 	{"auth.without_tls", OPTION_CHOICE, "where", NO_RANGE, "loopback", ON_RELOAD,
 	 AT(auth.without_tls), without_tls,
-	 "Where passwords may cross the network without TLS."},
+	 "Where PLAIN and LOGIN may be used without TLS; the others never show the password."},
+	{"auth.legacy_line", OPTION_BOOL, "yes or no", NO_RANGE, "false", ON_RELOAD,
+	 AT(auth.legacy_line), NULL,
+	 "Whether EHLO also has a line AUTH=LOGIN PLAIN, which clients of the last century look for."},
+	{"auth.after_helo", OPTION_BOOL, "yes or no", NO_RANGE, "false", ON_RELOAD,
+	 AT(auth.after_helo), NULL,
+	 "Whether a client that greeted with HELO may log in, as old printers do."},
 
 	{"trusted", OPTION_TRUSTED, "list", 0, 1000, NULL, ON_RELOAD, 0, NULL,
 	 "Networks whose clients need no AUTH, each mapped to one user; none if absent."},

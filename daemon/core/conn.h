@@ -89,6 +89,8 @@ bool conn_has_tls(const struct conn *conn);
 /* `TLSv1.3`, or "" in clear. */
 const char *conn_tls_version(const struct conn *conn);
 const char *conn_tls_cipher(const struct conn *conn);
+/* The channel binding `tls-exporter` (RFC 9266); false if there is none. */
+bool conn_tls_binding(const struct conn *conn, uint8_t binding_out[static TLS_BINDING_SIZE]);
 
 /* "192.0.2.1:587", "[2001:db8::1]:587" */
 const char *conn_peer_text(const struct conn *conn);

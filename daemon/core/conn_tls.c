@@ -137,3 +137,9 @@ conn_tls_cipher(const struct conn *conn)
 {
 	return conn_has_tls(conn) ? tls_session_cipher(conn->tls) : "";
 }
+
+bool
+conn_tls_binding(const struct conn *conn, uint8_t binding_out[static TLS_BINDING_SIZE])
+{
+	return conn_has_tls(conn) && tls_session_binding(conn->tls, binding_out);
+}

@@ -400,3 +400,18 @@ tls_session_cipher(const struct tls_session *session)
 {
 	return SSL_get_cipher_name(session->ssl);
 }
+
+/* Without a context, as GnuTLS and Cyrus SASL have it; in TLS 1.3 an empty one is the same. */
+bool
+tls_session_binding(const struct tls_session *session, uint8_t binding_out[static TLS_BINDING_SIZE])
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+	bool is_bound;
+
+	if (SSL_version(session->ssl) < TLS1_3_VERSION && SSL_get_extms_support(session->ssl) != 1)
+		return false;
+	is_bound = SSL_export_keying_material(session->ssl, binding_out, TLS_BINDING_SIZE, label,
+		       sizeof(label) - 1, NULL, 0, 0) == 1;
+	ERR_clear_error();
+	return is_bound;
+}

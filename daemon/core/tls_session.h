@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct evbuffer;
 struct tls_session;
@@ -49,5 +50,9 @@ const char *tls_session_words(const struct tls_session *session);
 
 const char *tls_session_version(const struct tls_session *session);
 const char *tls_session_cipher(const struct tls_session *session);
+/* `tls-exporter` (RFC 9266) of a session that is secured; false if it has none: before TLS 1.3 it
+ * takes the extended master secret. */
+bool tls_session_binding(
+    const struct tls_session *session, uint8_t binding_out[static TLS_BINDING_SIZE]);
 
 #endif

@@ -9,76 +9,25 @@
 #include "common/xalloc.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- which mechanisms ---- */
-
-static bool
-needs_tls(const char *mechanism)
-{
-	return strcmp(mechanism, "PLAIN") == 0 || strcmp(mechanism, "LOGIN") == 0;
-}
-
-/* Whether a password may cross this connection. */
-static bool
-may_send_password(const struct session *session)
-{
-	switch (session->setup.config->auth.without_tls) {
-	case AUTH_CLEAR_ALWAYS:
-		return true;
-	case AUTH_CLEAR_LOOPBACK:
-		return session_has_tls(session) || session->setup.is_loopback;
-	default:
-		return session_has_tls(session);
-	}
-}
-
-/* Steps through "A B C"; the word is cut to `size`. */
-static bool
-next_word(const char **list, char *word, size_t size)
-{
-	size_t length;
-
-	*list += strspn(*list, " ");
-	length = strcspn(*list, " ");
-	if (length == 0)
-		return false;
-	(void)snprintf(word, size, "%.*s", (int)length, *list);
-	*list += length;
-	return true;
-}
-
-void
-auth_offer(const struct session *session, struct buf *out)
-{
-	const char *list = session->setup.config->auth.mechanisms;
-	char word[32];
-	struct buf names;
-
-	buf_init(&names);
-	while (next_word(&list, word, sizeof(word)))
-		if (!needs_tls(word) || may_send_password(session))
-			buf_printf(&names, " %s", word);
-	if (names.size > 0)
-		buf_printf(out, "250-AUTH%s\r\n", names.bytes);
-	buf_fini(&names);
-}
-
-static bool
-is_known(const struct session *session)
-{
-	const char *list = session->setup.config->auth.mechanisms;
-	char word[32];
-
-	while (next_word(&list, word, sizeof(word)))
-		if (strcmp(word, session->mechanism) == 0)
-			return true;
-	return false;
-}
+#define RESPONSE_MAX 12288 /* octets of base64 (RFC 4954 4) */
 
 /* ---- tokens ---- */
+
+/* Only of use while it is begun, and only where a bound mechanism is offered: accounts takes the
+ * binding for a sign of that. */
+static struct msg_bytes
+take_binding(const struct session *session, uint8_t binding[static TLS_BINDING_SIZE])
+{
+	struct msg_bytes none = {0};
+
+	if (auth_usable(session, AUTH_BOUND_MECHANISM) != AUTH_USABLE ||
+	    !session->setup.ports->tls_binding(session->setup.ctx, binding))
+		return none;
+	return (struct msg_bytes){.at = binding, .size = TLS_BINDING_SIZE};
+}
 
 static void
 send_step(struct session *session, const void *token, size_t size, bool is_first, bool has_token)
@@ -91,9 +40,18 @@ send_step(struct session *session, const void *token, size_t size, bool is_first
 	    .client = session->client,
 	    .has_tls = session_has_tls(session),
 	};
+	uint8_t binding[TLS_BINDING_SIZE];
 
+	if (is_first)
+		step.binding = take_binding(session, binding);
 	session_enter(session, STATE_SASL);
 	session->setup.ports->sasl_step(session->setup.ctx, &step);
+}
+
+static void
+refuse_too_long(struct session *session)
+{
+	session_refuse(session, 500, "5.5.6", "Authentication response too long");
 }
 
 /* Decodes a response and sends it on; its octets don't outlive the call. */
@@ -119,7 +77,9 @@ take_response(struct session *session, const char *text, size_t length, bool is_
 static void
 begin_exchange(struct session *session, const char *response, size_t length)
 {
-	if (length == 0)
+	if (length > RESPONSE_MAX)
+		refuse_too_long(session);
+	else if (length == 0)
 		send_step(session, NULL, 0, true, false);
 	else if (length == 1 && *response == '=')
 		send_step(session, NULL, 0, true, true);
@@ -142,6 +102,22 @@ take_mechanism(struct session *session, const char *arguments, size_t length)
 	return size;
 }
 
+static void
+try_mechanism(struct session *session, const char *response, size_t length)
+{
+	switch (auth_usable(session, session->mechanism)) {
+	case AUTH_USABLE:
+		begin_exchange(session, response, length);
+		break;
+	case AUTH_NEEDS_TLS:
+		session_refuse(session, 538, "5.7.11", "Encryption required for this mechanism");
+		break;
+	case AUTH_UNKNOWN:
+		session_refuse(session, 504, "5.5.4", "Mechanism not supported");
+		break;
+	}
+}
+
 void
 auth_begin(struct session *session, const char *arguments, size_t length)
 {
@@ -151,24 +127,10 @@ auth_begin(struct session *session, const char *arguments, size_t length)
 		used++;
 	if (session->is_authenticated)
 		session_refuse(session, 503, "5.5.1", "Authenticated already");
-	else if (!is_known(session))
-		session_refuse(session, 504, "5.5.4", "Mechanism not supported");
-	else if (needs_tls(session->mechanism) && !may_send_password(session))
-		session_refuse(session, 538, "5.7.11", "Encryption required for this mechanism");
+	else if (!session->is_esmtp && !session->setup.config->auth.after_helo)
+		session_refuse(session, 503, "5.5.1", "Send EHLO first");
 	else
-		begin_exchange(session, arguments + used, length - used);
-}
-
-void
-auth_line(struct session *session, const char *line, size_t length)
-{
-	if (strcmp(line, "*") != 0) {
-		take_response(session, line, length, false);
-		return;
-	}
-	session->setup.ports->sasl_abort(session->setup.ctx);
-	session_enter(session, STATE_READY);
-	session_refuse(session, 501, "5.7.0", "Authentication cancelled");
+		try_mechanism(session, arguments + used, length - used);
 }
 
 void
@@ -176,7 +138,23 @@ auth_line_too_long(struct session *session)
 {
 	session->setup.ports->sasl_abort(session->setup.ctx);
 	session_enter(session, STATE_READY);
-	session_refuse(session, 500, "5.5.6", "Authentication response too long");
+	refuse_too_long(session);
+}
+
+void
+auth_line(struct session *session, const char *line, size_t length)
+{
+	if (length > RESPONSE_MAX) {
+		auth_line_too_long(session);
+		return;
+	}
+	if (strcmp(line, "*") != 0) {
+		take_response(session, line, length, false);
+		return;
+	}
+	session->setup.ports->sasl_abort(session->setup.ctx);
+	session_enter(session, STATE_READY);
+	session_refuse(session, 501, "5.7.0", "Authentication cancelled");
 }
 
 /* ---- what accounts says ---- */
@@ -197,16 +175,19 @@ challenge(struct session *session, struct msg_bytes token)
 }
 
 static void
-log_outcome(struct session *session, enum log_level level, enum log_event event, const char *login)
+log_outcome(struct session *session, enum log_level level, enum log_event event,
+    const struct msg_sasl_reply *reply)
 {
 	struct log_line line;
 
 	if (!log_begin(&line, level, event, 0))
 		return;
 	session_log(session, &line);
-	if (session->login == NULL && login[0] != '\0')
-		log_text(&line, KEY_USER, login);
+	if (session->login == NULL && reply->login[0] != '\0')
+		log_text(&line, KEY_USER, reply->login);
 	log_text(&line, KEY_MECHANISM, session->mechanism);
+	if (reply->reason[0] != '\0')
+		log_text(&line, KEY_REASON, reply->reason);
 	log_end(&line);
 }
 
@@ -218,16 +199,19 @@ succeed(struct session *session, const struct msg_sasl_reply *reply)
 	session->credential = reply->credential;
 	session->login = xstrdup(reply->login);
 	session->is_authenticated = true;
-	log_outcome(session, LOG_DEBUG, EVENT_AUTHENTICATED, reply->login);
+	log_outcome(session, LOG_DEBUG, EVENT_AUTHENTICATED, reply);
 	session_reply(session, 235, "2.7.0", "Authentication successful");
 }
 
 static void
 fail(struct session *session, const struct msg_sasl_reply *reply)
 {
-	log_outcome(session, LOG_INFO, EVENT_AUTH_FAILED, reply->login);
+	unsigned count =
+	    auth_failures_add(&session->auth_failures, session->mechanism, reply->guess);
+
+	log_outcome(session, LOG_INFO, EVENT_AUTH_FAILED, reply);
 	session_reply(session, 535, "5.7.8", "Authentication credentials invalid");
-	if (++session->auth_failures >= session->setup.config->limits.auth_failures)
+	if (count >= session->setup.config->limits.auth_failures)
 		session_hang_up(session, "4.7.0", "Too many failed logins");
 }
 

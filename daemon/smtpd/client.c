@@ -126,6 +126,12 @@ port_finish(void *ctx)
 	client_dismiss(ctx, "ended by us");
 }
 
+static bool
+port_tls_binding(void *ctx, uint8_t binding_out[static TLS_BINDING_SIZE])
+{
+	return conn_tls_binding(((struct client *)ctx)->conn, binding_out);
+}
+
 static void
 port_set_deadline(void *ctx, int64_t after_ms)
 {
@@ -153,6 +159,7 @@ static const struct session_ports ports = {
     .write = port_write,
     .start_tls = port_start_tls,
     .finish = port_finish,
+    .tls_binding = port_tls_binding,
     .set_deadline = port_set_deadline,
     .now_ms = port_now_ms,
     .wall_ms = port_wall_ms,

@@ -5,6 +5,9 @@ daemon_smtpd_libsmtpd_a_SOURCES = \
 	daemon/smtpd/addresses.h \
 	daemon/smtpd/admission.c \
 	daemon/smtpd/auth.c \
+	daemon/smtpd/auth_failures.c \
+	daemon/smtpd/auth_failures.h \
+	daemon/smtpd/auth_offer.c \
 	daemon/smtpd/authorize.c \
 	daemon/smtpd/authorize.h \
 	daemon/smtpd/bdat.c \

@@ -15,8 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE_MAX_SIZE (12288 + 2) /* a SASL response and CRLF (RFC 4954 4) */
-#define LINE_KEPT_SIZE 4096       /* an idle session keeps no more room than this */
+/* AUTH, a mechanism, an initial response (RFC 4954 4), CRLF. */
+#define LINE_MAX_SIZE (64 + 12288 + 2)
+#define LINE_KEPT_SIZE 4096 /* an idle session keeps no more room than this */
 
 #define TLS_HANDSHAKE_RECORD 0x16
 
@@ -449,6 +450,7 @@ session_free(struct session *session)
 	free(session->trusted_login);
 	free(session->helo);
 	free(session->login);
+	free(session->auth_failures);
 	free(session);
 }
 

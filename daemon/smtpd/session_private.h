@@ -2,9 +2,10 @@
  * session_private - the session's inside, shared by the files that make it up
  *
  * session.c reads lines, keeps the state and writes replies; commands.c has the
- * table of verbs, mail.c MAIL and RCPT, auth.c the SASL exchange, receive.c what happens between
- * DATA or BDAT (bdat.c) and the last reply, refusal.c what becomes of a message that is refused,
- * policy.c what decides about one, pace.c how long things may take. Nobody else includes this.
+ * table of verbs, mail.c MAIL and RCPT, auth.c the SASL exchange, auth_offer.c its mechanisms,
+ * receive.c what happens between DATA or BDAT (bdat.c) and the last reply, refusal.c what becomes of
+ * a message that is refused, policy.c what decides about one, pace.c how long things may take. Nobody
+ * else includes this.
  */
 #ifndef POSTERN_SMTPD_SESSION_PRIVATE_H
 #define POSTERN_SMTPD_SESSION_PRIVATE_H
@@ -13,6 +14,7 @@
 #include "common/mailaddr.h"
 #include "common/smtp_parameters.h"
 #include "common/smtp_verb.h"
+#include "daemon/smtpd/auth_failures.h"
 #include "daemon/smtpd/data.h"
 #include "daemon/smtpd/header.h"
 #include "daemon/smtpd/session.h"
@@ -110,7 +112,7 @@ struct session {
 	uint32_t credential;
 	char *login; /* NULL: not known */
 	char mechanism[32];
-	unsigned auth_failures;
+	struct auth_failures *auth_failures; /* NULL: none */
 
 	struct transaction *transaction; /* from MAIL on */
 	struct bdat bdat;
@@ -157,7 +159,12 @@ void auth_begin(struct session *session, const char *arguments, size_t length);
 void auth_line(struct session *session, const char *line, size_t length);
 void auth_line_too_long(struct session *session);
 void auth_take_reply(struct session *session, const struct msg_sasl_reply *reply);
-/* The EHLO line that names the mechanisms that can be used now, if there are any. */
+
+/* auth_offer.c */
+#define AUTH_BOUND_MECHANISM "SCRAM-SHA-256-PLUS"
+enum auth_usable { AUTH_USABLE, AUTH_NEEDS_TLS, AUTH_UNKNOWN };
+enum auth_usable auth_usable(const struct session *session, const char *mechanism);
+/* The EHLO lines that name the mechanisms that can be used now, if there are any. */
 void auth_offer(const struct session *session, struct buf *out);
 
 /* pace.c: when session_on_deadline() is due in a state; 0: never */

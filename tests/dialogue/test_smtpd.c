@@ -257,6 +257,16 @@ expect_body_end(struct play *play)
 
 /* ---- directives ---- */
 
+/* `all` or `scram`; each with what is older behind. */
+static void
+set_mechanisms(struct world *world, const char *name)
+{
+	static char all[] = "SCRAM-SHA-256-PLUS SCRAM-SHA-256 LOGIN PLAIN CRAM-MD5";
+	static char scram[] = "SCRAM-SHA-256 PLAIN";
+
+	world->config.auth.mechanisms = strcmp(name, "all") == 0 ? all : scram;
+}
+
 static void
 on_set(struct play *play, const char *name, const char *value)
 {
@@ -294,6 +304,16 @@ on_set(struct play *play, const char *name, const char *value)
 						 : strcmp(value, "always") == 0
 						     ? AUTH_CLEAR_ALWAYS
 						     : AUTH_CLEAR_LOOPBACK;
+	else if (strcmp(name, "mechanisms") == 0)
+		set_mechanisms(world, value);
+	else if (strcmp(name, "after_helo") == 0)
+		world->config.auth.after_helo = number != 0;
+	else if (strcmp(name, "legacy_line") == 0)
+		world->config.auth.legacy_line = number != 0;
+	else if (strcmp(name, "binding") == 0)
+		world->has_binding = number != 0;
+	else if (strcmp(name, "guess") == 0)
+		world->guess = number;
 	else if (strcmp(name, "loopback") == 0)
 		world->setup.is_loopback = number != 0;
 	else if (strcmp(name, "offers_tls") == 0)

@@ -34,6 +34,15 @@ port_finish(void *ctx)
 	world->is_finished = true;
 }
 
+static bool
+port_tls_binding(void *ctx, uint8_t binding_out[static TLS_BINDING_SIZE])
+{
+	const struct world *world = ctx;
+
+	memset(binding_out, 'b', TLS_BINDING_SIZE);
+	return world->has_binding;
+}
+
 static void
 port_set_deadline(void *ctx, int64_t after_ms)
 {
@@ -62,6 +71,8 @@ port_sasl_step(void *ctx, const struct msg_sasl_step *step)
 	ensure(!world->is_sasl_waiting);
 	world->is_sasl_waiting = true;
 	(void)snprintf(world->mechanism, sizeof(world->mechanism), "%s", step->mechanism);
+	if (step->is_first)
+		world->binding_size = step->binding.size;
 	buf_clear(&world->token);
 	if (step->token.size > 0)
 		buf_append(&world->token, step->token.at, step->token.size);
@@ -212,6 +223,7 @@ static const struct session_ports ports = {
     .write = port_write,
     .start_tls = port_start_tls,
     .finish = port_finish,
+    .tls_binding = port_tls_binding,
     .set_deadline = port_set_deadline,
     .now_ms = port_now_ms,
     .wall_ms = port_wall_ms,
@@ -291,6 +303,8 @@ world_answer_sasl(struct world *world, enum sasl_outcome outcome, const char *ch
 	    .user_id = 1,
 	    .credential = 1,
 	    .login = "billing",
+	    .guess = world->guess,
+	    .reason = "",
 	};
 
 	if (!world->is_sasl_waiting)
@@ -428,6 +442,7 @@ set_config(struct config *config)
 	config->hostname = hostname;
 	config->auth.mechanisms = mechanisms;
 	config->auth.without_tls = AUTH_CLEAR_LOOPBACK;
+	config->auth.after_helo = true; /* so that dialogues can be short */
 	config->limits.message_size_bytes = 1000000;
 	config->limits.recipients = 3;
 	config->limits.header_size_bytes = 4096;

@@ -29,6 +29,9 @@ struct world {
 	struct buf token; /* of the last SASL step */
 	bool has_token, is_sasl_waiting;
 	unsigned sasl_aborts;
+	bool has_binding;      /* the TLS session does */
+	uint32_t binding_size; /* of the last exchange */
+	uint64_t guess;        /* of a failure */
 
 	struct grant_table *grants;
 	struct buf grant_asked; /* the login, or #id */

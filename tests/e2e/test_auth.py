@@ -91,7 +91,7 @@ def test_without_tls_never(make_postern):
     user = postern.add_user()
     with postern.client(tls='none') as client:
         client.ehlo()
-        assert not client.has_extn('auth')
+        assert client.esmtp_features['auth'].split() == ['SCRAM-SHA-256']
         assert client.docmd('AUTH', f'PLAIN {plain("shop", user["password"])}')[0] == 538
     with postern.client(user) as client:
         assert client.noop()[0] == 250

@@ -1,6 +1,7 @@
 # unit tests of daemon/smtpd
 if HAVE_CMOCKA
 check_PROGRAMS += \
+	tests/unit/test_auth_offer \
 	tests/unit/test_data \
 	tests/unit/test_grants \
 	tests/unit/test_listener \
@@ -28,3 +29,9 @@ tests_unit_test_listener_LDADD = $(SMTPD_UNIT_LIBS)
 tests_unit_test_user_limits_SOURCES = tests/unit/test_user_limits.c
 tests_unit_test_user_limits_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_user_limits_LDADD = $(SMTPD_UNIT_LIBS)
+tests_unit_test_auth_offer_SOURCES = \
+	tests/unit/test_auth_offer.c \
+	tests/dialogue/world.c \
+	tests/dialogue/world.h
+tests_unit_test_auth_offer_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_auth_offer_LDADD = $(DIALOGUE_SMTPD_LIBS) $(CMOCKA_LIBS)

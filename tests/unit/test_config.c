@@ -94,13 +94,16 @@ static const struct {
     {"tls = { implicit_wait = \"2m\"; };", "tls.implicit_wait: \"2m\" must be a duration"},
 
     {"auth = { mechanisms = \"\"; };",
-	"auth.mechanisms: \"\" must be one or more of LOGIN | PLAIN"},
+	"auth.mechanisms: \"\" must be one or more of SCRAM-SHA-256-PLUS | SCRAM-SHA-256 | "
+	"LOGIN | PLAIN | CRAM-MD5"},
     {"auth = { mechanisms = \"PLAIN PLAIN\"; };", "each once"},
     {"auth = { mechanisms = \"DIGEST\"; };", "auth.mechanisms: \"DIGEST\" must be one or more of"},
-    {"auth = { mechanisms = \"PLAIN CRAM-MD5\"; };",
-	"auth.mechanisms: CRAM-MD5 is not available in this version"},
-    {"auth = { mechanisms = \"scram-sha-256-plus\"; };",
-	"auth.mechanisms: SCRAM-SHA-256-PLUS is not available in this version"},
+    {"auth = { mechanisms = \"PLAIN NTLM\"; };",
+	"auth.mechanisms: NTLM is not available in this version"},
+    {"auth = { mechanisms = \"scram-sha-1-plus\"; };",
+	"auth.mechanisms: SCRAM-SHA-1-PLUS is not available in this version"},
+    {"auth = { legacy_line = \"yes\"; };", "auth.legacy_line: must be true or false"},
+    {"auth = { after_helo = 1; };", "auth.after_helo: must be true or false"},
     {"auth = { without_tls = \"sometimes\"; };",
 	"auth.without_tls: \"sometimes\" must be never | loopback | always"},
     {"auth = { without_tls = false; };", "auth.without_tls: must be never | loopback | always"},
@@ -236,8 +239,11 @@ test_defaults(void **state)
 	assert_string_equal(config->user, "postern");
 	assert_string_equal(config->net_user, "postern-net");
 	assert_string_equal(config->run_dir, "/run/postern");
-	assert_string_equal(config->auth.mechanisms, "LOGIN PLAIN");
+	assert_string_equal(
+	    config->auth.mechanisms, "SCRAM-SHA-256-PLUS SCRAM-SHA-256 LOGIN PLAIN");
 	assert_int_equal(config->auth.without_tls, AUTH_CLEAR_LOOPBACK);
+	assert_false(config->auth.legacy_line);
+	assert_false(config->auth.after_helo);
 	assert_null(config->tls.certificate);
 	assert_int_equal(config->tls.min_version, TLS_VERSION_1_2);
 	assert_int_equal(config->tls.auto_wait_ms, 300);
@@ -294,7 +300,8 @@ test_values(void **state)
 	struct config *config = parse(
 	    "hostname = \"relay.example.com\"; smtpd_processes = 3; drop_headers = \"\";"
 	    "tls = { min_version = \"1.3\"; certificate = \"/c\"; key = \"/k\"; };"
-	    "auth = { mechanisms = \" plain \"; without_tls = \"always\"; };"
+	    "auth = { mechanisms = \" plain cram-md5 scram-sha-256 \"; without_tls = \"always\";"
+	    "  legacy_line = true; after_helo = true; };"
 	    "limits = { message_size = \"64K\"; free_space = \"0\"; command_timeout = \"90s\";"
 	    "  data_rate = \"1K\"; tls_timeout = \"5s\"; session_time = \"1d\"; idle_commands = 7;"
 	    "  user_messages = \"5/h\"; user_recipients = \"50/d 20/h\"; over_limit = \"hold\"; };"
@@ -306,7 +313,9 @@ test_values(void **state)
 	assert_null(config->drop_headers[0]);
 	assert_string_equal(config->tls.key, "/k");
 	assert_int_equal(config->listeners[0].min_version, TLS_VERSION_1_3);
-	assert_string_equal(config->auth.mechanisms, "PLAIN");
+	assert_string_equal(config->auth.mechanisms, "PLAIN CRAM-MD5 SCRAM-SHA-256");
+	assert_true(config->auth.legacy_line);
+	assert_true(config->auth.after_helo);
 	assert_int_equal(config->auth.without_tls, AUTH_CLEAR_ALWAYS);
 	assert_int_equal(config->limits.message_size_bytes, 65536);
 	assert_int_equal(config->limits.free_space_bytes, 0);

@@ -12,6 +12,7 @@ static const struct column columns[] = {
     {"NAME", "name", COLUMN_PLAIN},
     {"N", "n", COLUMN_NUMBER},
     {"SIZE", "size", COLUMN_SIZE},
+    {"OLD", "old", COLUMN_IF_ANY},
     {"NOTE", "note", COLUMN_PLAIN},
     {.heading = NULL},
 };
@@ -32,6 +33,9 @@ test_table(void **state)
 		"NAME  N  SIZE  NOTE\n"
 		"\xc3\xa4     -     -  a; b\n"
 		"ab    -     -  -\n"},
+	    {"[{\"name\":\"a\"},{\"name\":\"b\",\"old\":true}]", "NAME  N  SIZE  OLD  NOTE\n"
+								 "a     -     -  -    -\n"
+								 "b     -     -  yes  -\n"},
 	    {"[{\"name\":\"\\u001b[2J\\u009b\",\"note\":true}]", "NAME         N  SIZE  NOTE\n"
 								 "\\x1b[2J\\x9b  -     -  yes\n"},
 	};
