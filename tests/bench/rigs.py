@@ -82,9 +82,10 @@ class Postern:
     LIMITS = "limits = { connections_per_client = 0; connections_per_user = 0; };"
 
     def __init__(self, build, directory, sink_port, connections=20, ports=None, more=LIMITS):
-        """`ports` instead of one that is free, `more` options."""
+        """`ports` on all addresses instead of one that is free on loopback, `more` options."""
         self.directory = directory
         self.port = int(ports.split("-")[-1]) if ports else free_port()
+        address = "*" if ports else "127.0.0.1"
         os.makedirs(directory)
         self.socket = f"{directory}/run/control.sock"
         self.ctl = [f"{build}/posternctl", "-s", self.socket]
@@ -94,7 +95,7 @@ class Postern:
 state_dir = "{directory}/state";
 run_dir = "{directory}/run";
 capture_dir = "{directory}/capture";
-listeners = ( {{ address = "127.0.0.1"; ports = "{ports or self.port}"; tls = "starttls"; }} );
+listeners = ( {{ address = "{address}"; ports = "{ports or self.port}"; tls = "starttls"; }} );
 trusted = ( {{ network = "127.0.0.0/8"; user = "{USER}"; }} );
 log = {{ target = "stderr"; level = "info"; }};
 {more}
@@ -115,7 +116,8 @@ log = {{ target = "stderr"; level = "info"; }};
     def as_nobody(self, words):
         """Root would need the accounts of an installation."""
         shutil.chown(self.directory, "nobody")
-        return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] + words
+        return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                "--inh-caps=+net_bind_service", "--ambient-caps=+net_bind_service"] + words
 
     def roots(self):
         return [self.process.pid]
@@ -214,9 +216,10 @@ class Postfix:
     name = "postfix"
 
     def __init__(self, build, directory, sink_port, connections=20, ports=None, more=""):
-        """`ports` instead of one that is free, `more` options."""
+        """`ports` on all addresses instead of one that is free on loopback, `more` options."""
         self.directory = directory
         self.port = int(ports.split("-")[-1]) if ports else free_port()
+        address = "*" if ports else "127.0.0.1"
         for part in ("queue/private", "data", "conf", "dovecot"):
             os.makedirs(f"{directory}/{part}")
         shutil.chown(f"{directory}/data", "postfix")
