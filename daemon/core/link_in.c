@@ -136,6 +136,7 @@ finish_frame(struct link *link)
 
 /* ---- reading ---- */
 
+/* Those of two messages at the most: the read that ends one may have begun the next. */
 static void
 keep_fds(struct link *link, struct msghdr *message)
 {
@@ -148,12 +149,14 @@ keep_fds(struct link *link, struct msghdr *message)
 			continue;
 		for (size_t i = 0; i < count; i++) {
 			memcpy(&fd, CMSG_DATA(at) + i * sizeof(int), sizeof(int));
-			if (link->received_count < LINK_FDS_MAX)
+			if (link->received_count < RECEIVED_FDS_MAX)
 				link->received_fds[link->received_count++] = fd;
 			else
 				(void)close(fd);
 		}
 	}
+	if ((message->msg_flags & MSG_CTRUNC) != 0)
+		link_break(link, "sockets were lost on the way: too many open files");
 }
 
 static ssize_t
@@ -189,6 +192,8 @@ read_once(struct link *link)
 	room = scratch->capacity - scratch->size;
 	io[count++] = (struct iovec){scratch->bytes + scratch->size, room};
 	got = receive(link, io, count);
+	if (link->is_closed)
+		return false;
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (got <= 0) {

@@ -19,6 +19,7 @@
 #include <event2/event.h>
 
 #define LINK_FDS_MAX 250
+#define RECEIVED_FDS_MAX (2 * LINK_FDS_MAX)
 
 struct frame_header {
 	uint32_t size; /* of the payload */
@@ -47,7 +48,7 @@ struct link {
 	struct chunk *scratch; /* bytes not yet made into frames */
 	struct chunk *frame;   /* a large frame that is being read */
 	struct frame_header frame_header;
-	int received_fds[LINK_FDS_MAX];
+	int received_fds[RECEIVED_FDS_MAX];
 	size_t received_count;
 
 	bool has_secrets; /* among what the two roles say to each other */

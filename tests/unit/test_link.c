@@ -24,6 +24,7 @@ struct peer {
 	char reason[256];
 	bool is_answering;
 	int fd;
+	unsigned sockets;
 };
 
 struct pair {
@@ -47,6 +48,13 @@ on_message(struct link *link, const struct link_message *message, void *ctx)
 	}
 	if (message->kind == MSG_LINK)
 		peer->fd = link_take_fd(link);
+	if (message->kind == MSG_LISTEN)
+		for (unsigned i = 0; i < message->body->listen.count; i++) {
+			int fd = link_take_fd(link);
+
+			peer->sockets += fd >= 0;
+			(void)close(fd);
+		}
 	if (message->kind == MSG_COMMIT && peer->is_answering) {
 		struct msg_committed answer = {.message_id = message->body->commit.message_id};
 
@@ -200,23 +208,24 @@ test_sockets_travel(void **state)
 static void
 test_more_sockets_than_may_be_open(void **state)
 {
-	struct msg_listen message = {.count = 100};
+	struct msg_listen message = {.count = 200};
 	struct rlimit limit, low;
 	struct pair pair;
-	int fds[100];
+	int fds[200];
 
 	open_pair(&pair, ROLE_PARENT, ROLE_SMTPD);
-	for (size_t i = 0; i < 100; i++)
+	for (size_t i = 0; i < 200; i++)
 		assert_true((fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	low = (struct rlimit){.rlim_cur = (rlim_t)fds[99] + 150, .rlim_max = limit.rlim_max};
+	low = (struct rlimit){.rlim_cur = (rlim_t)fds[199] + 250, .rlim_max = limit.rlim_max};
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
 	for (size_t i = 0; i < 5; i++)
-		link_send_with_fds(pair.a.link, MSG_LISTEN, &message, fds, 100);
+		link_send_with_fds(pair.a.link, MSG_LISTEN, &message, fds, 200);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	TURN_UNTIL(&pair, pair.b.messages == 5);
 	assert_false(pair.a.is_closed);
-	for (size_t i = 0; i < 100; i++)
+	assert_int_equal(pair.b.sockets, 1000);
+	for (size_t i = 0; i < 200; i++)
 		(void)close(fds[i]);
 	close_pair(&pair);
 }
