@@ -55,16 +55,23 @@ run_role(const char *name, const char *index)
 	return EXIT_USAGE;
 }
 
+static void
+print_warning(enum log_level level, const char *text)
+{
+	(void)fprintf(stderr, "posternd: warning: %s\n", text);
+}
+
 /* Accounts and files too, as far as who asks may look at them. */
 static int
 check_outside(const struct config *config, struct err *err_out)
 {
 	if (outside_check_accounts(config, err_out) != 0)
 		return -1;
-	if (outside_may_read_certificate(config))
-		return outside_check_certificate(config, err_out);
+	warnings_of_listeners(config, print_warning);
+	if (outside_may_read_certificates(config))
+		return outside_check_certificates(config, print_warning, err_out);
 	(void)fprintf(
-	    stderr, "posternd: certificate and key are not checked: only root may read them\n");
+	    stderr, "posternd: certificates and keys are not checked: only root may read them\n");
 	return 0;
 }
 

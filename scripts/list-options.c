@@ -49,16 +49,15 @@ print_option(const struct option *option)
 static const config_setting_t *
 find_setting(const config_t *tree, const char *path)
 {
-	const char *dot = strchr(path, '.');
-	char first[64], list_path[200];
+	const char *dot = strrchr(path, '.');
+	char list[64], list_path[200];
 
 	if (dot == NULL)
 		return config_lookup(tree, path);
-	(void)snprintf(first, sizeof(first), "%.*s", (int)(dot - path), path);
-	if (config_lookup(tree, first) == NULL ||
-	    !config_setting_is_list(config_lookup(tree, first)))
+	(void)snprintf(list, sizeof(list), "%.*s", (int)(dot - path), path);
+	if (config_lookup(tree, list) == NULL || !config_setting_is_list(config_lookup(tree, list)))
 		return config_lookup(tree, path);
-	(void)snprintf(list_path, sizeof(list_path), "%s.[0]%s", first, dot);
+	(void)snprintf(list_path, sizeof(list_path), "%s.[0]%s", list, dot);
 	return config_lookup(tree, list_path);
 }
 

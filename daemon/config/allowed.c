@@ -76,6 +76,7 @@ option_allowed(const struct option *option, struct err *text_out)
 		break;
 	case OPTION_LISTENERS:
 	case OPTION_TRUSTED:
+	case OPTION_PAIRS:
 		(void)err_set(text_out,
 		    "a list of %" PRId64 " to %" PRId64 " groups, ( { ... }, { ... } )",
 		    option->minimum, option->maximum);

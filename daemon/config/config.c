@@ -66,6 +66,12 @@ config_release(const struct config *config)
 	free(counted->admin_group);
 	free(counted->tls.certificate);
 	free(counted->tls.key);
+	for (size_t i = 0; i < counted->tls.pair_count; i++) {
+		free(counted->tls.pairs[i].certificate);
+		free(counted->tls.pairs[i].key);
+		free(counted->tls.pairs[i].place);
+	}
+	free(counted->tls.pairs);
 	free(counted->auth.mechanisms);
 	free(counted);
 }
@@ -102,6 +108,18 @@ config_trusted_user(const struct config *config, const uint8_t address[static 16
 			best = at;
 	}
 	return best == NULL ? NULL : best->user;
+}
+
+int
+config_blame_pair(const struct config *config, const struct config_pair *pair, const char *option,
+    struct err *err_out)
+{
+	const struct err text = *err_out;
+	bool is_key = strcmp(option, "key") == 0;
+
+	if (pair->place == NULL)
+		return config_blame(config, is_key ? "tls.key" : "tls.certificate", err_out);
+	return err_set(err_out, "%s: tls.certificates.%s: %s", pair->place, option, text.text);
 }
 
 unsigned

@@ -39,6 +39,13 @@ struct config_trusted {
 	char *user;
 };
 
+/* A certificate and its key. */
+struct config_pair {
+	char *certificate, *key;
+	char *
+	    place; /* "FILE:LINE" of a group in tls.certificates; NULL: tls.certificate and tls.key */
+};
+
 enum auth_without_tls { AUTH_CLEAR_NEVER, AUTH_CLEAR_LOOPBACK, AUTH_CLEAR_ALWAYS };
 enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_JOURNAL };
 
@@ -71,7 +78,10 @@ struct config {
 	size_t trusted_count;
 
 	struct {
-		char *certificate, *key; /* NULL: our own CA */
+		char *certificate, *key;   /* NULL: our own CA, or `pairs` has them all */
+		struct config_pair *pairs; /* of tls.certificate, then of tls.certificates */
+		size_t pair_count;         /* 0: our own CA */
+		int64_t ticket_rotation_ms;
 		enum tls_version min_version;
 		int64_t auto_wait_ms, implicit_wait_ms; /* for the first byte of TLS */
 	} tls;
@@ -148,6 +158,10 @@ int config_blame(const struct config *config, const char *path, struct err *err_
 /* The user that clients with this address (16 octets, IPv4 mapped) are without a login, or NULL.
  * The network with the longest prefix decides; of equal ones the first. */
 const char *config_trusted_user(const struct config *config, const uint8_t address[static 16]);
+
+/* The same for a pair; `option` is "certificate" or "key". */
+int config_blame_pair(const struct config *config, const struct config_pair *pair,
+    const char *option, struct err *err_out);
 
 unsigned config_smtpd_processes(const struct config *config);
 /* The first port of the first listener of this kind, or 0. */

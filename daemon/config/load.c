@@ -23,7 +23,7 @@
 struct loader {
 	const char *file; /* of settings that don't know theirs */
 	struct config *config;
-	config_setting_t *listeners, *trusted; /* read last: they need the rest */
+	config_setting_t *listeners, *trusted, *pairs; /* read last: they need the rest */
 	struct err *err_out;
 };
 
@@ -147,6 +147,9 @@ load_option(
 		return 0;
 	case OPTION_TRUSTED:
 		loader->trusted = setting;
+		return 0;
+	case OPTION_PAIRS:
+		loader->pairs = setting;
 		return 0;
 	default:
 		return load_value(loader, setting, option, base);
@@ -341,6 +344,37 @@ load_trusted(struct loader *loader, config_setting_t *element)
 	return 0;
 }
 
+/* ---- certificates ---- */
+
+static void
+add_pair(struct config *config, const struct config_pair *pair)
+{
+	config->tls.pairs =
+	    xrealloc(config->tls.pairs, config->tls.pair_count + 1, sizeof(*config->tls.pairs));
+	config->tls.pairs[config->tls.pair_count++] = *pair;
+}
+
+static int
+load_pair(struct loader *loader, config_setting_t *element)
+{
+	const char *file = config_setting_source_file(element);
+	struct config_pair pair = {0};
+	int status = load_group(loader, element, "tls.certificates", &pair);
+
+	if (status == 0 && (pair.certificate == NULL || pair.key == NULL))
+		status =
+		    fail(loader, element, "tls.certificates", ": needs both certificate and key");
+	if (status != 0) {
+		free(pair.certificate);
+		free(pair.key);
+		return -1;
+	}
+	pair.place = xasprintf(
+	    "%s:%u", file != NULL ? file : loader->file, config_setting_source_line(element));
+	add_pair(loader->config, &pair);
+	return 0;
+}
+
 /* ---- the whole ---- */
 
 static int
@@ -382,13 +416,27 @@ check_together(struct loader *loader, const config_setting_t *root)
 }
 
 static int
+load_pairs(struct loader *loader)
+{
+	const struct config *config = loader->config;
+
+	if (config->tls.certificate != NULL)
+		add_pair(loader->config,
+		    &(struct config_pair){.certificate = xstrdup(config->tls.certificate),
+			.key = xstrdup(config->tls.key)});
+	if (loader->pairs == NULL)
+		return 0;
+	return load_list(loader, loader->pairs, "tls.certificates", load_pair);
+}
+
+static int
 load_root(struct loader *loader, config_setting_t *root)
 {
 	set_own_hostname(loader->config);
 	set_defaults("", loader->config);
 	if (load_group(loader, root, "", loader->config) != 0)
 		return -1;
-	if (check_together(loader, root) != 0)
+	if (check_together(loader, root) != 0 || load_pairs(loader) != 0)
 		return -1;
 	if (loader->trusted != NULL &&
 	    load_list(loader, loader->trusted, "trusted", load_trusted) != 0)

@@ -13,6 +13,9 @@ static const struct option_choice listener_tls[] = {
 static const struct option_choice tls_versions[] = {
 	{"1.0", TLS_VERSION_1_0, false}, {"1.1", TLS_VERSION_1_1, false},
 	{"1.2", TLS_VERSION_1_2, false}, {"1.3", TLS_VERSION_1_3, false}, {NULL, 0, false}};
+/* The lower ones are for a listener of their own. */
+static const struct option_choice safe_tls_versions[] = {
+	{"1.2", TLS_VERSION_1_2, false}, {"1.3", TLS_VERSION_1_3, false}, {NULL, 0, false}};
 static const struct option_choice mechanisms[] = {
 	{"SCRAM-SHA-256-PLUS", 0, false}, {"SCRAM-SHA-256", 0, false}, {"LOGIN", 0, false},
 	{"PLAIN", 0, false}, {"CRAM-MD5", 0, false}, {"ANONYMOUS", 0, true},
@@ -44,6 +47,7 @@ static const struct option_choice log_levels[] = {
 #define AT(field) offsetof(struct config, field)
 #define OF_LISTENER(field) offsetof(struct listener_row, field)
 #define OF_TRUSTED(field) offsetof(struct trusted_row, field)
+#define OF_PAIR(field) offsetof(struct config_pair, field)
 
 /*	path, type, unit, minimum, maximum, default, takes effect, field, choices, help */
 const struct option options[] = {
@@ -84,7 +88,8 @@ const struct option options[] = {
 	 "with TLS, and greets the others as starttls does."},
 	{"listeners.min_version", OPTION_CHOICE, "version", NO_RANGE, NULL, ON_RELOAD,
 	 OF_LISTENER(listener.min_version), tls_versions,
-	 "Lowest TLS version that is taken here; as tls.min_version if absent."},
+	 "Lowest TLS version that is taken here; as tls.min_version if absent; with 1.0 or 1.1, for "
+	 "devices that can do no better, weak ciphers are taken too, and the log warns."},
 	{"listeners.required", OPTION_BOOL, "yes or no", NO_RANGE, "false", ON_RELOAD,
 	 OF_LISTENER(listener.is_required), NULL,
 	 "Whether a port that is taken is an error; otherwise it is skipped with a warning and tried "
@@ -95,8 +100,19 @@ const struct option options[] = {
 	 "is made once."},
 	{"tls.key", OPTION_PATH, "path", PATH_BYTES, NULL, ON_RELOAD, AT(tls.key), NULL,
 	 "File with the certificate's private key (PEM)."},
+	{"tls.certificates", OPTION_PAIRS, "list", 1, TLS_PAIRS_MAX - 1, NULL, ON_RELOAD, 0, NULL,
+	 "More certificates: a client is shown the one for the host that it names, else "
+	 "tls.certificate, or the first of these without it; an RSA and an ECDSA certificate for the "
+	 "same names serve together."},
+	{"tls.certificates.certificate", OPTION_PATH, "path", PATH_BYTES, NULL, ON_RELOAD,
+	 OF_PAIR(certificate), NULL, "File with the certificate and its chain (PEM)."},
+	{"tls.certificates.key", OPTION_PATH, "path", PATH_BYTES, NULL, ON_RELOAD, OF_PAIR(key), NULL,
+	 "File with the certificate's private key (PEM)."},
 	{"tls.min_version", OPTION_CHOICE, "version", NO_RANGE, "1.2", ON_RELOAD, AT(tls.min_version),
-	 tls_versions, "Lowest TLS version that is taken from clients."},
+	 safe_tls_versions, "Lowest TLS version that is taken from clients."},
+	{"tls.ticket_rotation", OPTION_DURATION, "ms", SECOND, 3 * DAY, "12h", ON_RELOAD,
+	 AT(tls.ticket_rotation_ms), NULL,
+	 "How long session tickets are made with one key; it reads them for as long again."},
 	{"tls.auto_wait", OPTION_DURATION, "ms", 10, 10 * SECOND, "300ms", ON_RELOAD,
 	 AT(tls.auto_wait_ms), NULL,
 	 "How long a listener with auto waits for a client to begin with TLS, before it greets."},
@@ -244,5 +260,6 @@ bool
 option_is_element(const struct option *option)
 {
 	return strncmp(option->path, "listeners.", strlen("listeners.")) == 0 ||
-	       strncmp(option->path, "trusted.", strlen("trusted.")) == 0;
+	       strncmp(option->path, "trusted.", strlen("trusted.")) == 0 ||
+	       strncmp(option->path, "tls.certificates.", strlen("tls.certificates.")) == 0;
 }

@@ -6,7 +6,7 @@
  *
  * A path is the key as libconfig nests it, "queue.lifetime". The rows of a list's elements bear
  * the list's name: "listeners.address" is the field of each listener. Their targets are in struct
- * listener_row and struct trusted_row, all others in struct config.
+ * listener_row, struct trusted_row and struct config_pair, all others in struct config.
  */
 #ifndef POSTERN_CONFIG_TABLE_H
 #define POSTERN_CONFIG_TABLE_H
@@ -32,6 +32,7 @@ enum option_type {
 	OPTION_MECHANISMS, /* char *, upper case; see choices */
 	OPTION_LISTENERS,  /* the list of groups */
 	OPTION_TRUSTED,    /* the list of groups */
+	OPTION_PAIRS,      /* the list of groups */
 	OPTION_REFUSED     /* belongs to postern, but not to this version: an error */
 };
 

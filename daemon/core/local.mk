@@ -32,7 +32,11 @@ daemon_core_libcore_a_SOURCES = \
 	daemon/core/sandbox_rules.h \
 	daemon/core/tls.c \
 	daemon/core/tls.h \
+	daemon/core/tls_identity.c \
+	daemon/core/tls_identity.h \
 	daemon/core/tls_private.h \
 	daemon/core/tls_session.c \
 	daemon/core/tls_session.h \
+	daemon/core/tls_tickets.c \
+	daemon/core/tls_tickets.h \
 	daemon/core/values.h

@@ -32,12 +32,18 @@ struct early {
 	int fd;
 };
 
+/* Those of a kind, in order. */
+struct file_set {
+	struct buf *parts;
+	unsigned count;
+};
+
 struct frame {
 	struct role_context context;
 	const struct role_ops *ops;
 	struct link *parent;
 	struct link *links[ROLE_COUNT][INDEX_MAX];
-	struct buf files[FILE_KIND_COUNT];
+	struct file_set files[FILE_KIND_COUNT];
 	const struct config *new_config; /* until READY */
 	struct list early;
 	bool is_started;
@@ -166,19 +172,31 @@ take_listeners(struct frame *frame, const struct msg_listen *message)
 /* ---- config and files ---- */
 
 static void
-wipe_file(struct buf *file)
+wipe_files(struct file_set *files)
 {
-	if (file->bytes != NULL)
-		explicit_bzero(file->bytes, file->capacity);
-	buf_fini(file);
+	for (unsigned i = 0; i < files->count; i++) {
+		if (files->parts[i].bytes != NULL)
+			explicit_bzero(files->parts[i].bytes, files->parts[i].capacity);
+		buf_fini(&files->parts[i]);
+	}
+	free(files->parts);
+	*files = (struct file_set){0};
 }
 
 static void
 take_file(struct frame *frame, const struct msg_file *message)
 {
-	ensure(message->file_kind < FILE_KIND_COUNT);
-	wipe_file(&frame->files[message->file_kind]);
-	buf_append(&frame->files[message->file_kind], message->content.at, message->content.size);
+	struct file_set *files = &frame->files[message->file_kind];
+
+	ensure(message->file_kind < FILE_KIND_COUNT && message->index < TLS_PAIRS_MAX);
+	if (message->index == 0)
+		wipe_files(files);
+	ensure(message->index == files->count);
+	files->parts = xrealloc(files->parts, files->count + 1, sizeof(*files->parts));
+	buf_init(&files->parts[files->count]);
+	buf_append(&files->parts[files->count++], message->content.at, message->content.size);
+	if (frame->is_started && frame->ops->on_file != NULL)
+		frame->ops->on_file(&frame->context, message->file_kind);
 }
 
 static void
@@ -329,7 +347,7 @@ fini(struct frame *frame)
 	LIST_EACH_SAFE (&frame->early, at, next)
 		free(LIST_ENTRY(at, struct early, link));
 	for (unsigned kind = 0; kind < FILE_KIND_COUNT; kind++)
-		wipe_file(&frame->files[kind]);
+		wipe_files(&frame->files[kind]);
 	config_release(frame->context.config);
 	config_release(frame->new_config);
 }
@@ -378,11 +396,33 @@ role_link(const struct role_context *role, enum role peer, unsigned index)
 }
 
 struct msg_bytes
+role_file_at(const struct role_context *role, enum file_kind kind, unsigned index)
+{
+	const struct file_set *files = &frame_of(role)->files[kind];
+	const struct buf *file;
+
+	if (index >= files->count)
+		return (struct msg_bytes){0};
+	file = &files->parts[index];
+	return (struct msg_bytes){.at = (const uint8_t *)file->bytes, .size = (uint32_t)file->size};
+}
+
+struct msg_bytes
 role_file(const struct role_context *role, enum file_kind kind)
 {
-	const struct buf *file = &frame_of(role)->files[kind];
+	return role_file_at(role, kind, 0);
+}
 
-	return (struct msg_bytes){.at = (const uint8_t *)file->bytes, .size = (uint32_t)file->size};
+unsigned
+role_file_count(const struct role_context *role, enum file_kind kind)
+{
+	return frame_of(role)->files[kind].count;
+}
+
+void
+role_forget_file(struct role_context *role, enum file_kind kind)
+{
+	wipe_files(&frame_of(role)->files[kind]);
 }
 
 void

@@ -35,6 +35,8 @@ struct role_ops {
 	int (*start)(struct role_context *role, struct err *err_out);
 	/* role->config or the files are new. */
 	void (*reload)(struct role_context *role);
+	/* A file came, at any time, also ahead of a reload. May be NULL. */
+	void (*on_file)(struct role_context *role, enum file_kind kind);
 	/* A link is there. One that was replaced has been lost before. */
 	void (*on_link)(struct role_context *role, struct link *link);
 	/* The link is gone; role_link() does not find it any more. */
@@ -57,6 +59,11 @@ int role_run(enum role role, unsigned index, int parent_fd, const struct role_op
 struct link *role_link(const struct role_context *role, enum role peer, unsigned index);
 /* A file that the parent sent, or size 0. Borrowed until the next reload. */
 struct msg_bytes role_file(const struct role_context *role, enum file_kind kind);
+/* Of several of a kind. */
+struct msg_bytes role_file_at(const struct role_context *role, enum file_kind kind, unsigned index);
+unsigned role_file_count(const struct role_context *role, enum file_kind kind);
+/* Wipes what there is of it: a reload brings it again. */
+void role_forget_file(struct role_context *role, enum file_kind kind);
 void role_drained(struct role_context *role);
 /* Sends ALERT to accounts if it is there, and logs it here if it isn't. NULL fields are "". */
 void role_alert(struct role_context *role, const char *kind, const char *user, const char *list,

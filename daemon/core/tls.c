@@ -3,6 +3,7 @@
 
 #include "common/err.h"
 #include "common/xalloc.h"
+#include "daemon/core/tls_identity.h"
 #include "daemon/core/tls_private.h"
 
 #include <openssl/err.h>
@@ -10,8 +11,6 @@
 #include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define TICKET_KEYS_SIZE 80
 
 struct tls_store {
 	X509_STORE *store;
@@ -63,8 +62,8 @@ context_new(const SSL_METHOD *method, enum tls_version min_version)
 	return context;
 }
 
-static BIO *
-bio_of(struct msg_bytes bytes)
+BIO *
+tls_bio_of(struct msg_bytes bytes)
 {
 	BIO *bio = BIO_new_mem_buf(bytes.size > 0 ? (const void *)bytes.at : "", (int)bytes.size);
 
@@ -73,8 +72,8 @@ bio_of(struct msg_bytes bytes)
 }
 
 /* The end of a PEM text looks like an error to OpenSSL. */
-static bool
-is_end_of_pem(void)
+bool
+tls_is_end_of_pem(void)
 {
 	unsigned long code = ERR_peek_last_error();
 	bool is_end =
@@ -85,96 +84,70 @@ is_end_of_pem(void)
 	return is_end;
 }
 
-static int
-use_chain(SSL_CTX *ssl, BIO *bio, struct err *err_out)
-{
-	X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-	int is_used;
+/* ---- servers ---- */
 
-	if (certificate == NULL)
-		return err_set(
-		    err_out, "TLS certificate: no PEM certificate: %s", tls_error_words());
-	is_used = SSL_CTX_use_certificate(ssl, certificate);
-	X509_free(certificate);
-	if (is_used != 1)
-		return err_set(err_out, "TLS certificate: %s", tls_error_words());
-	while ((certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
-		if (SSL_CTX_add0_chain_cert(ssl, certificate) != 1) {
-			X509_free(certificate);
-			return err_set(err_out, "TLS certificate chain: %s", tls_error_words());
-		}
-	if (!is_end_of_pem())
-		return err_set(err_out, "TLS certificate chain: %s", tls_error_words());
-	return 0;
+/* Forward secrecy for everybody. Those with CBC are what Windows up to 2012 R2 and their like have
+ * in common with an RSA certificate. */
+static const char modern_ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!AESCCM:!aNULL:!eNULL";
+/* For devices that can do no better: with these RSA encrypts, and recorded traffic can be read by
+ * who gets the key one day. */
+static const char legacy_ciphers[] =
+    "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:kRSA+AES:!AESCCM:!aNULL:!eNULL:@SECLEVEL=0";
+static const char suites_of_1_3[] =
+    "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
+
+static void
+use_ciphers(SSL_CTX *ssl, bool is_legacy)
+{
+	/* The level says which keys and hashes are too weak: 2 is RSA and DH from 2048 bits on. TLS
+	 * 1.0 and 1.1 need hashes that only the lowest one has. */
+	SSL_CTX_set_security_level(ssl, is_legacy ? 0 : 2);
+	ensure(SSL_CTX_set_cipher_list(ssl, is_legacy ? legacy_ciphers : modern_ciphers) == 1);
+	ensure(SSL_CTX_set_ciphersuites(ssl, suites_of_1_3) == 1);
+	SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+				     SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 }
 
-/* Without this OpenSSL would ask at the terminal. */
-static int
-no_passphrase(char *buffer, int size, int is_writing, void *ctx)
+/* No early data: what it carries can be sent again by anybody (RFC 8446 8). */
+static void
+use_tickets(struct tls_context *context, struct tls_tickets *tickets, long lifetime_s)
 {
-	return -1;
-}
-
-static int
-use_key(SSL_CTX *ssl, BIO *bio, struct err *err_out)
-{
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
-	int is_used;
-
-	if (key == NULL)
-		return err_set(
-		    err_out, "TLS key: no PEM key without a passphrase: %s", tls_error_words());
-	is_used = SSL_CTX_use_PrivateKey(ssl, key);
-	EVP_PKEY_free(key);
-	if (is_used != 1 || SSL_CTX_check_private_key(ssl) != 1)
-		return err_set(
-		    err_out, "TLS key does not belong to the certificate: %s", tls_error_words());
-	return 0;
-}
-
-static int
-use_tickets(SSL_CTX *ssl, struct msg_bytes keys, struct err *err_out)
-{
-	uint8_t copy[TICKET_KEYS_SIZE];
-
-	(void)SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
-	ensure(SSL_CTX_set_session_id_context(ssl, (const uint8_t *)"postern", 7) == 1);
-	ensure(SSL_CTX_set_num_tickets(ssl, 1) == 1);
-	if (keys.size == 0)
-		return 0;
-	if (keys.size != TICKET_KEYS_SIZE)
-		return err_set(err_out, "TLS ticket keys: %u bytes instead of %d", keys.size,
-		    TICKET_KEYS_SIZE);
-	memcpy(copy, keys.at, sizeof(copy));
-	ensure(SSL_CTX_set_tlsext_ticket_keys(ssl, copy, sizeof(copy)) == 1);
-	OPENSSL_cleanse(copy, sizeof(copy));
-	return 0;
+	(void)SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF);
+	ensure(SSL_CTX_set_session_id_context(context->ssl, (const uint8_t *)"postern", 7) == 1);
+	ensure(SSL_CTX_set_num_tickets(context->ssl, 1) == 1);
+	ensure(SSL_CTX_set_max_early_data(context->ssl, 0) == 1);
+	if (tickets == NULL) {
+		SSL_CTX_set_options(context->ssl, SSL_OP_NO_TICKET);
+		return;
+	}
+	context->tickets = tls_tickets_hold(tickets);
+	(void)SSL_CTX_set_timeout(context->ssl, lifetime_s);
+	(void)SSL_CTX_set_app_data(context->ssl, tickets);
+	ensure(SSL_CTX_set_tlsext_ticket_key_evp_cb(context->ssl, tls_tickets_callback) == 1);
 }
 
 struct tls_context *
-tls_server_new(struct msg_bytes certificate_pem, struct msg_bytes key_pem,
-    struct msg_bytes ticket_keys, enum tls_version min_version, struct err *err_out)
+tls_server_new(const struct tls_server_settings *settings, struct err *err_out)
 {
-	struct tls_context *context = context_new(TLS_server_method(), min_version);
-	BIO *certificate = bio_of(certificate_pem);
-	BIO *key = bio_of(key_pem);
-	bool is_good = use_chain(context->ssl, certificate, err_out) == 0 &&
-		       use_key(context->ssl, key, err_out) == 0 &&
-		       use_tickets(context->ssl, ticket_keys, err_out) == 0;
+	struct tls_context *context = context_new(TLS_server_method(), settings->min_version);
 
-	BIO_free(certificate);
-	BIO_free(key);
-	if (is_good)
+	use_ciphers(context->ssl, settings->min_version < TLS_VERSION_1_2);
+	use_tickets(context, settings->tickets, settings->ticket_lifetime_s);
+	context->identities = tls_identities_new(settings->pairs, settings->pair_count, err_out);
+	if (context->identities != NULL &&
+	    tls_identities_use(context->identities, context->ssl, err_out) == 0)
 		return context;
 	tls_release(context);
 	return NULL;
 }
 
+/* ---- trusted CAs ---- */
+
 struct tls_store *
 tls_store_new(struct msg_bytes pem, struct err *err_out)
 {
 	struct tls_store *store = xcalloc(1, sizeof(*store));
-	BIO *bio = bio_of(pem);
+	BIO *bio = tls_bio_of(pem);
 	X509 *certificate;
 	unsigned count = 0;
 
@@ -189,7 +162,7 @@ tls_store_new(struct msg_bytes pem, struct err *err_out)
 		X509_free(certificate);
 	}
 	BIO_free(bio);
-	if (is_end_of_pem() && count > 0)
+	if (tls_is_end_of_pem() && count > 0)
 		return store;
 	if (count == 0)
 		(void)err_set(err_out, "trusted CAs: there is no certificate in the PEM text");
@@ -215,6 +188,8 @@ tls_store_release(struct tls_store *store)
 	X509_STORE_free(store->store);
 	free(store);
 }
+
+/* ---- clients ---- */
 
 static int
 parse_fingerprint(const char *text, uint8_t out[static TLS_FINGERPRINT_SIZE])
@@ -273,5 +248,7 @@ tls_release(struct tls_context *context)
 	if (context == NULL || --context->references > 0)
 		return;
 	SSL_CTX_free(context->ssl);
+	tls_identities_free(context->identities);
+	tls_tickets_release(context->tickets);
 	free(context);
 }

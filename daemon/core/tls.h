@@ -4,9 +4,11 @@
  * Owns     a context is counted: connections hold it, a reload replaces it without disturbing them
  * Fails    -1/NULL and *err_out, with OpenSSL's words
  *
- * Server contexts: TLS 1.2 and 1.3 unless the listener says otherwise, one session ticket at the
- * end of the handshake (it carries the client's ACK: without it a client waits 40 ms), no session
- * cache, ticket keys shared by all smtpds, SSL_MODE_RELEASE_BUFFERS, no renegotiation.
+ * Server contexts: TLS 1.2 and 1.3 with forward secrecy unless the listener says otherwise, one
+ * session ticket at the end of the handshake (it carries the client's ACK: without it a client
+ * waits 40 ms), no session cache, no early data, SSL_MODE_RELEASE_BUFFERS, no renegotiation, no
+ * compression, our preference of ciphers. Only a context whose lowest version is below 1.2 has
+ * OpenSSL's security level 0, and ciphers without forward secrecy.
  */
 #ifndef POSTERN_CORE_TLS_H
 #define POSTERN_CORE_TLS_H
@@ -16,10 +18,21 @@
 #include "daemon/core/values.h"
 
 struct tls_context;
+struct tls_tickets;
 struct tls_store; /* trusted CAs, parsed once */
 
-struct tls_context *tls_server_new(struct msg_bytes certificate_pem, struct msg_bytes key_pem,
-    struct msg_bytes ticket_keys, enum tls_version min_version, struct err *err_out);
+/* PEM: a certificate with its chain, and its key. */
+struct tls_pair {
+	struct msg_bytes certificate, key;
+};
+struct tls_server_settings {
+	const struct tls_pair *pairs; /* the first is for clients that name no host we know */
+	unsigned pair_count;
+	struct tls_tickets *tickets; /* held; NULL: no tickets */
+	long ticket_lifetime_s;
+	enum tls_version min_version;
+};
+struct tls_context *tls_server_new(const struct tls_server_settings *settings, struct err *err_out);
 
 struct tls_store *tls_store_new(struct msg_bytes pem, struct err *err_out);
 struct tls_store *tls_store_hold(struct tls_store *store);

@@ -14,12 +14,15 @@
 /* A channel binding, `tls-exporter` (RFC 9266). */
 #define TLS_BINDING_SIZE 32
 
+/* Certificates with their keys that one config may name. */
+#define TLS_PAIRS_MAX 100
+
 /* What the parent reads for others (FILE). */
 enum file_kind {
-	FILE_TLS_CERTIFICATE, /* PEM, with its chain: smtpd */
-	FILE_TLS_KEY,         /* PEM: smtpd */
+	FILE_TLS_CERTIFICATE, /* PEM, with its chain, several by index: smtpd */
+	FILE_TLS_KEY,         /* PEM, of the certificate with the same index: smtpd */
 	FILE_TLS_CA,          /* PEM, our own CA's certificate, empty if not in use: control */
-	FILE_TICKET_KEYS,     /* 80 random bytes, the same for all smtpds: smtpd */
+	FILE_TICKET_KEYS,     /* see core/tls_tickets.h, the same for all smtpds: smtpd */
 	FILE_SEAL_KEY,        /* 32 bytes: accounts */
 	FILE_SYSTEM_CAS,      /* PEM bundle: relay */
 	FILE_RESOLV_CONF,     /* relay */

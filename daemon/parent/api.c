@@ -102,7 +102,7 @@ answer_reload(struct parent *parent, struct link *link, uint32_t request_id)
 static void
 answer_ca(struct parent *parent, struct link *link, uint32_t request_id)
 {
-	const struct buf *ca = &parent->setup.files[FILE_TLS_CA];
+	const struct buf *ca = &parent->setup.files.of[FILE_TLS_CA];
 
 	if (ca->size == 0)
 		answer_error(link, request_id, 404, "not_found",

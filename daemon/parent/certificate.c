@@ -284,6 +284,22 @@ certificate_parse(const struct buf *pem)
 	return certificate;
 }
 
+STACK_OF(X509) * certificate_parse_chain(const struct buf *pem, bool *is_whole_out)
+{
+	BIO *bio = BIO_new_mem_buf(pem->size > 0 ? pem->bytes : "", (int)pem->size);
+	STACK_OF(X509) *chain = sk_X509_new_null();
+	X509 *certificate;
+
+	ensure(bio != NULL && chain != NULL);
+	ERR_clear_error();
+	while ((certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+		ensure(sk_X509_push(chain, certificate) > 0);
+	*is_whole_out = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+	(void)BIO_free(bio);
+	ERR_clear_error();
+	return chain;
+}
+
 /* Without this OpenSSL would ask at the terminal. */
 static int
 no_passphrase(char *buffer, int size, int is_writing, void *ctx)

@@ -49,6 +49,8 @@ bool certificate_has_names(X509 *certificate, const struct certificate_names *na
 void certificate_format(X509 *certificate, struct buf *out);
 void certificate_format_key(EVP_PKEY *key, struct buf *out);
 X509 *certificate_parse(const struct buf *pem);
+/* All of them; not whole: behind the last one there is something that cannot be read. */
+STACK_OF(X509) * certificate_parse_chain(const struct buf *pem, bool *is_whole_out);
 EVP_PKEY *certificate_parse_key(const struct buf *pem); /* none with a passphrase */
 
 #endif

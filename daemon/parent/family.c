@@ -307,6 +307,14 @@ family_tell_all(struct family *family)
 }
 
 void
+family_tell_file(struct family *family, enum file_kind kind)
+{
+	for (size_t i = 0; i < family->count; i++)
+		if (family->members[i].link != NULL)
+			family_send_file(&family->members[i], kind);
+}
+
+void
 family_kill(struct family *family)
 {
 	for (size_t i = 0; i < family->count; i++)

@@ -16,6 +16,7 @@
 #include "common/buf.h"
 #include "daemon/core/link.h"
 #include "daemon/core/values.h"
+#include "daemon/parent/files.h"
 
 #include <sys/types.h>
 
@@ -27,7 +28,7 @@ struct family_gift {
 	uint32_t generation;
 	bool is_verbose;
 	const char *config_text;
-	const struct buf *files; /* FILE_KIND_COUNT of them */
+	const struct files *files;
 };
 
 struct family_callbacks {
@@ -53,6 +54,8 @@ void family_give(struct family *family, const struct family_gift *gift);
 __attribute__((warn_unused_result)) int family_start(struct family *family, struct err *err_out);
 /* A reload: config, files and sockets again, to all. */
 void family_tell_all(struct family *family);
+/* What there is of one file now, to who may see it. */
+void family_tell_file(struct family *family, enum file_kind kind);
 /* SIGCHLD came. */
 void family_reap(struct family *family);
 

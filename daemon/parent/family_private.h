@@ -41,7 +41,8 @@ struct family {
 /* Its time is over, and it still lives. */
 void family_kill_overdue(struct member *member);
 
-/* family_tell.c: config and files; that these were all; links to those it talks to. */
+/* family_tell.c: a file, if it may see it; config and files; that these were all; links to those it talks to. */
+void family_send_file(struct member *member, enum file_kind kind);
 void family_send_gift(struct member *member);
 void family_send_ready(struct member *member);
 void family_tie(struct member *member);

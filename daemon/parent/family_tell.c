@@ -33,6 +33,32 @@ static const enum role file_owners[FILE_KIND_COUNT] = {
     [FILE_HOSTS] = ROLE_RELAY,
 };
 
+static void
+send_one(struct member *member, enum file_kind kind, unsigned index, const struct buf *content)
+{
+	struct msg_file file = {.file_kind = (uint8_t)kind,
+	    .index = (uint16_t)index,
+	    .content = {(const uint8_t *)content->bytes, (uint32_t)content->size}};
+
+	link_send(member->link, MSG_FILE, &file);
+}
+
+void
+family_send_file(struct member *member, enum file_kind kind)
+{
+	const struct files *files = member->family->gift.files;
+
+	if (file_owners[kind] != member->seen.role)
+		return;
+	if (kind != FILE_TLS_CERTIFICATE && kind != FILE_TLS_KEY) {
+		send_one(member, kind, 0, &files->of[kind]);
+		return;
+	}
+	for (unsigned i = 0; i < files->pair_count; i++)
+		send_one(member, kind, i,
+		    kind == FILE_TLS_KEY ? &files->pairs[i].key : &files->pairs[i].certificate);
+}
+
 void
 family_send_gift(struct member *member)
 {
@@ -42,14 +68,8 @@ family_send_gift(struct member *member)
 	    .text = {(const uint8_t *)gift->config_text, (uint32_t)strlen(gift->config_text)}};
 
 	link_send(member->link, MSG_CONFIG, &config);
-	for (unsigned kind = 0; kind < FILE_KIND_COUNT; kind++) {
-		const struct buf *content = &gift->files[kind];
-		struct msg_file file = {.file_kind = (uint8_t)kind,
-		    .content = {(const uint8_t *)content->bytes, (uint32_t)content->size}};
-
-		if (file_owners[kind] == member->seen.role)
-			link_send(member->link, MSG_FILE, &file);
-	}
+	for (unsigned kind = 0; kind < FILE_KIND_COUNT; kind++)
+		family_send_file(member, kind);
 }
 
 void

@@ -50,15 +50,16 @@ log_made(const struct config *config, const char *name)
 }
 
 static int
-collect_own_certificate(struct buf *files, const struct config *config, struct err *err_out)
+collect_own_certificate(struct files *files, const struct config *config, struct err *err_out)
 {
 	struct ca_files own;
 	int result =
 	    ca_ensure(config->state_dir, config->hostname, clock_wall_ms() / 1000, &own, err_out);
 
-	files[FILE_TLS_CA] = own.ca_certificate;
-	files[FILE_TLS_CERTIFICATE] = own.certificate;
-	files[FILE_TLS_KEY] = own.key;
+	files->of[FILE_TLS_CA] = own.ca_certificate;
+	files->pairs = xcalloc(1, sizeof(*files->pairs));
+	files->pairs[0] = (struct keypair){.certificate = own.certificate, .key = own.key};
+	files->pair_count = 1;
 	if (own.has_new_ca)
 		log_made(config, "ca.pem");
 	if (own.has_new_certificate)
@@ -66,38 +67,58 @@ collect_own_certificate(struct buf *files, const struct config *config, struct e
 	return result == 0 ? 0 : EXIT_SYSTEM;
 }
 
-static int
-collect_certificate(struct buf *files, const struct config *config, struct err *err_out)
+int
+files_collect_pairs(struct files *files, const struct config *config, struct err *err_out)
 {
-	if (config->tls.certificate == NULL)
-		return collect_own_certificate(files, config, err_out);
-	if (keys_read_certificate(
-		config, &files[FILE_TLS_CERTIFICATE], &files[FILE_TLS_KEY], err_out) != 0)
-		return EXIT_CONFIG;
+	const size_t count = config->tls.pair_count;
+
+	ensure(count <= TLS_PAIRS_MAX);
+	if (count > 0)
+		files->pairs = xcalloc(count, sizeof(*files->pairs));
+	while (files->pair_count < count) {
+		unsigned i = files->pair_count++;
+
+		if (keypair_read(config, &config->tls.pairs[i], &files->pairs[i], err_out) != 0)
+			return EXIT_CONFIG;
+	}
 	return 0;
 }
 
 int
-files_collect(struct buf *files, const struct config *config, struct err *err_out)
+files_collect(struct files *files, const struct config *config, struct err *err_out)
 {
-	int status = collect_certificate(files, config, err_out);
+	int status = config->tls.pair_count > 0 ? files_collect_pairs(files, config, err_out)
+						: collect_own_certificate(files, config, err_out);
 
 	if (status != 0)
 		return status;
-	if (keys_seal(config->state_dir, &files[FILE_SEAL_KEY], err_out) != 0)
+	if (keys_seal(config->state_dir, &files->of[FILE_SEAL_KEY], err_out) != 0)
 		return EXIT_SYSTEM;
-	keys_tickets(&files[FILE_TICKET_KEYS]);
+	keys_rotate_tickets(&files->of[FILE_TICKET_KEYS]);
 	for (size_t i = 0; i < sizeof(system_files) / sizeof(system_files[0]); i++)
-		read_system_file(system_files[i].path, &files[system_files[i].kind]);
+		read_system_file(system_files[i].path, &files->of[system_files[i].kind]);
 	return 0;
 }
 
 void
-files_fini(struct buf *files)
+files_keep_tickets(struct files *files, struct files *old)
+{
+	struct buf fresh = files->of[FILE_TICKET_KEYS];
+
+	files->of[FILE_TICKET_KEYS] = old->of[FILE_TICKET_KEYS];
+	old->of[FILE_TICKET_KEYS] = fresh;
+}
+
+void
+files_fini(struct files *files)
 {
 	for (unsigned kind = 0; kind < FILE_KIND_COUNT; kind++) {
-		if (files[kind].bytes != NULL)
-			explicit_bzero(files[kind].bytes, files[kind].capacity);
-		buf_fini(&files[kind]);
+		if (files->of[kind].bytes != NULL)
+			explicit_bzero(files->of[kind].bytes, files->of[kind].capacity);
+		buf_fini(&files->of[kind]);
 	}
+	for (unsigned i = 0; i < files->pair_count; i++)
+		keypair_fini(&files->pairs[i]);
+	free(files->pairs);
+	*files = (struct files){0};
 }

@@ -1,21 +1,19 @@
-/* keys - the seal key, ticket keys, and the certificate that the config names. */
+/* keys - the seal key and ticket keys. */
 #include "daemon/parent/keys.h"
 
-#include "common/xalloc.h"
-#include "daemon/parent/certificate.h"
+#include "common/err.h"
+#include "daemon/core/tls_tickets.h"
 #include "daemon/parent/keyfile.h"
 
 #include <openssl/rand.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define SEAL_KEY_SIZE 32
-#define TICKET_KEYS_SIZE 80
 
 static void
 append_random(struct buf *out, size_t size)
 {
-	uint8_t bytes[TICKET_KEYS_SIZE];
+	uint8_t bytes[TICKET_KEY_SIZE];
 
 	ensure(size <= sizeof(bytes) && RAND_bytes(bytes, (int)size) == 1);
 	buf_append(out, bytes, size);
@@ -45,49 +43,17 @@ keys_seal(const char *state_dir, struct buf *out, struct err *err_out)
 }
 
 void
-keys_tickets(struct buf *out)
+keys_rotate_tickets(struct buf *keys)
 {
-	append_random(out, TICKET_KEYS_SIZE);
-}
+	struct buf fresh;
+	size_t kept = (size_t)(TICKET_KEYS_MAX - 1) * TICKET_KEY_SIZE;
 
-static int
-check_pair(X509 *certificate, EVP_PKEY *key, const struct config *config, struct err *err_out)
-{
-	const char *option = "tls.key";
-
-	if (certificate == NULL) {
-		(void)err_set(err_out,
-		    "there is no certificate in %s (PEM, -----BEGIN CERTIFICATE-----)",
-		    config->tls.certificate);
-		option = "tls.certificate";
-	} else if (key == NULL) {
-		(void)err_set(err_out, "there is no private key in %s (PEM, without a passphrase)",
-		    config->tls.key);
-	} else if (X509_check_private_key(certificate, key) != 1) {
-		(void)err_set(err_out, "%s is not the key of the certificate in %s",
-		    config->tls.key, config->tls.certificate);
-	} else {
-		return 0;
-	}
-	return config_blame(config, option, err_out);
-}
-
-int
-keys_read_certificate(const struct config *config, struct buf *certificate_out, struct buf *key_out,
-    struct err *err_out)
-{
-	X509 *certificate;
-	EVP_PKEY *key;
-	int result;
-
-	if (keyfile_read_path(config->tls.certificate, certificate_out, err_out) != 0)
-		return config_blame(config, "tls.certificate", err_out);
-	if (keyfile_read_path(config->tls.key, key_out, err_out) != 0)
-		return config_blame(config, "tls.key", err_out);
-	certificate = certificate_parse(certificate_out);
-	key = certificate_parse_key(key_out);
-	result = check_pair(certificate, key, config, err_out);
-	X509_free(certificate);
-	EVP_PKEY_free(key);
-	return result;
+	buf_init(&fresh);
+	append_random(&fresh, TICKET_KEY_SIZE);
+	if (keys->size > 0)
+		buf_append(&fresh, keys->bytes, keys->size < kept ? keys->size : kept);
+	if (keys->bytes != NULL)
+		explicit_bzero(keys->bytes, keys->capacity);
+	buf_fini(keys);
+	*keys = fresh;
 }

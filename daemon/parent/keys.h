@@ -10,19 +10,14 @@
 
 #include "common/buf.h"
 #include "common/err.h"
-#include "daemon/config/config.h"
 
 /* state_dir/seal.key, 32 bytes, made when it is not there. One of another size or that others may
  * read is refused: nothing sealed with another key could be opened. */
 __attribute__((warn_unused_result)) int keys_seal(
     const char *state_dir, struct buf *out, struct err *err_out);
 
-/* For session tickets of this run: 80 random bytes. */
-void keys_tickets(struct buf *out);
-
-/* The certificate (with its chain) and key that the config names; *err_out begins with where it
- * does so. */
-__attribute__((warn_unused_result)) int keys_read_certificate(const struct config *config,
-    struct buf *certificate_out, struct buf *key_out, struct err *err_out);
+/* For session tickets (core/tls_tickets.h): a new key in front of those that are there, of which as
+ * many stay as still count. */
+void keys_rotate_tickets(struct buf *keys);
 
 #endif

@@ -20,6 +20,8 @@ daemon_parent_libparent_a_SOURCES = \
 	daemon/parent/files.c \
 	daemon/parent/files.h \
 	daemon/parent/keyfile.c \
+	daemon/parent/keypair.c \
+	daemon/parent/keypair.h \
 	daemon/parent/keyfile.h \
 	daemon/parent/keys.c \
 	daemon/parent/keys.h \
@@ -31,4 +33,7 @@ daemon_parent_libparent_a_SOURCES = \
 	daemon/parent/outside.h \
 	daemon/parent/parent.c \
 	daemon/parent/parent.h \
-	daemon/parent/parent_state.h
+	daemon/parent/parent_state.h \
+	daemon/parent/upkeep.c \
+	daemon/parent/warnings.c \
+	daemon/parent/warnings.h

@@ -1,8 +1,7 @@
-/* outside - looks up accounts and reads the certificate, as the start will. */
+/* outside - looks up accounts and reads certificates, as the start will. */
 #include "daemon/parent/outside.h"
 
-#include "daemon/core/tls.h"
-#include "daemon/parent/keys.h"
+#include "daemon/parent/files.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -63,48 +62,15 @@ outside_check_accounts(const struct config *config, struct err *err_out)
 	return config_blame(config, "admin_group", err_out);
 }
 
-static struct msg_bytes
-bytes_of(const struct buf *buf)
-{
-	return (struct msg_bytes){(const uint8_t *)buf->bytes, (uint32_t)buf->size};
-}
-
-/* OpenSSL refuses some that are well-formed, as keys that are too short. */
-static int
-check_usable(const struct config *config, const struct buf *certificate, const struct buf *key,
-    struct err *err_out)
-{
-	struct tls_context *context;
-	struct buf tickets;
-
-	buf_init(&tickets);
-	keys_tickets(&tickets);
-	context = tls_server_new(bytes_of(certificate), bytes_of(key), bytes_of(&tickets),
-	    config->tls.min_version, err_out);
-	buf_fini(&tickets);
-	if (context == NULL)
-		return config_blame(config, "tls.certificate", err_out);
-	tls_release(context);
-	return 0;
-}
-
 int
-outside_check_certificate(const struct config *config, struct err *err_out)
+outside_check_certificates(const struct config *config, warning_fn warn, struct err *err_out)
 {
-	struct buf certificate, key;
-	int result;
+	struct files files = {0};
+	int result = files_collect_pairs(&files, config, err_out) == 0 ? 0 : -1;
 
-	if (config->tls.certificate == NULL)
-		return 0;
-	buf_init(&certificate);
-	buf_init(&key);
-	result = keys_read_certificate(config, &certificate, &key, err_out);
-	if (result == 0)
-		result = check_usable(config, &certificate, &key, err_out);
-	if (key.bytes != NULL)
-		explicit_bzero(key.bytes, key.capacity);
-	buf_fini(&certificate);
-	buf_fini(&key);
+	if (result == 0 && warn != NULL)
+		warnings_of_certificates(config, &files, time(NULL), warn);
+	files_fini(&files);
 	return result;
 }
 
@@ -115,8 +81,11 @@ is_forbidden(const char *path)
 }
 
 bool
-outside_may_read_certificate(const struct config *config)
+outside_may_read_certificates(const struct config *config)
 {
-	return config->tls.certificate == NULL ||
-	       (!is_forbidden(config->tls.certificate) && !is_forbidden(config->tls.key));
+	for (size_t i = 0; i < config->tls.pair_count; i++)
+		if (is_forbidden(config->tls.pairs[i].certificate) ||
+		    is_forbidden(config->tls.pairs[i].key))
+			return false;
+	return true;
 }

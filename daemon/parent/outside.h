@@ -1,5 +1,5 @@
 /*
- * outside - what the config names outside of itself: accounts, a certificate and its key
+ * outside - what the config names outside of itself: accounts, certificates and keys
  *
  * Role     parent, before it makes anything; `posternd -n`
  * Owns     nothing, and changes nothing
@@ -10,15 +10,17 @@
 
 #include "common/err.h"
 #include "daemon/config/config.h"
+#include "daemon/parent/warnings.h"
 
 /* Started by root: both accounts and the admin group must be there, and neither account be root. */
 __attribute__((warn_unused_result)) int outside_check_accounts(
     const struct config *config, struct err *err_out);
 
-/* That certificate and key can be read, belong together, and OpenSSL takes them. */
-__attribute__((warn_unused_result)) int outside_check_certificate(
-    const struct config *config, struct err *err_out);
+/* That certificates and keys can be read, belong together, and OpenSSL takes them. Their dates are
+ * told to `warn`, unless it is NULL. */
+__attribute__((warn_unused_result)) int outside_check_certificates(
+    const struct config *config, warning_fn warn, struct err *err_out);
 /* False where only root may read them, and we are not. */
-bool outside_may_read_certificate(const struct config *config);
+bool outside_may_read_certificates(const struct config *config);
 
 #endif

@@ -86,7 +86,7 @@ setup_fini(struct setup *setup)
 {
 	config_release(setup->config);
 	free(setup->text);
-	files_fini(setup->files);
+	files_fini(&setup->files);
 	*setup = (struct setup){0};
 }
 
@@ -96,7 +96,7 @@ setup_load(struct setup *setup, const char *path, struct err *err_out)
 	*setup = (struct setup){0};
 	if (config_load(path, &setup->config, &setup->text, err_out) != 0 ||
 	    outside_check_accounts(setup->config, err_out) != 0 ||
-	    outside_check_certificate(setup->config, err_out) != 0)
+	    outside_check_certificates(setup->config, NULL, err_out) != 0)
 		return EXIT_CONFIG;
 	return 0;
 }
@@ -107,7 +107,7 @@ give(struct parent *parent)
 	struct family_gift gift = {.generation = parent->generation,
 	    .is_verbose = parent->options->is_verbose,
 	    .config_text = parent->setup.text,
-	    .files = parent->setup.files};
+	    .files = &parent->setup.files};
 
 	family_give(parent->family, &gift);
 }
@@ -139,13 +139,14 @@ try_reload(struct parent *parent, struct err *err_out)
 	if (status == 0)
 		status = dirs_make(fresh.config, err_out);
 	if (status == 0)
-		status = files_collect(fresh.files, fresh.config, err_out);
+		status = files_collect(&fresh.files, fresh.config, err_out);
 	if (status == 0)
 		status = bind_set_update(parent->sockets, fresh.config, err_out);
 	if (status != 0) {
 		setup_fini(&fresh);
 		return -1;
 	}
+	files_keep_tickets(&fresh.files, &parent->setup.files);
 	setup_fini(&parent->setup);
 	parent->setup = fresh;
 	parent->generation++;
@@ -155,6 +156,7 @@ try_reload(struct parent *parent, struct err *err_out)
 		log_set_level(fresh.config->log.level);
 	give(parent);
 	family_tell_all(parent->family);
+	upkeep_reload(parent);
 	return 0;
 }
 
@@ -281,7 +283,7 @@ open_everything(struct parent *parent, struct err *err_out)
 	parent->program_fd = child_open_program(err_out);
 	if (parent->program_fd < 0)
 		return EXIT_SYSTEM;
-	status = files_collect(parent->setup.files, parent->setup.config, err_out);
+	status = files_collect(&parent->setup.files, parent->setup.config, err_out);
 	if (status != 0)
 		return status;
 	parent->sockets = bind_set_new();
@@ -316,6 +318,7 @@ run(struct parent *parent, struct err *err_out)
 	watch_signals(parent);
 	if (start_family(parent, err_out) != 0)
 		return EXIT_SYSTEM;
+	upkeep_begin(parent);
 	loop_run(parent->loop);
 	return parent->exit_status;
 }
@@ -330,6 +333,7 @@ close_everything(struct parent *parent)
 	for (size_t i = 0; i < SIGNAL_COUNT; i++)
 		if (parent->signals[i] != NULL)
 			event_free(parent->signals[i]);
+	upkeep_end(parent);
 	bind_set_free(parent->sockets);
 	setup_fini(&parent->setup);
 	if (parent->logpipe != NULL)

@@ -12,6 +12,7 @@
 #include "daemon/parent/bind.h"
 #include "daemon/parent/dirs.h"
 #include "daemon/parent/family.h"
+#include "daemon/parent/files.h"
 #include "daemon/parent/parent.h"
 
 #define SIGNAL_COUNT 4
@@ -20,7 +21,7 @@
 struct setup {
 	struct config *config;
 	char *text;
-	struct buf files[FILE_KIND_COUNT];
+	struct files files;
 };
 
 struct parent {
@@ -36,10 +37,16 @@ struct parent {
 	int lock_fds[DIRS_LOCKS];
 	int control_fd, program_fd;
 	int exit_status;
+	struct timer *look, *rotation; /* upkeep.c */
+	int64_t rotated_at_ms;         /* monotonic */
 };
 
 /* -1 and *err_out: nothing has changed. */
 int parent_reload(struct parent *parent, struct err *err_out);
+/* upkeep.c: once the family runs; after a reload. It warns of what should be known. */
+void upkeep_begin(struct parent *parent);
+void upkeep_reload(struct parent *parent);
+void upkeep_end(struct parent *parent);
 /* Begins the drain. */
 void parent_stop(struct parent *parent);
 /* Answers a CALL: GET /v1/status and /v1/tls/ca, POST /v1/reload and /v1/stop. */

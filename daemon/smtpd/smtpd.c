@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "daemon/core/tls.h"
+#include "daemon/core/tls_tickets.h"
 #include "daemon/smtpd/client.h"
 #include "daemon/smtpd/listener.h"
 
@@ -25,6 +26,7 @@ struct smtpd {
 	/* One for each lowest version that a listener takes; NULL: none asks for it, or there is
 	 * no certificate. */
 	struct tls_context *contexts[VERSION_COUNT];
+	struct tls_tickets *tickets;
 	struct timer *drain; /* NULL: not draining */
 	bool is_drained;
 };
@@ -51,22 +53,53 @@ release_contexts(struct tls_context *contexts[VERSION_COUNT])
 }
 
 static int
-make_contexts(
-    struct role_context *role, struct tls_context *contexts[VERSION_COUNT], struct err *err_out)
+make_contexts_of(struct smtpd *smtpd, const struct tls_server_settings *every,
+    struct tls_context *contexts[VERSION_COUNT], struct err *err_out)
 {
-	struct msg_bytes certificate = role_file(role, FILE_TLS_CERTIFICATE);
+	struct tls_server_settings settings = *every;
 
-	for (unsigned version = 0; version < VERSION_COUNT && certificate.size > 0; version++) {
-		if (!is_version_used(role->config, version))
+	for (unsigned version = 0; version < VERSION_COUNT && settings.pair_count > 0; version++) {
+		if (!is_version_used(smtpd->role->config, version))
 			continue;
-		contexts[version] = tls_server_new(certificate, role_file(role, FILE_TLS_KEY),
-		    role_file(role, FILE_TICKET_KEYS), version, err_out);
+		settings.min_version = version;
+		contexts[version] = tls_server_new(&settings, err_out);
 		if (contexts[version] == NULL) {
 			release_contexts(contexts);
 			return -1;
 		}
 	}
 	return 0;
+}
+
+/* The keys' PEM texts are of no use afterwards. */
+static int
+make_contexts(struct smtpd *smtpd, struct tls_context *contexts[VERSION_COUNT], struct err *err_out)
+{
+	struct role_context *role = smtpd->role;
+	struct tls_pair pairs[TLS_PAIRS_MAX];
+	const struct tls_server_settings settings = {.pairs = pairs,
+	    .pair_count = role_file_count(role, FILE_TLS_CERTIFICATE),
+	    .tickets = smtpd->tickets,
+	    .ticket_lifetime_s = (long)(2 * role->config->tls.ticket_rotation_ms / 1000)};
+	int result;
+
+	ensure(settings.pair_count <= TLS_PAIRS_MAX);
+	for (unsigned i = 0; i < settings.pair_count; i++)
+		pairs[i] = (struct tls_pair){role_file_at(role, FILE_TLS_CERTIFICATE, i),
+		    role_file_at(role, FILE_TLS_KEY, i)};
+	result = make_contexts_of(smtpd, &settings, contexts, err_out);
+	role_forget_file(role, FILE_TLS_KEY);
+	return result;
+}
+
+static int
+take_ticket_keys(struct smtpd *smtpd, struct err *err_out)
+{
+	int result =
+	    tls_tickets_set(smtpd->tickets, role_file(smtpd->role, FILE_TICKET_KEYS), err_out);
+
+	role_forget_file(smtpd->role, FILE_TICKET_KEYS);
+	return result;
 }
 
 /* ---- clients ---- */
@@ -136,7 +169,9 @@ start(struct role_context *role, struct err *err_out)
 
 	smtpd->role = role;
 	role->state = smtpd;
-	if (make_contexts(role, smtpd->contexts, err_out) != 0)
+	smtpd->tickets = tls_tickets_new();
+	if (take_ticket_keys(smtpd, err_out) != 0 ||
+	    make_contexts(smtpd, smtpd->contexts, err_out) != 0)
 		return -1;
 	smtpd->listeners = listeners_new(role->loop, 1, on_accept, smtpd);
 	smtpd->house.role = role;
@@ -158,13 +193,23 @@ reload(struct role_context *role)
 	struct err err;
 
 	listeners_set_limit(smtpd->listeners, connection_limit(smtpd));
-	if (make_contexts(role, contexts, &err) != 0) {
+	if (make_contexts(smtpd, contexts, &err) != 0) {
 		log_problem(LOG_ERROR, "the certificate in use stays: %s", err.text);
 		return;
 	}
 	release_contexts(smtpd->contexts);
 	for (unsigned version = 0; version < VERSION_COUNT; version++)
 		smtpd->contexts[version] = contexts[version];
+}
+
+/* New keys come by themselves, and with every reload. */
+static void
+on_file(struct role_context *role, enum file_kind kind)
+{
+	struct err err;
+
+	if (kind == FILE_TICKET_KEYS && take_ticket_keys(role->state, &err) != 0)
+		log_problem(LOG_ERROR, "%s", err.text);
 }
 
 static void
@@ -261,6 +306,7 @@ smtpd_free(void *object)
 	handoff_free(smtpd->house.handoff);
 	user_limits_free(smtpd->house.user_limits);
 	release_contexts(smtpd->contexts);
+	tls_tickets_release(smtpd->tickets);
 	timer_free(smtpd->drain);
 	free(smtpd);
 }
@@ -278,6 +324,7 @@ stop(struct role_context *role)
 const struct role_ops smtpd_ops = {
     .start = start,
     .reload = reload,
+    .on_file = on_file,
     .on_link = on_link,
     .on_link_lost = on_link_lost,
     .on_message = on_message,

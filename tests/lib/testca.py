@@ -23,6 +23,7 @@ unique_subject = no
 [any]
 commonName = supplied
 '''
+NEW_RSA_KEY = ['-newkey', 'rsa:2048', '-nodes']
 NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
 
 
@@ -45,7 +46,7 @@ class TestCa:
         (self.directory / 'ca.cnf').write_text(CONFIG)
         (self.directory / 'index.txt').write_text('')
         self.path, self.key = self.directory / 'ca.pem', self.directory / 'ca.key'
-        self.run('req', '-x509', *NEW_KEY, '-keyout', self.key, '-out', self.path, '-days', '10',
+        self.run('req', '-x509', *NEW_KEY, '-keyout', self.key, '-out', self.path, '-days', '90',
                  '-subj', f'/CN={name}')
 
     def run(self, *arguments):
@@ -60,19 +61,20 @@ class TestCa:
         return 'subjectAltName=' + ','.join([f'DNS:{name}' for name in names] +
                                             [f'IP:{address}' for address in addresses])
 
-    def issue(self, name, *, names=('localhost',), addresses=(), start=None, end=None):
+    def issue(self, name, *, names=('localhost',), addresses=(), start=None, end=None, days=60,
+              new_key=NEW_KEY):
         files, request = self._files(name), self.directory / f'{name}.csr'
         extensions = self.directory / f'{name}.ext'
         extensions.write_text(self._alternatives(names, addresses) + '\n')
-        self.run('req', *NEW_KEY, '-keyout', files.key, '-out', request, '-subj', f'/CN={name}')
+        self.run('req', *new_key, '-keyout', files.key, '-out', request, '-subj', f'/CN={name}')
         self.run('ca', '-batch', '-notext', '-config', 'ca.cnf', '-cert', self.path, '-keyfile',
                  self.key, '-in', request, '-out', files.certificate, '-extfile', extensions,
-                 *(['-startdate', start, '-enddate', end] if start else ['-days', '2']))
+                 *(['-startdate', start, '-enddate', end] if start else ['-days', days]))
         return files
 
     def self_signed(self, name, *, names=('localhost',), addresses=()):
         files = self._files(name)
         self.run('req', '-x509', *NEW_KEY, '-keyout', files.key, '-out', files.certificate,
-                 '-days', '2', '-subj', f'/CN={name}',
+                 '-days', '60', '-subj', f'/CN={name}',
                  '-addext', self._alternatives(names, addresses))
         return files

@@ -96,7 +96,8 @@ build(const struct certs_request *request, EVP_PKEY *key)
 struct certs
 certs_make(const struct certs_request *request, const struct certs *issuer)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
+	EVP_PKEY *key =
+	    request->rsa_bits > 0 ? EVP_RSA_gen((unsigned)request->rsa_bits) : EVP_EC_gen("P-256");
 	X509 *certificate = build(request, key);
 	EVP_PKEY *signer = issuer != NULL ? read_key(issuer->key) : key;
 	X509 *parent = issuer != NULL ? read_certificate(issuer->certificate) : certificate;

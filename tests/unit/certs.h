@@ -14,6 +14,7 @@ struct certs_request {
 	int starts_in_days;  /* from now; negative: before now */
 	int ends_in_days;
 	bool is_ca;
+	int rsa_bits; /* 0: an EC key */
 };
 
 struct certs {

@@ -88,8 +88,21 @@ static const struct {
     {"tls = { key = \"key.pem\"; };", "tls.key: \"key.pem\" must be an absolute path"},
     {"tls = { key = \"/key.pem\"; };", "tls: certificate and key must be given together"},
     {"tls = { certificate = \"/c.pem\"; };", "tls: certificate and key must be given together"},
-    {"tls = { min_version = \"TLS1.2\"; };", "tls.min_version: \"TLS1.2\" must be 1.0 | 1.1 |"},
-    {"tls = { min_version = 1.2; };", "tls.min_version: must be 1.0 | 1.1 | 1.2 | 1.3"},
+    {"tls = { min_version = \"TLS1.2\"; };", "tls.min_version: \"TLS1.2\" must be 1.2 | 1.3"},
+    {"tls = { min_version = 1.2; };", "tls.min_version: must be 1.2 | 1.3"},
+    {"tls = { min_version = \"1.1\"; };", "tls.min_version: \"1.1\" must be 1.2 | 1.3"},
+    {"tls = { certificates = (); };", "tls.certificates: must be a list of 1 to 99 groups"},
+    {"tls = { certificates = ( { key = \"/k\"; } ); };",
+	"tls.certificates: needs both certificate and key"},
+    {"tls = { certificates = ( { certificate = \"/c\"; } ); };",
+	"tls.certificates: needs both certificate and key"},
+    {"tls = { certificates = ( { certificate = \"c\"; key = \"/k\"; } ); };",
+	"tls.certificates.certificate: \"c\" must be an absolute path"},
+    {"tls = { certificates = ( { certificate = \"/c\"; key = 1; } ); };",
+	"tls.certificates.key: must be an absolute path"},
+    {"tls = { certificates = ( { name = \"x\"; } ); };",
+	"tls.certificates.name: unknown option; here there may be certificate key"},
+    {"tls = { ticket_rotation = \"0\"; };", "tls.ticket_rotation: \"0\" must be a duration"},
     {"tls = { auto_wait = \"0\"; };", "tls.auto_wait: \"0\" must be a duration from \"10ms\" to"},
     {"tls = { implicit_wait = \"2m\"; };", "tls.implicit_wait: \"2m\" must be a duration"},
 
@@ -360,6 +373,29 @@ test_listeners(void **state)
 	config_release(config);
 }
 
+/* In the order of the file; tls.certificate is always the first. */
+static void
+test_certificates(void **state)
+{
+	struct config *config =
+	    parse("tls = { certificates = ( { certificate = \"/b\"; key = \"/bk\"; },\n"
+		  "{ certificate = \"/c\"; key = \"/ck\"; } );"
+		  "certificate = \"/a\"; key = \"/ak\"; };");
+	struct err err;
+
+	assert_int_equal(config->tls.pair_count, 3);
+	assert_string_equal(config->tls.pairs[0].certificate, "/a");
+	assert_string_equal(config->tls.pairs[1].key, "/bk");
+	assert_string_equal(config->tls.pairs[2].certificate, "/c");
+	(void)err_set(&err, "why");
+	(void)config_blame_pair(config, &config->tls.pairs[2], "key", &err);
+	assert_string_equal(err.text, "config:2: tls.certificates.key: why");
+	(void)err_set(&err, "why");
+	(void)config_blame_pair(config, &config->tls.pairs[0], "key", &err);
+	assert_string_equal(err.text, "config:2: tls.key: why");
+	config_release(config);
+}
+
 static void
 test_trusted(void **state)
 {
@@ -492,6 +528,7 @@ main(void)
 	    cmocka_unit_test(test_blame),
 	    cmocka_unit_test(test_values),
 	    cmocka_unit_test(test_listeners),
+	    cmocka_unit_test(test_certificates),
 	    cmocka_unit_test(test_trusted),
 	    cmocka_unit_test(test_longest_trusted_network_decides),
 	    cmocka_unit_test(test_reload),

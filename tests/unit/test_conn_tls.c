@@ -60,9 +60,11 @@ free_certificates(void **state)
 static struct tls_context *
 server_context(const struct certs *certs, enum tls_version min_version)
 {
+	const struct tls_pair pair = {certs->certificate, certs->key};
+	const struct tls_server_settings settings = {
+	    .pairs = &pair, .pair_count = 1, .min_version = min_version};
 	struct err err;
-	struct tls_context *context = tls_server_new(
-	    certs->certificate, certs->key, (struct msg_bytes){0}, min_version, &err);
+	struct tls_context *context = tls_server_new(&settings, &err);
 
 	assert_non_null(context);
 	return context;
@@ -431,17 +433,26 @@ test_bad_settings(void **state)
 	};
 	const struct msg_bytes text = {.at = (const uint8_t *)"text", .size = 4};
 	const struct msg_bytes nothing = {0};
+	const struct {
+		struct tls_pair pair;
+		const char *words;
+	} pairs[] = {
+	    {{text, good.key}, "TLS certificate: no PEM"},
+	    {{good.certificate, text}, "TLS key: no PEM"},
+	    {{good.certificate, ca.key}, "does not belong"},
+	};
 	struct err err;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		assert_null(tls_client_new(&rows[i], &err));
-	assert_null(tls_server_new(text, good.key, nothing, TLS_VERSION_1_2, &err));
-	assert_non_null(strstr(err.text, "TLS certificate: no PEM"));
-	assert_null(tls_server_new(good.certificate, text, nothing, TLS_VERSION_1_2, &err));
-	assert_non_null(strstr(err.text, "TLS key: no PEM"));
-	assert_null(tls_server_new(good.certificate, ca.key, nothing, TLS_VERSION_1_2, &err));
-	assert_non_null(strstr(err.text, "does not belong"));
-	assert_null(tls_server_new(good.certificate, good.key, text, TLS_VERSION_1_2, &err));
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		const struct tls_pair two[] = {{good.certificate, good.key}, pairs[i].pair};
+		const struct tls_server_settings settings = {
+		    .pairs = two, .pair_count = 2, .min_version = TLS_VERSION_1_2};
+
+		assert_null(tls_server_new(&settings, &err));
+		assert_non_null(strstr(err.text, pairs[i].words));
+	}
 	assert_null(tls_store_new(nothing, &err));
 	assert_null(tls_store_new(text, &err));
 }

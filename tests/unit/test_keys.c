@@ -2,7 +2,6 @@
 #include "daemon/parent/keys.h"
 
 #include "common/xalloc.h"
-#include "tests/unit/certs.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -116,68 +115,26 @@ test_seal_key_is_no_link(void **state)
 	buf_fini(&key);
 }
 
+/* The newest first; one that has had its time is gone. */
 static void
-test_tickets_differ(void **state)
+test_tickets_rotate(void **state)
 {
-	struct buf first, second;
+	struct buf keys;
+	char first[80], second[80];
 
-	buf_init(&first);
-	buf_init(&second);
-	keys_tickets(&first);
-	keys_tickets(&second);
-	assert_int_equal(first.size, 80);
-	assert_memory_not_equal(first.bytes, second.bytes, 80);
-	buf_fini(&first);
-	buf_fini(&second);
-}
-
-static int
-read_pair(const char *certificate, const char *key, struct err *err)
-{
-	struct config config = {.tls.certificate = (char *)certificate, .tls.key = (char *)key};
-	struct buf certificate_pem, key_pem;
-	int result;
-
-	buf_init(&certificate_pem);
-	buf_init(&key_pem);
-	result = keys_read_certificate(&config, &certificate_pem, &key_pem, err);
-	buf_fini(&certificate_pem);
-	buf_fini(&key_pem);
-	return result;
-}
-
-static void
-test_configured_certificate(void **state)
-{
-	const struct certs_request request = {.name = "relay.example.com", .ends_in_days = 10};
-	struct certs one = certs_make(&request, NULL), other = certs_make(&request, NULL);
-	char *certificate = write_file("c.pem", one.certificate.at, one.certificate.size, 0644);
-	char *key = write_file("k.pem", one.key.at, one.key.size, 0600);
-	char *other_key = write_file("o.pem", other.key.at, other.key.size, 0600);
-	char *text = write_file("text", "hello\n", 6, 0600);
-	const struct {
-		const char *certificate, *key, *words;
-	} rows[] = {
-	    {certificate, other_key, "o.pem is not the key of the certificate in "},
-	    {text, key, "config: tls.certificate: there is no certificate in "},
-	    {certificate, text, "config: tls.key: there is no private key in "},
-	    {certificate, "/nonexistent/k.pem",
-		"cannot open /nonexistent/k.pem: No such file or directory"},
-	    {directory, key, "cannot read"},
-	};
-	struct err err = {""};
-
-	assert_int_equal(read_pair(certificate, key, &err), 0);
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		assert_int_equal(read_pair(rows[i].certificate, rows[i].key, &err), -1);
-		assert_non_null(strstr(err.text, rows[i].words));
-	}
-	certs_free(&one);
-	certs_free(&other);
-	free(certificate);
-	free(key);
-	free(other_key);
-	free(text);
+	buf_init(&keys);
+	keys_rotate_tickets(&keys);
+	assert_int_equal(keys.size, 80);
+	memcpy(first, keys.bytes, 80);
+	keys_rotate_tickets(&keys);
+	assert_int_equal(keys.size, 160);
+	assert_memory_not_equal(first, keys.bytes, 80);
+	assert_memory_equal(first, keys.bytes + 80, 80);
+	memcpy(second, keys.bytes, 80);
+	keys_rotate_tickets(&keys);
+	assert_int_equal(keys.size, 160);
+	assert_memory_equal(second, keys.bytes + 80, 80);
+	buf_fini(&keys);
 }
 
 int
@@ -190,9 +147,7 @@ main(void)
 		test_seal_key_is_refused, make_directory, remove_directory),
 	    cmocka_unit_test_setup_teardown(
 		test_seal_key_is_no_link, make_directory, remove_directory),
-	    cmocka_unit_test(test_tickets_differ),
-	    cmocka_unit_test_setup_teardown(
-		test_configured_certificate, make_directory, remove_directory),
+	    cmocka_unit_test(test_tickets_rotate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
