@@ -194,9 +194,8 @@ add_group(scmp_filter_ctx filter, const struct sandbox_group *group, struct err 
 static int
 set_attributes(scmp_filter_ctx filter, struct err *err_out)
 {
-	/* All threads; a binary search, not a walk, through the calls; no other architecture. */
+	/* All threads, and no other architecture's calls. */
 	if (seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) != 0 ||
-	    seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) != 0 ||
 	    seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0)
 		return err_set(err_out, "sandbox: libseccomp or the kernel is too old");
 	return 0;

@@ -3,11 +3,15 @@
  * the kernel, found nothing, or ended the child by SIGSYS with a line that names it.
  */
 #include "daemon/core/sandbox.h"
+#include "daemon/core/sandbox_rules.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#ifndef WITHOUT_SANDBOX
+#include <seccomp.h>
+#endif
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,6 +253,18 @@ ROLE_TEST(queue, ROLE_QUEUE)
 ROLE_TEST(relay, ROLE_RELAY)
 ROLE_TEST(control, ROLE_CONTROL)
 
+/* A misspelt name would be skipped like one of another architecture. */
+static void
+test_names_are_calls(void **state)
+{
+#ifndef WITHOUT_SANDBOX
+	for (const struct sandbox_group *group = sandbox_groups; group->rules != NULL; group++)
+		for (const struct sandbox_rule *rule = group->rules; rule->call != NULL; rule++)
+			if (seccomp_syscall_resolve_name(rule->call) == __NR_SCMP_ERROR)
+				fail_msg("%s: no system call %s", group->purpose, rule->call);
+#endif
+}
+
 /* ---- threads, and ends that are not the sandbox's ---- */
 
 static void *
@@ -340,6 +356,7 @@ main(void)
 	    cmocka_unit_test(test_queue),
 	    cmocka_unit_test(test_relay),
 	    cmocka_unit_test(test_control),
+	    cmocka_unit_test(test_names_are_calls),
 	    cmocka_unit_test(test_threads_are_in_it),
 	    cmocka_unit_test(test_abort_is_an_abort),
 	    cmocka_unit_test(test_limits),
