@@ -49,6 +49,9 @@ def test_list(postern, options, fields):
     (['--stamp-priority', 'yes'], {'stamp_priority': True}),
     (['--active', 'no'], {'active': False}),
     (['--note', 'n'], {'note': 'n'}),
+    (['--messages', ' 9/d 1/h '], {'messages': '1/h 9/d'}),
+    (['--recipients', 'none', '--over-limit', 'hold'],
+     {'recipients': 'none', 'over_limit': 'hold'}),
 ])
 def test_user(postern, options, fields):
     postern.ctl('profile', 'add', 'out', '--capture', 'out')
@@ -59,9 +62,13 @@ def test_user(postern, options, fields):
     assert account['ports'] == [str(postern.port), str(postern.tls_port)]
     assert len(account['password']) >= 20
     plain = shown(postern, 'user', 'shop')
+    sent = {name: plain.pop(name) for name in list(plain)
+            if '_used_' in name or '_left_' in name or name in ('limited_until', 'has_held')}
+    assert len(sent) == 10 and set(sent.values()) == {None, False}
     assert plain == {'id': plain['id'], 'login': 'shop', 'list': 'web', 'active': True,
                      'priority': 3, 'priority_max': 1, 'domains': [], 'senders': [],
-                     'check': 'both', 'profile': None, 'stamp_priority': False, 'note': None}
+                     'check': 'both', 'profile': None, 'stamp_priority': False, 'note': None,
+                     'messages': None, 'recipients': None, 'over_limit': None}
     assert postern.ctl('user', 'set', 'shop', *options).items() >= fields.items()
     assert shown(postern, 'user', 'shop').items() >= fields.items()
     again = postern.ctl('user', 'reset-password', 'shop')
