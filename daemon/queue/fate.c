@@ -1,30 +1,20 @@
 /*
  * fate - a report's way: its message's details (from memory, or read back), the decision, the
- * failure notice if there is one to write, the commit, the acknowledgement.
+ * notice if there is one to write (fate_notice.c), the commit, the acknowledgement.
  */
 #include "daemon/queue/fate.h"
 
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "daemon/queue/backoff.h"
-#include "daemon/queue/dsn.h"
 #include "daemon/queue/fate_log.h"
-#include "daemon/queue/settlement.h"
+#include "daemon/queue/fate_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define HEADER_READ_BYTES (64u * 1024)
 /* A disk that is full is asked again after so long; relay keeps the report meanwhile. */
 #define FULL_RETRY_MS 1000
-
-struct fates {
-	struct role_context *role;
-	struct storage *storage;
-	struct scheduler *scheduler;
-	struct intake *intake;
-	struct idmap settling; /* by message */
-};
 
 static void
 acknowledge(struct fates *fates, uint64_t message_id, uint64_t attempt)
@@ -59,7 +49,8 @@ finish(struct settlement *settlement, struct entry *entry)
 	if (job->is_over && entry->mail->is_in_file)
 		storage_remove_file(fates->storage, entry->id);
 	if (job->notice != NULL) {
-		scheduler_add(fates->scheduler, job->notice, &job->notice_body, 1);
+		scheduler_add(
+		    fates->scheduler, job->notice, job->notice_slices, job->notice_slice_count);
 		settlement->job.notice = NULL;
 	}
 	if (!job->is_over && job->state == MAIL_WAITING && job->next_at_ms == 0) {
@@ -72,12 +63,10 @@ finish(struct settlement *settlement, struct entry *entry)
 	end(settlement);
 }
 
-static void post_fate(struct settlement *settlement);
-
 static void
 on_retry(void *ctx)
 {
-	post_fate(ctx);
+	fate_post(ctx);
 }
 
 static void
@@ -98,146 +87,13 @@ on_fate_written(struct job *job)
 		end(settlement); /* the role ends; relay will report again */
 }
 
-static void
-post_fate(struct settlement *settlement)
+void
+fate_post(struct settlement *settlement)
 {
 	settlement->job.job.on_done = on_fate_written;
 	/* Nobody waits for a fate: it may go with the next messages. */
 	settlement->job.job.urgency = JOB_WRITES_LAZILY;
 	storage_post(settlement->fates->storage, STORE_FATE, &settlement->job.job);
-}
-
-/* ---- the failure notice ---- */
-
-static struct dsn_failure *
-list_failures(const struct settlement *settlement, const struct mail *mail)
-{
-	struct dsn_failure *failures = xcalloc(settlement->failed_count + 1, sizeof(*failures));
-	size_t count = 0;
-
-	for (uint32_t i = 0; i < settlement->job.row_count; i++) {
-		const struct fate_row *row = &settlement->job.rows[i];
-		const struct recipient *recipient = mail_recipient(mail, row->index);
-
-		if (row->state == RECIPIENT_FAILED && recipient != NULL)
-			failures[count++] = (struct dsn_failure){.address = recipient->address,
-			    .enhanced = row->enhanced,
-			    .reply = row->reply,
-			    .upstream = settlement->upstream,
-			    .code = row->code,
-			    .is_expired = settlement->is_expired[i]};
-	}
-	return failures;
-}
-
-static struct mail *
-address_notice(const struct mail *failed, uint64_t id, int64_t now_ms, size_t size)
-{
-	struct mail *notice = mail_new(
-	    1, strlen(failed->login) + strlen(failed->list) + 2 * strlen(failed->sender) + 128);
-
-	notice->id = id;
-	notice->user_id = failed->user_id;
-	notice->priority = failed->priority;
-	notice->received_at_ms = now_ms;
-	notice->size = size;
-	notice->is_notice = true;
-	notice->login = mail_text(notice, failed->login);
-	notice->list = mail_text(notice, failed->list);
-	notice->sender = notice->header_from = notice->message_id = mail_text(notice, "");
-	notice->client = mail_text(notice, "");
-	notice->subject = mail_text(notice, "Your message could not be delivered");
-	notice->recipients[0].address = mail_text(notice, failed->sender);
-	notice->recipients[0].enhanced = notice->recipients[0].reply = notice->sender;
-	notice->recipients[0].orcpt = notice->wishes.envid = notice->sender;
-	return notice;
-}
-
-static void
-write_notice(struct settlement *settlement, struct entry *entry, const void *header, size_t size)
-{
-	struct fates *fates = settlement->fates;
-	struct dsn_failure *failures = list_failures(settlement, entry->mail);
-	struct dsn dsn = {
-	    .hostname = fates->role->config->hostname,
-	    .from = entry->profile == NULL ? "" : entry->profile->bounce_sender,
-	    .mail = entry->mail,
-	    .failures = failures,
-	    .failure_count = settlement->failed_count,
-	    .header = header,
-	    .header_size = size,
-	    .notice_id = intake_take_id(fates->intake),
-	    .now_ms = loop_wall_ms(fates->role->loop),
-	};
-	struct chunk *chunk;
-	bool has_8bit;
-
-	has_8bit = dsn_write(&dsn, &settlement->notice_text);
-	free(failures);
-	if (dsn.notice_id == 0) {
-		role_alert(fates->role, "notice-failed", entry->mail->login, entry->mail->list,
-		    entry->mail->sender,
-		    "no failure notice could be written: no id could be reserved");
-	} else {
-		chunk = chunk_from(
-		    settlement->notice_text.bytes, (uint32_t)settlement->notice_text.size);
-		settlement->job.notice_body = slice_of(chunk, 0, chunk->size);
-		chunk_release(chunk);
-		settlement->job.notice = address_notice(
-		    entry->mail, dsn.notice_id, dsn.now_ms, settlement->notice_text.size);
-		settlement->job.notice->has_8bit = has_8bit;
-	}
-	post_fate(settlement);
-}
-
-static void
-notice_from_chunk(struct settlement *settlement, struct chunk *chunk)
-{
-	struct entry *entry =
-	    scheduler_find(settlement->fates->scheduler, settlement->job.message_id);
-
-	write_notice(settlement, entry, chunk == NULL ? "" : (const char *)chunk->bytes,
-	    chunk == NULL ? 0 : chunk->size);
-	chunk_release(chunk);
-}
-
-static void
-on_header_row(struct job *job)
-{
-	struct settlement *settlement = job->ctx;
-
-	notice_from_chunk(settlement, settlement->body.chunk_out);
-}
-
-static void
-on_header_file(struct job *job)
-{
-	struct settlement *settlement = job->ctx;
-
-	notice_from_chunk(settlement, settlement->file.chunk_out);
-}
-
-static void
-read_header(struct settlement *settlement, struct entry *entry)
-{
-	struct storage *storage = settlement->fates->storage;
-
-	if (entry->slice_count > 0) {
-		write_notice(
-		    settlement, entry, slice_bytes(&entry->slices[0]), entry->slices[0].size);
-	} else if (entry->mail->is_in_file) {
-		settlement->file =
-		    (struct bodyfile_job){.job = {.on_done = on_header_file, .ctx = settlement},
-			.message_id = entry->id,
-			.size = HEADER_READ_BYTES};
-		storage_post_file(storage, BODYFILE_READ, &settlement->file);
-	} else {
-		settlement->body = (struct body_job){
-		    .job = {.on_done = on_header_row, .ctx = settlement, .urgency = JOB_READS},
-		    .message_id = entry->id,
-		    .limit_bytes = HEADER_READ_BYTES};
-		storage_post(storage, STORE_BODY, &settlement->body.job);
-	}
 }
 
 /* ---- the decision ---- */
@@ -246,7 +102,7 @@ read_header(struct settlement *settlement, struct entry *entry)
 static void
 alert_failure(struct fates *fates, const struct settlement *settlement, const struct mail *mail)
 {
-	const char *detail = mail->is_notice ? "a failure notice could not be delivered"
+	const char *detail = mail->is_notice ? "a notice could not be delivered"
 			     : *mail->sender == '\0'
 				 ? "a message with a null sender could not be delivered"
 				 : "a message could not be delivered";
@@ -272,7 +128,7 @@ settle(struct settlement *settlement, struct entry *entry)
 	    backoff_chance());
 	if (entry->is_removed) {
 		settlement->job.is_over = true;
-		settlement->failed_count = 0;
+		settlement->failed_count = settlement->told_count = 0;
 	}
 	if (entry->is_to_hold && !settlement->job.is_over) {
 		settlement->job.state = MAIL_HELD;
@@ -282,10 +138,10 @@ settle(struct settlement *settlement, struct entry *entry)
 	    !mail->is_notice && *mail->sender != '\0' && fates->role->config->queue.has_bounces;
 	if (settlement->failed_count > 0 && !is_told)
 		alert_failure(fates, settlement, mail);
-	if (settlement->failed_count > 0 && is_told)
-		read_header(settlement, entry);
+	if (settlement->told_count > 0)
+		fate_begin_notice(settlement, entry);
 	else
-		post_fate(settlement);
+		fate_post(settlement);
 }
 
 /* Read back because the queue was started after the attempt had begun. */

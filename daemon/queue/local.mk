@@ -12,10 +12,13 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/caps_private.h \
 	daemon/queue/dsn.c \
 	daemon/queue/dsn.h \
+	daemon/queue/dsn_status.c \
 	daemon/queue/fate.c \
 	daemon/queue/fate.h \
 	daemon/queue/fate_log.c \
 	daemon/queue/fate_log.h \
+	daemon/queue/fate_notice.c \
+	daemon/queue/fate_private.h \
 	daemon/queue/handover.c \
 	daemon/queue/handover.h \
 	daemon/queue/idmap.c \

@@ -34,6 +34,7 @@ settlement_new(const struct msg_report *report)
 		row->index = record.index;
 		row->code = record.code;
 		row->state = record.fate; /* enum fate until it is decided */
+		row->has_dsn = record.has_dsn;
 		row->enhanced = strcpy(text, record.enhanced);
 		text += strlen(text) + 1;
 		row->reply = strcpy(text, record.reply);
@@ -45,14 +46,16 @@ settlement_new(const struct msg_report *report)
 void
 settlement_free(struct settlement *settlement)
 {
-	slice_release(&settlement->job.notice_body);
+	for (uint32_t i = 0; i < settlement->job.notice_slice_count; i++)
+		slice_release(&settlement->job.notice_slices[i]);
+	free(settlement->job.notice_slices);
 	free(settlement->job.notice);
 	free(settlement->job.rows);
 	free(settlement->is_expired);
+	free(settlement->actions);
 	free(settlement->texts);
 	free(settlement->upstream);
 	free(settlement->tls);
-	buf_fini(&settlement->notice_text);
 	timer_free(settlement->retry);
 	free(settlement);
 }
@@ -101,6 +104,7 @@ match_rows(struct settlement *settlement, const struct mail *mail)
 	settlement->job.rows = rows;
 	settlement->job.row_count = count;
 	settlement->is_expired = xcalloc(count + 1, sizeof(bool));
+	settlement->actions = xcalloc(count + 1, sizeof(uint8_t));
 }
 
 static enum recipient_state
@@ -122,6 +126,26 @@ decide_row(struct settlement *settlement, uint32_t at, bool is_over_time)
 	}
 	return settlement->job.rows[at].state == FATE_UNCERTAIN ? RECIPIENT_UNCERTAIN
 								: RECIPIENT_PENDING;
+}
+
+/* RFC 3461 4.1, 5.2.2, 5.2.3. Of failures a sender hears unless he said otherwise, of success only
+ * if he wants to and nobody further on will tell him. Nobody is told what became of a notice. */
+static enum dsn_action
+decide_notice(const struct settlement *settlement, uint32_t at, const struct mail *mail,
+    const struct config *config)
+{
+	const struct fate_row *row = &settlement->job.rows[at];
+	uint8_t notify = mail_recipient(mail, row->index)->notify;
+
+	if (mail->is_notice || *mail->sender == '\0')
+		return DSN_NONE;
+	if (row->state == RECIPIENT_FAILED && config->queue.has_bounces &&
+	    (notify == NOTIFY_UNSAID || (notify & NOTIFY_FAILURE) != 0))
+		return DSN_FAILED;
+	if (row->state != RECIPIENT_DELIVERED || (notify & NOTIFY_SUCCESS) == 0 || row->has_dsn)
+		return DSN_NONE;
+	/* Without an upstream it was captured: in a mailbox. */
+	return *settlement->upstream == '\0' ? DSN_DELIVERED : DSN_RELAYED;
 }
 
 static uint32_t
@@ -148,6 +172,8 @@ settlement_decide(struct settlement *settlement, const struct mail *mail,
 	left = count_pending(mail) - job->row_count;
 	for (uint32_t i = 0; i < job->row_count; i++) {
 		job->rows[i].state = (uint8_t)decide_row(settlement, i, is_over_time);
+		settlement->actions[i] = (uint8_t)decide_notice(settlement, i, mail, config);
+		settlement->told_count += settlement->actions[i] != DSN_NONE;
 		settlement->failed_count += job->rows[i].state == RECIPIENT_FAILED;
 		settlement->is_uncertain |= job->rows[i].state == RECIPIENT_UNCERTAIN;
 		left += job->rows[i].state == RECIPIENT_PENDING ||

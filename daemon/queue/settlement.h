@@ -10,6 +10,7 @@
 
 #include "daemon/config/config.h"
 #include "daemon/queue/bodyfile.h"
+#include "daemon/queue/dsn.h"
 #include "daemon/queue/store.h"
 
 struct settlement {
@@ -22,11 +23,11 @@ struct settlement {
 	uint32_t connect_ms, tls_ms, send_ms;
 	/* each row's */
 	bool *is_expired;
-	uint32_t failed_count;
+	uint8_t *actions; /* enum dsn_action: what the sender is told */
+	uint32_t failed_count, told_count;
 	uint32_t untried_count; /* recipients of the attempt whose turn is yet to come */
 	bool is_uncertain;
 	char *texts; /* of the rows */
-	struct buf notice_text;
 	struct load_job load;
 	struct body_job body;
 	struct bodyfile_job file;
@@ -37,7 +38,7 @@ struct settlement {
 struct settlement *settlement_new(const struct msg_report *report);
 void settlement_free(struct settlement *settlement);
 
-/* Fills the job: each pending recipient's new state, what is left, the next attempt. A recipient
+/* Fills the job: each due recipient's new state, what is left, the next attempt, who is told what. A recipient
  * that the report does not name is deferred, one that was not tried is not touched. Expiry needs an attempt that failed after the
  * lifetime. `chance` spreads the next attempt. */
 void settlement_decide(struct settlement *settlement, const struct mail *mail,

@@ -60,10 +60,11 @@ struct fate_row {
 	uint16_t index;
 	uint16_t code;
 	uint8_t state; /* enum recipient_state */
+	bool has_dsn;  /* not stored: the upstream knows which notices are wanted */
 	const char *enhanced, *reply;
 };
 
-/* What an attempt did to a message, and the failure notice that tells of it. Borrows. */
+/* What an attempt did to a message, and the notice that tells of it. Borrows. */
 struct fate_job {
 	struct job job;
 	uint64_t message_id;
@@ -75,8 +76,9 @@ struct fate_job {
 	uint64_t attempt;
 	struct fate_row *rows;
 	uint32_t row_count;
-	struct mail *notice; /* NULL: none */
-	struct slice notice_body;
+	struct mail *notice;         /* NULL: none */
+	struct slice *notice_slices; /* its body */
+	uint32_t notice_slice_count;
 };
 
 /* Everything of one message but its body; gives message_out, NULL when there is none. */

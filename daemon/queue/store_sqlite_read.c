@@ -8,7 +8,7 @@
 
 enum { FIRST_TEXT_COLUMN = 12, TEXT_COLUMNS = 7, HAS_WISHES_COLUMN = 19 };
 /* RFC 3461 4.4: as it stands on the line. */
-enum { ENVID_MAX = 128 };
+enum { ENVID_MAX = 300 };
 
 static size_t
 text_bytes(sqlite3_stmt *row)

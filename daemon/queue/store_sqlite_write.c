@@ -114,5 +114,5 @@ store_fate(struct store *store, struct fate_job *job)
 
 	if (result != STORE_OK || job->notice == NULL)
 		return result;
-	return insert_message(store, job->notice, &job->notice_body, 1);
+	return insert_message(store, job->notice, job->notice_slices, job->notice_slice_count);
 }

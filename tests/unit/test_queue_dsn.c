@@ -1,10 +1,13 @@
 /* dsn: the notice, word for word; nothing of it can be forged by what came from outside. */
+#include "common/utf8.h"
+#include "daemon/core/values.h"
 #include "daemon/queue/dsn.h"
 #include "tests/lib/queue_rig.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -69,33 +72,84 @@ static const char golden[] =
     "--=_1000005_1700086400000--\r\n";
 
 static struct dsn
-make_dsn(struct mail *mail, const struct dsn_failure *failures, size_t count, const char *header)
+make_dsn(
+    struct mail *mail, const struct dsn_recipient *recipients, size_t count, const char *original)
 {
 	mail->received_at_ms = 1700000000000;
+	mail->size = strlen(original);
 	return (struct dsn){.hostname = "relay.example.org",
 	    .from = "",
 	    .mail = mail,
-	    .failures = failures,
-	    .failure_count = count,
-	    .header = header,
-	    .header_size = strlen(header),
+	    .recipients = recipients,
+	    .recipient_count = count,
+	    .original = original,
+	    .original_size = strlen(original),
 	    .notice_id = (1 << 30) + 5,
 	    .now_ms = 1700086400000};
+}
+
+static struct dsn_recipient
+refused(const char *address)
+{
+	return (struct dsn_recipient){.address = address,
+	    .orcpt = "",
+	    .enhanced = "5.1.1",
+	    .reply = "no such user",
+	    .upstream = "mx.example.net[192.0.2.1]:25",
+	    .code = 550,
+	    .action = DSN_FAILED};
+}
+
+static struct dsn_recipient
+taken(const char *address, enum dsn_action action)
+{
+	return (struct dsn_recipient){.address = address,
+	    .orcpt = "",
+	    .enhanced = "2.0.0",
+	    .reply = "Ok",
+	    .upstream = action == DSN_DELIVERED ? "" : "mx.example.net[192.0.2.1]:25",
+	    .code = 250,
+	    .action = action};
+}
+
+static bool
+has(const struct buf *out, const char *text)
+{
+	if (strstr(out->bytes, text) != NULL)
+		return true;
+	print_message("%s\nlacks %s\n", out->bytes, text);
+	return false;
+}
+
+/* Every line ends in CRLF. */
+static void
+check_lines(const struct buf *out)
+{
+	for (size_t i = 0; i < out->size; i++)
+		assert_true(out->bytes[i] != '\n' || out->bytes[i - 1] == '\r');
 }
 
 static void
 test_golden_text(void **state)
 {
-	const struct dsn_failure failures[] = {
-	    {"r0@example.net", "5.1.1", "no such user", "mx.example.net[192.0.2.1]:25", 550, false},
-	    {"r1@example.net", "", "the connection broke", "", 0, true},
+	const struct dsn_recipient recipients[] = {
+	    refused("r0@example.net"),
+	    {.address = "r1@example.net",
+		.orcpt = "",
+		.enhanced = "",
+		.reply = "the connection broke",
+		.upstream = "",
+		.is_expired = true,
+		.action = DSN_FAILED},
 	};
 	struct mail *mail = rig_mail(1 << 30, 2);
 	struct dsn dsn =
-	    make_dsn(mail, failures, 2, "From: a\r\nSubject: Your order\r\n\r\nsecret body\r\n");
+	    make_dsn(mail, recipients, 2, "From: a\r\nSubject: Your order\r\n\r\nsecret body\r\n");
+	struct dsn_needs needs;
 	struct buf out = {0};
 
-	assert_false(dsn_write(&dsn, &out));
+	needs = dsn_write(&dsn, &out);
+	assert_false(needs.has_8bit || needs.has_utf8_header);
 	assert_string_equal(out.bytes, golden);
 	buf_fini(&out);
 	free(mail);
@@ -104,16 +158,155 @@ test_golden_text(void **state)
 static void
 test_foreign_text_stays_on_its_line(void **state)
 {
-	const struct dsn_failure failure = {
-	    "r@example.net", "5.1.1", "no\r\nAction: delivered\nx", "", 550, false};
+	struct dsn_recipient recipient = refused("r@example.net");
 	struct mail *mail = rig_mail(1 << 30, 1);
-	struct dsn dsn = make_dsn(mail, &failure, 1, "Subject: \xc3\xa4\r\n\r\n");
+	struct dsn dsn = make_dsn(mail, &recipient, 1, "Subject: \xc3\xa4\r\n\r\n");
+	struct dsn_needs needs;
 	struct buf out = {0};
 
-	assert_true(dsn_write(&dsn, &out));
+	recipient.reply = "no\r\nAction: delivered\nx \xe4\xff";
+	recipient.orcpt = "rfc822;a\r\nStatus: 2.0.0";
+	mail->wishes.envid = "a\nStatus: 2.1.0";
+	needs = dsn_write(&dsn, &out);
+	assert_true(needs.has_8bit);
+	assert_false(needs.has_utf8_header);
 	assert_null(strstr(out.bytes, "\nAction: delivered"));
-	for (size_t i = 0; i < out.size; i++)
-		assert_true(out.bytes[i] != '\n' || out.bytes[i - 1] == '\r');
+	assert_null(strstr(out.bytes, "\nStatus: 2."));
+	assert_true(has(&out, "Content-Type: message/global-headers\r\n"
+			      "Content-Transfer-Encoding: 8bit\r\n\r\nSubject: \xc3\xa4\r\n"));
+	assert_true(has(&out, "Content-Type: message/delivery-status\r\n\r\n"));
+	assert_true(utf8_is_valid(out.bytes, out.size));
+	check_lines(&out);
+	buf_fini(&out);
+	free(mail);
+}
+
+static void
+test_what_the_client_gave_comes_back_to_it(void **state)
+{
+	struct dsn_recipient recipient = refused("r@example.net");
+	struct mail *mail = rig_mail(1 << 30, 1);
+	struct dsn dsn = make_dsn(mail, &recipient, 1, "Subject: x\r\n\r\n");
+	struct buf out = {0};
+
+	mail->wishes.envid = "QQ+2B314159";
+	recipient.orcpt = "rfc822;dana+2Bivory@example.com";
+	(void)dsn_write(&dsn, &out);
+	assert_true(has(&out, "\r\n\r\nOriginal-Envelope-Id: QQ+314159\r\nReporting-MTA: "));
+	assert_true(has(&out, "\r\n\r\nOriginal-Recipient: rfc822; dana+ivory@example.com\r\n"
+			      "Final-Recipient: rfc822; r@example.net\r\nAction: failed\r\n"));
+	buf_fini(&out);
+	free(mail);
+}
+
+static void
+test_success_is_told_with_its_own_words(void **state)
+{
+	const struct dsn_recipient recipients[] = {
+	    taken("a@example.net", DSN_RELAYED), taken("b@example.net", DSN_RELAYED)};
+	const struct dsn_recipient captured = taken("c@example.net", DSN_DELIVERED);
+	struct mail *mail = rig_mail(1 << 30, 1);
+	struct dsn dsn = make_dsn(mail, recipients, 2, "Subject: x\r\n\r\nbody\r\n");
+	struct buf out = {0};
+
+	mail->wishes.ret = RET_FULL;
+	(void)dsn_write(&dsn, &out);
+	assert_true(has(&out, "Subject: Your message was handed on\r\n"));
+	assert_true(has(&out, "was handed to the mail server in charge of these recipients."));
+	assert_true(has(&out, "Final-Recipient: rfc822; b@example.net\r\nAction: relayed\r\n"
+			      "Status: 2.0.0\r\nRemote-MTA: dns; mx.example.net\r\n"));
+	/* The whole message is for failures only. */
+	assert_true(has(&out, "Content-Type: text/rfc822-headers\r\n\r\nSubject: x\r\n\r\n--"));
+	buf_clear(&out);
+	dsn.recipients = &captured;
+	dsn.recipient_count = 1;
+	(void)dsn_write(&dsn, &out);
+	assert_true(has(&out, "Subject: Your message was delivered\r\n"));
+	assert_true(has(&out, "Action: delivered\r\nStatus: 2.0.0\r\nDiagnostic-Code: smtp; 250"));
+	assert_null(strstr(out.bytes, "Remote-MTA"));
+	buf_fini(&out);
+	free(mail);
+}
+
+static void
+test_failures_and_success_share_a_notice(void **state)
+{
+	const struct dsn_recipient recipients[] = {
+	    taken("a@example.net", DSN_RELAYED), refused("b@example.net")};
+	struct mail *mail = rig_mail(1 << 30, 1);
+	struct dsn dsn = make_dsn(mail, recipients, 2, "Subject: x\r\n\r\n");
+	struct buf out = {0};
+
+	(void)dsn_write(&dsn, &out);
+	assert_true(has(&out, "Subject: Your message could not be delivered\r\n"));
+	assert_true(has(&out, "+0000\r\ncould not be delivered to this recipient."));
+	assert_true(has(&out, "\r\n\r\nIt was handed to the mail server in charge of this"));
+	buf_fini(&out);
+	free(mail);
+}
+
+static void
+test_message_comes_back_whole_if_that_was_asked_for(void **state)
+{
+	static const struct {
+		enum dsn_ret ret;
+		size_t missing; /* octets that were not read */
+		const char *type, *body;
+	} rows[] = {
+	    {RET_UNSAID, 0, "text/rfc822-headers", NULL},
+	    {RET_HDRS, 0, "text/rfc822-headers", NULL},
+	    {RET_FULL, 0, "message/rfc822", "\r\n\r\nthe body\r\n"},
+	    {RET_FULL, 1, "text/rfc822-headers", NULL},
+	};
+	const struct dsn_recipient recipient = refused("r@example.net");
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mail *mail = rig_mail(1 << 30, 1);
+		struct dsn dsn = make_dsn(mail, &recipient, 1, "Subject: x\r\n\r\nthe body\r\n");
+		struct buf out = {0};
+		char type[64];
+
+		mail->wishes.ret = (uint8_t)rows[i].ret;
+		mail->size += rows[i].missing;
+		(void)dsn_write(&dsn, &out);
+		(void)snprintf(type, sizeof(type), "\r\nContent-Type: %s\r\n", rows[i].type);
+		assert_true(has(&out, type));
+		assert_true(has(&out, "\r\nSubject: x\r\n"));
+		assert_int_equal(strstr(out.bytes, "the body") != NULL, rows[i].body != NULL);
+		buf_fini(&out);
+		free(mail);
+	}
+}
+
+static void
+test_addresses_in_utf8(void **state)
+{
+	struct dsn_recipient recipient = refused("j\xc3\xbcrgen@example.net");
+	struct mail *mail = rig_mail(1 << 30, 1);
+	struct dsn dsn = make_dsn(mail, &recipient, 1, "From: j\xc3\xbcrgen@x\r\n\r\nbody\r\n");
+	struct dsn_needs needs;
+	struct buf out = {0};
+
+	recipient.orcpt = "utf-8;\\x{3B4}@example.net";
+	mail->wishes.ret = RET_FULL;
+	needs = dsn_write(&dsn, &out);
+	/* The sender is ASCII, so any upstream that takes 8 bits takes the notice. */
+	assert_true(needs.has_8bit && !needs.has_utf8_header);
+	assert_true(has(&out, "Content-Type: message/global-delivery-status\r\n"
+			      "Content-Transfer-Encoding: 8bit\r\n\r\n"));
+	assert_true(has(&out, "Original-Recipient: utf-8; \xce\xb4@example.net\r\n"
+			      "Final-Recipient: utf-8; j\xc3\xbcrgen@example.net\r\n"));
+	assert_true(has(&out, "Content-Type: message/global\r\n"));
+	buf_clear(&out);
+	mail->sender = "j\xc3\xbcrgen@example.org";
+	assert_true(dsn_write(&dsn, &out).has_utf8_header);
+	buf_clear(&out);
+	/* Of type utf-8, but nothing in it is. */
+	recipient = refused("r@example.net");
+	recipient.orcpt = "utf-8;r+2B\\x{2B}@example.net";
+	(void)dsn_write(&dsn, &out);
+	assert_true(has(&out, "Content-Type: message/delivery-status\r\n"));
+	assert_true(has(&out, "Original-Recipient: utf-8; r+2B\\x{2B}@example.net\r\n"));
 	buf_fini(&out);
 	free(mail);
 }
@@ -124,6 +317,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_golden_text),
 	    cmocka_unit_test(test_foreign_text_stays_on_its_line),
+	    cmocka_unit_test(test_what_the_client_gave_comes_back_to_it),
+	    cmocka_unit_test(test_success_is_told_with_its_own_words),
+	    cmocka_unit_test(test_failures_and_success_share_a_notice),
+	    cmocka_unit_test(test_message_comes_back_whole_if_that_was_asked_for),
+	    cmocka_unit_test(test_addresses_in_utf8),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

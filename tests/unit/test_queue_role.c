@@ -436,6 +436,106 @@ test_wishes_reach_the_relay(void **state)
 	assert_false(world->deliveries[1].has_wishes);
 }
 
+static bool
+body_has(const struct world_delivery *delivery, const char *text)
+{
+	return strstr(delivery->body.bytes, text) != NULL;
+}
+
+static void
+test_success_is_told_if_the_upstream_will_not(void **state)
+{
+	struct queue_world *world = *state;
+
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	world->notify = NOTIFY_SUCCESS;
+	(void)world_submit(world, 2, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_report(world, &world->deliveries[0], delivered, 2);
+	assert_true(world_wait_deliveries(world, 2));
+	assert_string_equal(world->deliveries[1].sender, "");
+	assert_string_equal(world->deliveries[1].recipients, "shop@example.org");
+	assert_true(body_has(&world->deliveries[1], "\r\nAction: relayed\r\n"));
+	assert_int_equal(world->deliveries[1].notify, NOTIFY_UNSAID);
+	/* The notice itself is delivered: nobody hears of that. */
+	world_report(world, &world->deliveries[1], delivered, 1);
+	world->has_dsn = true;
+	(void)world_submit(world, 1, 500, 3);
+	assert_true(world_wait_deliveries(world, 3));
+	assert_string_equal(world->deliveries[2].sender, "shop@example.org");
+	world_report(world, &world->deliveries[2], delivered, 1);
+	assert_true(world_wait(world, is_all_acknowledged));
+	assert_true(queue_has(world, "\"ready\":0,\"deferred\":0"));
+	assert_int_equal(world->delivery_count, 3);
+}
+
+/* Of more recipients than a piece has room for, whole and in one notice. */
+static void
+test_notice_may_be_large(void **state)
+{
+	struct queue_world *world = *state;
+	enum fate failed[3000];
+	struct buf *body;
+
+	for (unsigned i = 0; i < 3000; i++)
+		failed[i] = FATE_FAILED;
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	(void)world_submit(world, 3000, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_report(world, &world->deliveries[0], failed, 3000);
+	assert_true(world_wait_deliveries(world, 2));
+	body = &world->deliveries[1].body;
+	assert_true(body->size > STREAM_CREDIT);
+	assert_non_null(strstr(body->bytes, "Final-Recipient: rfc822; r2999@example.net\r\n"));
+	/* The same from disk. */
+	world_kill(world);
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	assert_true(world_wait_deliveries(world, 3));
+	assert_int_equal(world->deliveries[2].body.size, body->size);
+	assert_memory_equal(world->deliveries[2].body.bytes, body->bytes, body->size);
+}
+
+static void
+test_client_that_wants_no_notice_gets_none(void **state)
+{
+	struct queue_world *world = *state;
+
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	world->notify = NOTIFY_NEVER;
+	(void)world_submit(world, 3, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_report(world, &world->deliveries[0], mixed, 3);
+	assert_true(world_wait(world, is_all_acknowledged));
+	world_settle(world, 100);
+	assert_int_equal(world->delivery_count, 1);
+	assert_int_equal(world->alerts, 0);
+}
+
+static void
+test_notice_to_a_sender_in_utf8_needs_the_extension(void **state)
+{
+	static const struct rec_wishes wishes = {.is_smtputf8 = true, .ret = RET_FULL};
+	struct queue_world *world = *state;
+
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	world->wishes = &wishes;
+	world->sender = "j\xc3\xbcrgen@example.org";
+	(void)world_submit(world, 3, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_report(world, &world->deliveries[0], mixed, 3);
+	assert_true(world_wait_deliveries(world, 2));
+	assert_string_equal(world->deliveries[1].recipients, world->sender);
+	assert_true(world->deliveries[1].wishes.is_smtputf8);
+	assert_true(world->deliveries[1].wishes.has_utf8_header);
+	assert_true(body_has(&world->deliveries[1], "Content-Type: message/rfc822\r\n"));
+	assert_true(body_has(&world->deliveries[1], "xxxxxxxxxx"));
+}
+
 static void
 test_wish_that_cannot_be_is_not_stored(void **state)
 {
@@ -634,6 +734,10 @@ main(void)
 	    T(removed_profile_without_another_is_told_once),
 	    T(operators_hold_release_and_remove),
 	    T(wishes_reach_the_relay),
+	    T(success_is_told_if_the_upstream_will_not),
+	    T(notice_may_be_large),
+	    T(client_that_wants_no_notice_gets_none),
+	    T(notice_to_a_sender_in_utf8_needs_the_extension),
 	    T(wish_that_cannot_be_is_not_stored),
 	    T(upstream_that_takes_one_recipient_at_a_time_gets_them_at_once),
 	    T(scheduled_message_goes_at_its_time_over_a_restart),

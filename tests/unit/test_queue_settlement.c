@@ -1,5 +1,6 @@
 /* settlement: what a report means for each recipient and for the message. */
 #include "common/clock.h"
+#include "daemon/core/values.h"
 #include "daemon/queue/settlement.h"
 #include "tests/lib/queue_rig.h"
 
@@ -7,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 #define NOW_MS 1700000000000
@@ -134,6 +136,89 @@ test_lifetime_counts_from_the_time_that_the_client_named(void **state)
 	}
 }
 
+static void
+test_who_is_told(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t fate, notify;
+		bool has_dsn, is_notice, has_null_sender, has_no_bounces, is_captured;
+		uint8_t action;
+	} cases[] = {
+	    {.name = "failure, nothing said", FATE_FAILED, .action = DSN_FAILED},
+	    {.name = "failure, wanted", FATE_FAILED, NOTIFY_FAILURE, .action = DSN_FAILED},
+	    {.name = "failure, never", FATE_FAILED, NOTIFY_NEVER, .action = DSN_NONE},
+	    {.name = "failure, success only", FATE_FAILED, NOTIFY_SUCCESS, .action = DSN_NONE},
+	    {.name = "failure, delay only", FATE_FAILED, NOTIFY_DELAY, .action = DSN_NONE},
+	    {.name = "failure of a notice", FATE_FAILED, .is_notice = true, .action = DSN_NONE},
+	    {.name = "failure, null sender",
+		FATE_FAILED,
+		NOTIFY_FAILURE,
+		.has_null_sender = true,
+		.action = DSN_NONE},
+	    {.name = "failure, bounces off",
+		FATE_FAILED,
+		NOTIFY_FAILURE,
+		.has_no_bounces = true,
+		.action = DSN_NONE},
+	    {.name = "success, nothing said", FATE_DELIVERED, .action = DSN_NONE},
+	    {.name = "success, failure only", FATE_DELIVERED, NOTIFY_FAILURE, .action = DSN_NONE},
+	    {.name = "success, wanted",
+		FATE_DELIVERED,
+		NOTIFY_SUCCESS | NOTIFY_FAILURE,
+		.action = DSN_RELAYED},
+	    {.name = "success, the upstream tells",
+		FATE_DELIVERED,
+		NOTIFY_SUCCESS,
+		.has_dsn = true,
+		.action = DSN_NONE},
+	    {.name = "success, captured",
+		FATE_DELIVERED,
+		NOTIFY_SUCCESS,
+		.is_captured = true,
+		.action = DSN_DELIVERED},
+	    {.name = "success of a notice",
+		FATE_DELIVERED,
+		NOTIFY_SUCCESS,
+		.is_notice = true,
+		.action = DSN_NONE},
+	    {.name = "success, null sender",
+		FATE_DELIVERED,
+		NOTIFY_SUCCESS,
+		.has_null_sender = true,
+		.action = DSN_NONE},
+	    {.name = "put off",
+		FATE_DEFERRED,
+		NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY,
+		.action = DSN_NONE},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const uint8_t fates[] = {cases[i].fate, NONE, NONE};
+		struct config config = {.queue = {.lifetime_ms = LIFETIME_MS,
+					    .retry_ms = {60000},
+					    .retry_count = 1,
+					    .has_bounces = !cases[i].has_no_bounces}};
+		struct settlement *settlement = report(fates, false);
+		struct mail *mail = rig_mail(1, 1);
+
+		print_message("%s\n", cases[i].name);
+		free(settlement->upstream);
+		settlement->upstream = strdup(cases[i].is_captured ? "" : "mx[192.0.2.1]:25");
+		settlement->job.rows[0].has_dsn = cases[i].has_dsn;
+		mail->received_at_ms = NOW_MS;
+		mail->is_notice = cases[i].is_notice;
+		mail->recipients[0].notify = cases[i].notify;
+		if (cases[i].has_null_sender)
+			mail->sender = "";
+		settlement_decide(settlement, mail, &config, NOW_MS, 0);
+		assert_int_equal(settlement->actions[0], cases[i].action);
+		assert_int_equal(settlement->told_count, cases[i].action != DSN_NONE);
+		settlement_free(settlement);
+		free(mail);
+	}
+}
+
 /* Three recipients, of which an upstream takes one at a time. */
 static void
 test_recipients_that_were_not_tried_go_at_once_and_before_the_others(void **state)
@@ -194,6 +279,7 @@ main(void)
 	    cmocka_unit_test(test_rows),
 	    cmocka_unit_test(test_what_was_delivered_before_stays),
 	    cmocka_unit_test(test_recipients_that_were_not_tried_go_at_once_and_before_the_others),
+	    cmocka_unit_test(test_who_is_told),
 	    cmocka_unit_test(test_report_that_tried_nobody_waits),
 	    cmocka_unit_test(test_lifetime_counts_from_the_time_that_the_client_named),
 	};

@@ -144,10 +144,13 @@ test_notice_comes_in_the_commit_of_its_fate(void **state)
 	struct queue_rig *rig = *state;
 	struct mail *notice = rig_mail((1 << 30) + 5, 1);
 	struct chunk *chunk = chunk_from("notice", 6);
+	struct slice slices[] = {slice_of(chunk, 0, 2), slice_of(chunk, 2, 4)};
+	struct body_job body = {.message_id = (1 << 30) + 5, .limit_bytes = 65536};
 	struct fate_job fate = {.message_id = 1 << 30,
 	    .is_over = true,
 	    .notice = notice,
-	    .notice_body = slice_of(chunk, 0, 6)};
+	    .notice_slices = slices,
+	    .notice_slice_count = 2};
 
 	assert_true(rig_open(rig));
 	insert(rig, 1 << 30, 1);
@@ -155,7 +158,12 @@ test_notice_comes_in_the_commit_of_its_fate(void **state)
 	assert_int_equal(rig_do(rig, STORE_FATE, JOB_WRITES, &fate), JOB_DONE);
 	assert_false(is_there(rig, 1 << 30));
 	assert_true(is_there(rig, (1 << 30) + 5));
-	slice_release(&fate.notice_body);
+	assert_int_equal(rig_do(rig, STORE_BODY, JOB_READS, &body), JOB_DONE);
+	assert_int_equal(body.chunk_out->size, 6);
+	assert_memory_equal(body.chunk_out->bytes, "notice", 6);
+	chunk_release(body.chunk_out);
+	slice_release(&slices[0]);
+	slice_release(&slices[1]);
 	chunk_release(chunk);
 	free(notice);
 }

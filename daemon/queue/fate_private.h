@@ -1,0 +1,26 @@
+/*
+ * fate_private - the fates' inside, for the files that make it up
+ *
+ * fate.c follows a report from relay to disk, fate_notice.c writes the notice of what became of
+ * recipients. Nobody else includes this.
+ */
+#ifndef POSTERN_QUEUE_FATE_PRIVATE_H
+#define POSTERN_QUEUE_FATE_PRIVATE_H
+
+#include "daemon/queue/fate.h"
+#include "daemon/queue/settlement.h"
+
+struct fates {
+	struct role_context *role;
+	struct storage *storage;
+	struct scheduler *scheduler;
+	struct intake *intake;
+	struct idmap settling; /* by message */
+};
+
+/* Writes the settlement to disk. */
+void fate_post(struct settlement *settlement);
+/* Reads what is needed of the message, writes the notice, then does fate_post(). */
+void fate_begin_notice(struct settlement *settlement, struct entry *entry);
+
+#endif
