@@ -31,6 +31,7 @@ enum conn_end {
 	CONN_PEER_CLOSED,          /* the peer closed or reset the connection */
 	CONN_TIMEOUT,              /* the deadline passed */
 	CONN_TLS_FAILED,           /* the handshake failed; the text says how */
+	CONN_TLS_LEFT,             /* the peer closed or reset the connection in the handshake */
 	CONN_CERTIFICATE_REJECTED, /* the peer did not accept our certificate (an alert said so) */
 	CONN_CERTIFICATE_BAD,      /* we did not accept the peer's */
 	CONN_CONNECT_FAILED,
@@ -88,6 +89,8 @@ void conn_start_tls_client(struct conn *conn, struct tls_context *context, const
 bool conn_has_tls(const struct conn *conn);
 /* `TLSv1.3`, or "" in clear. */
 const char *conn_tls_version(const struct conn *conn);
+/* Below TLS 1.2. */
+bool conn_has_old_tls(const struct conn *conn);
 const char *conn_tls_cipher(const struct conn *conn);
 /* The channel binding `tls-exporter` (RFC 9266); false if there is none. */
 bool conn_tls_binding(const struct conn *conn, uint8_t binding_out[static TLS_BINDING_SIZE]);

@@ -47,7 +47,7 @@ shake_hands(struct conn *conn)
 		break;
 	case TLS_STEP_WAITS:
 		if (conn->is_at_end)
-			conn_fail(conn, CONN_TLS_FAILED,
+			conn_fail(conn, CONN_TLS_LEFT,
 			    "the peer closed the connection during the TLS handshake");
 		break;
 	case TLS_STEP_CLOSED:
@@ -130,6 +130,12 @@ const char *
 conn_tls_version(const struct conn *conn)
 {
 	return conn_has_tls(conn) ? tls_session_version(conn->tls) : "";
+}
+
+bool
+conn_has_old_tls(const struct conn *conn)
+{
+	return conn_has_tls(conn) && tls_session_is_old(conn->tls);
 }
 
 const char *

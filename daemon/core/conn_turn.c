@@ -27,7 +27,11 @@ fail_with_errno(struct conn *conn, int error)
 {
 	bool is_gone = error == ECONNRESET || error == EPIPE || error == ENOTCONN;
 
-	conn_fail(conn, is_gone ? CONN_PEER_CLOSED : CONN_BROKEN, strerror(error));
+	if (is_gone && conn->state == STATE_HANDSHAKE)
+		conn_fail(
+		    conn, CONN_TLS_LEFT, "the peer reset the connection during the TLS handshake");
+	else
+		conn_fail(conn, is_gone ? CONN_PEER_CLOSED : CONN_BROKEN, strerror(error));
 }
 
 /* ---- reading ---- */

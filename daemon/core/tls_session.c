@@ -395,6 +395,12 @@ tls_session_version(const struct tls_session *session)
 	return SSL_get_version(session->ssl);
 }
 
+bool
+tls_session_is_old(const struct tls_session *session)
+{
+	return SSL_version(session->ssl) < TLS1_2_VERSION;
+}
+
 const char *
 tls_session_cipher(const struct tls_session *session)
 {

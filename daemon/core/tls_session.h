@@ -49,6 +49,7 @@ enum conn_end tls_session_end(const struct tls_session *session);
 const char *tls_session_words(const struct tls_session *session);
 
 const char *tls_session_version(const struct tls_session *session);
+bool tls_session_is_old(const struct tls_session *session); /* below TLS 1.2 */
 const char *tls_session_cipher(const struct tls_session *session);
 /* `tls-exporter` (RFC 9266) of a session that is secured; false if it has none: before TLS 1.3 it
  * takes the extended master secret. */

@@ -219,11 +219,11 @@ on_input(struct conn *conn, void *ctx)
 }
 
 static void
-log_secured(const struct client *client, const struct conn *conn)
+log_secured(const struct client *client, const struct conn *conn, enum log_level level)
 {
 	struct log_line line;
 
-	if (!log_begin(&line, LOG_DEBUG, EVENT_TLS, 0))
+	if (!log_begin(&line, level, EVENT_TLS, 0))
 		return;
 	log_text(&line, KEY_CLIENT, conn_peer_text(conn));
 	log_number(&line, KEY_LISTENER, client->port);
@@ -232,18 +232,48 @@ log_secured(const struct client *client, const struct conn *conn)
 	log_end(&line);
 }
 
+/* Below 1.2 only a listener takes it that was told to: whoever keeps it is told what still needs
+ * it, once in an alert's interval. */
+static void
+note_old_version(const struct client *client, const struct conn *conn)
+{
+	char address[NETADDR_TEXT_SIZE];
+	struct err detail;
+
+	log_secured(client, conn, LOG_INFO);
+	(void)err_set(&detail, "%s at port %u, which takes versions below 1.2",
+	    conn_tls_version(conn), client->port);
+	role_alert(client->house->role, "legacy-tls", NULL, NULL,
+	    netaddr_format(&client->address, address), detail.text);
+}
+
 static void
 on_secured(struct conn *conn, void *ctx)
 {
 	struct client *client = ctx;
 
-	log_secured(client, conn);
+	if (conn_has_old_tls(conn))
+		note_old_version(client, conn);
+	else
+		log_secured(client, conn, LOG_DEBUG);
 	client->is_silent_since_tls = true;
 	conn_set_deadline(conn, 0);
 	if (client->session == NULL)
 		client_greet(client, conn_tls_version(conn));
 	else
 		session_on_secured(client->session, conn_tls_version(conn));
+}
+
+/* Node.js and others close the socket without an alert. */
+static void
+log_left_handshake(struct client *client, const char *detail)
+{
+	struct err words;
+
+	(void)err_set(&words,
+	    "%s, as clients do that don't trust our certificate: have them trust its CA%s", detail,
+	    client->config->tls.pair_count == 0 ? " (posternctl tls ca)" : "");
+	log_end_of(client, LOG_INFO, EVENT_TLS, words.text);
 }
 
 static void
@@ -253,6 +283,8 @@ on_closed(struct conn *conn, enum conn_end end, const char *detail, void *ctx)
 
 	if (end == CONN_CERTIFICATE_REJECTED || end == CONN_TLS_FAILED)
 		log_end_of(client, LOG_INFO, EVENT_TLS, detail);
+	else if (end == CONN_TLS_LEFT)
+		log_left_handshake(client, detail);
 	else if (end == CONN_PEER_CLOSED && client->is_silent_since_tls)
 		/* GnuTLS's clients look at it behind the handshake, and send no alert. */
 		log_end_of(client, LOG_INFO, EVENT_TLS,

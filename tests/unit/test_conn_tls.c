@@ -353,7 +353,7 @@ test_peer_closes_in_the_handshake(void **state)
 	conn_close(peers.client.conn);
 	peers.client.conn = NULL;
 	peers_wait_true(&peers, &peers.server.is_closed);
-	assert_int_equal(peers.server.end, CONN_TLS_FAILED);
+	assert_int_equal(peers.server.end, CONN_TLS_LEFT);
 	assert_non_null(strstr(peers.server.detail, "during the TLS handshake"));
 	peers_close(&peers);
 }
