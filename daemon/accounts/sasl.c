@@ -144,8 +144,8 @@ refuse(struct sasl *sasl, struct exchange *exchange, uint32_t request_id)
 	if (mechanism->is_proof && !mechanism->is_server_first && exchange->login == NULL)
 		/* SCRAM before it knows a login: no guess was made. */
 		sasl_finish_bad(sasl, exchange, request_id, 0,
-		    "the client's channel binding is not accepted (a downgrade, or of another "
-		    "type than tls-exporter)");
+		    "the client's channel binding is not accepted (a downgrade, or of a "
+		    "type that is not known here)");
 	else
 		sasl_give_verdict(sasl, exchange, request_id, &bad);
 }
@@ -189,19 +189,29 @@ step(struct sasl *sasl, struct exchange *exchange, uint32_t request_id,
 	gsasl_free(output);
 }
 
-/* A bound mechanism works with the binding; the unbound one knows by it that a client which says
- * that it saw no bound one was lied to (RFC 5802 6). */
+/* Gives the text, or NULL. */
 static char *
-binding_of(const struct sasl *sasl, const struct msg_sasl_step *message)
+text_of(struct msg_bytes bytes)
 {
 	struct buf text;
 
-	if (message->binding.size == 0 ||
-	    sasl_mechanism_find(sasl->mechanisms, "SCRAM-SHA-256-PLUS") == NULL)
+	if (bytes.size == 0)
 		return NULL;
 	buf_init(&text);
-	base64_append(&text, message->binding.at, message->binding.size);
+	base64_append(&text, bytes.at, bytes.size);
 	return buf_give(&text);
+}
+
+/* A bound mechanism works with the binding; the unbound one knows by it that a client which says
+ * that it saw no bound one was lied to (RFC 5802 6). */
+static void
+set_bindings(
+    const struct sasl *sasl, struct exchange *exchange, const struct msg_sasl_step *message)
+{
+	if (sasl_mechanism_find(sasl->mechanisms, "SCRAM-SHA-256-PLUS") == NULL)
+		return;
+	exchange->exporter = text_of(message->exporter);
+	exchange->unique = text_of(message->unique);
 }
 
 static struct exchange *
@@ -217,7 +227,7 @@ start_exchange(struct sasl *sasl, struct link *link, const struct sasl_mechanism
 	if (exchange == NULL)
 		return NULL;
 	exchange->mechanism = mechanism;
-	exchange->binding = binding_of(sasl, message);
+	set_bindings(sasl, exchange, message);
 	exchange->ends_at_ms = loop_now_ms(sasl->parts.loop) + EXCHANGE_MS;
 	(void)snprintf(exchange->client, sizeof(exchange->client), "%s", message->client);
 	exchange->connection = message->connection;
@@ -244,7 +254,7 @@ begin(
 	    sasl_mechanism_find(sasl->mechanisms, message->mechanism);
 	struct exchange *exchange;
 
-	if (mechanism == NULL || (mechanism->is_bound && message->binding.size == 0)) {
+	if (mechanism == NULL || (mechanism->is_bound && message->exporter.size == 0)) {
 		sasl_answer_outcome(link, request_id, SASL_UNSUPPORTED);
 		return;
 	}

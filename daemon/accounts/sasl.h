@@ -6,7 +6,8 @@
  * Fails    what isn't the client's fault (overload, the database) is SASL_TEMPORARY, never a
  *          refusal
  *
- * Mechanisms: SCRAM-SHA-256 and -PLUS (RFC 5802, 7677; the binding is tls-exporter, RFC 9266),
+ * Mechanisms: SCRAM-SHA-256 and -PLUS (RFC 5802, 7677; bound by tls-exporter, RFC 9266, or
+ * tls-unique, RFC 5929),
  * CRAM-MD5 (RFC 2195), PLAIN (RFC 4616) and LOGIN, as far as the config names them. An unknown
  * login, an inactive user and a wrong password get the same reply after the same work. A password
  * that was good before is answered at once, and never waits behind those that have to be derived.

@@ -53,7 +53,8 @@ exchange_free(struct exchanges *exchanges, struct exchange *exchange)
 	gsasl_finish(exchange->session);
 	free(exchange->authorization);
 	free(exchange->login);
-	free(exchange->binding);
+	free(exchange->exporter);
+	free(exchange->unique);
 	sasl_user_fini(&exchange->user);
 	password_free(exchange->password);
 	free(exchange);

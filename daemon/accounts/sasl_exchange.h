@@ -39,10 +39,10 @@ struct exchange {
 	char *authorization, *login, *password;
 	uint32_t request_id; /* while a verdict is waited for */
 	/* For a proof. */
-	char *binding;         /* base64; NULL: there is none */
-	struct sasl_user user; /* of the login, real or not */
-	bool has_problem;      /* it could not be looked up */
-	bool is_proven;        /* the client is shown that we know it too; its last word is due */
+	char *exporter, *unique; /* channel bindings in base64; NULL: there is none */
+	struct sasl_user user;   /* of the login, real or not */
+	bool has_problem;        /* it could not be looked up */
+	bool is_proven;          /* the client is shown that we know it too; its last word is due */
 };
 
 struct exchanges {

@@ -91,11 +91,9 @@ give_secret(struct exchange *exchange, const struct sasl_users *users)
 }
 
 static int
-give_binding(const struct exchange *exchange)
+give_binding(Gsasl_session *session, Gsasl_property name, const char *binding)
 {
-	if (exchange->binding == NULL)
-		return GSASL_NO_CALLBACK;
-	return gsasl_property_set(exchange->session, GSASL_CB_TLS_EXPORTER, exchange->binding);
+	return binding == NULL ? GSASL_NO_CALLBACK : gsasl_property_set(session, name, binding);
 }
 
 int
@@ -112,7 +110,9 @@ sasl_on_property(Gsasl *gsasl, Gsasl_session *session, Gsasl_property name)
 	case GSASL_VALIDATE_SIMPLE:
 		return take_credentials(exchange);
 	case GSASL_CB_TLS_EXPORTER:
-		return give_binding(exchange);
+		return give_binding(session, name, exchange->exporter);
+	case GSASL_CB_TLS_UNIQUE:
+		return give_binding(session, name, exchange->unique);
 	case GSASL_SCRAM_ITER:
 		return give_rounds(exchange, users);
 	case GSASL_SCRAM_SALT:

@@ -92,8 +92,8 @@ const char *conn_tls_version(const struct conn *conn);
 /* Below TLS 1.2. */
 bool conn_has_old_tls(const struct conn *conn);
 const char *conn_tls_cipher(const struct conn *conn);
-/* The channel binding `tls-exporter` (RFC 9266); false if there is none. */
-bool conn_tls_binding(const struct conn *conn, uint8_t binding_out[static TLS_BINDING_SIZE]);
+/* The channel bindings of what is on; false if there are none that are safe. */
+bool conn_tls_binding(const struct conn *conn, struct tls_binding *binding_out);
 
 /* "192.0.2.1:587", "[2001:db8::1]:587" */
 const char *conn_peer_text(const struct conn *conn);

@@ -145,7 +145,7 @@ conn_tls_cipher(const struct conn *conn)
 }
 
 bool
-conn_tls_binding(const struct conn *conn, uint8_t binding_out[static TLS_BINDING_SIZE])
+conn_tls_binding(const struct conn *conn, struct tls_binding *binding_out)
 {
 	return conn_has_tls(conn) && tls_session_binding(conn->tls, binding_out);
 }

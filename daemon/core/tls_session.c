@@ -408,16 +408,37 @@ tls_session_cipher(const struct tls_session *session)
 }
 
 /* Without a context, as GnuTLS and Cyrus SASL have it; in TLS 1.3 an empty one is the same. */
-bool
-tls_session_binding(const struct tls_session *session, uint8_t binding_out[static TLS_BINDING_SIZE])
+static bool export(
+    const struct tls_session *session, uint8_t exporter_out[static TLS_EXPORTER_SIZE])
 {
 	static const char label[] = "EXPORTER-Channel-Binding";
-	bool is_bound;
+	bool is_done = SSL_export_keying_material(session->ssl, exporter_out, TLS_EXPORTER_SIZE,
+			   label, sizeof(label) - 1, NULL, 0, 0) == 1;
 
-	if (SSL_version(session->ssl) < TLS1_3_VERSION && SSL_get_extms_support(session->ssl) != 1)
-		return false;
-	is_bound = SSL_export_keying_material(session->ssl, binding_out, TLS_BINDING_SIZE, label,
-		       sizeof(label) - 1, NULL, 0, 0) == 1;
 	ERR_clear_error();
-	return is_bound;
+	return is_done;
+}
+
+/* The first Finished of the handshake: the client's, or of a session that was resumed the
+ * server's (RFC 5929 3.1). There is no renegotiation. */
+static uint32_t
+finished(const struct tls_session *session, uint8_t unique_out[static TLS_UNIQUE_MAX])
+{
+	bool is_ours = SSL_is_server(session->ssl) == SSL_session_reused(session->ssl);
+	size_t size = is_ours ? SSL_get_finished(session->ssl, unique_out, TLS_UNIQUE_MAX)
+			      : SSL_get_peer_finished(session->ssl, unique_out, TLS_UNIQUE_MAX);
+
+	return size <= TLS_UNIQUE_MAX ? (uint32_t)size : 0;
+}
+
+bool
+tls_session_binding(const struct tls_session *session, struct tls_binding *binding_out)
+{
+	*binding_out = (struct tls_binding){0};
+	if (SSL_version(session->ssl) < TLS1_3_VERSION) {
+		if (SSL_get_extms_support(session->ssl) != 1)
+			return false;
+		binding_out->unique_size = finished(session, binding_out->unique);
+	}
+	return export(session, binding_out->exporter);
 }

@@ -51,9 +51,8 @@ const char *tls_session_words(const struct tls_session *session);
 const char *tls_session_version(const struct tls_session *session);
 bool tls_session_is_old(const struct tls_session *session); /* below TLS 1.2 */
 const char *tls_session_cipher(const struct tls_session *session);
-/* `tls-exporter` (RFC 9266) of a session that is secured; false if it has none: before TLS 1.3 it
- * takes the extended master secret. */
-bool tls_session_binding(
-    const struct tls_session *session, uint8_t binding_out[static TLS_BINDING_SIZE]);
+/* Of a session that is secured; false if it has none that is safe: before TLS 1.3 that takes the
+ * extended master secret (RFC 7627). */
+bool tls_session_binding(const struct tls_session *session, struct tls_binding *binding_out);
 
 #endif

@@ -11,8 +11,15 @@
 /* Bytes of one body that may be on the way between two roles. */
 #define STREAM_CREDIT (256u * 1024)
 
-/* A channel binding, `tls-exporter` (RFC 9266). */
-#define TLS_BINDING_SIZE 32
+#define TLS_EXPORTER_SIZE 32
+#define TLS_UNIQUE_MAX 64
+
+/* The channel bindings of a TLS session, for SCRAM. */
+struct tls_binding {
+	uint8_t exporter[TLS_EXPORTER_SIZE]; /* tls-exporter (RFC 9266) */
+	uint8_t unique[TLS_UNIQUE_MAX];      /* tls-unique (RFC 5929), before TLS 1.3 */
+	uint32_t unique_size;                /* 0: there is none */
+};
 
 /* Certificates with their keys that one config may name. */
 #define TLS_PAIRS_MAX 100

@@ -16,17 +16,15 @@
 
 /* ---- tokens ---- */
 
-/* Only of use while it is begun, and only where a bound mechanism is offered: accounts takes the
- * binding for a sign of that. */
-static struct msg_bytes
-take_binding(const struct session *session, uint8_t binding[static TLS_BINDING_SIZE])
+/* Only where a bound mechanism is offered: accounts takes the binding for a sign of that. */
+static void
+bind_step(const struct session *session, struct tls_binding *binding, struct msg_sasl_step *step)
 {
-	struct msg_bytes none = {0};
-
 	if (auth_usable(session, AUTH_BOUND_MECHANISM) != AUTH_USABLE ||
 	    !session->setup.ports->tls_binding(session->setup.ctx, binding))
-		return none;
-	return (struct msg_bytes){.at = binding, .size = TLS_BINDING_SIZE};
+		return;
+	step->exporter = (struct msg_bytes){binding->exporter, sizeof(binding->exporter)};
+	step->unique = (struct msg_bytes){binding->unique, binding->unique_size};
 }
 
 static void
@@ -40,10 +38,10 @@ send_step(struct session *session, const void *token, size_t size, bool is_first
 	    .client = session->client,
 	    .has_tls = session_has_tls(session),
 	};
-	uint8_t binding[TLS_BINDING_SIZE];
+	struct tls_binding binding;
 
 	if (is_first)
-		step.binding = take_binding(session, binding);
+		bind_step(session, &binding, &step);
 	session_enter(session, STATE_SASL);
 	session->setup.ports->sasl_step(session->setup.ctx, &step);
 }

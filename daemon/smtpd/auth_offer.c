@@ -30,9 +30,9 @@ may_send_password(const struct session *session)
 static bool
 has_binding(const struct session *session)
 {
-	uint8_t binding[TLS_BINDING_SIZE];
+	struct tls_binding binding;
 
-	return session->setup.ports->tls_binding(session->setup.ctx, binding);
+	return session->setup.ports->tls_binding(session->setup.ctx, &binding);
 }
 
 /* Steps through "A B C"; the word is cut to `size`. */

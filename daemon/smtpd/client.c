@@ -127,7 +127,7 @@ port_finish(void *ctx)
 }
 
 static bool
-port_tls_binding(void *ctx, uint8_t binding_out[static TLS_BINDING_SIZE])
+port_tls_binding(void *ctx, struct tls_binding *binding_out)
 {
 	return conn_tls_binding(((struct client *)ctx)->conn, binding_out);
 }

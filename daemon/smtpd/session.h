@@ -33,8 +33,8 @@ struct session_ports {
 	void (*write)(void *ctx, const void *bytes, size_t size);
 	void (*start_tls)(void *ctx); /* session_on_secured() follows */
 	void (*finish)(void *ctx);    /* write what waits, then close */
-	/* the channel binding of the TLS session that is on (RFC 9266); false: it has none */
-	bool (*tls_binding)(void *ctx, uint8_t binding_out[static TLS_BINDING_SIZE]);
+	/* the channel bindings of the TLS session that is on; false: it has none */
+	bool (*tls_binding)(void *ctx, struct tls_binding *binding_out);
 
 	/* session_on_deadline() after so long; 0: never */
 	void (*set_deadline)(void *ctx, int64_t after_ms);

@@ -35,11 +35,12 @@ port_finish(void *ctx)
 }
 
 static bool
-port_tls_binding(void *ctx, uint8_t binding_out[static TLS_BINDING_SIZE])
+port_tls_binding(void *ctx, struct tls_binding *binding_out)
 {
 	const struct world *world = ctx;
 
-	memset(binding_out, 'b', TLS_BINDING_SIZE);
+	memset(binding_out, 'b', sizeof(*binding_out));
+	binding_out->unique_size = 12;
 	return world->has_binding;
 }
 
@@ -72,7 +73,7 @@ port_sasl_step(void *ctx, const struct msg_sasl_step *step)
 	world->is_sasl_waiting = true;
 	(void)snprintf(world->mechanism, sizeof(world->mechanism), "%s", step->mechanism);
 	if (step->is_first)
-		world->binding_size = step->binding.size;
+		world->binding_size = step->exporter.size;
 	buf_clear(&world->token);
 	if (step->token.size > 0)
 		buf_append(&world->token, step->token.at, step->token.size);

@@ -91,7 +91,7 @@ class CtlError(Exception):
 
 class Posternd:
     def __init__(self, directory, *, config='', smtpd_processes=1, log_level='debug',
-                 without_tls='loopback', **top):
+                 without_tls='loopback', auth='', **top):
         self.directory = pathlib.Path(directory)
         self.programs = {name: program(name) for name in ('posternd', 'posternctl')}
         self.config_path = self.directory / 'postern.conf'
@@ -101,7 +101,7 @@ class Posternd:
         self.log_path = self.directory / 'log'
         self.socket_path = self.run_dir / 'control.sock'
         self.settings = {'hostname': 'relay.example', 'smtpd_processes': smtpd_processes, **top}
-        self.without_tls, self.log_level = without_tls, log_level
+        self.without_tls, self.auth, self.log_level = without_tls, auth, log_level
         self.extra = config
         self.process = None
         # CI's build with sanitizers; the one without has the filter.
@@ -128,7 +128,7 @@ state_dir = "{self.state_dir}";
 run_dir = "{self.run_dir}";
 capture_dir = "{self.capture_dir}";
 listeners = ( {self.listeners} );
-auth = {{ without_tls = "{self.without_tls}"; }};
+auth = {{ without_tls = "{self.without_tls}"; {self.auth} }};
 log = {{ target = "stderr"; level = "{self.log_level}"; }};
 {self.extra}
 ''')

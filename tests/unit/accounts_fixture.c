@@ -359,7 +359,8 @@ peer_step(struct peer *peer, const struct step *step)
 	    .has_token = step->token != NULL,
 	    .mechanism = step->mechanism == NULL ? "" : step->mechanism,
 	    .client = "192.0.2.1:1234",
-	    .binding = {step->binding, step->binding == NULL ? 0 : TLS_BINDING_SIZE},
+	    .exporter = {step->binding, step->binding == NULL ? 0 : TLS_EXPORTER_SIZE},
+	    .unique = {step->unique, step->unique == NULL ? 0 : 12},
 	};
 
 	if (step->token != NULL)

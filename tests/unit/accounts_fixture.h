@@ -58,7 +58,7 @@ struct step {
 	const char *token;     /* NULL: none */
 	size_t token_size;     /* 0: strlen() */
 	bool is_abort;
-	const uint8_t *binding; /* NULL: none */
+	const uint8_t *binding, *unique; /* of 32 and 12 bytes; NULL: none */
 };
 void peer_step(struct peer *peer, const struct step *step);
 

@@ -23,6 +23,8 @@ static uint64_t exchanges;
 static struct buf attempts;
 
 static const uint8_t binding[32] = {1, 2, 3}, other_binding[32] = {9};
+static const uint8_t unique[12] = {7, 7}, other_unique[12] = {8};
+static const char unique_text[] = "BwcAAAAAAAAAAAAA";
 static const char binding_text[] = "AQIDAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 static void
@@ -75,6 +77,8 @@ struct login {
 	const char *client_binding; /* base64 */
 	const uint8_t *binding;     /* smtpd's */
 	const char *authorization;
+	const char *client_unique; /* base64 */
+	const uint8_t *unique;     /* smtpd's */
 };
 
 static Gsasl_session *
@@ -87,6 +91,8 @@ start_client(const struct login *login)
 	(void)gsasl_property_set(session, GSASL_PASSWORD, login->password);
 	if (login->client_binding != NULL)
 		(void)gsasl_property_set(session, GSASL_CB_TLS_EXPORTER, login->client_binding);
+	if (login->client_unique != NULL)
+		(void)gsasl_property_set(session, GSASL_CB_TLS_UNIQUE, login->client_unique);
 	if (login->authorization != NULL)
 		(void)gsasl_property_set(session, GSASL_AUTHZID, login->authorization);
 	return session;
@@ -126,8 +132,10 @@ static char *
 log_in(const struct login *login)
 {
 	Gsasl_session *client = start_client(login);
-	struct step step = {
-	    .exchange = ++exchanges, .mechanism = login->mechanism, .binding = login->binding};
+	struct step step = {.exchange = ++exchanges,
+	    .mechanism = login->mechanism,
+	    .binding = login->binding,
+	    .unique = login->unique};
 	char *heard, *challenge;
 
 	peer_step(&fixture.smtpd, &step);
@@ -195,6 +203,17 @@ test_proofs(void **state)
 	    {"man in the middle",
 		{BY(PLUS, "Bob", "pencil"), .client_binding = binding_text,
 		    .binding = other_binding},
+		"sasl failed"},
+	    {"bound as before TLS 1.3",
+		{BY(PLUS, "Bob", "pencil"), .client_unique = unique_text, .unique = unique,
+		    .binding = binding},
+		"sasl done user=1"},
+	    {"man in the middle, before TLS 1.3",
+		{BY(PLUS, "Bob", "pencil"), .client_unique = unique_text, .unique = other_unique,
+		    .binding = binding},
+		"sasl failed"},
+	    {"no such binding in TLS 1.3",
+		{BY(PLUS, "Bob", "pencil"), .client_unique = unique_text, .binding = binding},
 		"sasl failed"},
 	    {"nothing to bind to", {BY(PLUS, "Bob", "pencil"), .client_binding = binding_text},
 		"sasl unsupported"},

@@ -70,7 +70,7 @@ try(struct world *world, const char *mechanism)
 	say(world, line);
 	if (!world->is_sasl_waiting)
 		return (unsigned)strtoul(world->output.bytes, NULL, 10);
-	assert_int_equal(world->binding_size, world->has_binding ? TLS_BINDING_SIZE : 0);
+	assert_int_equal(world->binding_size, world->has_binding ? TLS_EXPORTER_SIZE : 0);
 	world_answer_sasl(world, SASL_CONTINUE, "");
 	code = (unsigned)strtoul(world->output.bytes, NULL, 10);
 	say(world, "*");

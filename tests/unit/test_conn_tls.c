@@ -116,6 +116,41 @@ open_secure(struct peers *peers)
 	peers_wait_true(peers, &peers->server.is_secured);
 }
 
+/* Both ends see the same, and no other connection does. */
+static void
+check_bindings(struct peers *peers, bool is_old)
+{
+	static struct tls_binding last;
+	struct tls_binding server, client;
+
+	assert_true(conn_tls_binding(peers->server.conn, &server));
+	assert_true(conn_tls_binding(peers->client.conn, &client));
+	assert_memory_equal(&server, &client, sizeof(server));
+	assert_int_equal(server.unique_size, is_old ? 12 : 0);
+	assert_memory_not_equal(server.exporter, last.exporter, sizeof(last.exporter));
+	last = server;
+}
+
+/* Without the extended master secret two connections may have the same keys (RFC 7627). */
+static void
+test_no_binding_without_extended_master_secret(void **state)
+{
+	struct tls_context *context = client_context(VERIFY_NAME, NULL);
+	struct tls_binding binding;
+	struct peers peers;
+
+	(void)SSL_CTX_set_max_proto_version(context->ssl, TLS1_2_VERSION);
+	(void)SSL_CTX_set_options(context->ssl, SSL_OP_NO_EXTENDED_MASTER_SECRET);
+	peers_open(&peers);
+	assert_false(conn_tls_binding(peers.server.conn, &binding));
+	start_server(&peers, &good);
+	conn_start_tls_client(peers.client.conn, context, server_name);
+	tls_release(context);
+	peers_wait_true(&peers, &peers.server.is_secured);
+	assert_false(conn_tls_binding(peers.server.conn, &binding));
+	peers_close(&peers);
+}
+
 static void
 test_versions(void **state)
 {
@@ -139,6 +174,7 @@ test_versions(void **state)
 		assert_string_equal(conn_tls_version(peers.server.conn), rows[i].text);
 		assert_string_equal(conn_tls_version(peers.client.conn), rows[i].text);
 		assert_true(strlen(conn_tls_cipher(peers.client.conn)) > 5);
+		check_bindings(&peers, i == 0);
 		peers_close(&peers);
 	}
 }
@@ -505,6 +541,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_versions),
+	    cmocka_unit_test(test_no_binding_without_extended_master_secret),
 	    cmocka_unit_test(test_version_too_old),
 	    cmocka_unit_test(test_upgrade_in_mid_stream),
 	    cmocka_unit_test(test_handshake_that_was_read_already),
