@@ -68,8 +68,12 @@ static int
 read_all(int fd, const char *path, struct buf *out, struct err *err_out)
 {
 	char bytes[4096];
+	struct stat st;
 	ssize_t got;
 
+	/* So that a key leaves no copies where the buf has been before. */
+	if (fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size <= FILE_MAX)
+		buf_reserve(out, (size_t)st.st_size);
 	while ((got = read(fd, bytes, sizeof(bytes))) > 0 && out->size <= FILE_MAX)
 		buf_append(out, bytes, (size_t)got);
 	explicit_bzero(bytes, sizeof(bytes));

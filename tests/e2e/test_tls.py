@@ -1,9 +1,11 @@
 """TLS of the server side: who speaks what on which port, certificates, tickets, old devices."""
+import contextlib
 import os
 import smtplib
 import socket
 import ssl
 import subprocess
+import threading
 import time
 
 import pytest
@@ -313,3 +315,45 @@ def test_client_that_does_not_trust_us_and_says_nothing(postern):
         assert client.recv(1) == b'\x16'
     line = postern.wait_for_log('event=tls', 'during the TLS handshake')[0]
     assert "don't trust our certificate" in line
+
+
+# -- the same towards an upstream --
+
+class InjectingUpstream(threading.Thread):
+    """Answers STARTTLS in segments that hold more than the answer; notes what it is told."""
+
+    def __init__(self, segments):
+        super().__init__(daemon=True)
+        self.segments, self.heard = segments, b''
+        self.server = socket.create_server(('127.0.0.1', 0))
+        self.port = self.server.getsockname()[1]
+        self.start()
+
+    def run(self):
+        connection, _ = self.server.accept()
+        with self.server, connection, contextlib.suppress(OSError):
+            connection.settimeout(10)
+            connection.sendall(b'220 mx.example ESMTP\r\n')
+            self.heard += connection.recv(1000)
+            connection.sendall(b'250-mx.example\r\n250 STARTTLS\r\n')
+            self.heard += connection.recv(1000)
+            for segment in self.segments:
+                connection.sendall(segment)
+                time.sleep(0.05)
+            while chunk := connection.recv(1000):
+                self.heard += chunk
+
+
+@pytest.mark.parametrize('segments, words', [
+    ([b'220 go\r\n250 mx.example\r\n'], 'injected in clear'),
+    ([b'220 ', b'go\r\n2'], 'injected in clear'),
+    ([b'220 go\r\n', b'250-mx.example\r\n250 AUTH PLAIN\r\n'], 'speaks no TLS')])
+def test_bytes_behind_an_upstreams_220(postern, segments, words):
+    upstream = InjectingUpstream(segments)
+    postern.ctl('profile', 'add', 'up', '--host', '127.0.0.1', '--port', upstream.port,
+                '--tls', 'starttls', '--tls-verify', 'no')
+    tested = postern.run_ctl('profile', 'test', 'up')
+    assert tested.returncode == 1 and words in tested.stdout + tested.stderr, tested
+    upstream.join(10)
+    assert upstream.heard.startswith(b'EHLO ') and b'STARTTLS\r\n' in upstream.heard
+    assert b'MAIL' not in upstream.heard and b'AUTH' not in upstream.heard

@@ -106,6 +106,21 @@ check_replies(const struct buf *output)
 	}
 }
 
+/* Between STARTTLS and the end of the handshake nothing that comes in clear may be used or answered:
+ * it belongs to the handshake, which would fail. */
+static void
+client_sends(struct world *world, const uint8_t *bytes, size_t size)
+{
+	size_t before = world->output.size;
+
+	if (!world->has_started_tls || world->is_finished) {
+		world_send(world, bytes, size);
+		return;
+	}
+	ensure(session_input(world->session, bytes, size) == 0);
+	ensure(world->output.size == before && !world->is_finished);
+}
+
 static void
 play(struct world *world, const uint8_t *bytes, size_t size)
 {
@@ -114,7 +129,7 @@ play(struct world *world, const uint8_t *bytes, size_t size)
 		size_t length = event == NULL ? size : (size_t)(event - bytes);
 
 		if (length > 0)
-			world_send(world, bytes, length);
+			client_sends(world, bytes, length);
 		if (event == NULL || length + 1 == size)
 			return;
 		happen(world, event[1]);
