@@ -52,7 +52,7 @@ static const char *
 check_key(const struct config_pair *named, const struct buf *pem, const EVP_PKEY *key,
     struct err *err_out)
 {
-	bool has_passphrase = memmem(pem->bytes, pem->size, "ENCRYPTED", 9) != NULL;
+	bool has_passphrase = pem->size > 0 && strstr(pem->bytes, "ENCRYPTED") != NULL;
 
 	if (key == NULL && has_passphrase)
 		(void)err_set(err_out,
