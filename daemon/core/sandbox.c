@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 static int
-set_limit(__rlimit_resource_t resource, rlim_t value, struct err *err_out)
+set_limit(int resource, rlim_t value, struct err *err_out)
 {
 	struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
 

@@ -328,7 +328,7 @@ test_abort_is_an_abort(void **state)
 static int
 limits_inside(const void *ctx)
 {
-	static const __rlimit_resource_t shut[] = {RLIMIT_CORE, RLIMIT_NPROC, RLIMIT_FSIZE};
+	static const int shut[] = {RLIMIT_CORE, RLIMIT_NPROC, RLIMIT_FSIZE};
 	int set = 0;
 
 	for (size_t i = 0; i < sizeof(shut) / sizeof(shut[0]); i++)
