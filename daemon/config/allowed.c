@@ -63,6 +63,8 @@ option_allowed(const struct option *option, struct err *text_out)
 	    [OPTION_PORTS] = "ports from 1 to 65535 and ranges, as \"25,587,1025-5000\"",
 	    [OPTION_NETWORK] = "an address or a network, as \"192.0.2.0/24\" or \"2001:db8::/32\", "
 			       "with no bits set behind the prefix",
+	    [OPTION_NETWORKS] = "addresses and networks, as \"192.0.2.0/24\" or "
+				"\"2001:db8::/32\", with blanks between them, at most 1000",
 	    [OPTION_HEADERS] =
 		"names of header fields with blanks between them, at most 100, none of "
 		"them Received, From or Sender",

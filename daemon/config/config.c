@@ -34,6 +34,7 @@ free_lists(struct config *config)
 	for (char **name = config->drop_headers; name != NULL && *name != NULL; name++)
 		free(*name);
 	free(config->drop_headers);
+	free(config->refused.items);
 }
 
 static void
@@ -120,6 +121,22 @@ config_blame_pair(const struct config *config, const struct config_pair *pair, c
 	if (pair->place == NULL)
 		return config_blame(config, is_key ? "tls.key" : "tls.certificate", err_out);
 	return err_set(err_out, "%s: tls.certificates.%s: %s", pair->place, option, text.text);
+}
+
+bool
+config_refuses(const struct config *config, const uint8_t address[static 16])
+{
+	struct netaddr client, network;
+
+	memcpy(client.bytes, address, sizeof(client.bytes));
+	for (size_t i = 0; i < config->refused.count; i++) {
+		const struct config_network *at = &config->refused.items[i];
+
+		memcpy(network.bytes, at->address, sizeof(network.bytes));
+		if (netaddr_is_within(&client, &network, at->prefix_bits))
+			return true;
+	}
+	return false;
 }
 
 unsigned

@@ -32,6 +32,14 @@ struct config_listener {
 	bool is_required;
 };
 
+struct config_networks {
+	struct config_network {
+		uint8_t address[16];  /* IPv4 as ::ffff:a.b.c.d */
+		unsigned prefix_bits; /* of 128 */
+	} * items;
+	size_t count;
+};
+
 struct config_trusted {
 	char *network;        /* as written */
 	uint8_t address[16];  /* IPv4 as ::ffff:a.b.c.d */
@@ -76,6 +84,7 @@ struct config {
 	size_t listener_count;
 	struct config_trusted *trusted;
 	size_t trusted_count;
+	struct config_networks refused;
 
 	struct {
 		char *certificate, *key;   /* NULL: our own CA, or `pairs` has them all */
@@ -162,6 +171,9 @@ const char *config_trusted_user(const struct config *config, const uint8_t addre
 /* The same for a pair; `option` is "certificate" or "key". */
 int config_blame_pair(const struct config *config, const struct config_pair *pair,
     const char *option, struct err *err_out);
+
+/* Whether clients from there get no service at all. */
+bool config_refuses(const struct config *config, const uint8_t address[static 16]);
 
 unsigned config_smtpd_processes(const struct config *config);
 /* The first port of the first listener of this kind, or 0. */

@@ -142,6 +142,9 @@ const struct option options[] = {
 	{"trusted.user", OPTION_TEXT, "login", 1, 255, NULL, ON_RELOAD, OF_TRUSTED(trusted.user), NULL,
 	 "Login of the user that its clients are."},
 
+	{"refused", OPTION_NETWORKS, "networks", NO_RANGE, NULL, ON_RELOAD, AT(refused), NULL,
+	 "Networks whose clients get no service: 554 in place of a greeting; none if absent."},
+
 	{"limits.message_size", OPTION_SIZE, "bytes", KIB, 4 * GIB, "50M", ON_RELOAD,
 	 AT(limits.message_size_bytes), NULL, "Largest message."},
 	{"limits.recipients", OPTION_NUMBER, "recipients", 1, 10000, "1000", ON_RELOAD,

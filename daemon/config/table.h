@@ -27,6 +27,7 @@ enum option_type {
 	OPTION_ADDRESS,    /* char *, "*" or an IP address */
 	OPTION_PORTS,      /* char *, as unit_ports() reads it */
 	OPTION_NETWORK,    /* char *, as netaddr_parse_network() reads it */
+	OPTION_NETWORKS,   /* struct config_networks, with blanks between them */
 	OPTION_SCHEDULE,   /* config.queue: durations with blanks between them */
 	OPTION_HEADERS,    /* char **, names of header fields with blanks between them */
 	OPTION_MECHANISMS, /* char *, upper case; see choices */

@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #define HEADERS_MAX 100
+#define NETWORKS_MAX 1000
 
 typedef int (*setter)(const struct option *option, void *field, const char *text);
 
@@ -192,6 +193,38 @@ next_word(const char **at, char *word)
 }
 
 static int
+read_networks(const char *text, char *word, struct config_networks *networks)
+{
+	while (next_word(&text, word)) {
+		struct config_network item;
+		struct netaddr network;
+
+		if (networks->count == NETWORKS_MAX ||
+		    !netaddr_parse_network(word, &network, &item.prefix_bits))
+			return -1;
+		memcpy(item.address, network.bytes, sizeof(item.address));
+		networks->items =
+		    xrealloc(networks->items, networks->count + 1, sizeof(*networks->items));
+		networks->items[networks->count++] = item;
+	}
+	return 0;
+}
+
+static int
+set_networks(const struct option *option, void *field, const char *text)
+{
+	struct config_networks networks = {0}, *old = field;
+	char *word = xmalloc(strlen(text) + 1);
+	int status = read_networks(text, word, &networks);
+
+	free(word);
+	free(status == 0 ? old->items : networks.items);
+	if (status == 0)
+		*old = networks;
+	return status;
+}
+
+static int
 read_schedule(const struct option *option, const char *text, char *word, int64_t *times_out)
 {
 	int count = 0;
@@ -353,6 +386,7 @@ static const setter setters[] = {
     [OPTION_ADDRESS] = set_address,
     [OPTION_PORTS] = set_ports,
     [OPTION_NETWORK] = set_network,
+    [OPTION_NETWORKS] = set_networks,
     [OPTION_SCHEDULE] = set_schedule,
     [OPTION_HEADERS] = set_headers,
     [OPTION_MECHANISMS] = set_mechanisms,

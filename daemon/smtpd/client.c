@@ -191,6 +191,7 @@ client_greet(struct client *client, const char *tls_version)
 	    .is_loopback = netaddr_is_loopback(&client->address),
 	    .offers_tls = client->context != NULL,
 	    .tls_version = tls_version,
+	    .is_refused = config_refuses(client->config, client->address.bytes),
 	    .trusted_login = config_trusted_user(client->config, client->address.bytes),
 	};
 

@@ -197,7 +197,7 @@ static const struct row rows[] = {
 	{ "NOOP",     ANYTIME,           IS_COUNTED,                do_noop,     "NOOP [text]" },
 	{ "VRFY",     ANYTIME,           NEED_ARGUMENT | IS_COUNTED, do_vrfy,     "VRFY address [SMTPUTF8]" },
 	{ "HELP",     ANYTIME,           IS_COUNTED,                do_help,     "HELP [verb]" },
-	{ "QUIT",     ANYTIME,           NEED_NO_ARGUMENT,          do_quit,     "QUIT" },
+	{ "QUIT",     ANYTIME | STATE_REFUSED, NEED_NO_ARGUMENT,    do_quit,     "QUIT" },
 };
 /* clang-format on */
 
@@ -337,6 +337,9 @@ command_run(struct session *session, const char *line, size_t length)
 		refuse_line(session, line, "Control characters in a command");
 	else if (length > COMMAND_MAX_SIZE && (row == NULL || row->handler != do_auth))
 		refuse_line(session, line, "Line too long");
+	else if (session->state == STATE_REFUSED && !is_http(verb.name) &&
+		 (row == NULL || row->handler != do_quit))
+		session_refuse(session, 503, "5.5.1", "No service for your network");
 	else if (row == NULL)
 		refuse_unknown(session, verb.name);
 	else

@@ -37,6 +37,7 @@ silence_ms(const struct session *session, enum session_state state)
 	case STATE_MAIL:
 	case STATE_RCPT:
 	case STATE_AUTH:
+	case STATE_REFUSED:
 		return session->setup.config->limits.command_timeout_ms;
 	case STATE_TLS:
 		return session->setup.config->limits.tls_timeout_ms;

@@ -110,7 +110,8 @@ static const char *
 state_name(enum session_state state)
 {
 	static const char *const names[] = {"start", "ready", "mail", "rcpt", "auth", "data",
-	    "stall", "sasl", "grant", "commit", "tls", "chunks", "failed", "skip", "ended"};
+	    "stall", "sasl", "grant", "commit", "tls", "chunks", "failed", "skip", "ended",
+	    "refused"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (state == 1u << i)
@@ -175,7 +176,7 @@ session_forget_user(struct session *session)
 static void
 settle(struct session *session)
 {
-	const unsigned idle = STATE_START | STATE_READY | STATE_AUTH | STATE_FAILED;
+	const unsigned idle = STATE_START | STATE_READY | STATE_AUTH | STATE_FAILED | STATE_REFUSED;
 	const struct config *config = session->setup.config;
 
 	if (session->state == STATE_ENDED)
@@ -301,7 +302,8 @@ size_t
 session_input(struct session *session, const void *input, size_t size)
 {
 	const unsigned reading = STATE_START | STATE_READY | STATE_MAIL | STATE_RCPT | STATE_AUTH |
-				 STATE_DATA | STATE_CHUNKS | STATE_FAILED | STATE_SKIP;
+				 STATE_DATA | STATE_CHUNKS | STATE_FAILED | STATE_SKIP |
+				 STATE_REFUSED;
 	const uint8_t *bytes = input;
 	size_t used = 0;
 
@@ -419,6 +421,22 @@ copy(const char *text)
 	return text == NULL ? NULL : xstrdup(text);
 }
 
+/* RFC 5321 3.1: who gets no service is told so, and not hung up on. */
+static void
+greet(struct session *session)
+{
+	const char *hostname = session->setup.config->hostname;
+
+	if (session->setup.is_refused) {
+		session_enter(session, STATE_REFUSED);
+		session_refuse(
+		    session, 554, "5.7.1", "%s has no service for your network", hostname);
+	} else {
+		session_enter(session, STATE_START);
+		session_reply(session, 220, "", "%s ESMTP postern", hostname);
+	}
+}
+
 struct session *
 session_open(const struct session_setup *setup)
 {
@@ -432,8 +450,7 @@ session_open(const struct session_setup *setup)
 		    session->tls_version, sizeof(session->tls_version), "%s", setup->tls_version);
 	session->state = STATE_START;
 	session->began_at_ms = setup->ports->now_ms(setup->ctx);
-	session_enter(session, STATE_START);
-	session_reply(session, 220, "", "%s ESMTP postern", setup->config->hostname);
+	greet(session);
 	return session;
 }
 

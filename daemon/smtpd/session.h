@@ -69,6 +69,7 @@ struct session_setup {
 	bool is_loopback;
 	bool offers_tls;
 	const char *tls_version;   /* implicit TLS is on already; otherwise NULL */
+	bool is_refused;           /* the client's network gets no service */
 	const char *trusted_login; /* who the client's network is mapped to, or NULL */
 };
 

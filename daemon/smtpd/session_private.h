@@ -37,7 +37,8 @@ enum session_state {
 	STATE_CHUNKS = 1 << 11, /* between two chunks of a message */
 	STATE_FAILED = 1 << 12, /* likewise, but a chunk was refused: no message comes of it */
 	STATE_SKIP = 1 << 13,   /* a chunk that belongs to no message comes in */
-	STATE_ENDED = 1 << 14   /* the last reply is out */
+	STATE_ENDED = 1 << 14,  /* the last reply is out */
+	STATE_REFUSED = 1 << 15 /* no service: only QUIT is answered with more than 503 */
 };
 
 struct refusal {

@@ -320,6 +320,8 @@ on_set(struct play *play, const char *name, const char *value)
 		world->setup.offers_tls = number != 0;
 	else if (strcmp(name, "tls") == 0)
 		world->setup.tls_version = "TLSv1.3";
+	else if (strcmp(name, "refused") == 0)
+		world->setup.is_refused = true;
 	else if (strcmp(name, "trusted") == 0)
 		world->setup.trusted_login = "billing";
 	else if (strcmp(name, "ids") == 0)

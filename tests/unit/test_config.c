@@ -186,6 +186,9 @@ static const struct {
     {"queue = { memory = \"1K\"; };", "queue.memory: \"1K\" must be a size from \"1M\" to \"64G\""},
 
     {"sender_authorization = \"allow\";", "sender_authorization: \"allow\" must be block | alert"},
+    {"refused = \"lan\";", "refused: \"lan\" must be addresses and networks, as"},
+    {"refused = \"192.0.2.0/24,192.0.3.0/24\";", "refused: \"192.0.2.0/24,192.0.3.0/24\" must be"},
+    {"refused = \"192.0.2.1/24\";", "refused: \"192.0.2.1/24\" must be addresses and networks"},
     {"drop_headers = \"Bcc: X\";", "drop_headers: \"Bcc: X\" must be names of header fields"},
     {"drop_headers = \"Received From\";",
 	"drop_headers: \"Received From\" must be names of header fields with blanks between them, "
@@ -452,6 +455,34 @@ test_longest_trusted_network_decides(void **state)
 }
 
 static void
+test_refused(void **state)
+{
+	static const struct {
+		const char *address;
+		bool is_refused;
+	} rows[] = {
+	    {"192.0.2.1", true},
+	    {"192.0.3.1", false},
+	    {"198.51.100.7", true},
+	    {"198.51.100.8", false},
+	    {"2001:db8::1", true},
+	    {"2001:db9::1", false},
+	};
+	struct config *config = parse("refused = \" 192.0.2.0/24 198.51.100.7\t2001:db8::/32 \";");
+	struct config *none = parse("");
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct netaddr address;
+
+		assert_true(netaddr_parse(rows[i].address, &address));
+		assert_int_equal(config_refuses(config, address.bytes), rows[i].is_refused);
+		assert_false(config_refuses(none, address.bytes));
+	}
+	config_release(config);
+	config_release(none);
+}
+
+static void
 test_reload(void **state)
 {
 	struct config *now = parse(""),
@@ -531,6 +562,7 @@ main(void)
 	    cmocka_unit_test(test_certificates),
 	    cmocka_unit_test(test_trusted),
 	    cmocka_unit_test(test_longest_trusted_network_decides),
+	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_reload),
 	    cmocka_unit_test(test_load),
 	};
