@@ -21,3 +21,10 @@ tests_dialogue_test_smuggling_SOURCES = \
 	tests/dialogue/world.c \
 	tests/dialogue/world.h
 tests_dialogue_test_smuggling_LDADD = $(DIALOGUE_SMTPD_LIBS)
+
+check_PROGRAMS += tests/dialogue/test_states
+tests_dialogue_test_states_SOURCES = \
+	tests/dialogue/test_states.c \
+	tests/dialogue/world.c \
+	tests/dialogue/world.h
+tests_dialogue_test_states_LDADD = $(DIALOGUE_SMTPD_LIBS)
