@@ -7,6 +7,7 @@
  */
 #include "daemon/smtpd/session_private.h"
 
+#include "common/clock.h"
 #include "common/utf8.h"
 #include "common/xalloc.h"
 
@@ -65,6 +66,19 @@ do_helo(struct session *session, struct smtp_verb *verb)
 	session_reply(session, 250, "", "%s", session->setup.config->hostname);
 }
 
+/* How long a message may be held, and until when that is now (RFC 4865 3). */
+static void
+offer_hold(const struct session *session, struct buf *out)
+{
+	int64_t max_ms = session->setup.config->queue.hold_max_ms;
+	int64_t now_ms = session->setup.ports->wall_ms(session->setup.ctx);
+	char date[CLOCK_RFC3339_SIZE];
+
+	if (max_ms >= 1000)
+		buf_printf(out, "250-FUTURERELEASE %lld %s\r\n", (long long)max_ms / 1000,
+		    clock_rfc3339(now_ms + max_ms, date, sizeof(date)));
+}
+
 static void
 do_ehlo(struct session *session, struct smtp_verb *verb)
 {
@@ -83,8 +97,9 @@ do_ehlo(struct session *session, struct smtp_verb *verb)
 		buf_text(&out, "250-STARTTLS\r\n");
 	auth_offer(session, &out);
 	buf_printf(&out, "250-LIMITS RCPTMAX=%u\r\n", config->limits.recipients);
-	buf_text(&out, "250-8BITMIME\r\n250-CHUNKING\r\n250-MT-PRIORITY MIXER\r\n250-HELP\r\n"
-		       "250 ENHANCEDSTATUSCODES\r\n");
+	offer_hold(session, &out);
+	buf_text(&out, "250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250-DSN\r\n"
+		       "250-MT-PRIORITY MIXER\r\n250-HELP\r\n250 ENHANCEDSTATUSCODES\r\n");
 	session_write(session, &out);
 	buf_fini(&out);
 }

@@ -279,8 +279,8 @@ play_waiting(const struct row *row)
 	expect(CLEAR, row->command, "bytes while accounts thinks", 0, (int)world.output.size);
 	world_answer_sasl(&world, SASL_DONE, "");
 	expect(READY, row->command, "for the login", 235, take_code(&world));
-	expect(READY, row->command, "behind the login", on_wire(row->codes[READY]),
-	    take_code(&world));
+	expect(
+	    READY, row->command, "behind the login", on_wire(row->codes[READY]), take_code(&world));
 	world_fini(&world);
 
 	lead(&world, RCPT);
