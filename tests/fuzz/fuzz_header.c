@@ -93,7 +93,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	struct header_end end;
-	struct header header;
+	struct header header, utf8;
 	struct buf message;
 
 	buf_init(&message);
@@ -103,6 +103,12 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	header_scan(&header, message.bytes, end.fields_size);
 	check_mailboxes(&header.from);
 	check_mailboxes(&header.sender);
+	header_scan_utf8(&utf8, message.bytes, end.fields_size);
+	check_mailboxes(&utf8.from);
+	check_mailboxes(&utf8.sender);
+	/* what ASCII suffices for is read the same */
+	ensure(header.from.outcome != HEADER_PARSED || utf8.from.outcome == HEADER_PARSED);
+	header_fini(&utf8);
 	write_and_check(&header, message.bytes, end.fields_size);
 	header_fini(&header);
 	buf_fini(&message);

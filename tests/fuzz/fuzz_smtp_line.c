@@ -3,11 +3,37 @@
 #include "common/smtp_line.h"
 #include "common/smtp_parameters.h"
 #include "common/smtp_verb.h"
+#include "common/xtext.h"
 
 #include <stdint.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+/* What goes on to queue and relay is what it was checked to be. */
+static void
+check_mail(const struct smtp_mail_parameters *parameters)
+{
+	char decoded[SMTP_ENVID_MAX + 1];
+
+	ensure(
+	    xtext_decode(parameters->envid, strlen(parameters->envid), decoded, sizeof(decoded)));
+	ensure(parameters->mt_priority >= -SMTP_PRIORITY_MAX &&
+	       parameters->mt_priority <= SMTP_PRIORITY_MAX);
+	ensure(parameters->hold_for_s == 0 || !parameters->has_hold_until);
+	/* the years 0 to 9999 */
+	ensure(parameters->hold_until_at_ms > INT64_C(-62200000000000) &&
+	       parameters->hold_until_at_ms < INT64_C(253500000000000));
+}
+
+static void
+check_rcpt(const struct smtp_rcpt_parameters *parameters)
+{
+	ensure(strlen(parameters->orcpt) <= SMTP_ORCPT_MAX);
+	ensure(strpbrk(parameters->orcpt, "\r\n\t ") == NULL);
+	ensure((parameters->notify & SMTP_NOTIFY_NEVER) == 0 ||
+	       parameters->notify == SMTP_NOTIFY_NEVER);
+}
 
 static void
 parse_mail(struct smtp_verb *verb)
@@ -23,9 +49,13 @@ parse_mail(struct smtp_verb *verb)
 		return;
 	verb->argument += used;
 	verb->argument_length -= used;
-	(void)smtp_parameters_parse_mail(verb->argument, verb->argument_length, &parameters, &err);
-	(void)smtp_parameters_parse_rcpt(
-	    verb->argument, verb->argument_length, parameters.is_smtputf8, &rcpt, &err);
+	if (smtp_parameters_parse_mail(verb->argument, verb->argument_length, &parameters, &err) ==
+	    SMTP_PARAMETERS_OK)
+		check_mail(&parameters);
+	for (int is_smtputf8 = 0; is_smtputf8 < 2; is_smtputf8++)
+		if (smtp_parameters_parse_rcpt(verb->argument, verb->argument_length,
+			is_smtputf8 != 0, &rcpt, &err) == SMTP_PARAMETERS_OK)
+			check_rcpt(&rcpt);
 }
 
 int

@@ -34,6 +34,7 @@ choose(struct world *world, uint8_t choice)
 	if (choice & 16)
 		world->config.limits.message_size_bytes = 64;
 	world->piece = choice & 32 ? 1 : 0;
+	world->setup.is_refused = (choice & 64) != 0;
 }
 
 static void
