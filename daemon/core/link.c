@@ -76,6 +76,12 @@ link_close(struct link *link)
 	link_break(link, "closed");
 }
 
+void
+link_fail(struct link *link, const char *reason)
+{
+	link_break(link, reason);
+}
+
 /* ---- requests ---- */
 
 /* Asked of a link that has just gone: on_break() has not run yet, or is running. */

@@ -44,6 +44,9 @@ struct link *link_open(struct loop *loop, int fd, enum role self, enum role peer
  * later turn. What was sent before is written as far as the socket takes it. */
 void link_close(struct link *link);
 
+/* The peer broke the contract of what it says: the link ends, on_closed follows in a later turn. */
+void link_fail(struct link *link, const char *reason);
+
 enum role link_peer(const struct link *link);
 unsigned link_peer_index(const struct link *link);
 /* 0 until the peer's HELLO has come. */

@@ -10,6 +10,8 @@
 #include "daemon/queue/storage.h"
 
 #define IDS_BLOCK 1024u
+/* Blocks of which is remembered which ids were used. More: the oldest is closed. */
+#define IDS_OPEN_MAX 8192u
 
 struct ids;
 
@@ -18,7 +20,16 @@ struct ids *ids_new(struct storage *storage, void (*on_more)(void *ctx), void *c
 void ids_free(struct ids *ids);
 /* The first of IDS_BLOCK ids, whose owner is `owner` from now on; 0: none yet, see on_more. */
 uint64_t ids_take_block(struct ids *ids, uint32_t owner);
-/* Whether the id is of a block that was given to this owner since the start. */
-bool ids_is_owner(const struct ids *ids, uint64_t id, uint32_t owner);
+enum ids_use {
+	IDS_FIRST,   /* from now on it is used */
+	IDS_AGAIN,   /* it was used before */
+	IDS_FOREIGN, /* it was not given to this owner since the start */
+	IDS_CLOSED   /* of a block that is used up, or so old that nobody remembers */
+};
+
+/* A message begins to use the id, or gives it up unused. */
+enum ids_use ids_use(struct ids *ids, uint64_t id, uint32_t owner);
+/* The owner is gone: its ids are used up. */
+void ids_forget_owner(struct ids *ids, uint32_t owner);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define OWN_IDS 0xffffffffu
+#define STREAMS_MIN 100
 
 /* ---- ids ---- */
 
@@ -64,13 +65,40 @@ intake_take_id(struct intake *intake)
 
 /* ---- pieces ---- */
 
+/* A peer that breaks the contract is out of its mind, or not ours any more. */
+static void
+fail_link(struct smtpd *smtpd, const char *what)
+{
+	if (smtpd->link == NULL)
+		return;
+	log_problem(
+	    LOG_ERROR, "smtpd %u %s: its link is ended", link_peer_index(smtpd->link), what);
+	link_fail(smtpd->link, what);
+}
+
+/* NULL: the id can't be used. */
 static struct partial *
 begin_partial(struct intake *intake, struct smtpd *smtpd, uint64_t id)
 {
 	struct partial *partial;
 
-	if (!ids_is_owner(intake->ids, id, smtpd->owner))
+	switch (ids_use(intake->ids, id, smtpd->owner)) {
+	case IDS_FIRST:
+		break;
+	case IDS_AGAIN:
+		fail_link(smtpd, "used an id again");
 		return NULL;
+	case IDS_FOREIGN:
+		fail_link(smtpd, "used an id that it was not given");
+		return NULL;
+	case IDS_CLOSED:
+		return NULL;
+	}
+	if (smtpd->stream_count >= intake->stream_limit) {
+		fail_link(smtpd, "has more messages open than it can have clients");
+		return NULL;
+	}
+	smtpd->stream_count++;
 	partial = xcalloc(1, sizeof(*partial));
 	partial->intake = intake;
 	partial->from = smtpd;
@@ -105,8 +133,17 @@ intake_body(struct intake *intake, struct link *link, const struct link_message 
 
 	if (partial == NULL)
 		partial = begin_partial(intake, smtpd_of(intake, link), body->stream);
-	if (partial != NULL && body->bytes.size > 0)
-		partial_add(partial, link_message_slice(message, body->bytes));
+	if (partial != NULL && body->bytes.size > 0 &&
+	    !partial_add(partial, link_message_slice(message, body->bytes)))
+		fail_link(smtpd_of(intake, link), "sent more than it had credit for");
+}
+
+/* Its COMMIT has come, or never will. */
+static void
+close_stream(struct intake *intake, struct partial *partial)
+{
+	(void)idmap_remove(&intake->partials, partial->id);
+	partial->from->stream_count--;
 }
 
 /* ---- commit ---- */
@@ -137,6 +174,9 @@ on_inserted(struct job *job)
 		answer(partial, refusal(job->outcome));
 		/* Of a commit that failed nobody knows whether it is on disk: the sweep of the
 		 * next start decides about the file. */
+		if (job->outcome == JOB_LATE)
+			log_problem(LOG_WARNING, "a message came too late to be stored: its client "
+						 "has heard that it was not");
 		if (job->outcome == JOB_FAILED)
 			partial->is_in_file = false;
 		partial_discard(partial);
@@ -156,6 +196,7 @@ insert(struct partial *partial)
 	    .job = {.on_done = on_inserted, .ctx = partial, .urgency = JOB_WRITES},
 	    .mail = partial->mail,
 	    .charge = partial->charge,
+	    .expires_at_ms = partial->expires_at_ms,
 	    .slices = partial->slices,
 	    .slice_count = partial->is_in_file ? 0 : partial->slice_count,
 	};
@@ -244,9 +285,17 @@ intake_commit(struct intake *intake, struct link *link, const struct link_messag
 			intake_abort(intake, link, commit->message_id);
 		return;
 	}
-	(void)idmap_remove(&intake->partials, partial->id);
+	close_stream(intake, partial);
 	partial->request_id = message->request_id;
 	partial->mail = mail;
+	partial->expires_at_ms = commit->expires_at_ms;
+	if (intake->commit_count >= intake->stream_limit) {
+		answer(partial, COMMIT_FAILED);
+		partial_discard(partial);
+		return;
+	}
+	partial->is_committing = true;
+	intake->commit_count++;
 	if (caps_are_ready(intake->caps))
 		judge(partial);
 	else
@@ -258,13 +307,27 @@ intake_abort(struct intake *intake, struct link *link, uint64_t stream)
 {
 	struct partial *partial = find_partial(intake, link, stream);
 
-	if (partial == NULL)
+	if (partial == NULL) {
+		/* It had sent nothing yet: no other message may have this id. */
+		(void)ids_use(intake->ids, stream, smtpd_of(intake, link)->owner);
 		return;
-	(void)idmap_remove(&intake->partials, stream);
+	}
+	close_stream(intake, partial);
 	partial_discard(partial);
 }
 
 /* ---- links ---- */
+
+/* Twice the clients: a reload reaches smtpds before or after us, and one client's message may still
+ * be on its way out while the next one's comes. */
+void
+intake_set_clients(struct intake *intake, unsigned clients)
+{
+	uint32_t limit = 2 * clients + STREAMS_MIN;
+
+	if (limit > intake->stream_limit)
+		intake->stream_limit = limit;
+}
 
 void
 intake_add_link(struct intake *intake, struct link *link)
@@ -294,6 +357,7 @@ intake_drop_link(struct intake *intake, struct link *link)
 		partial_discard(lost[i]);
 	}
 	free(lost);
+	ids_forget_owner(intake->ids, smtpd->owner);
 	*smtpd = (struct smtpd){0};
 }
 

@@ -7,6 +7,10 @@
  * Units    bytes
  * Fails    towards the smtpd: COMMITTED says why a message was not stored
  *
+ * An smtpd that does what its contract forbids (uses an id that isn't its own or was used, sends
+ * more than its credit, has more messages open than it can have clients) loses its link; what it
+ * had committed is stored.
+ *
  * A message is judged by its user's limit when its COMMIT comes; before the limits are known, as
  * soon as they are.
  */
@@ -29,6 +33,9 @@ struct intake *intake_new(struct loop *loop, struct storage *storage, struct cap
     intake_stored_fn on_stored, void *ctx);
 /* After storage_close(). */
 void intake_free(struct intake *intake);
+
+/* So many clients there can be: this bounds what an smtpd may have open. Never less than before. */
+void intake_set_clients(struct intake *intake, unsigned clients);
 
 void intake_add_link(struct intake *intake, struct link *link);
 /* Forgets its partial messages; one whose COMMIT has come is still stored. */

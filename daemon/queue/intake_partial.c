@@ -17,6 +17,8 @@
 /* Of a body in a file: kept in memory up to this size, and so much of all that come in at a time. */
 #define KEPT_BODY_MAX (2u << 20)
 #define KEPT_TOTAL_MAX (16u << 20)
+/* Of all that are not in files; beyond it every body becomes a file. */
+#define SMALL_TOTAL_MAX (64u << 20)
 
 struct link *
 partial_link(const struct partial *partial)
@@ -35,13 +37,15 @@ release_slices(struct partial *partial)
 		slice_release(&partial->slices[i]);
 	partial->slice_count = 0;
 	partial->intake->kept_bytes -= partial->kept_bytes;
-	partial->kept_bytes = 0;
+	partial->intake->small_bytes -= partial->small_bytes;
+	partial->kept_bytes = partial->small_bytes = 0;
 }
 
 void
 partial_free(struct partial *partial)
 {
 	release_slices(partial);
+	partial->intake->commit_count -= partial->is_committing;
 	free(partial->slices);
 	free(partial->mail);
 	free(partial);
@@ -85,6 +89,7 @@ on_written(struct job *job)
 	if (job->outcome != JOB_DONE && partial->outcome == JOB_DONE)
 		partial->outcome = job->outcome;
 	/* Also when it failed: the client may finish, and hears of it at its final dot. */
+	partial->uncredited -= credit.bytes;
 	if (partial_link(partial) != NULL)
 		link_send(partial_link(partial), MSG_CREDIT, &credit);
 	slice_release(&write->file.slice);
@@ -125,8 +130,12 @@ move_to_file(struct partial *partial)
 		write_to_file(partial, &partial->slices[i], offset);
 		offset += partial->slices[i].size;
 	}
+	partial->intake->small_bytes -= partial->small_bytes;
+	partial->small_bytes = 0;
 	partial->kept_bytes = offset;
 	partial->intake->kept_bytes += offset;
+	if (partial->intake->kept_bytes > KEPT_TOTAL_MAX)
+		release_slices(partial);
 }
 
 /* What is no longer whole in memory is no longer there at all. Takes the slice. */
@@ -147,18 +156,27 @@ keep(struct partial *partial, struct slice slice)
 	add_slice(partial, slice);
 }
 
-void
+bool
 partial_add(struct partial *partial, struct slice slice)
 {
 	uint64_t offset = partial->size;
 
+	if (slice.size > STREAM_CREDIT - partial->uncredited) {
+		slice_release(&slice);
+		return false;
+	}
+	partial->uncredited += slice.size;
 	partial->size += slice.size;
 	if (partial->is_in_file) {
 		write_to_file(partial, &slice, offset);
 		keep(partial, slice);
-		return;
+		return true;
 	}
 	add_slice(partial, slice);
-	if (partial->size >= BODY_FILE_BYTES || partial->slice_count >= PIECES_MAX)
+	partial->small_bytes += slice.size;
+	partial->intake->small_bytes += slice.size;
+	if (partial->size >= BODY_FILE_BYTES || partial->slice_count >= PIECES_MAX ||
+	    partial->intake->small_bytes > SMALL_TOTAL_MAX)
 		move_to_file(partial);
+	return true;
 }

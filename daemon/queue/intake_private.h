@@ -19,6 +19,7 @@ struct smtpd {
 	uint32_t owner; /* of its ids: a number for each link */
 	uint64_t first_id;
 	bool wants_ids;
+	uint32_t stream_count; /* of its messages whose COMMIT has not come */
 };
 
 struct partial {
@@ -28,9 +29,13 @@ struct partial {
 	uint32_t owner;     /* from->owner is another after its link was lost */
 	uint64_t id;
 	uint64_t size;
+	uint64_t uncredited; /* bytes that its smtpd was not given back */
+	int64_t expires_at_ms;
+	bool is_committing;
 	struct slice *slices; /* the whole body, or none */
 	uint32_t slice_count;
-	uint64_t kept_bytes; /* of a body in a file that is in memory too */
+	uint64_t small_bytes; /* of a body that is not in a file */
+	uint64_t kept_bytes;  /* of a body in a file that is in memory too */
 	bool is_in_file;
 	int fd;
 	enum job_outcome outcome; /* of the writes so far */
@@ -51,16 +56,18 @@ struct intake {
 	enum intake_state state;
 	uint32_t last_owner;
 	struct smtpd smtpds[SMTPDS_MAX];
-	struct idmap partials; /* until COMMIT */
-	struct list unjudged;  /* until the limits are known */
-	uint64_t kept_bytes;   /* of all partial messages */
+	struct idmap partials;            /* until COMMIT */
+	struct list unjudged;             /* until the limits are known */
+	uint64_t small_bytes, kept_bytes; /* of all */
+	uint32_t stream_limit;            /* of one smtpd, and of those that are being committed */
+	uint32_t commit_count;
 	uint64_t own_first, own_next;
 };
 
 /* NULL when its smtpd is gone. */
 struct link *partial_link(const struct partial *partial);
-/* Takes the slice. */
-void partial_add(struct partial *partial, struct slice slice);
+/* Takes the slice. False: it is more than the smtpd has credit for. */
+__attribute__((warn_unused_result)) bool partial_add(struct partial *partial, struct slice slice);
 void partial_free(struct partial *partial);
 /* Frees it, and removes its file if it has one. */
 void partial_discard(struct partial *partial);

@@ -188,6 +188,7 @@ make_parts(struct queue *queue)
 	queue->caps = caps_new(
 	    role, queue->storage, scheduler_routes(queue->scheduler), &caps_callbacks, queue);
 	queue->intake = intake_new(role->loop, queue->storage, queue->caps, on_stored, queue);
+	intake_set_clients(queue->intake, role->config->limits.connections);
 	queue->handovers = handovers_new(queue->storage, on_handover_end, queue);
 	queue->fates = fates_new(role, queue->storage, queue->scheduler, queue->intake);
 	queue->operators =
@@ -269,7 +270,11 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 		routes_take(scheduler_routes(queue->scheduler), &body->route);
 		break;
 	case MSG_IN_FLIGHT:
-		scheduler_in_flight(queue->scheduler, &body->in_flight);
+		if (!scheduler_in_flight(queue->scheduler, &body->in_flight)) {
+			log_problem(LOG_ERROR, "relay has in flight what it can't have: its link "
+					       "is ended");
+			link_fail(link, "it has in flight what it can't have");
+		}
 		break;
 	case MSG_CREDIT:
 		handover_credit(queue->handovers, body->credit.stream, body->credit.bytes);
@@ -290,7 +295,10 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 static void
 reload(struct role_context *role)
 {
-	caps_reload(((struct queue *)role->state)->caps);
+	struct queue *queue = role->state;
+
+	caps_reload(queue->caps);
+	intake_set_clients(queue->intake, role->config->limits.connections);
 }
 
 /* Relay is drained by now, so every fate there will be is on its way to disk. */

@@ -39,7 +39,9 @@ void scheduler_add(struct scheduler *scheduler, struct mail *mail, const struct 
 
 void scheduler_add_relay(struct scheduler *scheduler, struct link *link);
 void scheduler_drop_relay(struct scheduler *scheduler, struct link *link);
-void scheduler_in_flight(struct scheduler *scheduler, const struct msg_in_flight *in_flight);
+/* False: relay can't have this in flight, and may not be trusted. */
+__attribute__((warn_unused_result)) bool scheduler_in_flight(
+    struct scheduler *scheduler, const struct msg_in_flight *in_flight);
 struct link *scheduler_relay(const struct scheduler *scheduler);
 
 /* NULL: it is on disk only, or gone. */

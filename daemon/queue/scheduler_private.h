@@ -23,7 +23,8 @@ struct scheduler {
 	uint64_t next_attempt;
 	uint64_t memory_bytes;
 	struct link *relay;
-	bool is_relay_ready; /* it has said what it has in flight */
+	bool is_relay_ready;   /* it has said what it has in flight */
+	uint32_t listed_count; /* of that, so far */
 };
 
 /* A profile of NULL: the message was sent before this start of the queue. */

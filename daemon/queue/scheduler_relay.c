@@ -7,11 +7,15 @@
 
 #include <stdlib.h>
 
+/* More attempts than all profiles together have at once. */
+#define LISTED_MAX 100000u
+
 void
 scheduler_add_relay(struct scheduler *scheduler, struct link *link)
 {
 	scheduler->relay = link;
 	scheduler->is_relay_ready = false;
+	scheduler->listed_count = 0;
 	IDMAP_EACH(&scheduler->entries, slot)
 	((struct entry *)slot->object)->is_listed = false;
 }
@@ -31,8 +35,6 @@ note_listed(struct scheduler *scheduler, const struct rec_attempt *attempt)
 {
 	struct entry *entry = scheduler_find(scheduler, attempt->message_id);
 
-	if (attempt->message_id == 0)
-		return;
 	if (entry == NULL) {
 		struct ready_row row = {.message_id = attempt->message_id, .priority = 1};
 
@@ -68,20 +70,40 @@ settle_lost(struct scheduler *scheduler)
 	free(lost);
 }
 
-void
+/* It may list what it was given, once, at the beginning. */
+static bool
+is_possible(const struct scheduler *scheduler, const struct msg_in_flight *in_flight)
+{
+	struct msg_list list = in_flight->attempts;
+	struct rec_attempt attempt;
+
+	if (scheduler->is_relay_ready || list.count > LISTED_MAX - scheduler->listed_count)
+		return false;
+	while (message_list_next(&list, REC_ATTEMPT, &attempt))
+		if (attempt.message_id == 0 || attempt.attempt == 0 ||
+		    attempt.attempt >= scheduler->next_attempt)
+			return false;
+	return true;
+}
+
+bool
 scheduler_in_flight(struct scheduler *scheduler, const struct msg_in_flight *in_flight)
 {
 	struct msg_list list = in_flight->attempts;
 	struct rec_attempt attempt;
 
+	if (!is_possible(scheduler, in_flight))
+		return false;
+	scheduler->listed_count += list.count;
 	while (message_list_next(&list, REC_ATTEMPT, &attempt))
 		note_listed(scheduler, &attempt);
 	if (!in_flight->is_last)
-		return;
+		return true;
 	settle_lost(scheduler);
 	scheduler->is_relay_ready = true;
 	IDMAP_EACH(&scheduler->routes.profiles, slot)
 	scheduler_pump(scheduler, slot->object);
+	return true;
 }
 
 struct link *

@@ -102,6 +102,7 @@ checkpoint(struct storage *storage)
 		}
 		break;
 	case STORE_REFUSED:
+	case STORE_LATE:
 	case STORE_BROKEN:
 		set_broken(storage, store_problem(storage->store));
 		break;
@@ -131,8 +132,10 @@ run_transaction(struct storage *storage, struct list *batch, bool only_small)
 		result = store_run(storage->store, job);
 		if (result == STORE_FULL || result == STORE_BROKEN)
 			return result;
-		job->outcome = result == STORE_OK ? JOB_DONE : JOB_FAILED;
-		if (result != STORE_OK)
+		job->outcome = result == STORE_OK     ? JOB_DONE
+			       : result == STORE_LATE ? JOB_LATE
+						      : JOB_FAILED;
+		if (job->outcome == JOB_FAILED)
 			log_problem(LOG_ERROR, "the store refused a job: %s",
 			    store_problem(storage->store));
 	}

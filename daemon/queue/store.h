@@ -47,11 +47,12 @@ struct charge {
 };
 
 /* A new message with its small body, and what it counts, both or none; outcome JOB_DONE: it
- * survives from now on. Borrows. */
+ * survives from now on; JOB_LATE: nothing of it was written. Borrows. */
 struct insert_job {
 	struct job job;
 	struct mail *mail;
 	struct charge charge;
+	int64_t expires_at_ms;      /* monotonic: not begun from then on; 0: never */
 	const struct slice *slices; /* none if the body is in a file */
 	uint32_t slice_count;
 };
@@ -265,6 +266,7 @@ struct release_job {
 enum store_result {
 	STORE_OK,
 	STORE_REFUSED, /* this job alone can't be done; the transaction goes on */
+	STORE_LATE,    /* the same; it came after its deadline */
 	STORE_FULL,    /* the transaction is gone: no room */
 	STORE_BROKEN   /* the transaction is gone, nothing more may be trusted: open again */
 };

@@ -1,6 +1,8 @@
 /* store_sqlite_write - puts messages in, writes their fates, takes them out. */
 #include "daemon/queue/store_sqlite.h"
 
+#include "common/clock.h"
+
 static enum store_result
 insert_row(struct store *store, const struct mail *m)
 {
@@ -83,7 +85,11 @@ insert_message(struct store *store, const struct mail *message, const struct sli
 enum store_result
 store_insert(struct store *store, struct insert_job *job)
 {
-	enum store_result result = insert_message(store, job->mail, job->slices, job->slice_count);
+	enum store_result result;
+
+	if (job->expires_at_ms != 0 && clock_monotonic_ms() >= job->expires_at_ms)
+		return STORE_LATE;
+	result = insert_message(store, job->mail, job->slices, job->slice_count);
 
 	return result == STORE_OK ? store_charge(store, &job->charge) : result;
 }

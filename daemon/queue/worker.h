@@ -17,7 +17,8 @@
 #include "daemon/core/loop.h"
 
 enum urgency { JOB_READS, JOB_WRITES, JOB_WRITES_LAZILY };
-enum job_outcome { JOB_DONE, JOB_DISK_FULL, JOB_FAILED };
+/* Late: it would have been done after its deadline, and was not begun. */
+enum job_outcome { JOB_DONE, JOB_DISK_FULL, JOB_FAILED, JOB_LATE };
 
 struct job {
 	struct list link;

@@ -1,6 +1,7 @@
 /* handoff - ids, streams and their credit, towards queue. */
 #include "daemon/smtpd/handoff.h"
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/list.h"
 #include "common/xalloc.h"
@@ -133,10 +134,13 @@ on_commit_answer(const union message *answer, void *ctx)
 void
 stream_commit(struct stream *stream, const struct msg_commit *commit)
 {
+	struct msg_commit message = *commit;
+
 	ensure(stream->handoff->link != NULL && stream->asked == NULL);
+	message.expires_at_ms = clock_monotonic_ms() + COMMIT_DEADLINE_MS - COMMIT_MARGIN_MS;
 	stream->asked = stream->handoff->link;
 	stream->request_id = link_request(
-	    stream->asked, MSG_COMMIT, commit, COMMIT_DEADLINE_MS, on_commit_answer, stream);
+	    stream->asked, MSG_COMMIT, &message, COMMIT_DEADLINE_MS, on_commit_answer, stream);
 }
 
 void

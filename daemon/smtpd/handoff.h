@@ -38,6 +38,8 @@ struct stream_callbacks {
 
 /* How long queue may take to store a message before the client hears 451. */
 #define COMMIT_DEADLINE_MS 60000
+/* So long before that queue begins it no more: what it began takes a moment. */
+#define COMMIT_MARGIN_MS 10000
 
 struct handoff *handoff_new(void);
 void handoff_free(struct handoff *handoff);

@@ -7,6 +7,7 @@
 #include "daemon/queue/queue.h"
 
 #include <assert.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,6 +97,8 @@ on_message(struct link *link, const struct link_message *message, void *ctx)
 		world->acknowledged++;
 		if (delivery != NULL)
 			delivery->is_acknowledged = true;
+	} else if (message->kind == MSG_USER_LIMIT) {
+		world->limit = body->user_limit;
 	} else if (message->kind == MSG_ALERT) {
 		world->alerts++;
 	}
@@ -172,7 +175,7 @@ send_config(struct queue_world *world, const char *more_config)
 	(void)snprintf(text, sizeof(text),
 	    "hostname = \"relay.example.org\"; state_dir = \"%s\"; run_dir = \"%s\";"
 	    " capture_dir = \"%s\"; log = { level = \"error\"; };"
-	    " limits = { free_space = \"0\"; };\n%s",
+	    " limits = { free_space = \"0\"; connections = 1; };\n%s",
 	    world->directory, world->directory, world->directory,
 	    more_config == NULL ? "" : more_config);
 	config.text = (struct msg_bytes){.at = (uint8_t *)text, .size = (uint32_t)strlen(text)};
@@ -239,12 +242,26 @@ world_fini(struct queue_world *world)
 }
 
 void
+world_connect_relay_unready(struct queue_world *world)
+{
+	world->relay = connect_role(world, ROLE_RELAY);
+}
+
+void
+world_connect_smtpd(struct queue_world *world)
+{
+	world->next_id = 0;
+	world->smtpd = connect_role(world, ROLE_SMTPD);
+	assert(world_wait(world, has_ids));
+}
+
+void
 world_connect_relay(struct queue_world *world, const struct rec_attempt *attempts, unsigned n)
 {
 	struct msg_list_builder builder = {0};
 	struct msg_in_flight in_flight = {.is_last = true};
 
-	world->relay = connect_role(world, ROLE_RELAY);
+	world_connect_relay_unready(world);
 	for (unsigned i = 0; i < n; i++)
 		message_list_add(&builder, REC_ATTEMPT, &attempts[i]);
 	in_flight.attempts = message_list_value(&builder);
@@ -275,7 +292,9 @@ world_send_routes(struct queue_world *world, uint32_t version)
 	    .name = "shop",
 	    .list = "web",
 	    .profile_id = 5,
-	    .bounce_sender = ""};
+	    .bounce_sender = "",
+	    .has_messages = world->messages_per_hour != 0,
+	    .messages_per_hour = world->messages_per_hour};
 	struct msg_route end = {.row = ROUTE_END, .name = "", .list = "", .bounce_sender = ""};
 
 	link_send(world->accounts, MSG_ROUTE, &begin);
@@ -326,6 +345,8 @@ on_committed(const union message *answer, void *ctx)
 	struct queue_world *world = ctx;
 
 	world->has_committed = true;
+	world->commits++;
+	world->stored += answer != NULL && answer->committed.outcome == COMMIT_STORED;
 	world->committed = answer == NULL ? COMMIT_FAILED : answer->committed.outcome;
 }
 
@@ -375,7 +396,8 @@ send_commit(
 	    .header_from = "Shop <shop@example.org>",
 	    .message_id_header = "<1@example.org>",
 	    .subject = "Your order",
-	    .client = "192.0.2.1:5000"};
+	    .client = "192.0.2.1:5000",
+	    .expires_at_ms = world->expires_at_ms};
 
 	for (unsigned i = 0; i < recipients; i++) {
 		char address[32];
@@ -395,6 +417,26 @@ send_commit(
 	(void)link_request(world->smtpd, MSG_COMMIT, &commit, WAIT_MS, on_committed, world);
 	message_list_fini(&builder);
 	message_list_fini(&wishes);
+}
+
+void
+world_begin_submit(struct queue_world *world, unsigned recipients, size_t size, uint8_t priority)
+{
+	send_body(world, world->next_id, size);
+	send_commit(world, world->next_id++, recipients, size, priority);
+}
+
+unsigned
+world_count_bodies(struct queue_world *world)
+{
+	char pattern[128];
+	unsigned count;
+	glob_t found;
+
+	(void)snprintf(pattern, sizeof(pattern), "%s/bodies/*/*", world->directory);
+	count = glob(pattern, 0, NULL, &found) == 0 ? (unsigned)found.gl_pathc : 0;
+	globfree(&found);
+	return count;
 }
 
 uint64_t

@@ -46,6 +46,10 @@ struct queue_world {
 	enum intake_state intake;
 	bool has_committed;
 	enum commit_outcome committed;
+	unsigned commits, stored;    /* how many were answered, and so */
+	struct msg_user_limit limit; /* the last that was told */
+	uint32_t messages_per_hour;  /* of the user; 0: no limit */
+	int64_t expires_at_ms;       /* of the commits */
 	uint32_t credit_bytes;
 	const struct rec_wishes *wishes; /* of what is submitted; NULL: none */
 	const char *sender;              /* the same */
@@ -69,6 +73,10 @@ bool world_start(struct queue_world *world, const char *more_config);
 void world_kill(struct queue_world *world);
 /* A new relay, which has these attempts in flight. */
 void world_connect_relay(struct queue_world *world, const struct rec_attempt *attempts, unsigned n);
+/* It doesn't say yet what it has. */
+void world_connect_relay_unready(struct queue_world *world);
+/* A new smtpd in place of the last one, with ids of its own. */
+void world_connect_smtpd(struct queue_world *world);
 void world_drop_relay(struct queue_world *world);
 /* One profile (id 5, "office") and one user (id 7, "shop" of "web"). */
 void world_send_routes(struct queue_world *world, uint32_t version);
@@ -81,6 +89,11 @@ void world_settle(struct queue_world *world, int64_t ms);
 /* Sends a message of `size` bytes for r0 … and waits for COMMITTED; gives its id. */
 uint64_t world_submit(
     struct queue_world *world, unsigned recipients, size_t size, uint8_t priority);
+/* Without waiting. */
+void world_begin_submit(
+    struct queue_world *world, unsigned recipients, size_t size, uint8_t priority);
+/* Files below bodies/. */
+unsigned world_count_bodies(struct queue_world *world);
 void world_report(struct queue_world *world, const struct world_delivery *delivery,
     const enum fate *fates, unsigned count);
 void world_report_trouble(

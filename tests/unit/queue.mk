@@ -2,7 +2,9 @@
 if HAVE_CMOCKA
 check_PROGRAMS += \
 	tests/unit/test_queue_backoff \
+	tests/unit/test_queue_caps \
 	tests/unit/test_queue_dsn \
+	tests/unit/test_queue_hostile \
 	tests/unit/test_queue_idmap \
 	tests/unit/test_queue_role \
 	tests/unit/test_queue_settlement \
@@ -19,6 +21,16 @@ QUEUE_RIG = tests/lib/queue_rig.c tests/lib/queue_rig.h
 tests_unit_test_queue_backoff_SOURCES = tests/unit/test_queue_backoff.c
 tests_unit_test_queue_backoff_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_backoff_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_caps_SOURCES = tests/unit/test_queue_caps.c tests/lib/queue_world.c \
+	tests/lib/queue_world.h
+tests_unit_test_queue_caps_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_caps_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_hostile_SOURCES = tests/unit/test_queue_hostile.c tests/lib/queue_world.c \
+	tests/lib/queue_world.h $(QUEUE_RIG)
+tests_unit_test_queue_hostile_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_hostile_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_dsn_SOURCES = tests/unit/test_queue_dsn.c $(QUEUE_RIG)
 tests_unit_test_queue_dsn_CFLAGS = $(UNIT_CFLAGS)
