@@ -1,12 +1,20 @@
 """What a client asks for with a message: the relay passes it on, or acts on it where the upstream
 can't."""
 import collections
+import email
+import email.policy
+import time
+import uuid
 
 import pytest
+
+from posternd import wait_until
 
 MESSAGE = b'From: <shop@example.com>\r\nSubject: order 42\r\n\r\nhello\r\n'
 
 pytestmark = pytest.mark.user
+
+ALL = ('8BITMIME', 'SMTPUTF8', 'DSN', 'MT-PRIORITY MIXER')
 
 
 @pytest.fixture
@@ -20,9 +28,182 @@ def relaying(postern, make_upstream):
     return start
 
 
-def send(postern, *recipients, message=MESSAGE):
+def send(postern, *recipients, message=MESSAGE, sender='shop@example.com', mail=(), rcpt=()):
     with postern.client(postern.user) as client:
-        client.sendmail('shop@example.com', recipients, message)
+        client.ehlo()
+        client.sendmail(sender, recipients, message, mail_options=mail, rcpt_options=rcpt)
+
+
+def notices(postern, count=1):
+    def found():
+        return [message for message in postern.host.messages if message.sender == '']
+    wait_until(lambda: len(found()) >= count, f'{count} notices')
+    postern.wait_until_queue_is(0)
+    assert len(found()) == count
+    return found()
+
+
+def status_of(notice):
+    """The fields of the message and of each recipient in a notice."""
+    parsed = email.message_from_bytes(notice, policy=email.policy.SMTPUTF8)
+    assert parsed.get_content_type() == 'multipart/report' and parsed.defects == []
+    status = list(parsed.iter_parts())[1]
+    text = notice[notice.index(status.get_content_type().encode()):]
+    text = text[text.index(b'\r\n\r\n') + 4:text.index(b'\r\n--')].decode()
+    return [dict(line.split(': ', 1) for line in block.split('\r\n') if line)
+            for block in text.split('\r\n\r\n') if block]
+
+
+# ---- what is passed on ----
+
+def test_everything_is_announced_and_passed_on(relaying):
+    postern = relaying(*ALL)
+    with postern.client(postern.user) as client:
+        client.ehlo()
+        for extension in ('dsn', 'smtputf8', 'futurerelease', 'mt-priority'):
+            assert client.has_extn(extension), extension
+    send(postern, 'jürgen@bücher.example', sender='δοκιμή@παράδειγμα.example',
+         message='From: <δοκιμή@παράδειγμα.example>\r\nSubject: Grüße\r\n\r\nhi\r\n'.encode(),
+         mail=['SMTPUTF8', 'BODY=8BITMIME', 'RET=HDRS', 'ENVID=QQ+2B1', 'MT-PRIORITY=-4',
+               'AUTH=<>'],
+         rcpt=['NOTIFY=SUCCESS,DELAY', r'ORCPT=utf-8;j\x{FC}rgen@example.net'])
+    message, = postern.host.wait_for(1)
+    mail = message.mail.decode().split(' ')
+    assert mail[:2] == ['MAIL', 'FROM:<δοκιμή@παράδειγμα.example>']
+    assert mail[2].startswith('SIZE=')
+    assert mail[3:] == ['BODY=8BITMIME', 'SMTPUTF8', 'RET=HDRS', 'ENVID=QQ+2B1', 'MT-PRIORITY=-4']
+    assert message.rcpts == ['RCPT TO:<jürgen@bücher.example> NOTIFY=SUCCESS,DELAY '
+                             r'ORCPT=utf-8;j\x{FC}rgen@example.net'.encode()]
+    assert ' with UTF8SMTPSA ' in message.body.decode()
+    postern.wait_until_queue_is(0)
+    assert len(postern.host.messages) == 1
+
+
+def test_upstream_that_announces_nothing_hears_of_nothing(relaying):
+    postern = relaying()
+    send(postern, 'b@example.net', mail=['RET=FULL', 'ENVID=1', 'MT-PRIORITY=3', 'SMTPUTF8'],
+         rcpt=['NOTIFY=NEVER', 'ORCPT=rfc822;b@example.net'])
+    message, = postern.host.wait_for(1)
+    assert b' '.join(message.mail.split(b' ')[:2]) == b'MAIL FROM:<shop@example.com>'
+    assert message.mail.count(b'=') == 1    # SIZE
+    assert message.rcpts == [b'RCPT TO:<b@example.net>']
+
+
+# ---- notices ----
+
+def test_success_is_told_where_the_upstream_has_no_dsn(relaying):
+    postern = relaying()
+    send(postern, 'b@example.net', mail=['ENVID=QQ+2B1', 'RET=FULL'],
+         rcpt=['NOTIFY=SUCCESS', 'ORCPT=rfc822;dana+2B@example.net'])
+    notice, = notices(postern)
+    assert notice.recipients == ['shop@example.com']
+    message, recipient = status_of(notice.body)
+    assert message['Original-Envelope-Id'] == 'QQ+1'
+    assert recipient['Original-Recipient'] == 'rfc822; dana+@example.net'
+    assert recipient['Final-Recipient'] == 'rfc822; b@example.net'
+    assert recipient['Action'] == 'relayed' and recipient['Status'].startswith('2.')
+
+
+def test_capture_profile_tells_of_delivery(postern):
+    caught = postern.add_capture()
+    postern.user = postern.add_user()
+    send(postern, 'b@example.net', rcpt=['NOTIFY=SUCCESS'])
+    notice, = (m for m in postern.captured(caught, 2) if m.startswith(b'Return-Path: <>'))
+    assert b'\r\nAction: delivered\r\n' in notice
+
+
+def test_failure_is_told_as_the_client_wants(relaying):
+    postern = relaying(*ALL, script='rcpt match=example.net: reply 550 5.1.1 nobody')
+    send(postern, 'a@example.net', rcpt=['NOTIFY=NEVER'])
+    send(postern, 'b@example.net', rcpt=['NOTIFY=SUCCESS,DELAY'])
+    send(postern, 'c@example.net', rcpt=['NOTIFY=FAILURE'], mail=['RET=FULL'])
+    notice, = notices(postern)
+    assert status_of(notice.body)[1]['Final-Recipient'] == 'rfc822; c@example.net'
+    assert b'Content-Type: message/rfc822\r\n' in notice.body and b'\r\nhello\r\n' in notice.body
+    assert postern.ctl('alert', 'ls') == []
+
+
+# ---- SMTPUTF8 where the upstream can't ----
+
+def test_without_smtputf8_a_domain_is_translated_and_a_local_part_fails(relaying):
+    postern = relaying('8BITMIME')
+    send(postern, 'dana@bücher.example', 'jürgen@example.net', mail=['SMTPUTF8'])
+    notice, = notices(postern)
+    assert [m.recipients for m in postern.host.messages if m.sender] == [
+        ['dana@xn--bcher-kva.example']]
+    assert b'Content-Type: message/global-delivery-status\r\n' in notice.body
+    _, recipient = status_of(notice.body)
+    assert recipient['Final-Recipient'] == 'utf-8; jürgen@example.net'
+    assert recipient['Status'] == '5.6.7'
+    assert b'SMTPUTF8' not in notice.mail
+
+
+def test_without_smtputf8_a_header_in_utf8_fails(relaying):
+    postern = relaying('8BITMIME')
+    send(postern, 'b@example.net', mail=['SMTPUTF8', 'BODY=8BITMIME'],
+         message='From: <shop@example.com>\r\nSubject: Grüße\r\n\r\nhi\r\n'.encode())
+    notice, = notices(postern)
+    assert status_of(notice.body)[1]['Status'] == '5.6.9'
+    # Without the word it is as ever: sent as it came.
+    send(postern, 'b@example.net', mail=['BODY=8BITMIME'],
+         message='From: <shop@example.com>\r\nSubject: Grüße\r\n\r\nhi\r\n'.encode())
+    wait_until(lambda: [m for m in postern.host.messages if m.sender], 'it goes')
+
+
+# ---- FUTURERELEASE (RFC 4865) ----
+
+def test_message_waits_for_its_time_over_a_restart(relaying):
+    postern = relaying()
+    begin = time.time()
+    send(postern, 'b@example.net', mail=['HOLDFOR=4'])
+    send(postern, 'c@example.net', mail=['HOLDFOR=3600'])
+    assert len(postern.queued('--state', 'scheduled')) == 2
+    assert postern.ctl('status')['queue']['scheduled'] == 2
+    postern.wait_for_log('event=scheduled', 'user=shop', 'until=', count=2)
+    postern.restart()
+    assert postern.host.wait_for(1)[0].recipients == ['b@example.net']
+    assert time.time() - begin >= 4
+    wait_until(lambda: len(postern.queued()) == 1, 'one is left')
+    waiting, = postern.queued('--state', 'scheduled')
+    assert waiting['hold_until'] == waiting['recipients'][0]['next_attempt_at']
+    postern.ctl('queue', 'retry', waiting['id'])
+    assert postern.host.wait_for(2)[1].recipients == ['c@example.net']
+    assert all(b'HOLD' not in m.mail for m in postern.host.messages)
+
+
+# ---- a real upstream ----
+
+@pytest.fixture
+def through_postfix(postern, postfix):
+    postern.ctl('profile', 'add', 'office', '--host', 'localhost', '--port',
+                postfix.ports['open'], '--tls', 'none', '--default')
+    postern.user = postern.add_user()
+    return postern
+
+
+@pytest.mark.root
+def test_postfix_tells_of_success_itself(through_postfix, postfix):
+    sender, recipient = (f'{uuid.uuid4().hex}@example.net' for _ in range(2))
+    send(through_postfix, recipient, sender=sender, mail=['ENVID=QQ+2B314', 'RET=HDRS'],
+         rcpt=['NOTIFY=SUCCESS', f'ORCPT=rfc822;dana+2B{recipient}'])
+    notice, = postfix.mail_for(sender)
+    assert b'\nReporting-MTA: dns; upstream.example\n' in notice
+    assert b'\nOriginal-Envelope-Id: QQ+314\n' in notice
+    assert f'\nOriginal-Recipient: rfc822;dana+{recipient}\n'.encode() in notice
+    assert b'\nAction: delivered\n' in notice
+    through_postfix.wait_until_queue_is(0)
+    assert len(through_postfix.log_lines('event=delivered')) == 1
+
+
+@pytest.mark.root
+def test_postfix_gets_utf8(through_postfix, postfix):
+    recipient = f'jürgen-{uuid.uuid4().hex}@bücher.example'
+    send(through_postfix, recipient, sender='δοκιμή@παράδειγμα.example',
+         mail=['SMTPUTF8', 'BODY=8BITMIME'],
+         message='From: <δοκιμή@παράδειγμα.example>\r\nSubject: Grüße\r\n\r\nhi\r\n'.encode())
+    message, = postfix.mail_for(recipient)
+    assert message.startswith('Return-Path: <δοκιμή@παράδειγμα.example>\n'.encode())
+    assert 'Subject: Grüße\n'.encode() in message
 
 
 # ---- LIMITS of the upstream (RFC 9422) ----
