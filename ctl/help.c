@@ -11,6 +11,7 @@ const struct command *const command_tables[] = {
     profile_commands,
     queue_commands,
     alert_commands,
+    client_commands,
     tls_commands,
     daemon_commands,
     NULL,

@@ -13,6 +13,7 @@ ctl_libctl_a_SOURCES = \
 	ctl/invocation.h \
 	ctl/list.c \
 	ctl/nouns.h \
+	ctl/origin.c \
 	ctl/profile.c \
 	ctl/queue.c \
 	ctl/table.c \

@@ -11,6 +11,7 @@ extern const struct command user_commands[];
 extern const struct command profile_commands[];
 extern const struct command queue_commands[];
 extern const struct command alert_commands[];
+extern const struct command client_commands[];
 extern const struct command tls_commands[];
 extern const struct command daemon_commands[];
 

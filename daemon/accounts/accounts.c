@@ -46,6 +46,7 @@ accounts_free(struct accounts *accounts)
 	sasl_free(accounts->parts.sasl);
 	grants_free(accounts->parts.grants);
 	presence_free(accounts->parts.presence);
+	guessing_free(accounts->parts.guessing);
 	alerts_free(accounts->parts.alerts);
 	db_close(accounts->parts.db);
 	free(accounts);
@@ -64,6 +65,12 @@ open_parts(struct accounts *accounts, struct err *err_out)
 	parts->presence = presence_new(parts->loop, parts->config);
 	parts->grants = grants_new(parts->db, parts->presence, parts->config->sender_authorization);
 	parts->alerts = alerts_new(parts->loop, parts->db, parts->config->alerts.interval_ms);
+	if (guessing_new(&(struct guessing_parts){.loop = parts->loop,
+			     .db = parts->db,
+			     .alerts = parts->alerts,
+			     .config = parts->config},
+		&parts->guessing, err_out) != 0)
+		return -1;
 	accounts->api = api_new(parts);
 	sasl = (struct sasl_parts){
 	    .loop = parts->loop,
@@ -73,6 +80,9 @@ open_parts(struct accounts *accounts, struct err *err_out)
 	    .grants = parts->grants,
 	    .mechanisms = parts->config->auth.mechanisms,
 	    .seal_key = &parts->seal_key,
+	    .shut_until = gate_shut_until,
+	    .on_attempt = gate_on_attempt,
+	    .ctx = parts,
 	};
 	return sasl_new(&sasl, &parts->sasl, err_out);
 }
@@ -106,6 +116,7 @@ reload(struct role_context *role)
 	sasl_set_mechanisms(parts->sasl, role->config->auth.mechanisms);
 	parts_drop_secrets(parts);
 	presence_set_config(parts->presence, role->config);
+	guessing_set_config(parts->guessing, role->config);
 	grants_set_unauthorized(parts->grants, role->config->sender_authorization);
 	alerts_set_interval(parts->alerts, role->config->alerts.interval_ms);
 }
@@ -153,6 +164,9 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 		break;
 	case MSG_ADMIT:
 		gate_admit(parts, link, id, &body->admit);
+		break;
+	case MSG_ABUSE:
+		gate_abuse(parts, link, &body->abuse);
 		break;
 	case MSG_LEFT:
 		gate_leave(parts, link, &body->left);

@@ -13,6 +13,8 @@
  *	         messages, recipients: what it may send, see common/cap.h; over_limit: refuse, hold
  *	profile  password: see seal.h; version: grows with each change; one row is the default
  *	alert    one row for each kind, user, address and interval, counted
+ *	origin   where passwords are guessed from: guesses (thousandths) as they were `at`
+ *	known    who has logged in from where, lately
  *
  * Step 0 makes the tables of version 1, the next ones change them, each in one transaction that
  * ends with its version; so a new file and an old one go the same way.
@@ -59,12 +61,17 @@ static const char version_1[] =
     "PRAGMA user_version = 1;"
     "COMMIT;";
 
-static const char version_2[] = "BEGIN IMMEDIATE;"
-				"ALTER TABLE user ADD COLUMN secret TEXT;"
-				"ALTER TABLE user ADD COLUMN messages TEXT;"
-				"ALTER TABLE user ADD COLUMN recipients TEXT;"
-				"ALTER TABLE user ADD COLUMN over_limit TEXT;"
-				"PRAGMA user_version = 2;"
-				"COMMIT;";
+static const char version_2[] =
+    "BEGIN IMMEDIATE;"
+    "ALTER TABLE user ADD COLUMN secret TEXT;"
+    "ALTER TABLE user ADD COLUMN messages TEXT;"
+    "ALTER TABLE user ADD COLUMN recipients TEXT;"
+    "ALTER TABLE user ADD COLUMN over_limit TEXT;"
+    "CREATE TABLE origin (address TEXT PRIMARY KEY, guesses INTEGER NOT NULL,"
+    " at INTEGER NOT NULL, shut_until INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE known (address TEXT NOT NULL, login TEXT NOT NULL COLLATE NOCASE,"
+    " at INTEGER NOT NULL, PRIMARY KEY (address, login)) WITHOUT ROWID;"
+    "PRAGMA user_version = 2;"
+    "COMMIT;";
 
 const char *const db_steps[DB_VERSION] = {version_1, version_2};

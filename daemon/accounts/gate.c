@@ -12,6 +12,20 @@ take_address(struct msg_bytes bytes, struct netaddr *address_out)
 	return true;
 }
 
+static void
+judge(struct parts *parts, struct link *link, const struct msg_admit *message,
+    const struct netaddr *address, struct msg_admitted *answer_out)
+{
+	struct netaddr origin = netaddr_origin(address);
+
+	if (!message->is_trusted)
+		answer_out->until_ms = guessing_refuses(parts->guessing, &origin);
+	answer_out->admission = answer_out->until_ms != 0
+				    ? ADMISSION_SHUT_OUT
+				    : (uint8_t)presence_admit(parts->presence,
+					  link_peer_index(link), message->connection, address);
+}
+
 void
 gate_admit(
     struct parts *parts, struct link *link, uint32_t request_id, const struct msg_admit *message)
@@ -20,9 +34,17 @@ gate_admit(
 	struct netaddr address;
 
 	if (take_address(message->address, &address))
-		answer.admission = (uint8_t)presence_admit(
-		    parts->presence, link_peer_index(link), message->connection, &address);
+		judge(parts, link, message, &address, &answer);
 	link_answer(link, request_id, MSG_ADMITTED, &answer);
+}
+
+void
+gate_abuse(struct parts *parts, struct link *link, const struct msg_abuse *message)
+{
+	struct netaddr origin;
+
+	if (presence_find(parts->presence, link_peer_index(link), message->connection, &origin))
+		guessing_note_abuse(parts->guessing, &origin, message->what);
 }
 
 void
@@ -42,4 +64,37 @@ gate_restore(struct parts *parts, struct link *link, const struct msg_present *m
 		if (take_address(client.address, &address))
 			presence_restore(parts->presence, link_peer_index(link), client.connection,
 			    &address, client.user_id);
+}
+
+/* ---- logins ---- */
+
+int64_t
+gate_shut_until(unsigned smtpd, uint64_t connection, const char *login, void *ctx)
+{
+	struct parts *parts = ctx;
+	struct netaddr origin;
+
+	if (!presence_find(parts->presence, smtpd, connection, &origin))
+		return 0;
+	return guessing_shut_until(parts->guessing, &origin, login);
+}
+
+uint32_t
+gate_on_attempt(const struct sasl_attempt *attempt, void *ctx)
+{
+	struct parts *parts = ctx;
+	struct guess guess = {
+	    .smtpd = attempt->smtpd,
+	    .connection = attempt->connection,
+	    .login = attempt->login,
+	    .mechanism = attempt->mechanism,
+	    .mark = attempt->guess,
+	};
+
+	if (!presence_find(parts->presence, attempt->smtpd, attempt->connection, &guess.origin))
+		return 0;
+	if (!attempt->is_good)
+		return guessing_note_bad(parts->guessing, &guess);
+	guessing_note_good(parts->guessing, &guess.origin, attempt->login);
+	return 0;
 }

@@ -2,7 +2,7 @@
  * gate - what accounts hears of clients that come and go, and what it says to it
  *
  * Role     accounts
- * Owns     nothing: presence counts
+ * Owns     nothing: presence counts clients, guessing their guesses
  * Context  loop
  * Fails    a message whose address isn't one is answered like a client that nobody counts
  */
@@ -13,7 +13,12 @@
 
 void gate_admit(
     struct parts *parts, struct link *link, uint32_t request_id, const struct msg_admit *message);
+void gate_abuse(struct parts *parts, struct link *link, const struct msg_abuse *message);
 void gate_leave(struct parts *parts, struct link *link, const struct msg_left *message);
 void gate_restore(struct parts *parts, struct link *link, const struct msg_present *message);
+
+/* For sasl; ctx is the parts. */
+int64_t gate_shut_until(unsigned smtpd, uint64_t connection, const char *login, void *ctx);
+uint32_t gate_on_attempt(const struct sasl_attempt *attempt, void *ctx);
 
 #endif

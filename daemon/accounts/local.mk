@@ -10,6 +10,7 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/api_alerts.c \
 	daemon/accounts/api_call.c \
 	daemon/accounts/api_call.h \
+	daemon/accounts/api_clients.c \
 	daemon/accounts/api_lists.c \
 	daemon/accounts/api_profiles.c \
 	daemon/accounts/api_users.c \
@@ -17,6 +18,8 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/base64_buf.h \
 	daemon/accounts/db.c \
 	daemon/accounts/db.h \
+	daemon/accounts/db_origin.c \
+	daemon/accounts/db_origin.h \
 	daemon/accounts/db_query.c \
 	daemon/accounts/db_query.h \
 	daemon/accounts/db_rows.c \
@@ -27,6 +30,12 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/gate.h \
 	daemon/accounts/grants.c \
 	daemon/accounts/grants.h \
+	daemon/accounts/guessing.c \
+	daemon/accounts/guessing.h \
+	daemon/accounts/guessing_private.h \
+	daemon/accounts/guessing_store.c \
+	daemon/accounts/origins.c \
+	daemon/accounts/origins.h \
 	daemon/accounts/parts.c \
 	daemon/accounts/parts.h \
 	daemon/accounts/password.c \

@@ -13,6 +13,7 @@
 #include "daemon/accounts/alert.h"
 #include "daemon/accounts/db.h"
 #include "daemon/accounts/grants.h"
+#include "daemon/accounts/guessing.h"
 #include "daemon/accounts/presence.h"
 #include "daemon/accounts/sasl.h"
 #include "daemon/config/config.h"
@@ -26,6 +27,7 @@ struct parts {
 	struct db *db;
 	struct pool *pool;
 	struct presence *presence;
+	struct guessing *guessing;
 	struct grants *grants;
 	struct sasl *sasl;
 	struct alerts *alerts;

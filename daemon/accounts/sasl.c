@@ -143,9 +143,10 @@ refuse(struct sasl *sasl, struct exchange *exchange, uint32_t request_id)
 
 	if (mechanism->is_proof && !mechanism->is_server_first && exchange->login == NULL)
 		/* SCRAM before it knows a login: no guess was made. */
-		sasl_finish_bad(sasl, exchange, request_id, 0,
-		    "the client's channel binding is not accepted (a downgrade, or of a "
-		    "type that is not known here)");
+		sasl_finish_bad(sasl, exchange, request_id,
+		    &(struct msg_sasl_reply){.reason = "the client's channel binding is not "
+						       "accepted (a downgrade, or of a type that "
+						       "is not known here)"});
 	else
 		sasl_give_verdict(sasl, exchange, request_id, &bad);
 }
@@ -174,7 +175,11 @@ step(struct sasl *sasl, struct exchange *exchange, uint32_t request_id,
 	if (!is_malformed(exchange, message))
 		rc = gsasl_step(exchange->session, (const char *)message->token.at,
 		    message->token.size, &output, &output_size);
-	if (exchange->has_problem)
+	/* Before anything is shown or derived. */
+	if ((rc != GSASL_NEEDS_MORE || exchange->login != NULL) &&
+	    sasl_is_shut_out(sasl, exchange, request_id))
+		;
+	else if (exchange->has_problem)
 		sasl_finish(sasl, exchange, request_id, SASL_TEMPORARY);
 	else if (rc == GSASL_NEEDS_MORE)
 		ask_on(sasl, exchange, request_id, output, output_size);

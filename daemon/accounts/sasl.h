@@ -27,6 +27,8 @@ struct sasl;
  * are several attempts of one guess. */
 struct sasl_attempt {
 	const char *client;    /* address and port */
+	unsigned smtpd;        /* its index */
+	uint64_t connection;   /* its number for the client */
 	const char *login;     /* as the client has it; as the user is called, if it's good */
 	const char *mechanism; /* static */
 	uint64_t guess;        /* stands for login and password; 0: a proof doesn't show it */
@@ -42,8 +44,11 @@ struct sasl_parts {
 	struct grants *grants;
 	const char *mechanisms;           /* the config's list */
 	const struct msg_bytes *seal_key; /* a reload changes it */
-	/* Is told of each attempt but those that failed for a reason of ours. May be NULL. */
-	void (*on_attempt)(const struct sasl_attempt *attempt, void *ctx);
+	/* Until when (wall clock) this login can't be tried, 0: it may. May be NULL. */
+	int64_t (*shut_until)(unsigned smtpd, uint64_t connection, const char *login, void *ctx);
+	/* Is told of each attempt but those that failed for a reason of ours, and says how long the
+	 * client has to wait to hear that it failed (ms). May be NULL. */
+	uint32_t (*on_attempt)(const struct sasl_attempt *attempt, void *ctx);
 	void *ctx;
 };
 

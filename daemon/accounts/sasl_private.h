@@ -30,8 +30,11 @@ void sasl_answer_outcome(struct link *smtpd, uint32_t request_id, enum sasl_outc
 /* Each ends the exchange with its answer. */
 void sasl_finish(
     struct sasl *sasl, struct exchange *exchange, uint32_t request_id, enum sasl_outcome outcome);
+/* With what the reply says beside the outcome and the login. */
 void sasl_finish_bad(struct sasl *sasl, struct exchange *exchange, uint32_t request_id,
-    uint64_t guess, const char *reason);
+    struct msg_sasl_reply *reply);
+/* True: the login can't be tried, and the exchange has ended with that answer. */
+bool sasl_is_shut_out(struct sasl *sasl, struct exchange *exchange, uint32_t request_id);
 void sasl_give_verdict(struct sasl *sasl, struct exchange *exchange, uint32_t request_id,
     const struct verified *verified);
 

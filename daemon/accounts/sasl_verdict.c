@@ -36,14 +36,12 @@ sasl_finish(
 }
 
 void
-sasl_finish_bad(struct sasl *sasl, struct exchange *exchange, uint32_t request_id, uint64_t guess,
-    const char *reason)
+sasl_finish_bad(
+    struct sasl *sasl, struct exchange *exchange, uint32_t request_id, struct msg_sasl_reply *reply)
 {
-	sasl_answer(exchange->smtpd, request_id,
-	    &(struct msg_sasl_reply){.outcome = SASL_FAILED,
-		.login = exchange->login,
-		.guess = guess,
-		.reason = reason});
+	reply->outcome = SASL_FAILED;
+	reply->login = exchange->login;
+	sasl_answer(exchange->smtpd, request_id, reply);
 	exchange_free(&sasl->exchanges, exchange);
 }
 
@@ -87,28 +85,54 @@ log_inactive(const struct exchange *exchange)
 	log_end(&line);
 }
 
-static void
+bool
+sasl_is_shut_out(struct sasl *sasl, struct exchange *exchange, uint32_t request_id)
+{
+	const char *login = exchange->login == NULL ? "" : exchange->login;
+	int64_t until_ms = 0;
+
+	if (sasl->parts.shut_until != NULL)
+		until_ms = sasl->parts.shut_until(
+		    link_peer_index(exchange->smtpd), exchange->connection, login, sasl->parts.ctx);
+	if (until_ms == 0)
+		return false;
+	sasl_answer(exchange->smtpd, request_id,
+	    &(struct msg_sasl_reply){
+		.outcome = SASL_SHUT_OUT, .login = exchange->login, .until_ms = until_ms});
+	exchange_free(&sasl->exchanges, exchange);
+	return true;
+}
+
+static uint32_t
 tell_attempt(struct sasl *sasl, const struct exchange *exchange, const struct verified *verified)
 {
 	bool is_good = verified->verdict == VERDICT_GOOD;
 	const char *login = exchange->login == NULL ? "" : exchange->login;
 	struct sasl_attempt attempt = {
 	    .client = exchange->client,
+	    .smtpd = link_peer_index(exchange->smtpd),
+	    .connection = exchange->connection,
 	    .login = is_good ? verified->login : login,
 	    .mechanism = exchange->mechanism->name,
 	    .guess = verified->guess,
 	    .is_good = is_good,
 	};
 
-	if (sasl->parts.on_attempt != NULL && verified->verdict != VERDICT_TEMPORARY)
-		sasl->parts.on_attempt(&attempt, sasl->parts.ctx);
+	if (sasl->parts.on_attempt == NULL || verified->verdict == VERDICT_TEMPORARY)
+		return 0;
+	return sasl->parts.on_attempt(&attempt, sasl->parts.ctx);
 }
 
 void
 sasl_give_verdict(struct sasl *sasl, struct exchange *exchange, uint32_t request_id,
     const struct verified *verified)
 {
-	tell_attempt(sasl, exchange, verified);
+	uint32_t delay_ms;
+
+	/* Others may have gone too far meanwhile; then the verdict is nobody's business. */
+	if (sasl_is_shut_out(sasl, exchange, request_id))
+		return;
+	delay_ms = tell_attempt(sasl, exchange, verified);
 	switch (verified->verdict) {
 	case VERDICT_GOOD:
 		finish_good(sasl, exchange, request_id, verified);
@@ -122,5 +146,6 @@ sasl_give_verdict(struct sasl *sasl, struct exchange *exchange, uint32_t request
 	case VERDICT_BAD:
 		break;
 	}
-	sasl_finish_bad(sasl, exchange, request_id, verified->guess, NULL);
+	sasl_finish_bad(sasl, exchange, request_id,
+	    &(struct msg_sasl_reply){.guess = verified->guess, .delay_ms = delay_ms});
 }

@@ -117,7 +117,9 @@ struct config {
 		uint64_t data_rate_bytes; /* a second; 0: no limit */
 		int64_t tls_timeout_ms;   /* of the handshake */
 		int64_t session_time_ms;
-		unsigned idle_commands;    /* in a row, without a message that was taken */
+		unsigned idle_commands; /* in a row, without a message that was taken */
+		unsigned guesses;       /* of one netaddr_origin(); 0: no limit */
+		int64_t guess_window_ms, shut_out_ms;
 		unsigned auth_failures;    /* in one session */
 		unsigned errors;           /* in one session */
 		uint64_t free_space_bytes; /* of the state directory; below it 452 4.3.1 */

@@ -25,6 +25,8 @@ static const struct route routes[] = {
 	{"/v1/alerts",                   ROUTE_GET,                  ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, "limit after unacknowledged"},
 	{"/v1/alerts/ack",               ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},
 	{"/v1/alerts/*/ack",             ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},
+	{"/v1/clients",                  ROUTE_GET,                  ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, "limit after"},
+	{"/v1/clients/*/forgive",        ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},
 	{"/v1/messages",                 ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, "list user profile state limit after"},
 	{"/v1/messages/hold",            ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    SOON, true,  ""},
 	{"/v1/messages/release",         ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    SOON, true,  ""},

@@ -86,14 +86,16 @@ enum sasl_outcome {
 	SASL_TEMPORARY,   /* 454: overloaded, or the database is away */
 	SASL_MALFORMED,   /* 501: a token that can't be read */
 	SASL_UNSUPPORTED, /* 504: no such mechanism */
-	SASL_USER_FULL    /* 421: the user has as many connections as it may */
+	SASL_USER_FULL,   /* 421: the user has as many connections as it may */
+	SASL_SHUT_OUT     /* 421: the address is shut out, and the login isn't known there */
 };
 
 /* Whether a client may stay. */
 enum admission {
 	ADMISSION_GRANTED,
-	ADMISSION_FULL,       /* limits.connections */
-	ADMISSION_CLIENT_FULL /* limits.connections_per_client */
+	ADMISSION_FULL,        /* limits.connections */
+	ADMISSION_CLIENT_FULL, /* limits.connections_per_client */
+	ADMISSION_SHUT_OUT     /* limits.guesses */
 };
 
 /* Which sides of a message a user's senders are held against. */

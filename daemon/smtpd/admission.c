@@ -7,7 +7,9 @@
  */
 #include "daemon/smtpd/client_private.h"
 
-#include <string.h>
+#include "common/clock.h"
+
+#include <stdio.h>
 
 #define ADMIT_DEADLINE_MS 1000
 #define CLIENTS_A_MESSAGE 1000
@@ -19,12 +21,20 @@ address_of(const struct client *client)
 }
 
 static void
-refuse(struct client *client, enum admission admission)
+refuse(struct client *client, const struct msg_admitted *answer)
 {
-	if (admission == ADMISSION_CLIENT_FULL)
+	char line[120], until[CLOCK_RFC3339_SIZE];
+
+	if (answer->admission == ADMISSION_CLIENT_FULL) {
 		client_turn_away(client, "421 4.7.0 Too many connections from your address\r\n");
-	else
+	} else if (answer->admission == ADMISSION_SHUT_OUT) {
+		(void)snprintf(line, sizeof(line),
+		    "421 4.7.0 Too many failed logins from your address, again after %s\r\n",
+		    clock_rfc3339(answer->until_ms, until, sizeof(until)));
+		client_turn_away(client, line);
+	} else {
 		client_turn_away(client, "421 4.3.2 Too many connections, try again later\r\n");
+	}
 }
 
 static void
@@ -38,7 +48,7 @@ on_admitted(const union message *answer, void *ctx)
 	if (answer == NULL || answer->admitted.admission == ADMISSION_GRANTED)
 		client_begin(client);
 	else
-		refuse(client, answer->admitted.admission);
+		refuse(client, &answer->admitted);
 }
 
 void
@@ -48,6 +58,7 @@ admission_ask(struct client *client)
 	struct msg_admit message = {
 	    .connection = client->number,
 	    .address = address_of(client),
+	    .is_trusted = config_trusted_user(client->config, client->address.bytes) != NULL,
 	};
 
 	if (link == NULL) {

@@ -208,8 +208,19 @@ fail(struct session *session, const struct msg_sasl_reply *reply)
 	    auth_failures_add(&session->auth_failures, session->mechanism, reply->guess);
 
 	log_outcome(session, LOG_INFO, EVENT_AUTH_FAILED, reply);
+	session->is_last_failure = count >= session->setup.config->limits.auth_failures;
+	session->penalty_ms = reply->delay_ms;
+	session_enter(session, STATE_PENALTY);
+	if (reply->delay_ms == 0)
+		auth_end_penalty(session);
+}
+
+void
+auth_end_penalty(struct session *session)
+{
+	session_enter(session, STATE_READY);
 	session_reply(session, 535, "5.7.8", "Authentication credentials invalid");
-	if (count >= session->setup.config->limits.auth_failures)
+	if (session->is_last_failure)
 		session_hang_up(session, "4.7.0", "Too many failed logins");
 }
 
@@ -230,6 +241,9 @@ finish(struct session *session, const struct msg_sasl_reply *reply)
 		break;
 	case SASL_FAILED:
 		fail(session, reply);
+		break;
+	case SASL_SHUT_OUT:
+		session_refuse_shut_out(session, reply->until_ms);
 		break;
 	case SASL_USER_FULL:
 		session_refuse_user(session, reply->login);

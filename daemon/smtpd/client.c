@@ -168,6 +168,7 @@ static const struct session_ports ports = {
     .grant_find = client_grant_find,
     .grant_get = client_grant_get,
     .alert = client_alert,
+    .abuse = client_abuse,
     .readiness = client_readiness,
     .user_limit = client_user_limit,
     .message_open = client_message_open,

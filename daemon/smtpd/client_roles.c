@@ -123,6 +123,17 @@ client_alert(void *ctx, const struct msg_alert *alert)
 	    alert->address, alert->detail);
 }
 
+void
+client_abuse(void *ctx, const char *what)
+{
+	struct client *client = ctx;
+	struct link *link = role_link(client->house->role, ROLE_ACCOUNTS, 0);
+	struct msg_abuse message = {.connection = client->number, .what = what};
+
+	if (link != NULL)
+		link_send(link, MSG_ABUSE, &message);
+}
+
 /* ---- queue ---- */
 
 static void

@@ -202,7 +202,7 @@ static const struct row rows[] = {
 	{ "EHLO",     ANYTIME,           NEED_ARGUMENT | IS_COUNTED, do_ehlo,     "EHLO name" },
 	{ "HELO",     ANYTIME,           NEED_ARGUMENT | IS_COUNTED, do_helo,     "HELO name" },
 	{ "STARTTLS", AT_READY,          NEED_NO_ARGUMENT,          do_starttls, "STARTTLS" },
-	{ "AUTH",     AT_READY,          NEED_ARGUMENT,             do_auth,     "AUTH mechanism [response]" },
+	{ "AUTH",     AT_READY,          NEED_ARGUMENT | IS_COUNTED,             do_auth,     "AUTH mechanism [response]" },
 	{ "MAIL",     AT_READY | AT_FAILED, NEED_USER | NEED_ARGUMENT | IS_COUNTED, mail_begin,  "MAIL FROM:<address> [parameters]" },
 	{ "RCPT",     AT_MAIL | AT_RCPT, NEED_ARGUMENT,             mail_add_recipient, "RCPT TO:<address> [parameters]" },
 	{ "DATA",     AT_RCPT,           NEED_NO_ARGUMENT,          do_data,     "DATA" },
@@ -286,9 +286,10 @@ refuse_unknown(struct session *session, const char *name)
 	static const char *const known[] = {
 	    "EXPN", "TURN", "ETRN", "ATRN", "BURL", "SEND", "SOML", "SAML", NULL};
 
-	if (is_http(name))
+	if (is_http(name)) {
+		session->setup.ports->abuse(session->setup.ctx, "a client that speaks HTTP");
 		session_drop(session, "the client speaks HTTP");
-	else if (is_among(name, known))
+	} else if (is_among(name, known))
 		session_refuse(session, 502, "5.5.1", "Command not implemented");
 	else
 		session_refuse(session, 500, "5.5.2", "Command not recognized");

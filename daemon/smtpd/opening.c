@@ -65,6 +65,7 @@ take_plain(struct client *client, const char *bytes, size_t size)
 {
 	if (session_is_http(bytes, size)) {
 		log_refused(client, 0, "the client speaks HTTP");
+		client_abuse(client, "a client that speaks HTTP");
 		client_dismiss(client, "the client speaks HTTP");
 	} else {
 		refuse_plain(

@@ -48,6 +48,8 @@ silence_ms(const struct session *session, enum session_state state)
 		return session->setup.config->limits.data_timeout_ms;
 	case STATE_STALL:
 		return STALL_DEADLINE_MS;
+	case STATE_PENALTY:
+		return session->penalty_ms;
 	default:
 		return NEVER;
 	}

@@ -6,6 +6,7 @@
  */
 #include "daemon/smtpd/session_private.h"
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/xalloc.h"
@@ -111,7 +112,7 @@ state_name(enum session_state state)
 {
 	static const char *const names[] = {"start", "ready", "mail", "rcpt", "auth", "data",
 	    "stall", "sasl", "grant", "commit", "tls", "chunks", "failed", "skip", "ended",
-	    "refused"};
+	    "refused", "penalty"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (state == 1u << i)
@@ -339,6 +340,8 @@ session_on_deadline(struct session *session)
 {
 	if (session->state == STATE_STALL)
 		receive_end_stall(session);
+	else if (session->state == STATE_PENALTY)
+		auth_end_penalty(session);
 	else if (session->state == STATE_TLS)
 		session_drop(session, "the TLS handshake took too long");
 	else if (session->state != STATE_ENDED)
@@ -361,6 +364,17 @@ session_on_sasl(struct session *session, const struct msg_sasl_reply *reply)
 		return;
 	auth_take_reply(session, reply);
 	settle(session);
+}
+
+void
+session_refuse_shut_out(struct session *session, int64_t until_ms)
+{
+	char text[REPLY_TEXT_SIZE], until[CLOCK_RFC3339_SIZE];
+
+	(void)snprintf(text, sizeof(text),
+	    "Too many failed logins from your address, again after %s",
+	    clock_rfc3339(until_ms, until, sizeof(until)));
+	session_hang_up(session, "4.7.0", text);
 }
 
 void

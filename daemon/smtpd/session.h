@@ -48,6 +48,8 @@ struct session_ports {
 	/* session_on_grant() follows. By login if user_id is 0. */
 	void (*grant_get)(void *ctx, uint64_t user_id, const char *login);
 	void (*alert)(void *ctx, const struct msg_alert *alert);
+	/* The client did what no mail program does; `what` is for the operator. */
+	void (*abuse)(void *ctx, const char *what);
 
 	/* queue: one message at a time */
 	enum handoff_readiness (*readiness)(void *ctx);

@@ -23,22 +23,23 @@
 
 /* Bits, so that a row of the verb table can name several. */
 enum session_state {
-	STATE_START = 1 << 0,   /* greeted, no EHLO yet */
-	STATE_READY = 1 << 1,   /* outside of a transaction */
-	STATE_MAIL = 1 << 2,    /* there is a sender */
-	STATE_RCPT = 1 << 3,    /* there are recipients */
-	STATE_AUTH = 1 << 4,    /* the next line is a SASL response */
-	STATE_DATA = 1 << 5,    /* the message's text comes in */
-	STATE_STALL = 1 << 6,   /* so much is on its way to queue that the client has to wait */
-	STATE_SASL = 1 << 7,    /* accounts thinks about a SASL response */
-	STATE_GRANT = 1 << 8,   /* MAIL waits to hear what the user may do */
-	STATE_COMMIT = 1 << 9,  /* queue writes the message down */
-	STATE_TLS = 1 << 10,    /* STARTTLS was read; the handshake */
-	STATE_CHUNKS = 1 << 11, /* between two chunks of a message */
-	STATE_FAILED = 1 << 12, /* likewise, but a chunk was refused: no message comes of it */
-	STATE_SKIP = 1 << 13,   /* a chunk that belongs to no message comes in */
-	STATE_ENDED = 1 << 14,  /* the last reply is out */
-	STATE_REFUSED = 1 << 15 /* no service: only QUIT is answered with more than 503 */
+	STATE_START = 1 << 0,    /* greeted, no EHLO yet */
+	STATE_READY = 1 << 1,    /* outside of a transaction */
+	STATE_MAIL = 1 << 2,     /* there is a sender */
+	STATE_RCPT = 1 << 3,     /* there are recipients */
+	STATE_AUTH = 1 << 4,     /* the next line is a SASL response */
+	STATE_DATA = 1 << 5,     /* the message's text comes in */
+	STATE_STALL = 1 << 6,    /* so much is on its way to queue that the client has to wait */
+	STATE_SASL = 1 << 7,     /* accounts thinks about a SASL response */
+	STATE_GRANT = 1 << 8,    /* MAIL waits to hear what the user may do */
+	STATE_COMMIT = 1 << 9,   /* queue writes the message down */
+	STATE_TLS = 1 << 10,     /* STARTTLS was read; the handshake */
+	STATE_CHUNKS = 1 << 11,  /* between two chunks of a message */
+	STATE_FAILED = 1 << 12,  /* likewise, but a chunk was refused: no message comes of it */
+	STATE_SKIP = 1 << 13,    /* a chunk that belongs to no message comes in */
+	STATE_ENDED = 1 << 14,   /* the last reply is out */
+	STATE_REFUSED = 1 << 15, /* no service: only QUIT is answered with more than 503 */
+	STATE_PENALTY = 1 << 16  /* the login failed; the client waits to hear it */
 };
 
 struct refusal {
@@ -114,6 +115,8 @@ struct session {
 	char *login; /* NULL: not known */
 	char mechanism[32];
 	struct auth_failures *auth_failures; /* NULL: none */
+	uint32_t penalty_ms;                 /* how long the next 535 has to wait */
+	bool is_last_failure;
 
 	struct transaction *transaction; /* from MAIL on */
 	struct bdat bdat;
@@ -135,6 +138,8 @@ void session_hang_up(struct session *session, const char *enhanced, const char *
 /* 421 and the end: the user has too many connections. A refused login, permanent or not, would
  * make the client's program ask its user for another password. */
 void session_refuse_user(struct session *session, const char *login);
+/* Likewise: too many failed logins came from the client's address. */
+void session_refuse_shut_out(struct session *session, int64_t until_ms);
 /* The end without a word, with `reason` in the log. */
 void session_drop(struct session *session, const char *reason);
 /* Log lines begin with what is known of the session. */
@@ -160,6 +165,8 @@ void auth_begin(struct session *session, const char *arguments, size_t length);
 void auth_line(struct session *session, const char *line, size_t length);
 void auth_line_too_long(struct session *session);
 void auth_take_reply(struct session *session, const struct msg_sasl_reply *reply);
+/* The penalty is over. */
+void auth_end_penalty(struct session *session);
 
 /* auth_offer.c */
 #define AUTH_BOUND_MECHANISM "SCRAM-SHA-256-PLUS"

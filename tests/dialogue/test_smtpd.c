@@ -295,6 +295,10 @@ on_set(struct play *play, const char *name, const char *value)
 		world->config.limits.data_timeout_ms = number * INT64_C(1000);
 	else if (strcmp(name, "data_rate") == 0)
 		world->config.limits.data_rate_bytes = number;
+	else if (strcmp(name, "delay") == 0)
+		world->delay_ms = number * 1000;
+	else if (strcmp(name, "guess") == 0)
+		world->guess = number;
 	else if (strcmp(name, "auth_failures") == 0)
 		world->config.limits.auth_failures = number;
 	else if (strcmp(name, "hold_max") == 0)
@@ -312,8 +316,6 @@ on_set(struct play *play, const char *name, const char *value)
 		world->config.auth.legacy_line = number != 0;
 	else if (strcmp(name, "binding") == 0)
 		world->has_binding = number != 0;
-	else if (strcmp(name, "guess") == 0)
-		world->guess = number;
 	else if (strcmp(name, "loopback") == 0)
 		world->setup.is_loopback = number != 0;
 	else if (strcmp(name, "offers_tls") == 0)
@@ -386,8 +388,8 @@ on_user(struct play *play, const char *words, const char *rest_of_line)
 static void
 on_sasl(struct play *play, const char *outcome, const char *challenge)
 {
-	static const char *const names[] = {
-	    "continue", "done", "failed", "temporary", "malformed", "unsupported", "user-full"};
+	static const char *const names[] = {"continue", "done", "failed", "temporary", "malformed",
+	    "unsupported", "user-full", "shut-out"};
 
 	if (!play->world.is_sasl_waiting)
 		fail(play, "nobody asked accounts for a SASL step");
@@ -510,6 +512,7 @@ on_count(struct play *play, const char *what, const char *expected)
 	unsigned count = strcmp(what, "aborts") == 0    ? world->aborts
 			 : strcmp(what, "commits") == 0 ? world->commits
 			 : strcmp(what, "alerts") == 0  ? world->alerts
+			 : strcmp(what, "abuses") == 0  ? world->abuses
 							: world->sasl_aborts;
 
 	if (count != strtoul(expected, NULL, 10))

@@ -220,6 +220,12 @@ port_message_abort(void *ctx)
 	world->aborts++;
 }
 
+static void
+port_abuse(void *ctx, const char *what)
+{
+	((struct world *)ctx)->abuses++;
+}
+
 static const struct session_ports ports = {
     .write = port_write,
     .start_tls = port_start_tls,
@@ -233,6 +239,7 @@ static const struct session_ports ports = {
     .grant_find = port_grant_find,
     .grant_get = port_grant_get,
     .alert = port_alert,
+    .abuse = port_abuse,
     .readiness = port_readiness,
     .user_limit = port_user_limit,
     .message_open = port_message_open,
@@ -306,6 +313,8 @@ world_answer_sasl(struct world *world, enum sasl_outcome outcome, const char *ch
 	    .login = "billing",
 	    .guess = world->guess,
 	    .reason = "",
+	    .delay_ms = world->delay_ms,
+	    .until_ms = port_wall_ms(world),
 	};
 
 	if (!world->is_sasl_waiting)

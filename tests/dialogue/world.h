@@ -48,8 +48,9 @@ struct world {
 	bool keeps_credit; /* don't give it back at once */
 	unsigned aborts, commits;
 
-	unsigned alerts;
-	struct buf alert; /* the last one's address */
+	unsigned alerts, abuses;
+	uint32_t delay_ms; /* of the next SASL answer */
+	struct buf alert;  /* the last one's address */
 };
 
 /* A config with small limits, a user #1 `billing` who may send as anybody. */

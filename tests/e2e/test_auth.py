@@ -104,8 +104,8 @@ def test_too_many_failures_end_the_connection(make_postern):
         client.ehlo()
         codes = []
         with pytest.raises((smtplib.SMTPServerDisconnected, ConnectionError, ssl.SSLError)):
-            for _ in range(5):
-                codes.append(client.docmd('AUTH', f'PLAIN {plain("shop", "wrong")}')[0])
+            for n in range(5):
+                codes.append(client.docmd('AUTH', f'PLAIN {plain("shop", f"wrong{n}")}')[0])
         assert codes[0] == 535 and set(codes[1:]) <= {535, 421}
 
 

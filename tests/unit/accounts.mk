@@ -6,6 +6,7 @@ check_PROGRAMS += \
 	tests/unit/test_accounts_proof \
 	tests/unit/test_accounts_sasl \
 	tests/unit/test_accounts_tell \
+	tests/unit/test_guessing \
 	tests/unit/test_pool \
 	tests/unit/test_presence \
 	tests/unit/test_seal \
@@ -35,6 +36,10 @@ tests_unit_test_accounts_sasl_LDADD = $(ACCOUNTS_LIBS)
 tests_unit_test_accounts_tell_SOURCES = tests/unit/test_accounts_tell.c $(ACCOUNTS_FIXTURE)
 tests_unit_test_accounts_tell_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_accounts_tell_LDADD = $(ACCOUNTS_LIBS)
+
+tests_unit_test_guessing_SOURCES = tests/unit/test_guessing.c
+tests_unit_test_guessing_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_guessing_LDADD = $(ACCOUNTS_LIBS)
 
 tests_unit_test_pool_SOURCES = tests/unit/test_pool.c
 tests_unit_test_pool_CFLAGS = $(UNIT_CFLAGS)

@@ -183,6 +183,12 @@ open_all(struct fixture *fixture)
 	parts->presence = presence_new(fixture->loop, &fixture->config);
 	parts->grants = grants_new(parts->db, parts->presence, UNAUTHORIZED_BLOCK);
 	parts->alerts = alerts_new(fixture->loop, parts->db, 3600 * 1000);
+	assert_int_equal(guessing_new(&(struct guessing_parts){.loop = fixture->loop,
+					  .db = parts->db,
+					  .alerts = parts->alerts,
+					  .config = &fixture->config},
+			     &parts->guessing, &err),
+	    0);
 	fixture->api = api_new(parts);
 	assert_int_equal(sasl_new(&(struct sasl_parts){.loop = fixture->loop,
 				      .db = parts->db,
@@ -218,6 +224,7 @@ close_all(struct fixture *fixture)
 	sasl_free(fixture->parts.sasl);
 	grants_free(fixture->parts.grants);
 	presence_free(fixture->parts.presence);
+	guessing_free(fixture->parts.guessing);
 	alerts_free(fixture->parts.alerts);
 	db_close(fixture->parts.db);
 	loop_turn(fixture->loop, 0);

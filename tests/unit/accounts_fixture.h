@@ -29,7 +29,7 @@ struct fixture {
 	struct peer smtpd, other_smtpd, queue, relay, control;
 	unsigned status; /* of the last call() */
 	/* Set before fixture_open(), or NULL; ctx is the fixture. */
-	void (*on_attempt)(const struct sasl_attempt *attempt, void *ctx);
+	uint32_t (*on_attempt)(const struct sasl_attempt *attempt, void *ctx);
 };
 
 /* A new, empty accounts.db. */

@@ -180,6 +180,13 @@ static const struct {
     {"DELETE", "/v1/profiles/trap", NULL, 200, "trap"},
     {"DELETE", "/v1/users/billing", NULL, 404, "no user billing"},
     {"DELETE", "/v1/lists/Shop", NULL, 200, "Shop"},
+    /* clients */
+    {"GET", "/v1/clients", NULL, 200, "[]"},
+    {"GET", "/v1/clients?limit=x", NULL, 400, "limit"},
+    {"POST", "/v1/clients/192.0.2.1/forgive", NULL, 404, "nothing is held against 192.0.2.1"},
+    {"POST", "/v1/clients/2001:db8::%2F64/forgive", NULL, 404, "2001:db8::/64"},
+    {"POST", "/v1/clients/shop/forgive", NULL, 400, "not an IP address"},
+
     /* alerts */
     {"GET", "/v1/alerts", NULL, 200, "[]"},
     {"POST", "/v1/alerts/1/ack", NULL, 404, "no alert 1"},

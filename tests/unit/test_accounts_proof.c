@@ -27,12 +27,13 @@ static const uint8_t unique[12] = {7, 7}, other_unique[12] = {8};
 static const char unique_text[] = "BwcAAAAAAAAAAAAA";
 static const char binding_text[] = "AQIDAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-static void
+static uint32_t
 on_attempt(const struct sasl_attempt *attempt, void *ctx)
 {
 	buf_printf(&attempts, "%s %s %s %s%s\n", attempt->is_good ? "good" : "bad",
 	    attempt->mechanism, attempt->login, attempt->client,
 	    attempt->guess != 0 ? " guess" : "");
+	return 0;
 }
 
 static int
