@@ -116,6 +116,39 @@ test_parse(void **state)
 	}
 }
 
+/* Of a message that was sent with SMTPUTF8. */
+static void
+test_utf8(void **state)
+{
+	static const struct {
+		const char *value, *expected; /* NULL: can't be read */
+	} rows[] = {
+	    {" a@b.example", "a@b.example"},
+	    {" \xc3\xa4@B.example", "\xc3\xa4@b.example"},
+	    {" J\xc3\xb6rg <j\xc3\xb6rg@b\xc3\xbc"
+	     "cher.example>",
+		"j\xc3\xb6rg@xn--bcher-kva.example"},
+	    {" \"j\xc3\xb6 rg\"@b.example", "\"j\xc3\xb6 rg\"@b.example"},
+	    {" \xe4@b.example", NULL},
+	    {" a\xc3@b.example", NULL},
+	    {" a\xed\xa0\x80@b.example", NULL},
+	    {" a\xc2\x85@b.example", NULL}, /* a control character */
+	    {" =?utf-8?q?=C3=A4?=@b.example", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct addresses addresses;
+		bool is_parsed =
+		    addresses_parse_utf8(&addresses, rows[i].value, strlen(rows[i].value));
+
+		if (is_parsed != (rows[i].expected != NULL))
+			fail_msg("%s: %d", rows[i].value, is_parsed);
+		if (is_parsed)
+			assert_string_equal(addresses.items[0], rows[i].expected);
+		addresses_fini(&addresses);
+	}
+}
+
 static void
 test_nul(void **state)
 {
@@ -147,6 +180,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_parse),
+	    cmocka_unit_test(test_utf8),
 	    cmocka_unit_test(test_nul),
 	    cmocka_unit_test(test_too_many),
 	};

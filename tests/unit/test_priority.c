@@ -70,12 +70,26 @@ test_effective(void **state)
 		    rows[i].expected);
 }
 
+static void
+test_from_mt(void **state)
+{
+	static const struct {
+		int from, to;
+		unsigned expected;
+	} rows[] = {{4, 9, 1}, {1, 3, 2}, {0, 0, 3}, {-3, -1, 4}, {-9, -4, 5}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (int mt = rows[i].from; mt <= rows[i].to; mt++)
+			assert_int_equal(priority_from_mt(mt), rows[i].expected);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_own),
 	    cmocka_unit_test(test_effective),
+	    cmocka_unit_test(test_from_mt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

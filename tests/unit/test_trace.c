@@ -152,6 +152,37 @@ test_received(void **state)
 }
 
 static void
+test_received_of_smtputf8(void **state)
+{
+	static const struct {
+		bool is_esmtp, is_authenticated;
+		const char *tls_version, *expected;
+	} rows[] = {
+	    {true, false, "", "with UTF8SMTP\r\n"},
+	    {true, true, "", "with UTF8SMTPA\r\n"},
+	    {true, false, "TLSv1.3", "with UTF8SMTPS (TLSv1.3)\r\n"},
+	    {true, true, "TLSv1.3", "with UTF8SMTPSA (TLSv1.3)\r\n"},
+	    {false, false, "", "with SMTP\r\n"},
+	};
+	struct header_changes changes = {0};
+	struct buf out;
+
+	buf_init(&out);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct trace trace = a_trace();
+
+		trace.is_smtputf8 = true;
+		trace.is_esmtp = rows[i].is_esmtp;
+		trace.is_authenticated = rows[i].is_authenticated;
+		trace.tls_version = rows[i].tls_version;
+		buf_clear(&out);
+		write_header(&out, &trace, &changes, "");
+		assert_non_null(strstr(out.bytes, rows[i].expected));
+	}
+	buf_fini(&out);
+}
+
+static void
 test_long_helo(void **state)
 {
 	struct header_changes changes = {0};
@@ -175,6 +206,7 @@ main(void)
 	    cmocka_unit_test(test_fields),
 	    cmocka_unit_test(test_dropped_date_leaves_none),
 	    cmocka_unit_test(test_received),
+	    cmocka_unit_test(test_received_of_smtputf8),
 	    cmocka_unit_test(test_long_helo),
 	};
 
