@@ -43,6 +43,8 @@ struct link *link_open(struct loop *loop, int fd, enum role self, enum role peer
 /* Ends the link without on_closed; waiting requests end with no answer. The link is freed in a
  * later turn. What was sent before is written as far as the socket takes it. */
 void link_close(struct link *link);
+/* Takes at once what the peer wrote before it ended. Callbacks run inside it. */
+void link_read_rest(struct link *link);
 
 /* The peer broke the contract of what it says: the link ends, on_closed follows in a later turn. */
 void link_fail(struct link *link, const char *reason);

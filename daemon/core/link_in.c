@@ -211,6 +211,13 @@ read_once(struct link *link)
 }
 
 void
+link_read_rest(struct link *link)
+{
+	while (!link->is_closed && read_once(link))
+		continue;
+}
+
+void
 link_on_readable(int fd, short what, void *ctx)
 {
 	struct link *link = ctx;

@@ -205,6 +205,9 @@ take_exit(struct member *member, int status)
 	member->seen.pid = 0;
 	member->seen.is_ready = false;
 	timer_stop(member->restart);
+	/* Its last words may still be on the way: why it could not start, above all. */
+	if (member->link != NULL)
+		link_read_rest(member->link);
 	if (member->link != NULL)
 		link_close(member->link);
 	member->link = NULL;
