@@ -93,7 +93,7 @@ def test_auto_with_tls_at_once(auto):
 def test_auto_with_starttls(auto):
     before = time.monotonic()
     with auto.client() as client:
-        assert 0.15 <= time.monotonic() - before < 5
+        assert time.monotonic() - before >= 0.15
         assert client.noop()[0] == 250
 
 
@@ -338,8 +338,11 @@ class InjectingUpstream(threading.Thread):
             connection.sendall(b'250-mx.example\r\n250 STARTTLS\r\n')
             self.heard += connection.recv(1000)
             for segment in self.segments:
-                connection.sendall(segment)
-                time.sleep(0.05)
+                if segment is None:         # so that the next one comes behind the hello
+                    self.heard += connection.recv(1000)
+                else:
+                    connection.sendall(segment)
+                    time.sleep(0.05)
             while chunk := connection.recv(1000):
                 self.heard += chunk
 
@@ -347,7 +350,7 @@ class InjectingUpstream(threading.Thread):
 @pytest.mark.parametrize('segments, words', [
     ([b'220 go\r\n250 mx.example\r\n'], 'injected in clear'),
     ([b'220 ', b'go\r\n2'], 'injected in clear'),
-    ([b'220 go\r\n', b'250-mx.example\r\n250 AUTH PLAIN\r\n'], 'speaks no TLS')])
+    ([b'220 go\r\n', None, b'250-mx.example\r\n250 AUTH PLAIN\r\n'], 'speaks no TLS')])
 def test_bytes_behind_an_upstreams_220(postern, segments, words):
     upstream = InjectingUpstream(segments)
     postern.ctl('profile', 'add', 'up', '--host', '127.0.0.1', '--port', upstream.port,
