@@ -23,6 +23,18 @@ is_second(unsigned char first, unsigned char second)
 	}
 }
 
+/* U+2028 to U+202E and U+2066 to U+2069: separators of lines and paragraphs, and what turns the
+ * direction of the text around it, so that a line of a log reads as another. */
+static bool
+moves_text(const char *at)
+{
+	unsigned char second = (unsigned char)at[1], third = (unsigned char)at[2];
+
+	return (unsigned char)at[0] == 0xe2 &&
+	       ((second == 0x80 && third >= 0xa8 && third <= 0xae) ||
+		   (second == 0x81 && third >= 0xa6 && third <= 0xa9));
+}
+
 size_t
 utf8_length(const char *at, size_t left)
 {
@@ -40,7 +52,9 @@ utf8_length(const char *at, size_t left)
 	for (size_t i = 1; i < length; i++)
 		if (((unsigned char)at[i] & 0xc0) != 0x80)
 			return 0;
-	return is_second(first, (unsigned char)at[1]) ? length : 0;
+	if (!is_second(first, (unsigned char)at[1]) || (length == 3 && moves_text(at)))
+		return 0;
+	return length;
 }
 
 bool

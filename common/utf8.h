@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 /* The length of the well-formed sequence at `at`, or 0 (RFC 3629 4). C1 control characters don't
- * count as well-formed. */
+ * count as well-formed, nor do line separators and what changes the direction of text. */
 size_t utf8_length(const char *at, size_t left);
 
 bool utf8_is_valid(const char *text, size_t length);

@@ -40,6 +40,20 @@ test_clean(void **state)
 	    {"C1 control character", "\xc2\x85",
 		"?"
 		"?"},
+	    {"line separator", "\xe2\x80\xa8",
+		"?"
+		"?"
+		"?"},
+	    {"what turns the text round", "\xe2\x80\xae",
+		"?"
+		"?"
+		"?"},
+	    {"an isolate", "\xe2\x81\xa9",
+		"?"
+		"?"
+		"?"},
+	    {"their neighbours", "\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5\xe2\x81\xaa",
+		"\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5\xe2\x81\xaa"},
 	    {"control characters", "a\tb\x01\x7f\r\n",
 		"a b?"
 		"?"
