@@ -64,6 +64,9 @@ check_written(const struct header *header, const struct buf *written)
 	ensure(again.received_count == header->received_count + 1);
 	ensure(again.has_date && again.has_message_id);
 	ensure(again.from.outcome == header->from.outcome);
+	ensure(again.sender.outcome == header->sender.outcome);
+	ensure(again.resent.addresses.count == header->resent.addresses.count);
+	ensure(again.longest_line >= header->longest_line);
 	ensure(priority_own(&again.hints) != 0);
 	header_fini(&again);
 }
@@ -103,6 +106,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	header_scan(&header, message.bytes, end.fields_size);
 	check_mailboxes(&header.from);
 	check_mailboxes(&header.sender);
+	check_mailboxes(&header.resent);
 	header_scan_utf8(&utf8, message.bytes, end.fields_size);
 	check_mailboxes(&utf8.from);
 	check_mailboxes(&utf8.sender);
