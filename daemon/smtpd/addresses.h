@@ -9,9 +9,10 @@
  *   - blanks, comments or folds inside an address; a local part of several words
  *   - `<`, `>` in a quoted or encoded name; these and `@` in a comment
  *   - an encoded word or specials in a local part; 8-bit octets too, but for SMTPUTF8
+ *   - a source route over more than one domain
  *   - control characters, brackets that don't close, anything behind `>`
  * Read are: names as phrases, quoted strings, encoded words or plain 8-bit text, dots in names,
- * comments (nested), folds, groups, source routes (dropped), quoted local parts, address literals,
+ * comments (nested), folds, groups, a source route (dropped), quoted local parts, address literals,
  * empty elements of a list.
  */
 #ifndef POSTERN_SMTPD_ADDRESSES_H

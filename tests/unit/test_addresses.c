@@ -43,7 +43,7 @@ test_parse(void **state)
 		" a@b\xc3\xbc"
 		"cher.example",
 		"a@xn--bcher-kva.example"},
-	    {"route", " <@x.example,@y.example:a@b.example>", "a@b.example"},
+	    {"route", " <@x.example:a@b.example>", "a@b.example"},
 	    {"quotes not needed", " \"a.b\"@c.example", "a.b@c.example"},
 	    {"quotes needed", " \"a b\"@c.example", "\"a b\"@c.example"},
 	    {"literal", " a@[192.0.2.1]", "a@[192.0.2.1]"},
@@ -88,6 +88,8 @@ test_parse(void **state)
 	    {"dot first", " .a@c.example", NULL},
 	    {"dot last", " a.@c.example", NULL},
 	    {"dot behind the domain", " a@c.example.", NULL},
+	    {"route over two domains", " <@x.example,@y.example:a@b.example>", NULL},
+	    {"route without its colon", " <@x.example a@b.example>", NULL},
 	    {"broken route", " <@x.example,y@z.example:a@b.example>", NULL},
 	    {"8-bit local part", " \xc3\xa4@b.example", NULL},
 	    {"8-bit domain that isn't UTF-8", " a@b\xfc.example", NULL},
