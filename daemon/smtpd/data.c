@@ -37,6 +37,15 @@ lengthen_line(struct data *data, size_t size)
 		data->faults |= DATA_LONG_LINE;
 }
 
+static void
+end_line(struct data *data, struct output *out)
+{
+	put(out, '\r');
+	put(out, '\n');
+	data->state = LINE_START;
+	data->line_length = 0;
+}
+
 /* A byte that is neither the first of a line nor behind a CR. */
 static void
 step_inside(struct data *data, uint8_t byte, struct output *out)
@@ -63,10 +72,7 @@ step_after_cr(struct data *data, uint8_t byte, struct output *out)
 		step_inside(data, byte, out);
 		return;
 	}
-	put(out, '\r');
-	put(out, '\n');
-	data->state = LINE_START;
-	data->line_length = 0;
+	end_line(data, out);
 }
 
 /* The dot of `.CR` without LF was a stuffed one, and the CR is a bare one. */
@@ -125,6 +131,28 @@ run_length(const uint8_t *bytes, size_t size)
 	return found != NULL ? (size_t)(found - bytes) : size;
 }
 
+/* The ordinary rest of a line in one go, with its CRLF if all of it is there. Returns how many bytes
+ * that were; 0: the next one is for the automaton. */
+static size_t
+copy_line(struct data *data, const uint8_t *bytes, size_t size, struct output *out)
+{
+	size_t run;
+
+	if (data->state != INSIDE && (data->state != LINE_START || bytes[0] == '.'))
+		return 0;
+	run = run_length(bytes, size);
+	if (run > 0) {
+		data->state = INSIDE;
+		memcpy(out->at, bytes, run);
+		out->at += run;
+		lengthen_line(data, run);
+	}
+	if (size - run < 2 || bytes[run] != '\r' || bytes[run + 1] != '\n')
+		return run;
+	end_line(data, out);
+	return run + 2;
+}
+
 size_t
 data_decode(
     struct data *data, const uint8_t *bytes, size_t size, uint8_t *out_bytes, size_t *out_size_out)
@@ -133,17 +161,11 @@ data_decode(
 	size_t read = 0;
 
 	while (read < size && !data->is_done) {
-		if (data->state == INSIDE) {
-			size_t run = run_length(bytes + read, size - read);
+		size_t copied = copy_line(data, bytes + read, size - read, &out);
 
-			memcpy(out.at, bytes + read, run);
-			lengthen_line(data, run);
-			out.at += run;
-			read += run;
-			if (read == size)
-				break;
-		}
-		step(data, bytes[read++], &out);
+		read += copied;
+		if (copied == 0)
+			step(data, bytes[read++], &out);
 	}
 	*out_size_out = (size_t)(out.at - out_bytes);
 	return read;
