@@ -156,14 +156,15 @@ note_mailboxes(
 
 /* One field that can't be read spoils them all. */
 static void
-note_resent(struct header_mailboxes *mailboxes, const struct header_field *field)
+note_resent(
+    struct header_mailboxes *mailboxes, const struct header_field *field, parse_addresses *parse)
 {
 	struct addresses *addresses = &mailboxes->addresses, more;
 
 	note_text(&mailboxes->text, field);
 	if (mailboxes->outcome == HEADER_UNPARSABLE)
 		return;
-	if (!addresses_parse(&more, field->value, field->value_length)) {
+	if (!parse(&more, field->value, field->value_length)) {
 		mailboxes->outcome = HEADER_UNPARSABLE;
 		addresses_fini(addresses);
 		return;
@@ -201,7 +202,7 @@ note_field(struct header *header, const struct header_field *field, parse_addres
 	else if (header_field_is(field, "Sender"))
 		note_mailboxes(&header->sender, field, parse);
 	else if (header_field_is(field, "Resent-From") || header_field_is(field, "Resent-Sender"))
-		note_resent(&header->resent, field);
+		note_resent(&header->resent, field, parse);
 	else if (header_field_is(field, "Date"))
 		header->has_date = true;
 	else if (header_field_is(field, "Subject"))

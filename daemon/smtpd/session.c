@@ -308,7 +308,7 @@ session_input(struct session *session, const void *input, size_t size)
 	const uint8_t *bytes = input;
 	size_t used = 0;
 
-	if (size > 0 && looks_like_tls(session, bytes))
+	if (size > 0 && session->state == STATE_START && looks_like_tls(session, bytes))
 		drop_hello(session);
 	while (used < size && session->state & reading) {
 		used += take_input(session, bytes + used, size - used);

@@ -111,20 +111,6 @@ send_text(struct world *world, const struct attempt *attempt, const struct buf *
 }
 
 static bool
-is_clean(const struct buf *body)
-{
-	for (size_t i = 0; i < body->size; i++) {
-		char c = body->bytes[i];
-		bool is_before_lf = i + 1 < body->size && body->bytes[i + 1] == '\n';
-
-		if (c == '\0' || (c == '\r' && !is_before_lf) ||
-		    (c == '\n' && (i == 0 || body->bytes[i - 1] != '\r')))
-			return false;
-	}
-	return true;
-}
-
-static bool
 has(const struct buf *bytes, const char *text)
 {
 	return bytes->size > 0 && memmem(bytes->bytes, bytes->size, text, strlen(text)) != NULL;
@@ -138,7 +124,7 @@ check(struct world *world, const struct attempt *attempt)
 
 	if (has(&world->output, "250 2.1.0") || has(&world->output, "503") || world->commits > 1)
 		fail(attempt, "the second half was taken for commands");
-	if (is_taken && !is_clean(&world->body))
+	if (is_taken && !world_body_is_clean(world))
 		fail(attempt, "queue got a bare CR or LF, or a NUL");
 	if (is_taken && !has(&world->body, SECOND))
 		fail(attempt, "the second half is not in the message");

@@ -191,6 +191,18 @@ note_wishes(struct world *world, const struct msg_commit *commit)
 		    (long long)(wishes.hold_until_ms - port_wall_ms(world)) / 1000);
 }
 
+bool
+world_body_is_clean(const struct world *world)
+{
+	const char *bytes = world->body.bytes;
+	char before = '\n';
+
+	for (size_t i = 0; i < world->body.size; before = bytes[i++])
+		if (bytes[i] == '\0' || (before == '\r') != (bytes[i] == '\n'))
+			return false;
+	return before == '\n';
+}
+
 static void
 port_message_commit(void *ctx, const struct msg_commit *commit)
 {
@@ -200,6 +212,7 @@ port_message_commit(void *ctx, const struct msg_commit *commit)
 
 	ensure(world->is_message_open && !world->is_commit_waiting);
 	ensure(commit->size == world->body.size);
+	ensure(world_body_is_clean(world));
 	world->is_commit_waiting = true;
 	world->commits++;
 	buf_clear(&world->commit);

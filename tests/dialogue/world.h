@@ -63,6 +63,9 @@ void world_open(struct world *world);
 void world_send(struct world *world, const void *bytes, size_t size);
 /* Offers the session the input that it has not used. */
 void world_pump(struct world *world);
+/* Whether what queue has of the message is whole lines, without a bare CR or LF, without NUL. A commit
+ * of anything else is a failure everywhere. */
+bool world_body_is_clean(const struct world *world);
 void world_pass_time(struct world *world, int64_t ms);
 
 /* Answers; those to nobody are ignored. */

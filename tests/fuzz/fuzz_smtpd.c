@@ -35,6 +35,11 @@ choose(struct world *world, uint8_t choice)
 		world->config.limits.message_size_bytes = 64;
 	world->piece = choice & 32 ? 1 : 0;
 	world->setup.is_refused = (choice & 64) != 0;
+	if (choice & 128) {
+		world->config.limits.line_length = 40;
+		world->config.limits.header_line_length = 30;
+		world->config.limits.header_fields = 3;
+	}
 }
 
 static void
