@@ -105,8 +105,14 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	    .timeout_ms = 1000,
 	    .dot_timeout_ms = 1000,
 	};
+	bool has_wishes = size > 0 && (bytes[0] & 64) != 0;
+	bool is_utf8 = size > 0 && (bytes[0] & 128) != 0;
 	struct run run = {
-	    .recipients = {{.index = 0, .address = "a@x"}, {.index = 1, .address = "b@x"}},
+	    .recipients = {{.index = 0, .address = is_utf8 ? "a@\xc3\xbc.x" : "a@x"},
+		{.index = 1,
+		    .address = is_utf8 ? "\xc3\xbc@y" : "b@y",
+		    .notify = has_wishes ? NOTIFY_SUCCESS | NOTIFY_FAILURE : 0,
+		    .orcpt = is_utf8 ? "utf-8;\xc3\xbc@y" : ""}},
 	};
 
 	run.transaction = (struct client_transaction){.sender = "s@x",
@@ -114,6 +120,13 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	    .recipient_count = 2,
 	    .size_bytes = 1000,
 	    .has_8bit = size > 0 && (bytes[0] & 32) != 0};
+	if (has_wishes)
+		run.transaction.wishes = (struct rec_wishes){.is_smtputf8 = is_utf8,
+		    .ret = RET_HDRS,
+		    .envid = "id",
+		    .has_auth = true,
+		    .has_mt_priority = true,
+		    .mt_priority = 12};
 	run.client = client_new(&settings, settings.tls == PROFILE_IMPLICIT);
 	feed(&run, bytes + (size > 0), size > 0 ? size - 1 : 0);
 	client_free(run.client);
