@@ -116,6 +116,7 @@ find_fitting(struct store *store, struct release_job *job, uint64_t *ids)
 	int code;
 
 	job->is_last_out = true;
+	job->count_out = 0;
 	while ((code = sql_step(statement)) == SQLITE_ROW) {
 		int64_t recipients = sqlite3_column_int64(statement, 1);
 
@@ -140,7 +141,7 @@ find_fitting(struct store *store, struct release_job *job, uint64_t *ids)
 enum store_result
 store_release(struct store *store, struct release_job *job)
 {
-	uint64_t ids[RELEASES_A_JOB];
+	uint64_t ids[RELEASES_A_JOB] = {0};
 	enum store_result result = find_fitting(store, job, ids);
 
 	for (uint32_t i = 0; i < job->count_out && result == STORE_OK; i++)

@@ -88,11 +88,43 @@ test_status(void **state)
 	}
 }
 
+/* Queue adds what it has counted, and nothing else; away, nobody knows. */
+static void
+test_user(void **state)
+{
+	static const struct {
+		const char *queue, *expected;
+	} rows[] = {
+	    {"{\"messages_used_hour\":3,\"messages_left_hour\":0,\"limited_until\":\"t\","
+	     "\"has_held\":true,\"login\":\"other\"}",
+		"{\"has_held\":true,\"limited_until\":\"t\",\"login\":\"shop\","
+		"\"messages_left_day\":null,\"messages_left_hour\":0,"
+		"\"messages_used_day\":null,\"messages_used_hour\":3,"
+		"\"recipients_left_day\":null,\"recipients_left_hour\":null,"
+		"\"recipients_used_day\":null,\"recipients_used_hour\":null}"},
+	    {NULL, "{\"has_held\":null,\"limited_until\":null,\"login\":\"shop\","
+		   "\"messages_left_day\":null,\"messages_left_hour\":null,"
+		   "\"messages_used_day\":null,\"messages_used_hour\":null,"
+		   "\"recipients_left_day\":null,\"recipients_left_hour\":null,"
+		   "\"recipients_used_day\":null,\"recipients_used_hour\":null}"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_t *user = parse("{\"login\":\"shop\"}"), *queue = parse(rows[i].queue);
+
+		compose_user(user, queue);
+		assert_json(user, rows[i].expected);
+		json_decref(user);
+		json_decref(queue);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_profile),
+	    cmocka_unit_test(test_user),
 	    cmocka_unit_test(test_status),
 	};
 
