@@ -8,11 +8,13 @@ The programs come from below POSTERN_PREFIX, where `make install` put them, or e
 directory POSTERN_BUILD (default: `build` in the source tree, then the current directory). Started by root, the roles switch to the accounts `postern` and
 `postern-net`; started by anyone else they stay who they are. The tests are the same.
 """
+import contextlib
 import grp
 import json
 import os
 import pathlib
 import pwd
+import random
 import re
 import signal
 import smtplib
@@ -55,13 +57,30 @@ def wait_until(is_true, what, within_s=PATIENCE_S):
         time.sleep(0.01)
 
 
+def ports_for_tests():
+    """Below those that the kernel gives to clients and to servers that name none. Each process
+    begins somewhere else, so that two hardly try the same one at a time."""
+    given = pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range').read_text().split()
+    numbers = range(10000, max(int(given[0]), 12000))
+    start = random.SystemRandom().randrange(len(numbers))
+    while True:
+        yield numbers[start % len(numbers)]
+        start += 1
+
+
+PORTS = ports_for_tests()
+
+
 def free_ports(count):
-    """Ports that nobody has. All are held until all are known, so that they differ."""
-    held = [socket.create_server(('127.0.0.1', 0)) for _ in range(count)]
-    ports = [sock.getsockname()[1] for sock in held]
-    for sock in held:
-        sock.close()
-    return ports
+    """Ports that nobody has on any address. All are held until all are known."""
+    with contextlib.ExitStack() as held:
+        ports = []
+        while len(ports) < count:
+            port = next(PORTS)
+            with contextlib.suppress(OSError):
+                held.enter_context(socket.create_server(('', port)))
+                ports.append(port)
+        return ports
 
 
 def make_accounts():
