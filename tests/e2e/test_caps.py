@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from posternd import wait_until
+from posternd import PATIENCE_S, wait_until
 
 REACHED = re.compile(r'4\.7\.1 Limit of user (\w+) reached, again after '
                      r'(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)')
@@ -43,7 +43,7 @@ def alerts(postern):
 
 def race(postern, user, sessions, tries):
     """So many sessions at once, each with so many messages; how many were accepted."""
-    outcomes, start = [], threading.Barrier(sessions)
+    outcomes, start = [], threading.Barrier(sessions, timeout=PATIENCE_S)
 
     def run():
         with postern.client(user) as client:

@@ -3,6 +3,7 @@ import base64
 import os
 import signal
 import socket
+import time
 
 import pytest
 
@@ -40,6 +41,19 @@ def greeted(postern, count, **options):
     for client in clients:
         assert client.line().startswith(b'220 ')
     return clients
+
+
+def late_comer(postern, expected, **options):
+    """A client beyond a limit, which hears what is expected. On a machine so busy that accounts has
+    no answer within a second it is taken all the same, and another one tries."""
+    while True:
+        begun = time.monotonic()
+        client = Client(postern, **options)
+        line = client.line()
+        if line == expected:
+            return client
+        assert time.monotonic() - begun > 0.9, line
+        client.close()
 
 
 def close_all(clients):
@@ -84,8 +98,7 @@ def test_too_many_of_one_address(make_limited):
     postern = make_limited('connections_per_client = 6;')
     clients = greeted(postern, 6)
     for _ in range(3):
-        late = Client(postern)
-        assert late.line() == TOO_MANY
+        late = late_comer(postern, TOO_MANY)
         assert late.line() == b''
         late.close()
     others = greeted(postern, 2, source='127.0.0.2')
@@ -98,16 +111,15 @@ def test_too_many_of_one_address(make_limited):
 def test_implicit_tls_is_closed_without_a_handshake(make_limited):
     postern = make_limited('connections_per_client = 1;')
     clients = greeted(postern, 1)
-    late = Client(postern, port=postern.tls_port)
-    assert late.line() == b''
+    late = late_comer(postern, b'', port=postern.tls_port)
     close_all(clients + [late])
 
 
 def test_too_many_in_all(make_limited):
     postern = make_limited('connections = 4;')
     clients = greeted(postern, 2) + greeted(postern, 2, source='127.0.0.2')
-    late = Client(postern, source='127.0.0.3')
-    assert late.line() == b'421 4.3.2 Too many connections, try again later\r\n'
+    late = late_comer(postern, b'421 4.3.2 Too many connections, try again later\r\n',
+                      source='127.0.0.3')
     close_all(clients + [late])
     wait_until(lambda: is_room(postern), 'room for a client')
 
@@ -137,7 +149,7 @@ def test_greeted_while_accounts_is_stopped(make_limited):
 def test_an_smtpd_that_dies_takes_its_clients_along(make_limited):
     postern = make_limited('connections_per_client = 4;', smtpd_processes=1)
     clients = greeted(postern, 4)
-    assert not is_room(postern)
+    wait_until(lambda: not is_room(postern), 'the limit holds')
     kill(postern, 'smtpd0')
     close_all(clients)
     wait_until(lambda: is_room(postern), 'room for a client')
@@ -153,7 +165,7 @@ def test_too_many_of_one_user(make_limited):
     with postern.client(other) as client:
         client.noop()
     kill(postern, 'accounts')
-    assert login(postern, user)[0] == 421
+    wait_until(lambda: login(postern, user)[0] == 421, 'accounts was told who is there')
     clients.pop().quit()
     wait_until(lambda: postern.log_lines('event=disconnected', 'user=shop'), 'it has left')
     clients.append(postern.client(user))
@@ -189,13 +201,18 @@ def test_descriptors_never_run_out(make_limited):
     assert int(files) >= 10000 + 2
 
 
-def test_session_limits_end_to_end(make_limited):
-    postern = make_limited('idle_commands = 5; tls_timeout = "1s"; command_timeout = "2s";')
+def test_commands_without_a_message(make_limited):
+    postern = make_limited('idle_commands = 5;')
     client = greeted(postern, 1)[0]
     client.say('EHLO me')
     for _ in range(4):
         assert client.say('NOOP').startswith(b'250 ')
     assert client.say('NOOP') == b'421 4.7.0 Too many commands without a message\r\n'
+    client.close()
+
+
+def test_clients_that_are_too_slow(make_limited):
+    postern = make_limited('tls_timeout = "1s"; command_timeout = "2s";')
     silent = Client(postern, port=postern.tls_port)
     silent.sock.sendall(b'\x16\x03\x01')
     assert silent.line() == b''
@@ -203,4 +220,4 @@ def test_session_limits_end_to_end(make_limited):
     for byte in b'NOOP':
         slow.sock.sendall(bytes([byte]))
     assert slow.line() == b'421 4.4.2 Timeout\r\n'
-    close_all([client, silent, slow])
+    close_all([silent, slow])

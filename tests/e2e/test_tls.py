@@ -77,14 +77,23 @@ def test_tls_where_a_greeting_is_expected(postern):
 
 
 @pytest.fixture
-def auto(make_postern):
+def make_auto(make_postern):
     def prepare(postern):
         postern.listeners = (f'{{ address = "127.0.0.1"; ports = "{postern.port}"; tls = "auto"; '
                              'required = true; }')
-    return make_postern(prepare, config='tls = { auto_wait = "200ms"; };')
+
+    def make(wait='200ms'):
+        return make_postern(prepare, config=f'tls = {{ auto_wait = "{wait}"; }};')
+    return make
 
 
-def test_auto_with_tls_at_once(auto):
+@pytest.fixture
+def auto(make_auto):
+    return make_auto()
+
+
+def test_auto_with_tls_at_once(make_auto):
+    auto = make_auto(wait='10s')
     with smtplib.SMTP_SSL('localhost', auto.port, context=auto.tls_context(), timeout=10) as client:
         client.ehlo()
         assert not client.has_extn('starttls')
