@@ -269,6 +269,8 @@ use_input(struct world *world)
 	size_t used = session_input(world->session, world->input.bytes, world->input.size);
 
 	ensure(used <= world->input.size);
+	if (used == 0)
+		return;
 	memmove(world->input.bytes, world->input.bytes + used, world->input.size - used);
 	world->input.size -= used;
 }
@@ -276,23 +278,23 @@ use_input(struct world *world)
 void
 world_pump(struct world *world)
 {
-	size_t before, size;
+	size_t before, size, left;
 
 	do {
-		before = world->input.size + world->kept.size;
-		size = world->piece == 0 || world->piece > world->kept.size ? world->kept.size
-									    : world->piece;
+		left = world->kept.size - world->kept_at;
+		before = world->input.size + left;
+		size = world->piece == 0 || world->piece > left ? left : world->piece;
 		if (size > 0) {
-			buf_append(&world->input, world->kept.bytes, size);
-			memmove(
-			    world->kept.bytes, world->kept.bytes + size, world->kept.size - size);
-			world->kept.size -= size;
+			buf_append(&world->input, world->kept.bytes + world->kept_at, size);
+			world->kept_at += size;
+			left -= size;
 		}
 		if (world->input.size > 0)
 			use_input(world);
 		if (world->credit > 0 && !world->keeps_credit)
 			world_give_credit(world);
-	} while (world->kept.size > 0 || world->input.size + world->kept.size < before);
+	} while (left > 0 || world->input.size + left < before);
+	world->kept.size = world->kept_at = 0;
 }
 
 void

@@ -20,7 +20,8 @@ struct world {
 	struct buf input;  /* from the client, not used yet */
 	struct buf output; /* to the client, not looked at yet */
 	size_t piece;      /* the session sees the input in pieces of at most so many; 0: whole */
-	struct buf kept;   /* input that it hasn't seen yet */
+	struct buf kept;   /* input that it hasn't seen yet, from kept_at on */
+	size_t kept_at;
 	int64_t now_ms;
 	int64_t deadline_at_ms; /* 0: none */
 	bool is_finished, has_started_tls;
