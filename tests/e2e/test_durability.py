@@ -2,9 +2,12 @@
 
 POSTERN_KILLS is how often each role is killed: 8 for a quick run, 200 for a thorough one.
 """
+import contextlib
 import os
 import signal
+import socket
 import time
+from concurrent import futures
 
 import pytest
 
@@ -75,14 +78,25 @@ def test_sigterm_under_load(make_rig):
     assert rig.kills == []
 
 
+def is_listening(port):
+    with contextlib.suppress(OSError), socket.create_connection(('127.0.0.1', port), 10):
+        return True
+    return False
+
+
 def test_sigterm_between_final_dot_and_reply(postern, make_upstream):
     """The upstream is taking a message: the stop waits for its word, so nothing is sent twice."""
-    upstream = make_upstream('dot: sleep 3')
+    upstream = make_upstream('dot: hold')
     postern.add_upstream(upstream)
     with postern.client(postern.add_user()) as client:
         client.sendmail('a@example.com', ['b@example.net'], b'Subject: x\r\n\r\nhello\r\n')
-    upstream.wait_for(1)
-    postern.restart()
+    upstream.wait_until(lambda: upstream.is_holding)
+    with futures.ThreadPoolExecutor() as pool:
+        stopping = pool.submit(postern.stop)
+        wait_until(lambda: not is_listening(postern.port), 'the stop has begun')
+        upstream.release()
+        stopping.result()
+    postern.start()
     assert postern.queued() == []
     assert postern.log_lines('event=delivered')
     assert len(upstream.messages) == 1

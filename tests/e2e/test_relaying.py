@@ -178,16 +178,17 @@ def test_ehlo_name(postern, sink):
 
 def test_higher_priority_overtakes(postern, make_upstream):
     """One is on its way; what comes behind goes by priority, and within it by age."""
-    host = make_upstream('dot times=1: sleep 1')
+    host = make_upstream('dot times=1: hold')
     postern.add_upstream(host, 'upstream', '--connections', 1)
     user = postern.add_user('shop', '--priority', 5)
     send(postern, user, 'first@example.net')
-    wait_until(lambda: host.connections and host.connections[0].messages, 'the first message')
+    host.wait_until(lambda: host.is_holding)
     for number in range(3):
         send(postern, user, f'low{number}@example.net', headers=b'X-Priority: 5\r\n')
     for number in range(3):
         send(postern, user, f'high{number}@example.net', headers=b'X-Priority: 1\r\n')
     assert len(host.messages) == 0
+    host.release()
     order = [message.recipients[0].split('@')[0] for message in host.wait_for(7)]
     assert order == ['first', 'high0', 'high1', 'high2', 'low0', 'low1', 'low2']
 
@@ -247,13 +248,14 @@ def test_changed_host_takes_what_waits(postern, make_upstream):
 
 
 def test_pause_lets_what_is_on_its_way_arrive(postern, make_upstream):
-    host = make_upstream('dot times=1: sleep 0.5')
+    host = make_upstream('dot times=1: hold')
     postern.add_upstream(host, 'upstream', '--connections', 1)
     user = postern.add_user()
     send(postern, user)
-    wait_until(lambda: host.connections and host.connections[0].messages, 'the first message')
+    host.wait_until(lambda: host.is_holding)
     postern.ctl('profile', 'pause', 'upstream')
     send_many(postern, user, 3)
+    host.release()
     host.wait_for(1)
     postern.wait_until_queue_is(3)
     assert len(host.messages) == 1

@@ -36,6 +36,7 @@ Actions:
     inject TEXT          (starttls) sends TEXT behind its 220, in the same segment and in clear
     garbage              (tls) answers the handshake with bytes that are no TLS
     sleep SECONDS        waits, then behaves
+    hold                 waits for the test to call release(), then behaves
     raw TEXT             sends TEXT as it stands (\\r \\n \\x00 are understood)
 """
 import argparse
@@ -57,7 +58,7 @@ import time
 EVENTS = {'banner', 'tls', 'ehlo', 'helo', 'starttls', 'auth', 'mail', 'rcpt', 'data', 'body',
           'dot', 'rset', 'noop', 'vrfy', 'quit', 'any'}
 ACTIONS = {'reply', 'drop', 'reset', 'half', 'half-drop', 'silent', 'accept-drop',
-           'accept-silent', 'inject', 'garbage', 'sleep', 'raw'}
+           'accept-silent', 'inject', 'garbage', 'sleep', 'hold', 'raw'}
 EXTENSIONS = ('PIPELINING', 'SIZE 52428800', '8BITMIME', 'ENHANCEDSTATUSCODES')
 
 
@@ -219,6 +220,11 @@ class Connection:
             self.send(unescape(argument))
         elif action == 'sleep':
             time.sleep(float(argument))
+            return False
+        elif action == 'hold':
+            self.host.is_holding = True
+            self.host.changed()
+            self.host.released.wait(self.host.patience_s)
             return False
         return True
 
@@ -419,6 +425,7 @@ class FakeHost:
         self._scratch = None
         self._context = None
         self._condition = threading.Condition()
+        self.is_holding, self.released = False, threading.Event()
         self._listener = socket.create_server((address, port), backlog=256)
         self.address, self.port = self._listener.getsockname()[:2]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -430,6 +437,7 @@ class FakeHost:
         self.close()
 
     def close(self):
+        self.release()
         self._listener.close()
         for connection in self.connections:
             try:
@@ -439,6 +447,10 @@ class FakeHost:
         if self._scratch is not None:
             self._scratch.cleanup()
             self._scratch = None
+
+    def release(self):
+        """Whatever is held, now and later, goes on."""
+        self.released.set()
 
     def set_script(self, script):
         """From the next event on, these rules hold."""
@@ -487,14 +499,14 @@ class FakeHost:
         with self._condition:
             self._condition.notify_all()
 
-    def wait_until(self, is_true, within_s=20, what='the condition'):
+    def wait_until(self, is_true, within_s=60, what='the condition'):
         with self._condition:
             if not self._condition.wait_for(is_true, within_s):
                 raise TimeoutError(f'{what} was not met within {within_s} s; '
                                    f'{len(self.messages)} messages, '
                                    f'{len(self.connections)} connections')
 
-    def wait_for(self, messages=1, within_s=20):
+    def wait_for(self, messages=1, within_s=60):
         """Waits until so many messages were taken, and returns all of them."""
         self.wait_until(lambda: len(self.messages) >= messages, within_s, f'{messages} messages')
         return list(self.messages)

@@ -59,13 +59,13 @@ def wait_until(is_true, what, within_s=PATIENCE_S):
 
 def ports_for_tests():
     """Below those that the kernel gives to clients and to servers that name none. Each process
-    begins somewhere else, so that two hardly try the same one at a time."""
+    begins somewhere else, so that two hardly try the same one at a time. No two are neighbours."""
     given = pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range').read_text().split()
     numbers = range(10000, max(int(given[0]), 12000))
     start = random.SystemRandom().randrange(len(numbers))
     while True:
         yield numbers[start % len(numbers)]
-        start += 1
+        start += 7
 
 
 PORTS = ports_for_tests()
