@@ -6,6 +6,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_header \
 	tests/fuzz/fuzz_mailaddr \
 	tests/fuzz/fuzz_messages \
+	tests/fuzz/fuzz_sasl \
 	tests/fuzz/fuzz_smtp_line \
 	tests/fuzz/fuzz_smtp_reply \
 	tests/fuzz/fuzz_smtpd
@@ -81,3 +82,10 @@ tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_config_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_config_LDFLAGS = $(FUZZ_LINK_FLAGS)
 tests_fuzz_fuzz_config_LDADD = daemon/config/libconf.a common/libcommon.a $(CONFIG_LIBS) $(IDN2_LIBS)
+
+tests_fuzz_fuzz_sasl_SOURCES = tests/fuzz/fuzz_sasl.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_sasl_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_sasl_LDFLAGS = $(FUZZ_LINK_FLAGS)
+tests_fuzz_fuzz_sasl_LDADD = daemon/accounts/libaccounts.a daemon/core/libcore.a \
+	daemon/config/libconf.a $(FUZZ_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) $(SQLITE_LIBS) \
+	$(CONFIG_LIBS) $(GSASL_LIBS) $(JANSSON_LIBS)
