@@ -40,6 +40,15 @@ choose(struct world *world, uint8_t choice)
 		world->config.limits.header_line_length = 30;
 		world->config.limits.header_fields = 3;
 	}
+	if ((choice & 130) == 130) {
+		static char all[] = "SCRAM-SHA-256-PLUS SCRAM-SHA-256 LOGIN PLAIN CRAM-MD5";
+
+		world->config.auth.mechanisms = all;
+		world->config.auth.legacy_line = true;
+		world->config.auth.after_helo = false;
+		world->setup.tls_version = "TLSv1.2";
+		world->has_binding = true;
+	}
 }
 
 static void
