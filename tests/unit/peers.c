@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#define LIMIT_MS 10000
+#define LIMIT_MS 60000
 #define BLOCK_SIZE 16384
 
 static void

@@ -335,8 +335,8 @@ set_profile(struct relay_world *world, uint16_t port)
 	    .auth = "none",
 	    .username = "",
 	    .ehlo = "",
-	    .timeout_ms = 5000,
-	    .dot_timeout_ms = 5000,
+	    .timeout_ms = 60000,
+	    .dot_timeout_ms = 60000,
 	    .connections = 2,
 	};
 }
