@@ -386,17 +386,6 @@ addresses_parse_utf8(struct addresses *addresses, const char *value, size_t leng
 }
 
 void
-addresses_move(struct addresses *addresses, struct addresses *more)
-{
-	addresses->items =
-	    xrealloc(addresses->items, addresses->count + more->count, sizeof(*addresses->items));
-	for (size_t i = 0; i < more->count; i++)
-		addresses->items[addresses->count++] = more->items[i];
-	free(more->items);
-	*more = (struct addresses){0};
-}
-
-void
 addresses_fini(struct addresses *addresses)
 {
 	for (size_t i = 0; i < addresses->count; i++)

@@ -32,8 +32,6 @@ struct addresses {
 bool addresses_parse(struct addresses *addresses, const char *value, size_t length);
 /* The same of a message that was sent with SMTPUTF8: local parts may be UTF-8 (RFC 6532 3.2). */
 bool addresses_parse_utf8(struct addresses *addresses, const char *value, size_t length);
-/* Takes those of `more`, which has none then, behind the others. */
-void addresses_move(struct addresses *addresses, struct addresses *more);
 void addresses_fini(struct addresses *addresses);
 
 #endif

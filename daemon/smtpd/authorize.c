@@ -78,10 +78,7 @@ authorize_header(
 	verdict = check_mailboxes(rights, AUTHORIZE_FROM, &header->from);
 	if (verdict.outcome != AUTHORIZE_YES)
 		return verdict;
-	verdict = check_mailboxes(rights, AUTHORIZE_SENDER, &header->sender);
-	if (verdict.outcome != AUTHORIZE_YES)
-		return verdict;
-	return check_mailboxes(rights, AUTHORIZE_RESENT, &header->resent);
+	return check_mailboxes(rights, AUTHORIZE_SENDER, &header->sender);
 }
 
 const char *
@@ -90,8 +87,7 @@ authorize_format(
 {
 	static const char *const fields[] = {[AUTHORIZE_ENVELOPE] = "MAIL FROM",
 	    [AUTHORIZE_FROM] = "From:",
-	    [AUTHORIZE_SENDER] = "Sender:",
-	    [AUTHORIZE_RESENT] = "Resent-From:"};
+	    [AUTHORIZE_SENDER] = "Sender:"};
 
 	if (verdict->reason[0] == '\0')
 		(void)snprintf(buffer, size, "<%s>: sender not authorized for user %s",

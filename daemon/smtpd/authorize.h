@@ -4,8 +4,7 @@
  * Owns     nothing: borrows the grant's rules, the sender and the header; a verdict is a value
  * Fails    never
  *
- * Asked twice: at MAIL for the envelope, and after the data for the header. Whoever resends a message
- * (Resent-From:) is taken for its sender by some readers, and must be one that the user may be.
+ * Asked twice: at MAIL for the envelope, and after the data for the header.
  */
 #ifndef POSTERN_SMTPD_AUTHORIZE_H
 #define POSTERN_SMTPD_AUTHORIZE_H
@@ -29,7 +28,7 @@ enum authorize_outcome {
 	AUTHORIZE_BLOCK  /* no: 550 5.7.1 */
 };
 
-enum authorize_side { AUTHORIZE_ENVELOPE, AUTHORIZE_FROM, AUTHORIZE_SENDER, AUTHORIZE_RESENT };
+enum authorize_side { AUTHORIZE_ENVELOPE, AUTHORIZE_FROM, AUTHORIZE_SENDER };
 
 struct authorize_verdict {
 	enum authorize_outcome outcome;

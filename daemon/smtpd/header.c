@@ -154,25 +154,6 @@ note_mailboxes(
 				 : HEADER_UNPARSABLE;
 }
 
-/* One field that can't be read spoils them all. */
-static void
-note_resent(
-    struct header_mailboxes *mailboxes, const struct header_field *field, parse_addresses *parse)
-{
-	struct addresses *addresses = &mailboxes->addresses, more;
-
-	note_text(&mailboxes->text, field);
-	if (mailboxes->outcome == HEADER_UNPARSABLE)
-		return;
-	if (!parse(&more, field->value, field->value_length)) {
-		mailboxes->outcome = HEADER_UNPARSABLE;
-		addresses_fini(addresses);
-		return;
-	}
-	mailboxes->outcome = HEADER_PARSED;
-	addresses_move(addresses, &more);
-}
-
 static void
 note_lines(struct header *header, const struct header_field *field)
 {
@@ -201,8 +182,6 @@ note_field(struct header *header, const struct header_field *field, parse_addres
 		note_mailboxes(&header->from, field, parse);
 	else if (header_field_is(field, "Sender"))
 		note_mailboxes(&header->sender, field, parse);
-	else if (header_field_is(field, "Resent-From") || header_field_is(field, "Resent-Sender"))
-		note_resent(&header->resent, field, parse);
 	else if (header_field_is(field, "Date"))
 		header->has_date = true;
 	else if (header_field_is(field, "Subject"))
@@ -233,7 +212,6 @@ scan(struct header *header, const char *bytes, size_t size, parse_addresses *par
 		note_field(header, &field, parse);
 	set_default(&header->from.text);
 	set_default(&header->sender.text);
-	set_default(&header->resent.text);
 	set_default(&header->subject);
 	set_default(&header->message_id);
 }
@@ -262,7 +240,6 @@ header_fini(struct header *header)
 {
 	mailboxes_fini(&header->from);
 	mailboxes_fini(&header->sender);
-	mailboxes_fini(&header->resent);
 	free(header->subject);
 	free(header->message_id);
 	*header = (struct header){0};

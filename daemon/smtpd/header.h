@@ -54,8 +54,7 @@ enum header_addresses {
 /* Texts of fields are in one line, UTF-8, of at most so many octets; "" when there's no field. */
 #define HEADER_TEXT_MAX 500
 
-/* From: or Sender:, or all of Resent-From: and Resent-Sender: together, which may be there more than
- * once (RFC 5322 3.6.6). */
+/* From: or Sender: */
 struct header_mailboxes {
 	enum header_addresses outcome;
 	struct addresses addresses; /* when it's parsed; at least one */
@@ -63,7 +62,7 @@ struct header_mailboxes {
 };
 
 struct header {
-	struct header_mailboxes from, sender, resent;
+	struct header_mailboxes from, sender;
 	char *subject, *message_id; /* texts of fields */
 	bool has_date, has_message_id;
 	unsigned received_count, field_count;

@@ -19,7 +19,7 @@ from readers import Table, addresses_of, plain, read_by_utils, run
 
 COUNT = 10000
 SEED = 20260302
-FIELDS = ("from", "sender", "resent-from", "resent-sender")
+FIELDS = ("from", "sender")
 LINES = [
     b"From: a@b.example", b"From: <a@b.example>", b"From: x@y.example", b"FROM: x@y.example",
     b"From : x@y.example", b"From\t:x@y.example", b"From:x@y.example", b"From:",
@@ -46,7 +46,7 @@ def random_messages(rng):
 
 
 def ours_of(text):
-    """Outcome and addresses for senders of three kinds."""
+    """Outcome and addresses for senders of both kinds."""
     kinds = [kind.split("\t") for kind in text.split("|")]
     return [(kind[0], {plain(a) for a in kind[1:]}) for kind in kinds]
 
@@ -59,11 +59,11 @@ def read_by_us(program, messages):
 
 
 def by_kind(fields):
-    """Addresses by the name of the field → From:, Sender:, both Resent-."""
+    """Addresses by the name of the field → From:, Sender:."""
     found = {name: set() for name in FIELDS}
     for name, addresses in fields:
         found[name] |= addresses
-    return [found["from"], found["sender"], found["resent-from"] | found["resent-sender"]]
+    return [found["from"], found["sender"]]
 
 
 def read_by_old_parser(written):

@@ -1,6 +1,6 @@
-/* print_headers - for headers.py: messages in, each ended by NUL; for each a line on From:, Sender:
- * and the Resent- fields, and the header as smtpd would send it on with what is behind it, ended by
- * NUL. The line has the outcome and the addresses of each, tabs between, `|` between the three. */
+/* print_headers - for headers.py: messages in, each ended by NUL; for each a line on From: and
+ * Sender:, and the header as smtpd would send it on with what is behind it, ended by NUL. The line
+ * has the outcome and the addresses of each, tabs between, `|` between the two. */
 #include "common/buf.h"
 #include "daemon/smtpd/trace.h"
 
@@ -36,8 +36,7 @@ print(const char *message, size_t size)
 		header_end_at(&end, size);
 	header_scan(&header, message, end.fields_size);
 	print_mailboxes(&header.from, "|");
-	print_mailboxes(&header.sender, "|");
-	print_mailboxes(&header.resent, "\n");
+	print_mailboxes(&header.sender, "\n");
 	trace_write_header(&out, &trace, &changes, &header, message, end.fields_size);
 	buf_append(&out, message + end.body_at, size - end.body_at);
 	fwrite(out.bytes, 1, out.size, stdout);
