@@ -346,6 +346,7 @@ session_on_deadline(struct session *session)
 		session_drop(session, "the TLS handshake took too long");
 	else if (session->state != STATE_ENDED)
 		session_hang_up(session, "4.4.2", pace_reason(session));
+	settle(session);
 }
 
 void
