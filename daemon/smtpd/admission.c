@@ -3,7 +3,7 @@
  *
  * The client is greeted on its answer, which is a turn of two loops away. A limit is worth less
  * than a greeting: without an answer within a second the client is taken, and accounts hears of
- * it once it is back.
+ * it behind its question, or once it is back.
  */
 #include "daemon/smtpd/client_private.h"
 
@@ -38,6 +38,46 @@ refuse(struct client *client, const struct msg_admitted *answer)
 }
 
 static void
+add_client(struct msg_list_builder *clients, const struct client *client, unsigned *count)
+{
+	struct rec_client record = {
+	    .connection = client->number,
+	    .address = address_of(client),
+	    .user_id = client->session == NULL ? 0 : session_user_id(client->session),
+	};
+
+	message_list_add(clients, REC_CLIENT, &record);
+	(*count)++;
+}
+
+static void
+tell(struct link *link, struct msg_list_builder *clients, unsigned *count)
+{
+	struct msg_present message = {.clients = message_list_value(clients)};
+
+	if (*count > 0)
+		link_send(link, MSG_PRESENT, &message);
+	message_list_fini(clients);
+	*clients = (struct msg_list_builder){0};
+	*count = 0;
+}
+
+/* An answer that comes too late may be a refusal: whoever is let in without one is counted, or its
+ * logins would be nobody's. */
+static void
+tell_stays(const struct client *client)
+{
+	struct link *link = role_link(client->house->role, ROLE_ACCOUNTS, 0);
+	struct msg_list_builder clients = {0};
+	unsigned count = 0;
+
+	if (link == NULL)
+		return;
+	add_client(&clients, client, &count);
+	tell(link, &clients, &count);
+}
+
+static void
 on_admitted(const union message *answer, void *ctx)
 {
 	struct client *client = ctx;
@@ -45,6 +85,8 @@ on_admitted(const union message *answer, void *ctx)
 	client->admission = NULL;
 	if (client->is_over)
 		return;
+	if (answer == NULL)
+		tell_stays(client);
 	if (answer == NULL || answer->admitted.admission == ADMISSION_GRANTED)
 		client_begin(client);
 	else
@@ -83,18 +125,6 @@ admission_end(struct client *client)
 		link_send(link, MSG_LEFT, &message);
 }
 
-static void
-tell(struct link *link, struct msg_list_builder *clients, unsigned *count)
-{
-	struct msg_present message = {.clients = message_list_value(clients)};
-
-	if (*count > 0)
-		link_send(link, MSG_PRESENT, &message);
-	message_list_fini(clients);
-	*clients = (struct msg_list_builder){0};
-	*count = 0;
-}
-
 void
 admission_tell_all(struct client_house *house, struct link *link)
 {
@@ -102,15 +132,8 @@ admission_tell_all(struct client_house *house, struct link *link)
 	unsigned count = 0;
 
 	LIST_EACH (&house->clients, at) {
-		struct client *client = LIST_ENTRY(at, struct client, link);
-		struct rec_client record = {
-		    .connection = client->number,
-		    .address = address_of(client),
-		    .user_id = client->session == NULL ? 0 : session_user_id(client->session),
-		};
-
-		message_list_add(&clients, REC_CLIENT, &record);
-		if (++count == CLIENTS_A_MESSAGE)
+		add_client(&clients, LIST_ENTRY(at, struct client, link), &count);
+		if (count == CLIENTS_A_MESSAGE)
 			tell(link, &clients, &count);
 	}
 	tell(link, &clients, &count);

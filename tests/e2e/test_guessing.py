@@ -132,6 +132,23 @@ def test_a_trusted_network_is_served_all_the_same(make_postern):
     assert good(postern, ATTACKER).startswith(SHUT_OUT)
 
 
+def test_shut_out_but_greeted_while_accounts_hangs(make_guarded):
+    postern = make_guarded()
+    guess(postern, 3)
+    pid = postern.roles()['accounts']
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        client = Client(postern, source=ATTACKER)
+        assert client.line().startswith(b'220 ')
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    client.say('EHLO me')
+    text = f"\0shop\0{postern.user['password']}"
+    reply = client.say('AUTH PLAIN ' + base64.b64encode(text.encode()).decode())
+    client.close()
+    assert reply.startswith(SHUT_OUT), reply
+
+
 def test_accounts_away_is_no_refusal(make_guarded):
     postern = make_guarded()
     pid = postern.roles()['accounts']
