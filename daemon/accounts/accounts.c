@@ -112,13 +112,22 @@ reload(struct role_context *role)
 	struct parts *parts = &accounts->parts;
 
 	parts->config = role->config;
-	parts->seal_key = role_file(role, FILE_SEAL_KEY);
 	sasl_set_mechanisms(parts->sasl, role->config->auth.mechanisms);
 	parts_drop_secrets(parts);
 	presence_set_config(parts->presence, role->config);
 	guessing_set_config(parts->guessing, role->config);
 	grants_set_unauthorized(parts->grants, role->config->sender_authorization);
 	alerts_set_interval(parts->alerts, role->config->alerts.interval_ms);
+}
+
+/* What was there before is gone already, and logins may come ahead of the reload. */
+static void
+on_file(struct role_context *role, enum file_kind kind)
+{
+	struct accounts *accounts = role->state;
+
+	if (kind == FILE_SEAL_KEY)
+		accounts->parts.seal_key = role_file(role, FILE_SEAL_KEY);
 }
 
 static void
@@ -209,6 +218,7 @@ stop(struct role_context *role)
 const struct role_ops accounts_ops = {
     .start = start,
     .reload = reload,
+    .on_file = on_file,
     .on_link = on_link,
     .on_link_lost = on_link_lost,
     .on_message = on_message,
