@@ -47,7 +47,6 @@ static const char pragmas_sql[] =
 	" has_utf8_header INTEGER NOT NULL, ret INTEGER NOT NULL, envid TEXT NOT NULL,"            \
 	" has_auth INTEGER NOT NULL, has_mt_priority INTEGER NOT NULL,"                            \
 	" mt_priority INTEGER NOT NULL, hold_until INTEGER NOT NULL,"                              \
-	" deliver_by INTEGER NOT NULL, is_by_return INTEGER NOT NULL,"                             \
 	" requires_tls INTEGER NOT NULL);"
 
 #define USED_SQL                                                                                   \

@@ -22,7 +22,7 @@
 #define SCAN_COLUMNS "id, state, next_at, user_id, is_in_file, login, list, has_wishes"
 #define WISHES_COLUMNS                                                                             \
 	"envid, is_smtputf8, has_utf8_header, ret, has_auth, has_mt_priority, mt_priority,"        \
-	" hold_until, deliver_by, is_by_return, requires_tls"
+	" hold_until, requires_tls"
 
 static const char *const statements_sql[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -33,7 +33,7 @@ static const char *const statements_sql[SQL_COUNT] = {
 			     " address, enhanced, reply, notify, orcpt)"
 			     " VALUES(?,?,0,0,0,?,'','',?,?)",
     [SQL_INSERT_WISHES] = "INSERT INTO wishes(message, " WISHES_COLUMNS ") VALUES"
-			  "(?,?,?,?,?,?,?,?,?,?,?,?)",
+			  "(?,?,?,?,?,?,?,?,?,?)",
     [SQL_INSERT_BODY] = "INSERT INTO body(id, bytes) VALUES(?,?)",
     [SQL_DELETE_MESSAGE] = "DELETE FROM message WHERE id = ?",
     [SQL_DELETE_RECIPIENTS] = "DELETE FROM recipient WHERE message = ?",

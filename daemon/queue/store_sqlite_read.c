@@ -59,9 +59,7 @@ wishes_of_row(sqlite3_stmt *row)
 	    .has_mt_priority = sqlite3_column_int(row, 5) != 0,
 	    .mt_priority = (uint8_t)sqlite3_column_int(row, 6),
 	    .hold_until_ms = sqlite3_column_int64(row, 7),
-	    .deliver_by_ms = sqlite3_column_int64(row, 8),
-	    .is_by_return = sqlite3_column_int(row, 9) != 0,
-	    .requires_tls = sqlite3_column_int(row, 10) != 0,
+	    .requires_tls = sqlite3_column_int(row, 8) != 0,
 	};
 }
 

@@ -17,11 +17,10 @@ insert_row(struct store *store, const struct mail *m)
 static enum store_result
 insert_wishes(struct store *store, uint64_t id, const struct rec_wishes *wishes)
 {
-	return sql_run(store, SQL_INSERT_WISHES, "itiiiiiiiiii", (int64_t)id, wishes->envid,
+	return sql_run(store, SQL_INSERT_WISHES, "itiiiiiiii", (int64_t)id, wishes->envid,
 	    (int64_t)wishes->is_smtputf8, (int64_t)wishes->has_utf8_header, (int64_t)wishes->ret,
 	    (int64_t)wishes->has_auth, (int64_t)wishes->has_mt_priority,
-	    (int64_t)wishes->mt_priority, wishes->hold_until_ms, wishes->deliver_by_ms,
-	    (int64_t)wishes->is_by_return, (int64_t)wishes->requires_tls);
+	    (int64_t)wishes->mt_priority, wishes->hold_until_ms, (int64_t)wishes->requires_tls);
 }
 
 static enum store_result

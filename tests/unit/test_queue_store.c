@@ -525,8 +525,6 @@ mail_with_wishes(uint64_t id)
 	    .has_mt_priority = true,
 	    .mt_priority = 15,
 	    .hold_until_ms = 5000,
-	    .deliver_by_ms = 9000,
-	    .is_by_return = true,
 	    .requires_tls = true};
 	mail->state = MAIL_SCHEDULED;
 	mail->next_at_ms = 5000;
@@ -578,8 +576,7 @@ test_wishes_are_kept_and_go_with_their_message(void **state)
 	assert_true(mail->wishes.has_auth && mail->wishes.has_mt_priority);
 	assert_int_equal(mail->wishes.mt_priority, 15);
 	assert_int_equal(mail->wishes.hold_until_ms, 5000);
-	assert_int_equal(mail->wishes.deliver_by_ms, 9000);
-	assert_true(mail->wishes.is_by_return && mail->wishes.requires_tls);
+	assert_true(mail->wishes.requires_tls);
 	assert_int_equal(mail->recipients[0].notify, NOTIFY_UNSAID);
 	assert_int_equal(mail->recipients[1].notify, NOTIFY_SUCCESS | NOTIFY_DELAY);
 	assert_string_equal(mail->recipients[1].orcpt, "rfc822;dana@example.net");
