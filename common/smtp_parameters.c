@@ -156,6 +156,13 @@ take_auth(const char *value, size_t length, struct smtp_mail_parameters *out)
 }
 
 static bool
+take_requiretls(const char *value, size_t length, struct smtp_mail_parameters *out)
+{
+	out->requires_tls = true;
+	return value == NULL;
+}
+
+static bool
 take_hold_for(const char *value, size_t length, struct smtp_mail_parameters *out)
 {
 	uint64_t seconds;
@@ -202,6 +209,7 @@ static const struct mail_row {
 	{"HOLDFOR",     "HOLDFOR= takes a number of seconds from 1 to 999999999", take_hold_for, false},
 	{"HOLDUNTIL",   "HOLDUNTIL= takes a time as 2026-03-01T12:31:04Z", take_hold_until, false},
 	{"MT-PRIORITY", "MT-PRIORITY= takes a number from -9 to 9", take_mt_priority, false},
+	{"REQUIRETLS",  "REQUIRETLS takes no value", take_requiretls, true},
 };
 /* clang-format on */
 #define MAIL_ROWS (sizeof(mail_rows) / sizeof(mail_rows[0]))

@@ -40,6 +40,7 @@ struct smtp_mail_parameters {
 	enum smtp_ret ret;           /* RFC 3461 4.3 */
 	char envid[SMTP_ENVID_SIZE]; /* xtext as given, "" if not (RFC 3461 4.4) */
 	bool has_auth;               /* AUTH= was said, whatever its mailbox (RFC 4954 5) */
+	bool requires_tls;           /* RFC 8689 */
 	bool has_mt_priority;
 	int mt_priority;     /* -9 to 9 (RFC 6710) */
 	uint32_t hold_for_s; /* 0: not said (RFC 4865) */

@@ -52,7 +52,9 @@ address_notice(const struct dsn *dsn, struct dsn_needs needs, size_t size)
 	notice->size = size;
 	notice->is_notice = true;
 	notice->has_8bit = needs.has_8bit;
-	notice->has_wishes = needs.has_utf8_header;
+	/* It has the header of what it tells of, to be kept as safe (RFC 8689 5). */
+	notice->wishes.requires_tls = about->wishes.requires_tls;
+	notice->has_wishes = needs.has_utf8_header || about->wishes.requires_tls;
 	notice->wishes.is_smtputf8 = notice->wishes.has_utf8_header = needs.has_utf8_header;
 	notice->login = mail_text(notice, about->login);
 	notice->list = mail_text(notice, about->list);

@@ -47,7 +47,8 @@ commit_text_bytes(const struct msg_commit *commit)
 static bool
 is_possible(const struct rec_wishes *wishes)
 {
-	return wishes->ret <= RET_HDRS && wishes->mt_priority <= 18 && wishes->hold_until_ms >= 0;
+	return wishes->ret <= RET_HDRS && wishes->mt_priority <= 18 && wishes->hold_until_ms >= 0 &&
+	       (!wishes->requires_tls || wishes->ret == RET_HDRS);
 }
 
 static bool

@@ -80,6 +80,8 @@ capabilities_add(struct capabilities *capabilities, const char *line)
 		capabilities->has_smtputf8 = true;
 	else if (is_keyword(line, size, "MT-PRIORITY"))
 		capabilities->has_mt_priority = true;
+	else if (is_keyword(line, size, "REQUIRETLS"))
+		capabilities->has_requiretls = true;
 	else if (is_keyword(line, size, "LIMITS"))
 		add_limits(capabilities, rest);
 	else if (is_keyword(line, size, "SIZE")) {

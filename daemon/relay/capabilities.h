@@ -20,6 +20,7 @@ struct capabilities {
 	bool has_dsn;         /* RFC 3461 */
 	bool has_smtputf8;    /* RFC 6531 */
 	bool has_mt_priority; /* RFC 6710 */
+	bool has_requiretls;  /* RFC 8689 */
 	/* RFC 9422; 0: none */
 	uint32_t mail_max;         /* messages on one connection */
 	uint32_t rcpt_max;         /* recipients of one message */

@@ -219,6 +219,7 @@ channel_open(struct loop *loop, struct dns *dns, struct profile *profile,
 	channel->settings = (struct client_settings){
 	    .ehlo_name = profile->ehlo_name,
 	    .tls = profile->tls,
+	    .verifies = profile->verifies,
 	    .auth_methods = profile->auth_methods,
 	    .username = profile->username,
 	    .secret = profile->secret,

@@ -35,6 +35,7 @@ enum client_event {
 struct client_settings {
 	const char *ehlo_name;
 	enum profile_tls tls;
+	bool verifies;         /* certificates: TLS stands only with the upstream that is meant */
 	bool skips_starttls;   /* opportunistic, and TLS has failed with this upstream */
 	unsigned auth_methods; /* AUTH_BIT()s; 0: none */
 	const char *username;

@@ -4,7 +4,8 @@
  * What a client wished for is passed on as it was given to an upstream that knows the extension,
  * and not said to any other (RFC 3461 5.2, RFC 6710 4.1). A time to wait until is never said: the
  * queue has waited. An address that isn't ASCII needs SMTPUTF8; without it a domain becomes
- * A-labels, and a local part can't be said (RFC 6531 3.2). What a RCPTMAX or RCPTDOMAINMAX leaves
+ * A-labels, and a local part can't be said (RFC 6531 3.2). REQUIRETLS is never left out: without a
+ * verified upstream that knows it the message fails (RFC 8689). What a RCPTMAX or RCPTDOMAINMAX leaves
  * over is postponed (RFC 9422): the queue hands it over again.
  */
 #include "daemon/relay/client_private.h"
@@ -64,6 +65,33 @@ settle_failed(struct client *client, const struct reply *reply)
 	client_settle(client, verdict, reply, PHASE_MAIL);
 }
 
+static bool
+is_protected(const struct client *client)
+{
+	return client->has_tls && client->settings->verifies;
+}
+
+/* REQUIRETLS (RFC 8689 4.2.1). A notice rather goes without than not at all (5). */
+static bool
+keeps_tls(struct client *client)
+{
+	const struct client_transaction *transaction = client->transaction;
+	struct reply reply;
+
+	if (!transaction->wishes.requires_tls || *transaction->sender == '\0' ||
+	    (is_protected(client) && client->capabilities.has_requiretls))
+		return true;
+	if (is_protected(client))
+		reply_set(&reply, 550, "5.7.30",
+		    "REQUIRETLS support required, and the upstream lacks it");
+	else
+		reply_set(&reply, 550, "5.7.10",
+		    "Encryption needed: the message requires TLS and a certificate that is "
+		    "verified");
+	settle_failed(client, &reply);
+	return false;
+}
+
 /* Of the message as a whole. */
 static bool
 fits_upstream(struct client *client)
@@ -71,6 +99,8 @@ fits_upstream(struct client *client)
 	struct client_transaction *transaction = client->transaction;
 	struct reply reply;
 
+	if (!keeps_tls(client))
+		return false;
 	if (transaction->wishes.has_utf8_header && !client->capabilities.has_smtputf8) {
 		reply_set(&reply, 554, "5.6.9",
 		    "The message's header is not ASCII, and the upstream lacks SMTPUTF8");
@@ -245,6 +275,8 @@ client_say_mail(struct client *client)
 		buf_text(&line, " AUTH=<>");
 	if (can->has_mt_priority && wishes->has_mt_priority)
 		buf_printf(&line, " MT-PRIORITY=%d", wishes->mt_priority - 9);
+	if (can->has_requiretls && wishes->requires_tls && is_protected(client))
+		buf_text(&line, " REQUIRETLS");
 	transaction->has_dsn = can->has_dsn;
 	client_put(client, "%s", line.bytes);
 	buf_fini(&line);

@@ -44,6 +44,7 @@ make_tls(struct profile *profile, const struct msg_profile *message, struct tls_
 
 	if (profile->tls == PROFILE_NONE)
 		return;
+	profile->verifies = settings.verify != VERIFY_OFF;
 	if (message->ca.size > 0 && settings.verify == VERIFY_NAME) {
 		own = tls_store_new(message->ca, &err);
 		settings.store = own;

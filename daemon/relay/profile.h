@@ -23,6 +23,7 @@ struct profile {
 	uint16_t port;
 	enum profile_tls tls;
 	struct tls_context *tls_context; /* NULL with PROFILE_NONE */
+	bool verifies;                   /* TLS is only with whom the profile names */
 	char *auth;
 	unsigned auth_methods; /* AUTH_BIT()s */
 	char *username;

@@ -98,6 +98,8 @@ do_ehlo(struct session *session, struct smtp_verb *verb)
 	auth_offer(session, &out);
 	buf_printf(&out, "250-LIMITS RCPTMAX=%u\r\n", config->limits.recipients);
 	offer_hold(session, &out);
+	if (session_has_tls(session))
+		buf_text(&out, "250-REQUIRETLS\r\n");
 	buf_text(&out, "250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250-DSN\r\n"
 		       "250-MT-PRIORITY MIXER\r\n250-HELP\r\n250 ENHANCEDSTATUSCODES\r\n");
 	session_write(session, &out);

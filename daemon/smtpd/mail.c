@@ -72,6 +72,17 @@ accept_size(struct session *session, const struct smtp_mail_parameters *paramete
 	return false;
 }
 
+/* Who asks for it must have it himself (RFC 8689 2). */
+static bool
+accept_tls(struct session *session, const struct smtp_mail_parameters *parameters)
+{
+	if (!parameters->requires_tls || session_has_tls(session))
+		return true;
+	session_refuse(
+	    session, 530, "5.7.10", "Encryption needed: REQUIRETLS is for connections with TLS");
+	return false;
+}
+
 /* HOLDFOR= and HOLDUNTIL= (RFC 4865 4); a time that has passed holds nothing. */
 static bool
 take_hold(struct session *session, const struct smtp_mail_parameters *parameters,
@@ -236,7 +247,8 @@ mail_begin(struct session *session, struct smtp_verb *verb)
 		    verb->argument, verb->argument_length, &parameters, &err),
 		&err) ||
 	    !accept_characters(session, &sender, parameters.is_smtputf8) ||
-	    !accept_size(session, &parameters) || !take_hold(session, &parameters, &hold_until_ms))
+	    !accept_size(session, &parameters) || !accept_tls(session, &parameters) ||
+	    !take_hold(session, &parameters, &hold_until_ms))
 		return;
 	session_abandon_transaction(session); /* one whose chunks were refused */
 	session->transaction = transaction_new(&sender, &parameters);

@@ -103,12 +103,14 @@ list_wishes(const struct transaction *transaction, struct msg_list_builder *buil
 	const struct smtp_mail_parameters *said = &transaction->wishes;
 	struct rec_wishes wishes = {.is_smtputf8 = said->is_smtputf8,
 	    .has_utf8_header = transaction->has_utf8_header,
-	    .ret = (uint8_t)said->ret,
+	    /* Notices of such a message never have its body (RFC 8689 5). */
+	    .ret = said->requires_tls ? RET_HDRS : (uint8_t)said->ret,
 	    .envid = said->envid,
 	    .has_auth = said->has_auth,
 	    .has_mt_priority = said->has_mt_priority,
 	    .mt_priority = (uint8_t)(said->mt_priority + SMTP_PRIORITY_MAX),
-	    .hold_until_ms = transaction->hold_until_ms};
+	    .hold_until_ms = transaction->hold_until_ms,
+	    .requires_tls = said->requires_tls};
 
 	if (wishes.is_smtputf8 || wishes.ret != RET_UNSAID || wishes.envid[0] != '\0' ||
 	    wishes.has_auth || wishes.has_mt_priority || wishes.hold_until_ms != 0)

@@ -186,6 +186,8 @@ note_wishes(struct world *world, const struct msg_commit *commit)
 		buf_printf(&world->commit, " envid=%s", wishes.envid);
 	if (wishes.has_mt_priority)
 		buf_printf(&world->commit, " mt=%d", wishes.mt_priority - 9);
+	if (wishes.requires_tls)
+		buf_text(&world->commit, " requiretls");
 	if (wishes.hold_until_ms != 0)
 		buf_printf(&world->commit, " hold=%lld",
 		    (long long)(wishes.hold_until_ms - port_wall_ms(world)) / 1000);

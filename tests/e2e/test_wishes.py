@@ -150,6 +150,60 @@ def test_without_smtputf8_a_header_in_utf8_fails(relaying):
     wait_until(lambda: [m for m in postern.host.messages if m.sender], 'it goes')
 
 
+# ---- REQUIRETLS (RFC 8689) ----
+
+def requiring(postern, make_upstream, *extensions, verify):
+    postern.host = make_upstream(tls='starttls', extensions=('8BITMIME', 'DSN', *extensions))
+    options = ['--ca', postern.host.ca] if verify == 'yes' else ['--tls-verify', verify]
+    postern.ctl('profile', 'add', 'upstream', '--host', 'localhost', '--port', postern.host.port,
+                '--default', '--tls', 'starttls', *options)
+    postern.user = postern.add_user()
+    send(postern, 'b@example.net', mail=['REQUIRETLS', 'RET=FULL'])
+
+
+def test_requiretls_is_announced_under_tls_only(postern):
+    postern.add_capture()
+    user = postern.add_user()
+    with postern.client(user, tls='none') as client:
+        client.ehlo()
+        assert not client.has_extn('requiretls')
+        assert client.docmd('MAIL FROM:<shop@example.com> REQUIRETLS')[0] == 530
+    for tls in ('starttls', 'implicit'):
+        with postern.client(user, tls=tls) as client:
+            client.ehlo()
+            assert client.has_extn('requiretls')
+
+
+def test_requiretls_goes_to_a_verified_upstream(postern, make_upstream):
+    requiring(postern, make_upstream, 'REQUIRETLS', verify='yes')
+    message, = postern.host.wait_for(1)
+    assert message.mail == b'MAIL FROM:<shop@example.com> RET=HDRS REQUIRETLS'
+    postern.wait_until_queue_is(0)
+    # A message without the word goes without.
+    send(postern, 'b@example.net')
+    assert postern.host.wait_for(2)[1].mail == b'MAIL FROM:<shop@example.com>'
+
+
+@pytest.mark.parametrize('extensions, verify, status', [
+    ((), 'yes', '5.7.30'), (('REQUIRETLS',), 'no', '5.7.10')])
+def test_requiretls_fails_elsewhere_and_the_notice_has_no_body(
+        postern, make_upstream, extensions, verify, status):
+    requiring(postern, make_upstream, *extensions, verify=verify)
+    notice, = notices(postern)
+    assert len(postern.host.messages) == 1
+    assert status_of(notice.body)[1]['Status'] == status
+    assert notice.mail == b'MAIL FROM:<>' and notice.recipients == ['shop@example.com']
+    assert b'Subject: order 42\r\n' in notice.body and b'hello' not in notice.body
+    postern.wait_for_log('event=bounced', 'to=<b@example.net>', f'enhanced={status}')
+
+
+def test_requiretls_is_no_matter_for_a_capture_profile(postern):
+    caught = postern.add_capture()
+    postern.user = postern.add_user()
+    send(postern, 'b@example.net', mail=['REQUIRETLS'])
+    assert b'hello' in postern.captured(caught)[0]
+
+
 # ---- FUTURERELEASE (RFC 4865) ----
 
 def test_message_waits_for_its_time_over_a_restart(relaying):

@@ -98,6 +98,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	const struct client_settings settings = {
 	    .ehlo_name = "relay.example",
 	    .tls = size > 0 ? bytes[0] & 3 : 0,
+	    .verifies = true,
 	    .auth_methods = size > 0 ? (bytes[0] >> 2) & 7 : 0,
 	    .username = "user",
 	    .secret = (const uint8_t *)"secret",
@@ -126,7 +127,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		    .envid = "id",
 		    .has_auth = true,
 		    .has_mt_priority = true,
-		    .mt_priority = 12};
+		    .mt_priority = 12,
+		    .requires_tls = settings.tls == PROFILE_IMPLICIT};
 	run.client = client_new(&settings, settings.tls == PROFILE_IMPLICIT);
 	feed(&run, bytes + (size > 0), size > 0 ? size - 1 : 0);
 	client_free(run.client);

@@ -74,6 +74,8 @@ set(struct talk *talk, const char *key, const char *value)
 		(void)snprintf(talk->secret, sizeof(talk->secret), "%s", value);
 	else if (strcmp(key, "secured") == 0)
 		talk->has_tls = true;
+	else if (strcmp(key, "verified") == 0)
+		talk->settings.verifies = true;
 	else if (strcmp(key, "clear") == 0)
 		talk->settings.skips_starttls = true;
 	else
@@ -93,6 +95,8 @@ set_wish(struct mail *mail, const char *key, const char *value)
 		wishes->has_utf8_header = true;
 	else if (strcmp(key, "auth") == 0)
 		wishes->has_auth = true;
+	else if (strcmp(key, "requiretls") == 0)
+		wishes->requires_tls = true;
 	else if (strcmp(key, "ret") == 0)
 		wishes->ret = strcmp(value, "full") == 0 ? RET_FULL : RET_HDRS;
 	else if (strcmp(key, "envid") == 0)

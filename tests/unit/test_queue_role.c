@@ -537,13 +537,36 @@ test_notice_to_a_sender_in_utf8_needs_the_extension(void **state)
 }
 
 static void
+test_notice_of_a_message_that_requires_tls_requires_it_too(void **state)
+{
+	static const struct rec_wishes wishes = {.ret = RET_HDRS, .requires_tls = true};
+	struct queue_world *world = *state;
+
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	world->wishes = &wishes;
+	(void)world_submit(world, 3, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	assert_true(world->deliveries[0].wishes.requires_tls);
+	world_report(world, &world->deliveries[0], mixed, 3);
+	assert_true(world_wait_deliveries(world, 2));
+	assert_true(world->deliveries[1].wishes.requires_tls);
+	assert_false(world->deliveries[1].wishes.is_smtputf8);
+	assert_false(body_has(&world->deliveries[1], "xxxxxxxxxx"));
+}
+
+static void
 test_wish_that_cannot_be_is_not_stored(void **state)
 {
-	static const struct rec_wishes wishes = {.ret = 7};
+	static const struct rec_wishes wishes = {.ret = 7},
+				       whole = {.ret = RET_FULL, .requires_tls = true};
 	struct queue_world *world = *state;
 
 	start(world);
 	world->wishes = &wishes;
+	(void)world_submit(world, 1, 500, 3);
+	assert_int_equal(world->committed, COMMIT_FAILED);
+	world->wishes = &whole;
 	(void)world_submit(world, 1, 500, 3);
 	assert_int_equal(world->committed, COMMIT_FAILED);
 	world->wishes = NULL;
@@ -738,6 +761,7 @@ main(void)
 	    T(notice_may_be_large),
 	    T(client_that_wants_no_notice_gets_none),
 	    T(notice_to_a_sender_in_utf8_needs_the_extension),
+	    T(notice_of_a_message_that_requires_tls_requires_it_too),
 	    T(wish_that_cannot_be_is_not_stored),
 	    T(upstream_that_takes_one_recipient_at_a_time_gets_them_at_once),
 	    T(scheduled_message_goes_at_its_time_over_a_restart),

@@ -31,7 +31,6 @@ test_mail_outcomes(void **state)
 	    {"<b@c.example>", MALFORMED},
 	    {"\xc3\xa4=1", MALFORMED},
 	    {"BY=120;R", UNKNOWN},
-	    {"REQUIRETLS", UNKNOWN},
 	    {"X-Anything=1", UNKNOWN},
 	    {"NOTIFY=NEVER", UNKNOWN},
 	    {"ORCPT=rfc822;a@b.example", UNKNOWN},
@@ -51,6 +50,12 @@ test_mail_outcomes(void **state)
 	    {"BODY=BINARYMIME", MALFORMED},
 	    {"BODY=7BIT BODY=7BIT", MALFORMED},
 	    {"BODY=8BITMIMEX", MALFORMED},
+
+	    {"REQUIRETLS", OK},
+	    {"requiretls", OK},
+	    {"REQUIRETLS=", MALFORMED},
+	    {"REQUIRETLS=1", MALFORMED},
+	    {"REQUIRETLS REQUIRETLS", MALFORMED},
 
 	    {"SMTPUTF8=", MALFORMED},
 	    {"SMTPUTF8=1", MALFORMED},
