@@ -18,6 +18,8 @@ daemon_smtpd_libsmtpd_a_SOURCES = \
 	daemon/smtpd/commands.c \
 	daemon/smtpd/data.c \
 	daemon/smtpd/data.h \
+	daemon/smtpd/ebb.c \
+	daemon/smtpd/ebb.h \
 	daemon/smtpd/encoded_word.c \
 	daemon/smtpd/encoded_word.h \
 	daemon/smtpd/grants.c \

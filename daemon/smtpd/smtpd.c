@@ -9,8 +9,12 @@
 #include "daemon/core/tls.h"
 #include "daemon/core/tls_tickets.h"
 #include "daemon/smtpd/client.h"
+#include "daemon/smtpd/ebb.h"
 #include "daemon/smtpd/listener.h"
 
+#ifdef HAVE_MALLOC_TRIM
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -27,6 +31,7 @@ struct smtpd {
 	 * no certificate. */
 	struct tls_context *contexts[VERSION_COUNT];
 	struct tls_tickets *tickets;
+	struct ebb *ebb;
 	struct timer *drain; /* NULL: not draining */
 	bool is_drained;
 };
@@ -139,7 +144,16 @@ on_accept(int fd, unsigned listener, void *ctx)
 		listeners_release_client(smtpd->listeners);
 		return;
 	}
+	ebb_come(smtpd->ebb);
 	client_open(&smtpd->house, fd, &door);
+}
+
+static void
+give_memory_back(void)
+{
+#ifdef HAVE_MALLOC_TRIM
+	(void)malloc_trim(0);
+#endif
 }
 
 static void
@@ -157,6 +171,7 @@ on_client_gone(void *ctx)
 	struct smtpd *smtpd = ctx;
 
 	listeners_release_client(smtpd->listeners);
+	ebb_go(smtpd->ebb);
 	finish_drain(smtpd);
 }
 
@@ -174,6 +189,7 @@ start(struct role_context *role, struct err *err_out)
 	    make_contexts(smtpd, smtpd->contexts, err_out) != 0)
 		return -1;
 	smtpd->listeners = listeners_new(role->loop, 1, on_accept, smtpd);
+	smtpd->ebb = ebb_new(role->loop, give_memory_back);
 	smtpd->house.role = role;
 	smtpd->house.grants = grant_table_new();
 	smtpd->house.handoff = handoff_new();
@@ -308,6 +324,7 @@ smtpd_free(void *object)
 	release_contexts(smtpd->contexts);
 	tls_tickets_release(smtpd->tickets);
 	timer_free(smtpd->drain);
+	ebb_free(smtpd->ebb);
 	free(smtpd);
 }
 

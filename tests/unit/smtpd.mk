@@ -3,6 +3,7 @@ if HAVE_CMOCKA
 check_PROGRAMS += \
 	tests/unit/test_auth_offer \
 	tests/unit/test_data \
+	tests/unit/test_ebb \
 	tests/unit/test_grants \
 	tests/unit/test_listener \
 	tests/unit/test_user_limits
@@ -17,6 +18,10 @@ SMTPD_UNIT_LIBS = \
 tests_unit_test_data_SOURCES = tests/unit/test_data.c
 tests_unit_test_data_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_data_LDADD = $(SMTPD_UNIT_LIBS)
+
+tests_unit_test_ebb_SOURCES = tests/unit/test_ebb.c
+tests_unit_test_ebb_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ebb_LDADD = $(SMTPD_UNIT_LIBS)
 
 tests_unit_test_grants_SOURCES = tests/unit/test_grants.c
 tests_unit_test_grants_CFLAGS = $(UNIT_CFLAGS)
