@@ -152,7 +152,7 @@ static void
 answer_changes(struct call *call)
 {
 	if (call->scan.action == SCAN_RELEASE || call->scan.action == SCAN_RETRY)
-		scheduler_look_everywhere(call->operators->scheduler);
+		scheduler_released(call->operators->scheduler);
 	if (call->is_single && call->changed == 0 && is_sending(call->operators, call->single_id))
 		call_answer_error(call, 409, "sending", "the message is being sent just now", "id");
 	else if (call->is_single && call->changed == 0)

@@ -65,7 +65,7 @@ on_caps_ready(void *ctx)
 static void
 on_released(void *ctx)
 {
-	scheduler_look_everywhere(((struct queue *)ctx)->scheduler);
+	scheduler_released(((struct queue *)ctx)->scheduler);
 }
 
 static void

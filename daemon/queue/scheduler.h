@@ -64,8 +64,10 @@ void scheduler_look(struct scheduler *scheduler, struct profile *profile);
 
 /* An operator changed the message on disk. */
 void scheduler_forget(struct scheduler *scheduler, uint64_t message_id);
-/* Operators made messages ready: look on disk. */
+/* Messages may be ready on disk: look there. */
 void scheduler_look_everywhere(struct scheduler *scheduler);
+/* Messages were held on disk and are no longer: ready, or waiting for their time. */
+void scheduler_released(struct scheduler *scheduler);
 /* Gives the ids of what is in flight, sorted. */
 uint64_t *scheduler_sending(const struct scheduler *scheduler, size_t *count_out);
 

@@ -1,5 +1,6 @@
 /* scheduler_routes - profiles change, users move: what is ready goes to the window it belongs to. */
 #include "common/xalloc.h"
+#include "daemon/queue/refill.h"
 #include "daemon/queue/scheduler_private.h"
 
 #include <stdlib.h>
@@ -79,6 +80,13 @@ scheduler_look_everywhere(struct scheduler *scheduler)
 		return;
 	IDMAP_EACH(&scheduler->routes.profiles, slot)
 	look_on_disk(scheduler, slot->object);
+}
+
+void
+scheduler_released(struct scheduler *scheduler)
+{
+	scheduler_look_everywhere(scheduler);
+	refill_wake_at(scheduler->refill, loop_wall_ms(scheduler->role->loop));
 }
 
 void

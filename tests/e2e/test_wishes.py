@@ -225,6 +225,19 @@ def test_message_waits_for_its_time_over_a_restart(relaying):
     assert all(b'HOLD' not in m.mail for m in postern.host.messages)
 
 
+def test_message_that_was_held_before_its_time_goes_at_it(relaying):
+    postern = relaying()
+    begin = time.time()
+    send(postern, 'b@example.net', mail=['HOLDFOR=5'])
+    postern.ctl('queue', 'hold', postern.queued()[0]['id'])
+    # The new process has nothing that would wake it.
+    postern.restart()
+    postern.ctl('queue', 'release', postern.queued()[0]['id'])
+    assert postern.queued()[0]['state'] == 'scheduled'
+    assert postern.host.wait_for(1)[0].recipients == ['b@example.net']
+    assert time.time() - begin >= 5
+
+
 # ---- a real upstream ----
 
 @pytest.fixture
