@@ -116,7 +116,6 @@ add(struct ring ring, int64_t number, struct usage_count count)
 void
 usage_add(struct usage *usage, int64_t at_ms, struct usage_count count)
 {
-	usage_move(usage, at_ms);
 	add(minutes_of(usage), at_ms / USAGE_MINUTE_MS, count);
 	add(half_hours_of(usage), at_ms / USAGE_HALF_HOUR_MS, count);
 }

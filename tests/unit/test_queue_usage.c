@@ -166,6 +166,24 @@ test_clock_is_set_back(void **state)
 	}
 }
 
+/* What was counted a moment ago and is stored only now: the slots in between stay where they are. */
+static void
+test_what_comes_late_moves_nothing(void **state)
+{
+	struct usage usage = {0};
+	int64_t now = START / (30 * MINUTE) * 30 * MINUTE + 30 * MINUTE;
+
+	usage_add(&usage, now - MINUTE, one);
+	usage_move(&usage, now);
+	usage_add(&usage, now, one);
+	usage_add(&usage, now - 1, one);
+	assert_int_equal(usage.hour.messages, 3);
+	usage_move(&usage, now + HOUR);
+	assert_int_equal(usage.hour.messages, 1);
+	usage_move(&usage, now + DAY);
+	assert_int_equal(usage.day.messages, 1);
+}
+
 static void
 test_clock_is_set_forward(void **state)
 {
@@ -211,6 +229,7 @@ main(void)
 	    cmocka_unit_test(test_when_it_fits),
 	    cmocka_unit_test(test_what_was_not_stored_is_taken_back),
 	    cmocka_unit_test(test_clock_is_set_back),
+	    cmocka_unit_test(test_what_comes_late_moves_nothing),
 	    cmocka_unit_test(test_clock_is_set_forward),
 	    cmocka_unit_test(test_slots_are_loaded_in_any_order),
 	};
