@@ -15,22 +15,33 @@ FUZZ_LIBS = common/libcommon.a $(IDN2_LIBS)
 FUZZ_SECONDS = 60
 EXTRA_DIST += tests/fuzz/corpus tests/fuzz/dict
 
+# Of messages the corpus is made, since it changes with their list: fuzz-seeds/NAME.
+FUZZ_SEEDS = fuzz-seeds/messages/HELLO
+EXTRA_PROGRAMS = tests/fuzz/seed_messages
+$(FUZZ_SEEDS): tests/fuzz/seed_messages
+	$(MKDIR_P) fuzz-seeds/messages
+	./tests/fuzz/seed_messages fuzz-seeds/messages
+clean-local:
+	rm -rf fuzz-seeds
+
 if FUZZING
-EXTRA_PROGRAMS = $(FUZZ_TARGETS)
+EXTRA_PROGRAMS += $(FUZZ_TARGETS)
 FUZZ_MAIN =
 FUZZ_LINK_FLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 
 # What it finds goes to a directory beside; what is worth keeping is moved to the corpus by hand.
-fuzz: $(FUZZ_TARGETS)
+fuzz: $(FUZZ_TARGETS) $(FUZZ_SEEDS)
 	set -e; for target in $(FUZZ_TARGETS); do \
 		name=$${target##*/fuzz_}; mkdir -p fuzz-found/$$name; \
 		dict=$(srcdir)/tests/fuzz/dict/$$name.dict; \
 		./$$target -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -print_final_stats=1 \
 			$$(test -f $$dict && echo -dict=$$dict) \
-			fuzz-found/$$name $(srcdir)/tests/fuzz/corpus/$$name; \
+			fuzz-found/$$name $$(ls -d fuzz-seeds/$$name \
+			$(srcdir)/tests/fuzz/corpus/$$name 2>/dev/null); \
 	done
 else
 check_PROGRAMS += $(FUZZ_TARGETS)
+check_DATA = $(FUZZ_SEEDS)
 FUZZ_MAIN = tests/fuzz/replay.c
 FUZZ_LINK_FLAGS = $(AM_LDFLAGS)
 
@@ -68,6 +79,9 @@ tests_fuzz_fuzz_messages_SOURCES = tests/fuzz/fuzz_messages.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_messages_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_messages_LDFLAGS = $(FUZZ_LINK_FLAGS)
 tests_fuzz_fuzz_messages_LDADD = daemon/core/libcore.a $(FUZZ_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS)
+
+tests_fuzz_seed_messages_SOURCES = tests/fuzz/seed_messages.c
+tests_fuzz_seed_messages_LDADD = $(tests_fuzz_fuzz_messages_LDADD)
 
 tests_fuzz_fuzz_smtpd_SOURCES = \
 	tests/fuzz/fuzz_smtpd.c \

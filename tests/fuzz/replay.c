@@ -1,9 +1,10 @@
 /*
  * replay - main() for fuzz targets without a fuzzer: feeds them the corpus
  *
- * Arguments are files and directories; without any it is the target's own corpus,
- * $srcdir/tests/fuzz/corpus/NAME for a program called fuzz_NAME. Of a small file each prefix is fed
- * as well: whatever a peer can cut off is cut off here.
+ * Arguments are files and directories; without any it is the target's own corpus, for a program
+ * called fuzz_NAME $srcdir/tests/fuzz/corpus/NAME and what the build made, fuzz-seeds/NAME; one of
+ * them must be there. Of a small file each prefix is fed as well: whatever a peer can cut off is cut
+ * off here.
  */
 #include "common/buf.h"
 #include "common/xalloc.h"
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define PREFIXES_MAX 2048
 
@@ -89,16 +91,24 @@ replay(const char *path)
 		replay_file(path);
 }
 
-static char *
-own_corpus(const char *program)
+static void
+replay_own(const char *program)
 {
 	const char *source = getenv("srcdir");
 	const char *name = strrchr(program, '/');
+	char *kept, *made;
 
 	name = name != NULL ? name + 1 : program;
 	if (strncmp(name, "fuzz_", 5) == 0)
 		name += 5;
-	return xasprintf("%s/tests/fuzz/corpus/%s", source != NULL ? source : ".", name);
+	kept = xasprintf("%s/tests/fuzz/corpus/%s", source != NULL ? source : ".", name);
+	made = xasprintf("fuzz-seeds/%s", name);
+	if (access(kept, F_OK) == 0)
+		replay(kept);
+	if (access(made, F_OK) == 0)
+		replay(made);
+	free(kept);
+	free(made);
 }
 
 int
@@ -106,12 +116,8 @@ main(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++)
 		replay(argv[i]);
-	if (argc < 2) {
-		char *corpus = own_corpus(argv[0]);
-
-		replay(corpus);
-		free(corpus);
-	}
+	if (argc < 2)
+		replay_own(argv[0]);
 	printf("%u files\n", file_count);
 	return file_count > 0 ? 0 : 1;
 }
