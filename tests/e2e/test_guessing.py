@@ -92,7 +92,7 @@ def test_an_operator_forgives(make_guarded):
 def test_it_ends_by_itself(make_guarded):
     postern = make_guarded('guesses = 3; shut_out = "1s";')
     guess(postern, 3)
-    assert good(postern, ATTACKER).startswith(SHUT_OUT)
+    postern.wait_for_log('event=alert', 'kind=guessing', f'address={ATTACKER}')
     wait_until(lambda: good(postern, ATTACKER).startswith(b'235 '), 'the time is over')
 
 
@@ -104,7 +104,7 @@ def test_the_same_password_again_is_slowed_only(make_guarded):
         assert time.monotonic() - begin >= expected_s
     begin = time.monotonic()
     assert good(postern, ATTACKER).startswith(b'235 ')
-    assert time.monotonic() - begin < 0.5
+    assert time.monotonic() - begin < 2         # which the next wrong one would wait
 
 
 def test_http_counts(make_guarded):
