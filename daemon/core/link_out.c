@@ -104,12 +104,15 @@ link_flush(struct link *link)
 	}
 	if (link_waiting_bytes(link) == 0)
 		return;
+	/* The peer has ended: reading ends the link, behind what it said last. */
+	if (errno == EPIPE || errno == ECONNRESET)
+		return;
 	/* More sockets are under way, to all peers together, than this process may have open: they
 	 * leave as the peers take theirs, and nothing says when. */
 	if (errno == ETOOMANYREFS)
 		timer_set(link->retry, RETRY_MS);
 	else if (errno != 0 && errno != EAGAIN && errno != EINTR)
-		link_break(link, errno == EPIPE ? "the other role is gone" : strerror(errno));
+		link_break(link, strerror(errno));
 	else if (link_waiting_bytes(link) > WAITING_MAX)
 		link_break(link, "the other role does not read");
 	else

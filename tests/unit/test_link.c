@@ -313,6 +313,32 @@ test_largest_messages(void **state)
 	message_list_fini(&fates);
 }
 
+/* A role says why it can't start and ends, while its parent has something to say to it. */
+static void
+test_last_words_are_heard_by_who_is_speaking(void **state)
+{
+	static const struct msg_ready last = {.problem = "the disk is full"};
+	static const struct msg_listen message = {.count = 1};
+
+	for (unsigned unread = 0; unread < 2; unread++) {
+		struct pair pair;
+		int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+		assert_true(fd >= 0);
+		open_pair(&pair, ROLE_PARENT, ROLE_SMTPD);
+		if (unread > 0)
+			link_send_with_fds(pair.a.link, MSG_LISTEN, &message, &fd, 1);
+		link_send(pair.b.link, MSG_READY, &last);
+		link_close(pair.b.link);
+		pair.b.is_closed = true;
+		link_send_with_fds(pair.a.link, MSG_LISTEN, &message, &fd, 1);
+		TURN_UNTIL(&pair, pair.a.is_closed);
+		assert_int_equal(pair.a.messages, 1);
+		(void)close(fd);
+		close_pair(&pair);
+	}
+}
+
 /* ---- secrets ---- */
 
 #define SECRET_SIZE 24
@@ -435,6 +461,7 @@ main(void)
 	    cmocka_unit_test(test_more_sockets_than_may_be_open),
 	    cmocka_unit_test(test_bad_frames),
 	    cmocka_unit_test(test_largest_messages),
+	    cmocka_unit_test(test_last_words_are_heard_by_who_is_speaking),
 	    cmocka_unit_test(test_nothing_is_left_of_a_secret),
 	};
 
