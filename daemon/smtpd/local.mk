@@ -16,6 +16,7 @@ daemon_smtpd_libsmtpd_a_SOURCES = \
 	daemon/smtpd/client_private.h \
 	daemon/smtpd/client_roles.c \
 	daemon/smtpd/commands.c \
+	daemon/smtpd/commit.c \
 	daemon/smtpd/data.c \
 	daemon/smtpd/data.h \
 	daemon/smtpd/ebb.c \
@@ -39,6 +40,7 @@ daemon_smtpd_libsmtpd_a_SOURCES = \
 	daemon/smtpd/priority.h \
 	daemon/smtpd/receive.c \
 	daemon/smtpd/refusal.c \
+	daemon/smtpd/reply.c \
 	daemon/smtpd/session.c \
 	daemon/smtpd/session.h \
 	daemon/smtpd/session_private.h \

@@ -1,17 +1,14 @@
 /*
- * session - the automaton's frame: lines in, states, deadlines, replies out.
+ * session - the automaton's frame: lines in, states, deadlines.
  *
  * What a command means is in commands.c; this file knows when a line is a line, in which state
  * the session is, and when it has to end.
  */
 #include "daemon/smtpd/session_private.h"
 
-#include "common/clock.h"
-#include "common/err.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,90 +19,13 @@
 
 #define TLS_HANDSHAKE_RECORD 0x16
 
-/* ---- replies and log ---- */
-
-void
-session_log(const struct session *session, struct log_line *line)
-{
-	if (session->login != NULL)
-		log_text(line, KEY_USER, session->login);
-	log_text(line, KEY_CLIENT, session->client);
-	log_number(line, KEY_LISTENER, session->setup.listener_port);
-	if (session->helo != NULL)
-		log_text(line, KEY_HELO, session->helo);
-	if (session_has_tls(session))
-		log_text(line, KEY_TLS, session->tls_version);
-}
+/* ---- states ---- */
 
 bool
 session_has_tls(const struct session *session)
 {
 	return session->tls_version[0] != '\0';
 }
-
-void
-session_write(struct session *session, const struct buf *bytes)
-{
-	session->setup.ports->write(session->setup.ctx, bytes->bytes, bytes->size);
-}
-
-static void
-write_reply(struct session *session, unsigned code, const char *enhanced, const char *text)
-{
-	struct buf out;
-
-	buf_init(&out);
-	buf_printf(&out, "%u %s%s%s\r\n", code, enhanced, enhanced[0] != '\0' ? " " : "", text);
-	session_write(session, &out);
-	buf_fini(&out);
-}
-
-void
-session_reply(struct session *session, unsigned code, const char *enhanced, const char *format, ...)
-{
-	char text[REPLY_TEXT_SIZE];
-	va_list args;
-
-	va_start(args, format);
-	(void)vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	write_reply(session, code, enhanced, text);
-}
-
-static void
-log_refusal(struct session *session, unsigned code, const char *enhanced, const char *text)
-{
-	struct log_line line;
-	uint64_t id = session->transaction == NULL ? 0 : session->transaction->id;
-
-	if (!log_begin(&line, LOG_INFO, EVENT_REJECTED, id))
-		return;
-	session_log(session, &line);
-	if (session->transaction != NULL)
-		log_mailbox(&line, KEY_FROM, session->transaction->sender.text);
-	log_number(&line, KEY_CODE, code);
-	log_text(&line, KEY_ENHANCED, enhanced);
-	log_text(&line, KEY_REPLY, text);
-	log_end(&line);
-}
-
-void
-session_refuse(
-    struct session *session, unsigned code, const char *enhanced, const char *format, ...)
-{
-	char text[REPLY_TEXT_SIZE];
-	va_list args;
-
-	va_start(args, format);
-	(void)vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	log_refusal(session, code, enhanced, text);
-	if (code >= 500)
-		session->errors++;
-	write_reply(session, code, enhanced, text);
-}
-
-/* ---- states ---- */
 
 static const char *
 state_name(enum session_state state)
@@ -139,29 +59,6 @@ session_end(struct session *session)
 	session_abandon_transaction(session);
 	session_enter(session, STATE_ENDED);
 	session->setup.ports->finish(session->setup.ctx);
-}
-
-/* An idle client that is sent away is nothing to tell of. */
-void
-session_hang_up(struct session *session, const char *enhanced, const char *text)
-{
-	if (session->transaction != NULL || strcmp(enhanced, "4.7.0") == 0)
-		log_refusal(session, 421, enhanced, text);
-	write_reply(session, 421, enhanced, text);
-	session_end(session);
-}
-
-void
-session_drop(struct session *session, const char *reason)
-{
-	struct log_line line;
-
-	if (log_begin(&line, LOG_INFO, EVENT_REJECTED, 0)) {
-		session_log(session, &line);
-		log_text(&line, KEY_REASON, reason);
-		log_end(&line);
-	}
-	session_end(session);
 }
 
 void
@@ -365,26 +262,6 @@ session_on_sasl(struct session *session, const struct msg_sasl_reply *reply)
 		return;
 	auth_take_reply(session, reply);
 	settle(session);
-}
-
-void
-session_refuse_shut_out(struct session *session, int64_t until_ms)
-{
-	char text[REPLY_TEXT_SIZE], until[CLOCK_RFC3339_SIZE];
-
-	(void)snprintf(text, sizeof(text),
-	    "Too many failed logins from your address, again after %s",
-	    clock_rfc3339(until_ms, until, sizeof(until)));
-	session_hang_up(session, "4.7.0", text);
-}
-
-void
-session_refuse_user(struct session *session, const char *login)
-{
-	char text[REPLY_TEXT_SIZE];
-
-	(void)snprintf(text, sizeof(text), "Too many connections of user %.200s", login);
-	session_hang_up(session, "4.7.0", text);
 }
 
 void

@@ -1,11 +1,11 @@
 /*
  * session_private - the session's inside, shared by the files that make it up
  *
- * session.c reads lines, keeps the state and writes replies; commands.c has the
- * table of verbs, mail.c MAIL and RCPT, auth.c the SASL exchange, auth_offer.c its mechanisms,
- * receive.c what happens between DATA or BDAT (bdat.c) and the last reply, refusal.c what becomes of
- * a message that is refused, policy.c what decides about one, pace.c how long things may take. Nobody
- * else includes this.
+ * session.c reads lines and keeps the state, reply.c has what the client hears and the log of it,
+ * commands.c the table of verbs, mail.c MAIL and RCPT, auth.c the SASL exchange, auth_offer.c its
+ * mechanisms, receive.c what happens between DATA or BDAT (bdat.c) and the last reply, commit.c what
+ * queue is told at its end, refusal.c what becomes of a message that is refused, policy.c what decides
+ * about one, pace.c how long things may take. Nobody else includes this.
  */
 #ifndef POSTERN_SMTPD_SESSION_PRIVATE_H
 #define POSTERN_SMTPD_SESSION_PRIVATE_H
@@ -124,6 +124,12 @@ struct session {
 
 /* session.c: sets the state and arms its deadline; the only place that writes it. */
 void session_enter(struct session *session, enum session_state state);
+/* The end, once what was written is out. */
+void session_end(struct session *session);
+void session_forget_user(struct session *session);
+bool session_has_tls(const struct session *session);
+
+/* reply.c */
 /* The ordinary reply to a command: `enhanced` is "" for replies that have none. */
 void session_reply(struct session *session, unsigned code, const char *enhanced, const char *format,
     ...) __attribute__((format(printf, 4, 5)));
@@ -131,8 +137,6 @@ void session_reply(struct session *session, unsigned code, const char *enhanced,
 void session_refuse(struct session *session, unsigned code, const char *enhanced,
     const char *format, ...) __attribute__((format(printf, 4, 5)));
 void session_write(struct session *session, const struct buf *bytes);
-/* The end, once what was written is out. */
-void session_end(struct session *session);
 /* 421 and the end. */
 void session_hang_up(struct session *session, const char *enhanced, const char *text);
 /* 421 and the end: the user has too many connections. A refused login, permanent or not, would
@@ -145,8 +149,6 @@ void session_drop(struct session *session, const char *reason);
 /* Log lines begin with what is known of the session. */
 struct log_line;
 void session_log(const struct session *session, struct log_line *line);
-void session_forget_user(struct session *session);
-bool session_has_tls(const struct session *session);
 
 /* commands.c */
 void command_run(struct session *session, const char *line, size_t length);
@@ -200,6 +202,9 @@ void receive_take_credit(struct session *session, uint32_t bytes);
 void receive_end_stall(struct session *session);
 void receive_take_commit(struct session *session, enum commit_outcome outcome);
 void receive_lose_queue(struct session *session);
+
+/* commit.c: the message is whole; queue's answer comes to receive_take_commit(). */
+void receive_commit(struct session *session);
 
 /* refusal.c: the client hears it at the end of its text */
 void receive_stop_storing(struct session *session);
