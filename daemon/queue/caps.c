@@ -134,8 +134,8 @@ judge_over(struct capped *capped, bool is_held)
 {
 	if (!is_held)
 		return CAPS_REFUSE;
+	/* On its way to disk, but nobody overtakes it. */
 	capped->has_waiting = true;
-	capped->held_count++;
 	return CAPS_HOLD;
 }
 
@@ -174,6 +174,15 @@ caps_give_back(struct caps *caps, const struct charge *charge)
 		return;
 	usage_take_back(&capped->usage, charge->at_ms, charge->count);
 	caps_tell(capped);
+}
+
+void
+caps_note_held(struct caps *caps, uint64_t user_id)
+{
+	struct capped *capped = caps_take_user(caps, user_id);
+
+	capped->has_waiting = true;
+	capped->held_count++;
 }
 
 /* ---- for operators ---- */

@@ -42,6 +42,8 @@ enum caps_verdict { CAPS_PASS, CAPS_HOLD, CAPS_REFUSE };
 enum caps_verdict caps_judge(struct caps *caps, const struct mail *mail, struct charge *charge_out);
 /* The message was not stored after all. */
 void caps_give_back(struct caps *caps, const struct charge *charge);
+/* One to HOLD is on disk: from now on a release finds it. */
+void caps_note_held(struct caps *caps, uint64_t user_id);
 
 void caps_add_link(struct caps *caps, struct link *smtpd);
 void caps_drop_link(struct caps *caps, struct link *smtpd);

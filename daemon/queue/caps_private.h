@@ -17,7 +17,7 @@ struct capped {
 	uint64_t user_id;
 	struct usage usage;
 	bool has_waiting;    /* messages on disk wait for it */
-	unsigned held_count; /* grows with each that is held */
+	unsigned held_count; /* grows with each that is held, once it is on disk */
 	unsigned held_seen;  /* when the release below was posted */
 	bool is_releasing;
 	struct release_job release;

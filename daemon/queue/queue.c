@@ -53,6 +53,7 @@ on_stored(struct mail *mail, const struct slice *slices, uint32_t slice_count, v
 		log_text(&line, KEY_REASON, "over the user's limit");
 		log_end(&line);
 	}
+	caps_note_held(queue->caps, mail->user_id);
 	free(mail);
 }
 

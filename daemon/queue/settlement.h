@@ -38,9 +38,9 @@ struct settlement {
 struct settlement *settlement_new(const struct msg_report *report);
 void settlement_free(struct settlement *settlement);
 
-/* Fills the job: each due recipient's new state, what is left, the next attempt, who is told what. A recipient
- * that the report does not name is deferred, one that was not tried is not touched. Expiry needs an attempt that failed after the
- * lifetime. `chance` spreads the next attempt. */
+/* Fills the job: each due recipient's new state, what is left, the next attempt, who is told what. A
+ * recipient that the report does not name is deferred, one that was not tried is not touched. Expiry
+ * needs an attempt that failed after the lifetime. `chance` spreads the next attempt. */
 void settlement_decide(struct settlement *settlement, const struct mail *mail,
     const struct config *config, int64_t now_ms, uint32_t chance);
 /* The same in memory, for a message that goes on at once; without what the upstream said. */
