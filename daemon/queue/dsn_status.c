@@ -93,7 +93,10 @@ put_original(const char *orcpt, bool is_global, struct buf *out)
 		is_decoded = is_global && decode_utf8(orcpt, value, sizeof(value));
 	else
 		is_decoded = xtext_decode(end + 1, strlen(end + 1), value, sizeof(value));
-	buf_printf(out, "Original-Recipient: %.*s; ", (int)(end - orcpt), orcpt);
+	buf_text(out, "Original-Recipient: ");
+	for (const char *at = orcpt; at < end; at++)
+		buf_char(out, *at > ' ' && *at < 0x7f ? *at : '?');
+	buf_text(out, "; ");
 	put_value(out, is_decoded ? value : end + 1, is_global);
 	buf_text(out, "\r\n");
 }

@@ -178,6 +178,12 @@ test_foreign_text_stays_on_its_line(void **state)
 	assert_true(utf8_is_valid(out.bytes, out.size));
 	check_lines(&out);
 	buf_fini(&out);
+	/* An smtpd that checks nothing. */
+	recipient.orcpt = "rfc822\r\nStatus: 2.2.0;a";
+	(void)dsn_write(&dsn, &out);
+	assert_null(strstr(out.bytes, "\nStatus: 2."));
+	check_lines(&out);
+	buf_fini(&out);
 	free(mail);
 }
 
