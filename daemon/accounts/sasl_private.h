@@ -24,7 +24,7 @@ struct sasl {
 };
 
 /* Fills in what is NULL, and cuts. */
-void sasl_answer(struct link *smtpd, uint32_t request_id, struct msg_sasl_reply *reply);
+void sasl_answer(struct link *smtpd, uint32_t request_id, const struct msg_sasl_reply *reply);
 void sasl_answer_outcome(struct link *smtpd, uint32_t request_id, enum sasl_outcome outcome);
 
 /* Each ends the exchange with its answer. */

@@ -8,15 +8,16 @@
 #define LOGIN_SIZE 256 /* as SASL_REPLY has it */
 
 void
-sasl_answer(struct link *smtpd, uint32_t request_id, struct msg_sasl_reply *reply)
+sasl_answer(struct link *smtpd, uint32_t request_id, const struct msg_sasl_reply *reply)
 {
+	struct msg_sasl_reply answer = *reply;
 	char login[LOGIN_SIZE];
 
 	(void)snprintf(login, sizeof(login), "%s", reply->login == NULL ? "" : reply->login);
-	reply->login = login;
-	if (reply->reason == NULL)
-		reply->reason = "";
-	link_answer(smtpd, request_id, MSG_SASL_REPLY, reply);
+	answer.login = login;
+	if (answer.reason == NULL)
+		answer.reason = "";
+	link_answer(smtpd, request_id, MSG_SASL_REPLY, &answer);
 }
 
 void
