@@ -84,7 +84,7 @@ def test_disk_below_its_limit(small_disk, make_rig):
 def test_disk_full_to_the_last_byte(small_disk, make_rig, size_mib):
     """The worst case: no limit, and somebody else takes all there is while messages wait."""
     rig = make_rig(config='limits = { free_space = "0"; };', prepare=small_disk(size_mib))
-    rig.postern.expect_trouble('the disk is full|No space left')
+    rig.postern.expect_trouble('disk is full|No space left')
     ballast = Ballast(rig.postern.state_dir)
     rig.wait_for_progress(20)
     for _ in range(3):
