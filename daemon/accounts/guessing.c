@@ -16,6 +16,9 @@
 #define FREE_FAILURES 2                               /* a slip of the finger isn't slowed */
 #define FIRST_DELAY_MS 500
 #define DELAY_DOUBLINGS 3 /* 4 s: some clients wait for 5 s only */
+#define KNOWN_DELAY_MS 8000
+#define KNOWN_DELAY_MAX_MS 30000
+#define KNOWN_DOUBLINGS 2
 #define SWEEP_MS (10 * 60 * 1000)
 #define LOG_EVERY_MS 60000
 #define TEXT_SHUT_OUT "Too many failed logins from your address"
@@ -68,8 +71,7 @@ is_shut(const struct guessing *guessing, const struct origin *origin)
 static bool
 is_at_home(const struct guessing *guessing, const struct known *known)
 {
-	return known != NULL && now_ms(guessing) - known->at_ms < KNOWN_MS &&
-	       left_of(guessing, known->wrong, known->wrong_at_ms) + ONE <= limit_of(guessing);
+	return known != NULL && now_ms(guessing) - known->at_ms < KNOWN_MS;
 }
 
 static void
@@ -149,7 +151,7 @@ guessing_shut_until(
 /* ---- what happens ---- */
 
 static void
-raise_alert(struct guessing *guessing, const struct origin *origin, const char *what)
+alert_shut_out(struct guessing *guessing, const struct origin *origin, const char *what)
 {
 	char address[NETADDR_ORIGIN_TEXT_SIZE], until[CLOCK_RFC3339_SIZE], detail[400];
 	struct msg_alert alert = {.kind = "guessing", .user = "", .list = "", .detail = detail};
@@ -167,7 +169,7 @@ shut_out(struct guessing *guessing, struct origin *origin, const char *what)
 {
 	origin->shut_until_ms = now_ms(guessing) + guessing->parts.config->limits.shut_out_ms;
 	timer_set(guessing->flush, 0);
-	raise_alert(guessing, origin, what);
+	alert_shut_out(guessing, origin, what);
 }
 
 static void
@@ -213,32 +215,67 @@ is_new(struct origin *origin, const struct guess *guess)
 	return origin_add_tally(origin, &whose, kind);
 }
 
+/* What is wrong with one who is known there: he isn't shut out, so this goes further. */
 static uint32_t
-delay_of(const struct origin *origin)
+delay_of_known(const struct guessing *guessing, const struct known *known)
+{
+	int64_t over = (known->wrong - limit_of(guessing)) / ONE;
+	uint32_t delay_ms = KNOWN_DELAY_MS << (over > KNOWN_DOUBLINGS ? KNOWN_DOUBLINGS : over);
+
+	return delay_ms > KNOWN_DELAY_MAX_MS ? KNOWN_DELAY_MAX_MS : delay_ms;
+}
+
+static uint32_t
+delay_of(const struct guessing *guessing, const struct origin *origin, const struct known *known)
 {
 	int64_t failures = origin->failures / ONE;
 	int64_t doublings = failures - FREE_FAILURES - 1;
 
+	if (known != NULL && known->wrong >= limit_of(guessing))
+		return delay_of_known(guessing, known);
 	if (doublings < 0)
 		return 0;
 	return FIRST_DELAY_MS << (doublings > DELAY_DOUBLINGS ? DELAY_DOUBLINGS : doublings);
 }
 
 static void
-count_against_known(struct guessing *guessing, struct known *known)
+alert_known(struct guessing *guessing, const struct origin *origin, const struct known *known)
 {
-	if (known == NULL)
-		return;
-	known->wrong = left_of(guessing, known->wrong, known->wrong_at_ms) + ONE;
-	if (known->wrong > limit_of(guessing))
-		known->wrong = limit_of(guessing);
+	char address[NETADDR_ORIGIN_TEXT_SIZE], detail[200];
+	struct msg_alert alert = {
+	    .kind = "guessing", .user = known->login, .list = "", .detail = detail};
+
+	alert.address = netaddr_format_origin(&origin->address, address);
+	(void)snprintf(detail, sizeof(detail),
+	    "%u guesses at a user who has logged in from this address, and still may",
+	    guessing->parts.config->limits.guesses);
+	alerts_raise(guessing->parts.alerts, &alert);
+}
+
+static void
+age_known(const struct guessing *guessing, struct known *known)
+{
+	known->wrong = left_of(guessing, known->wrong, known->wrong_at_ms);
 	known->wrong_at_ms = now_ms(guessing);
+}
+
+static void
+count_against_known(struct guessing *guessing, const struct origin *origin, struct known *known)
+{
+	bool was_full = known->wrong >= limit_of(guessing);
+
+	known->wrong += ONE;
+	if (known->wrong > limit_of(guessing) + KNOWN_DOUBLINGS * ONE)
+		known->wrong = limit_of(guessing) + KNOWN_DOUBLINGS * ONE;
+	if (!was_full && known->wrong >= limit_of(guessing))
+		alert_known(guessing, origin, known);
 }
 
 uint32_t
 guessing_note_bad(struct guessing *guessing, const struct guess *guess)
 {
 	struct origin *origin;
+	struct known *known;
 	char what[300];
 
 	if (limit_of(guessing) == 0)
@@ -248,13 +285,17 @@ guessing_note_bad(struct guessing *guessing, const struct guess *guess)
 	origin->failures += ONE;
 	if (origin->failures > limit_of(guessing) + FREE_FAILURES * ONE)
 		origin->failures = limit_of(guessing) + FREE_FAILURES * ONE;
+	known = origin_find_known(origin, guess->login);
+	if (known != NULL)
+		age_known(guessing, known);
 	if (is_new(origin, guess)) {
 		(void)snprintf(what, sizeof(what), "at user %.180s", guess->login);
-		count_against_known(guessing, origin_find_known(origin, guess->login));
+		if (known != NULL)
+			count_against_known(guessing, origin, known);
 		add_guess(guessing, origin, what);
 	}
 	guessing_touch(guessing, origin);
-	return delay_of(origin);
+	return delay_of(guessing, origin, known);
 }
 
 void

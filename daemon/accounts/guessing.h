@@ -12,10 +12,11 @@
  * failed is a guess unless the same login and password failed there lately, or another mechanism
  * tried the same on that connection. A full bucket shuts the origin out for limits.shut_out.
  *
- * Who has logged in from an origin within the last 30 days is known there, and may log in although
- * it's shut out. So that this is no way around it, a known login has a bucket of its own: when that
- * is full it waits like everybody else. Nothing is ever counted against a login as such: whoever
- * guesses at it from elsewhere keeps nobody out.
+ * Who has logged in from an origin within the last 30 days is known there: he is always judged,
+ * also while it's shut out, so that nobody who shares his address keeps him out. A known login has a
+ * bucket of its own: when that is full, wrong passwords for it are answered later and later, and an
+ * alert is raised. Nothing is ever counted against a login as such: whoever guesses at it from
+ * elsewhere keeps nobody out.
  */
 #ifndef POSTERN_ACCOUNTS_GUESSING_H
 #define POSTERN_ACCOUNTS_GUESSING_H

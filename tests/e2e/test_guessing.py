@@ -74,6 +74,22 @@ def test_who_is_known_there_is_let_through(make_guarded):
     assert attempt(postern, 'other', other['password'], ATTACKER).startswith(SHUT_OUT)
 
 
+def test_a_neighbour_does_not_lock_a_known_login_out(make_guarded):
+    postern = make_guarded()
+    assert good(postern, ATTACKER).startswith(b'235 ')
+    guess(postern, 2, login='shop')
+    client = Client(postern, source=ATTACKER)
+    assert client.line().startswith(b'220 ')
+    client.say('EHLO me')
+    text = base64.b64encode(b'\0shop\0one more').decode()
+    client.sock.sendall(f'AUTH PLAIN {text}\r\n'.encode())
+    postern.wait_for_log('event=alert', 'kind=guessing', 'user=shop', f'address={ATTACKER}')
+    begin = time.monotonic()
+    assert good(postern, ATTACKER).startswith(b'235 ')
+    assert time.monotonic() - begin < 0.5
+    client.close()
+
+
 def test_an_operator_forgives(make_guarded):
     postern = make_guarded()
     guess(postern, 3)

@@ -272,21 +272,52 @@ test_who_is_known_there_is_let_through(void **state)
 }
 
 static void
-test_a_known_login_is_no_way_around(void **state)
+take_alert_of_known(void *row, void *ctx)
 {
+	const struct alert *alert = row;
+
+	if (alert->user == NULL)
+		return;
+	assert_string_equal(alert->kind, "guessing");
+	assert_string_equal(alert->user, "shop");
+	assert_string_equal(alert->address, "192.0.2.1");
+	++*(unsigned *)ctx;
+}
+
+static void
+test_a_neighbour_does_not_lock_a_known_login_out(void **state)
+{
+	unsigned count = 0;
+	struct err err;
+
 	log_in("192.0.2.1", "shop");
-	try("192.0.2.1", "admin", 5);
-	try("192.0.2.1", "shop", 4);
-	assert_true(may_try("192.0.2.1", "shop"));
-	try("192.0.2.1", "shop", 1);
-	assert_false(may_try("192.0.2.1", "shop"));
-	/* One more each fifth of the window, as for everybody. */
-	pass(12 * MINUTE);
-	assert_true(may_try("192.0.2.1", "shop"));
+	for (int i = 0; i < 100; i++) {
+		try("192.0.2.1", "Shop", 22);
+		assert_true(is_greeted("192.0.2.1"));
+		assert_true(may_try("192.0.2.1", "shop"));
+		assert_false(may_try("192.0.2.1", "other"));
+		pass(5 * MINUTE);
+	}
+	assert_int_equal(alerts_flush(alerts, &err), 0);
+	(void)db_each(db, &alert_table, &(struct db_page){0}, take_alert_of_known, &count, &err);
+	assert_int_equal(count, 1);
+}
+
+static void
+test_guesses_at_a_known_login_are_slowed(void **state)
+{
+	static const uint32_t expected[] = {0, 0, 500, 1000, 8000, 16000, 30000, 30000};
+
+	log_in("192.0.2.1", "shop");
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+		assert_int_equal(
+		    fail_with("192.0.2.1", "shop", i + 1, "PLAIN", i + 1), expected[i]);
+	/* the same again isn't quicker, another login isn't slower */
+	assert_int_equal(fail_with("192.0.2.1", "shop", 9, "PLAIN", 1), 30000);
+	assert_int_equal(fail_with("192.0.2.1", "other", 10, "PLAIN", 99), 4000);
 	/* With the right password there was nothing wrong. */
 	log_in("192.0.2.1", "shop");
-	try("192.0.2.1", "shop", 4);
-	assert_true(may_try("192.0.2.1", "shop"));
+	assert_int_equal(fail_with("192.0.2.1", "shop", 11, "PLAIN", 100), 4000);
 }
 
 static void
@@ -482,7 +513,8 @@ main(void)
 	    ROW(test_one_password_with_several_mechanisms_is_one_guess),
 	    ROW(test_proofs_are_counted_one_by_one),
 	    ROW(test_who_is_known_there_is_let_through),
-	    ROW(test_a_known_login_is_no_way_around),
+	    ROW(test_a_neighbour_does_not_lock_a_known_login_out),
+	    ROW(test_guesses_at_a_known_login_are_slowed),
 	    ROW(test_many_addresses_lock_no_user_out),
 	    ROW(test_known_is_who_was_there_lately),
 	    ROW(test_http_counts_as_much),
