@@ -111,6 +111,20 @@ config_trusted_user(const struct config *config, const uint8_t address[static 16
 	return best == NULL ? NULL : best->user;
 }
 
+bool
+config_has_mechanism(const struct config *config, const char *mechanism)
+{
+	size_t size = strlen(mechanism), word;
+
+	for (const char *at = config->auth.mechanisms; *at != '\0';
+	     at += word + (at[word] == ' ')) {
+		word = strcspn(at, " ");
+		if (word == size && memcmp(at, mechanism, size) == 0)
+			return true;
+	}
+	return false;
+}
+
 int
 config_blame_pair(const struct config *config, const struct config_pair *pair, const char *option,
     struct err *err_out)

@@ -170,6 +170,9 @@ int config_blame(const struct config *config, const char *path, struct err *err_
  * The network with the longest prefix decides; of equal ones the first. */
 const char *config_trusted_user(const struct config *config, const uint8_t address[static 16]);
 
+/* Whether auth.mechanisms has it; upper case. */
+bool config_has_mechanism(const struct config *config, const char *mechanism);
+
 /* The same for a pair; `option` is "certificate" or "key". */
 int config_blame_pair(const struct config *config, const struct config_pair *pair,
     const char *option, struct err *err_out);

@@ -9,6 +9,7 @@
 #include "common/buf.h"
 #include "common/netaddr.h"
 #include "common/xalloc.h"
+#include "daemon/config/sense.h"
 #include "daemon/config/table.h"
 #include "daemon/config/units.h"
 
@@ -282,6 +283,25 @@ check_overlap(struct loader *loader, const config_setting_t *element)
 	return 0;
 }
 
+/* One by itself, before its ports are counted. */
+static int
+check_listener(
+    struct loader *loader, const config_setting_t *element, const struct listener_row *row)
+{
+	const config_setting_t *min_version = config_setting_get_member(element, "min_version");
+	struct err allowed;
+
+	if (row->ports == NULL) {
+		option_allowed(option_find("listeners.ports"), &allowed);
+		return fail(
+		    loader, element, "listeners.ports", " is missing: it must be %s", allowed.text);
+	}
+	if (row->listener.tls == LISTENER_NONE && min_version != NULL)
+		return fail(loader, min_version, "listeners.min_version",
+		    ": has no effect beside tls = \"none\"; take one of the two away");
+	return 0;
+}
+
 static int
 load_listener(struct loader *loader, config_setting_t *element)
 {
@@ -292,9 +312,9 @@ load_listener(struct loader *loader, config_setting_t *element)
 		listener_drop(&row);
 		return -1;
 	}
-	if (row.ports == NULL) {
+	if (check_listener(loader, element, &row) != 0) {
 		listener_drop(&row);
-		return fail_allowed(loader, element, option_find("listeners.ports"));
+		return -1;
 	}
 	if (!listener_end(loader->config, &row))
 		return fail(loader, element, "listeners.exclude", ": leaves no port to listen on");
@@ -328,16 +348,22 @@ load_trusted(struct loader *loader, config_setting_t *element)
 	struct config_trusted *trusted = &row.trusted;
 	struct netaddr network;
 	int status = load_group(loader, element, "trusted", &row);
+	struct err why;
 
 	if (status == 0 && (trusted->network == NULL || trusted->user == NULL))
 		status = fail(loader, element, "trusted", ": needs both network and user");
+	if (status == 0) {
+		ensure(netaddr_parse_network(trusted->network, &network, &trusted->prefix_bits));
+		memcpy(trusted->address, network.bytes, sizeof(trusted->address));
+		if (sense_check_trusted(trusted, &why) != 0)
+			status = fail(loader, config_setting_get_member(element, "network"),
+			    "trusted.network", ": %s", why.text);
+	}
 	if (status != 0) {
 		free(trusted->network);
 		free(trusted->user);
 		return -1;
 	}
-	ensure(netaddr_parse_network(trusted->network, &network, &trusted->prefix_bits));
-	memcpy(trusted->address, network.bytes, sizeof(trusted->address));
 	config->trusted =
 	    xrealloc(config->trusted, config->trusted_count + 1, sizeof(*config->trusted));
 	config->trusted[config->trusted_count++] = *trusted;
@@ -406,6 +432,10 @@ check_together(struct loader *loader, const config_setting_t *root)
 	if ((config->tls.certificate == NULL) != (config->tls.key == NULL))
 		return fail(loader, config_setting_get_member(root, "tls"), "tls",
 		    ": certificate and key must be given together");
+	if (sense_check_refused(&config->refused, loader->err_out) != 0)
+		return config_blame(config, "refused", loader->err_out);
+	if (sense_check_legacy_line(config, loader->err_out) != 0)
+		return config_blame(config, "auth.legacy_line", loader->err_out);
 	if (strcmp(config->user, config->net_user) != 0)
 		return 0;
 	setting = config_setting_get_member(root, "net_user");

@@ -88,8 +88,8 @@ const struct option options[] = {
 	 "with TLS, and greets the others as starttls does."},
 	{"listeners.min_version", OPTION_CHOICE, "version", NO_RANGE, NULL, ON_RELOAD,
 	 OF_LISTENER(listener.min_version), tls_versions,
-	 "Lowest TLS version that is taken here; as tls.min_version if absent; with 1.0 or 1.1, for "
-	 "devices that can do no better, weak ciphers are taken too, and the log warns."},
+	 "Lowest TLS version that is taken here; as tls.min_version if absent, an error beside tls "
+	 "none; with 1.0 or 1.1, for devices that can do no better, weak ciphers are taken too, and the log warns."},
 	{"listeners.required", OPTION_BOOL, "yes or no", NO_RANGE, "false", ON_RELOAD,
 	 OF_LISTENER(listener.is_required), NULL,
 	 "Whether a port that is taken is an error; otherwise it is skipped with a warning and tried "
@@ -130,7 +130,8 @@ const struct option options[] = {
 	 "Where PLAIN and LOGIN may be used without TLS; the others never show the password."},
 	{"auth.legacy_line", OPTION_BOOL, "yes or no", NO_RANGE, "false", ON_RELOAD,
 	 AT(auth.legacy_line), NULL,
-	 "Whether EHLO also has a line AUTH=LOGIN PLAIN, which clients of the last century look for."},
+	 "Whether EHLO also has a line AUTH=LOGIN PLAIN, which clients of the last century look for; "
+	 "needs one of the two in auth.mechanisms."},
 	{"auth.after_helo", OPTION_BOOL, "yes or no", NO_RANGE, "false", ON_RELOAD,
 	 AT(auth.after_helo), NULL,
 	 "Whether a client that greeted with HELO may log in, as old printers do."},
@@ -138,7 +139,7 @@ const struct option options[] = {
 	{"trusted", OPTION_TRUSTED, "list", 0, 1000, NULL, ON_RELOAD, 0, NULL,
 	 "Networks whose clients need no AUTH, each mapped to one user; none if absent."},
 	{"trusted.network", OPTION_NETWORK, "network", NO_RANGE, NULL, ON_RELOAD,
-	 OF_TRUSTED(trusted.network), NULL, "An address, or a network as ADDRESS/BITS."},
+	 OF_TRUSTED(trusted.network), NULL, "An address, or a network as ADDRESS/BITS: at least /8 for IPv4, at least /32 for IPv6."},
 	{"trusted.user", OPTION_TEXT, "login", 1, 255, NULL, ON_RELOAD, OF_TRUSTED(trusted.user), NULL,
 	 "Login of the user that its clients are."},
 

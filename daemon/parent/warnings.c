@@ -26,6 +26,24 @@ warnings_of_certificates(
 	}
 }
 
+/* May be meant, where clients know SCRAM-SHA-256: hence no error. */
+static void
+warn_of_logins(const struct config *config, const struct config_listener *listener, warning_fn warn)
+{
+	bool has_other = config_has_mechanism(config, "SCRAM-SHA-256") ||
+			 config_has_mechanism(config, "CRAM-MD5");
+	struct err text;
+
+	if (listener->tls != LISTENER_NONE || config->auth.without_tls != AUTH_CLEAR_NEVER ||
+	    config->trusted_count > 0)
+		return;
+	(void)err_set(&text,
+	    "listeners: the one of %s port %u has no TLS, and auth.without_tls is never: %s",
+	    listener->address, listener->ports[0].first,
+	    has_other ? "nobody can log in there by PLAIN or LOGIN" : "nobody can log in there");
+	warn(LOG_WARNING, text.text);
+}
+
 void
 warnings_of_listeners(const struct config *config, warning_fn warn)
 {
@@ -33,6 +51,7 @@ warnings_of_listeners(const struct config *config, warning_fn warn)
 		const struct config_listener *listener = &config->listeners[i];
 		struct err text;
 
+		warn_of_logins(config, listener, warn);
 		if (listener->tls == LISTENER_NONE || listener->min_version >= TLS_VERSION_1_2)
 			continue;
 		(void)err_set(&text,

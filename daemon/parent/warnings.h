@@ -1,6 +1,6 @@
 /*
  * warnings - what is no error, but should be known to who keeps this relay: certificates that end,
- * listeners that take weak TLS
+ * listeners that take weak TLS or no login
  *
  * Role     parent, also for `posternd -n`
  * Owns     nothing

@@ -50,22 +50,10 @@ next_word(const char **list, char *word, size_t size)
 	return true;
 }
 
-static bool
-is_configured(const struct session *session, const char *mechanism)
-{
-	const char *list = session->setup.config->auth.mechanisms;
-	char word[32];
-
-	while (next_word(&list, word, sizeof(word)))
-		if (strcmp(word, mechanism) == 0)
-			return true;
-	return false;
-}
-
 enum auth_usable
 auth_usable(const struct session *session, const char *mechanism)
 {
-	if (!is_configured(session, mechanism))
+	if (!config_has_mechanism(session->setup.config, mechanism))
 		return AUTH_UNKNOWN;
 	if (shows_password(mechanism))
 		return may_send_password(session) ? AUTH_USABLE : AUTH_NEEDS_TLS;

@@ -134,6 +134,22 @@ def check(postern):
     return done.returncode, done.stderr
 
 
+def test_trusted_network_of_everybody(stopped):
+    stopped.extra = 'trusted = ( { network = "0.0.0.0/0"; user = "shop"; } );'
+    assert_refused(stopped, CONFIG_ERROR, 'trusted.network: 0.0.0.0/0 would let anybody')
+
+
+def test_listener_where_nobody_can_log_in(stopped):
+    stopped.listeners = stopped.listeners.replace('starttls', 'none')
+    stopped.without_tls = 'never'
+    for auth, words in (('', 'nobody can log in there by PLAIN or LOGIN'),
+                        ('mechanisms = "PLAIN";', 'nobody can log in there\n')):
+        stopped.auth = auth
+        stopped.write_config()
+        status, text = check(stopped)
+        assert status == 0 and f'port {stopped.port} has no TLS' in text and words in text, text
+
+
 # ---- directories ----
 
 def test_state_dir_that_is_a_file(stopped, tmp_path):
