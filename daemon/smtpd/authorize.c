@@ -73,7 +73,7 @@ authorize_header(
 	/* nothing that could be compared is no permission */
 	if (header->from.outcome == HEADER_ABSENT && !has_envelope)
 		return refuse(rights, AUTHORIZE_FROM, "", "is missing");
-	if (rights->check == CHECK_ENVELOPE)
+	if (rights->check == CHECK_ENVELOPE && has_envelope)
 		return yes;
 	verdict = check_mailboxes(rights, AUTHORIZE_FROM, &header->from);
 	if (verdict.outcome != AUTHORIZE_YES)

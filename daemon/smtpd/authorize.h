@@ -4,7 +4,8 @@
  * Owns     nothing: borrows the grant's rules, the sender and the header; a verdict is a value
  * Fails    never
  *
- * Asked twice: at MAIL for the envelope, and after the data for the header.
+ * Asked twice: at MAIL for the envelope, and after the data for the header. A null envelope can't
+ * be compared: then the header is judged, whatever the user's check says.
  */
 #ifndef POSTERN_SMTPD_AUTHORIZE_H
 #define POSTERN_SMTPD_AUTHORIZE_H
