@@ -1,6 +1,8 @@
 /* commit - what queue is told of a message once it has all of its text. */
 #include "daemon/smtpd/session_private.h"
 
+#include "daemon/smtpd/priority.h"
+
 static struct msg_list
 list_recipients(const struct transaction *transaction, struct msg_list_builder *builder)
 {
@@ -28,6 +30,7 @@ static struct msg_list
 list_wishes(const struct transaction *transaction, struct msg_list_builder *builder)
 {
 	const struct smtp_mail_parameters *said = &transaction->wishes;
+	int mt_priority = priority_limit_mt(said->mt_priority, transaction->grant->priority_max);
 	struct rec_wishes wishes = {.is_smtputf8 = said->is_smtputf8,
 	    .has_utf8_header = transaction->has_utf8_header,
 	    /* Notices of such a message never have its body (RFC 8689 5). */
@@ -35,7 +38,7 @@ list_wishes(const struct transaction *transaction, struct msg_list_builder *buil
 	    .envid = said->envid,
 	    .has_auth = said->has_auth,
 	    .has_mt_priority = said->has_mt_priority,
-	    .mt_priority = (uint8_t)(said->mt_priority + SMTP_PRIORITY_MAX),
+	    .mt_priority = (uint8_t)(mt_priority + SMTP_PRIORITY_MAX),
 	    .hold_until_ms = transaction->hold_until_ms,
 	    .requires_tls = said->requires_tls};
 

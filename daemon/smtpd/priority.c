@@ -128,6 +128,15 @@ priority_from_mt(int mt_priority)
 	return mt_priority <= -4 ? 5 : 4;
 }
 
+int
+priority_limit_mt(int mt_priority, unsigned user_max)
+{
+	static const int highest[] = {9, 9, 3, 0, -1, -4};
+	int limit = highest[user_max > 5 ? 5 : user_max];
+
+	return mt_priority > limit ? limit : mt_priority;
+}
+
 unsigned
 priority_effective(unsigned own, unsigned user, unsigned user_max)
 {

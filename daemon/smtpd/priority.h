@@ -25,6 +25,8 @@ unsigned priority_own(const struct priority_hints *hints);
 
 /* MT-PRIORITY's -9 to 9, of which the larger is the more urgent (RFC 6710) */
 unsigned priority_from_mt(int mt_priority);
+/* As much of it as a user may ask of those that the message goes on to. */
+int priority_limit_mt(int mt_priority, unsigned user_max);
 
 /* The user's is the floor, the maximum the ceiling. `own` may be 0. */
 unsigned priority_effective(unsigned own, unsigned user, unsigned user_max);

@@ -342,7 +342,7 @@ on_set(struct play *play, const char *name, const char *value)
 		fail(play, "unknown setting %s", name);
 }
 
-/* ! user [inactive] [unrouted] [alert] [header|envelope] [credential=N] [gone]
+/* ! user [inactive] [unrouted] [alert] [header|envelope] [credential=N] [priority-max=N] [gone]
  *        [domain=D]… [sender=A]… */
 static void
 on_user(struct play *play, const char *words, const char *rest_of_line)
@@ -372,6 +372,8 @@ on_user(struct play *play, const char *words, const char *rest_of_line)
 			user.check = CHECK_ENVELOPE;
 		else if (strncmp(word, "credential=", 11) == 0)
 			user.credential = (uint32_t)strtoul(word + 11, NULL, 10);
+		else if (strncmp(word, "priority-max=", 13) == 0)
+			user.priority_max = (uint8_t)strtoul(word + 13, NULL, 10);
 		else if (strncmp(word, "domain=", 7) == 0)
 			(void)strcat(strcat(domains, " "), word + 7);
 		else if (strncmp(word, "sender=", 7) == 0)

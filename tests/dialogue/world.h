@@ -86,6 +86,7 @@ struct world_user {
 	const char *login, *domains, *senders;
 	bool is_active, has_profile;
 	uint32_t credential;
+	uint8_t priority_max; /* 0: 1, the highest */
 	enum check_sides check;
 	enum unauthorized_action unauthorized;
 };

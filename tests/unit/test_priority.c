@@ -83,6 +83,21 @@ test_from_mt(void **state)
 			assert_int_equal(priority_from_mt(mt), rows[i].expected);
 }
 
+/* What goes on to the upstream is no higher than what counts here. */
+static void
+test_limit_mt(void **state)
+{
+	static const int highest[] = {[1] = 9, [2] = 3, [3] = 0, [4] = -1, [5] = -4};
+
+	for (unsigned user_max = 1; user_max <= 5; user_max++)
+		for (int mt = -9; mt <= 9; mt++) {
+			int limited = priority_limit_mt(mt, user_max);
+
+			assert_int_equal(limited, mt < highest[user_max] ? mt : highest[user_max]);
+			assert_true(priority_from_mt(limited) >= user_max);
+		}
+}
+
 int
 main(void)
 {
@@ -90,6 +105,7 @@ main(void)
 	    cmocka_unit_test(test_own),
 	    cmocka_unit_test(test_effective),
 	    cmocka_unit_test(test_from_mt),
+	    cmocka_unit_test(test_limit_mt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
