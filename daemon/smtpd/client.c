@@ -341,6 +341,7 @@ log_connected(const struct client *client)
 void
 client_begin(struct client *client)
 {
+	set_paused(client, false);
 	if (client->door == LISTENER_IMPLICIT ||
 	    (client->door == LISTENER_AUTO && client->context)) {
 		opening_begin(client, client->door);
@@ -381,6 +382,7 @@ client_open(struct client_house *house, int fd, const struct client_door *door)
 	client->conn = conn_open(loop, fd, &callbacks, client);
 	note_addresses(client, fd);
 	log_connected(client);
+	set_paused(client, true); /* who says all at once and closes his side is answered, too */
 	admission_ask(client);
 }
 

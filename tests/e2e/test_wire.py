@@ -1,4 +1,8 @@
 """Bodies arrive byte for byte: what the client sent is what stands on the wire upstream."""
+import os
+import signal
+import socket
+
 import pytest
 
 HEADER = (b'Date: Sun, 01 Mar 2026 12:31:04 +0000\r\nMessage-ID: <1@example.com>\r\n'
@@ -100,3 +104,20 @@ def test_message_over_the_limit(make_postern, sink):
         code, answer = client.data(HEADER + b'\r\n' + (b'x' * 70 + b'\r\n') * 3000)
         assert code == 552 and answer.startswith(b'5.3.4')
     assert postern.queued() == []
+
+
+def test_client_that_says_all_at_once_and_closes_its_side(relaying):
+    """As `printf … | nc -N` does; here the end of its input is there long before the greeting."""
+    accounts = relaying.roles()['accounts']
+    os.kill(accounts, signal.SIGSTOP)
+    try:
+        with socket.create_connection(('127.0.0.1', relaying.port), 30) as client:
+            client.sendall(b'EHLO me\r\nNOOP\r\nQUIT\r\n')
+            client.shutdown(socket.SHUT_WR)
+            said = b''
+            while piece := client.recv(4096):
+                said += piece
+    finally:
+        os.kill(accounts, signal.SIGCONT)
+    codes = [line[:3] for line in said.splitlines() if line[3:4] == b' ']
+    assert codes == [b'220', b'250', b'250', b'221'], said
