@@ -145,8 +145,7 @@ refuse(struct sasl *sasl, struct exchange *exchange, uint32_t request_id)
 		/* SCRAM before it knows a login: no guess was made. */
 		sasl_finish_bad(sasl, exchange, request_id,
 		    &(struct msg_sasl_reply){.reason = "the client's channel binding is not "
-						       "accepted (a downgrade, or of a type that "
-						       "is not known here)"});
+						       "accepted (a downgrade)"});
 	else
 		sasl_give_verdict(sasl, exchange, request_id, &bad);
 }
@@ -164,6 +163,25 @@ is_malformed(const struct exchange *exchange, const struct msg_sasl_step *messag
 	       (is_response && message->token.size == 0 && !is_login);
 }
 
+static bool
+begins_with(struct msg_bytes token, const char *prefix)
+{
+	size_t size = strlen(prefix);
+
+	return token.size >= size && memcmp(token.at, prefix, size) == 0;
+}
+
+/* A binding that isn't ours says nothing of the password (RFC 5802 6: that's an error of its own).
+ */
+static bool
+is_binding_unknown(const struct exchange *exchange, struct msg_bytes token)
+{
+	if (!exchange->mechanism->is_bound || exchange->login != NULL || !begins_with(token, "p="))
+		return false;
+	return !begins_with(token, "p=tls-exporter,") &&
+	       (exchange->unique == NULL || !begins_with(token, "p=tls-unique,"));
+}
+
 static void
 step(struct sasl *sasl, struct exchange *exchange, uint32_t request_id,
     const struct msg_sasl_step *message)
@@ -172,6 +190,10 @@ step(struct sasl *sasl, struct exchange *exchange, uint32_t request_id,
 	size_t output_size = 0;
 	int rc = GSASL_MECHANISM_PARSE_ERROR;
 
+	if (is_binding_unknown(exchange, message->token)) {
+		sasl_finish(sasl, exchange, request_id, SASL_UNSUPPORTED);
+		return;
+	}
 	if (!is_malformed(exchange, message))
 		rc = gsasl_step(exchange->session, (const char *)message->token.at,
 		    message->token.size, &output, &output_size);

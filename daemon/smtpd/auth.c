@@ -230,6 +230,17 @@ temporary_failure(struct session *session)
 	session_refuse(session, 454, "4.7.0", "Temporary authentication failure");
 }
 
+/* 535 would make a client ask its user for another password. */
+static void
+refuse_unsupported(struct session *session)
+{
+	bool is_bound = strcmp(session->mechanism, AUTH_BOUND_MECHANISM) == 0;
+
+	session_refuse(session, 504, "5.5.4", "%s",
+	    is_bound ? "Channel binding not supported, tls-exporter is"
+		     : "Mechanism not supported");
+}
+
 /* The exchange is over: the reply decides how. */
 static void
 finish(struct session *session, const struct msg_sasl_reply *reply)
@@ -252,7 +263,7 @@ finish(struct session *session, const struct msg_sasl_reply *reply)
 		session_refuse(session, 501, "5.5.2", "Malformed authentication response");
 		break;
 	case SASL_UNSUPPORTED:
-		session_refuse(session, 504, "5.5.4", "Mechanism not supported");
+		refuse_unsupported(session);
 		break;
 	default:
 		temporary_failure(session);

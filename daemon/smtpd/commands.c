@@ -93,7 +93,7 @@ do_ehlo(struct session *session, struct smtp_verb *verb)
 	buf_printf(&out, "250-%s\r\n250-PIPELINING\r\n", config->hostname);
 	buf_printf(
 	    &out, "250-SIZE %llu\r\n", (unsigned long long)config->limits.message_size_bytes);
-	if (session->setup.offers_tls && !session_has_tls(session))
+	if (session->setup.offers_tls && !session_has_tls(session) && !session->is_authenticated)
 		buf_text(&out, "250-STARTTLS\r\n");
 	auth_offer(session, &out);
 	buf_printf(&out, "250-LIMITS RCPTMAX=%u\r\n", config->limits.recipients);
@@ -108,7 +108,8 @@ do_ehlo(struct session *session, struct smtp_verb *verb)
 
 /* ---- STARTTLS, AUTH, DATA ---- */
 
-/* The reply waits until it is clear that nothing was sent behind the command. */
+/* The reply waits until it is clear that nothing was sent behind the command. A login in clear would
+ * have to be forgotten (RFC 3207 4.2), and its place among the user's connections with it. */
 static void
 do_starttls(struct session *session, struct smtp_verb *verb)
 {
@@ -116,6 +117,8 @@ do_starttls(struct session *session, struct smtp_verb *verb)
 		session_refuse(session, 503, "5.5.1", "TLS is on already");
 	else if (!session->setup.offers_tls)
 		session_refuse(session, 502, "5.5.1", "STARTTLS is not offered here");
+	else if (session->is_authenticated)
+		session_refuse(session, 503, "5.5.1", "STARTTLS comes before a login");
 	else
 		session_enter(session, STATE_TLS);
 }

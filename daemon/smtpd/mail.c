@@ -136,12 +136,27 @@ is_valid(const struct session *session, const struct grant *grant)
 	return !session->is_authenticated || grant->credential == session->credential;
 }
 
+/* Who comes from a trusted network hears what all hear; the administrator has to learn why. */
+static void
+refuse_user(struct session *session, const struct grant *grant)
+{
+	const char *reason = "";
+
+	if (!session->is_authenticated && grant == NULL)
+		reason = "the trusted network's user does not exist";
+	else if (!session->is_authenticated)
+		reason = "the trusted network's user is not active";
+	if (session->login == NULL && session->trusted_login != NULL)
+		session->login = xstrdup(session->trusted_login);
+	session_refuse_because(session, reason, 530, "5.7.0", "Authentication required");
+	session_forget_user(session);
+}
+
 static bool
 user_may_send(struct session *session, const struct grant *grant)
 {
 	if (!is_valid(session, grant)) {
-		session_refuse(session, 530, "5.7.0", "Authentication required");
-		session_forget_user(session);
+		refuse_user(session, grant);
 		return false;
 	}
 	if (grant->has_profile)

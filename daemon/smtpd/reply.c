@@ -54,7 +54,8 @@ session_reply(struct session *session, unsigned code, const char *enhanced, cons
 }
 
 static void
-log_refusal(struct session *session, unsigned code, const char *enhanced, const char *text)
+log_refusal(struct session *session, const char *reason, unsigned code, const char *enhanced,
+    const char *text)
 {
 	struct log_line line;
 	uint64_t id = session->transaction == NULL ? 0 : session->transaction->id;
@@ -67,7 +68,19 @@ log_refusal(struct session *session, unsigned code, const char *enhanced, const 
 	log_number(&line, KEY_CODE, code);
 	log_text(&line, KEY_ENHANCED, enhanced);
 	log_text(&line, KEY_REPLY, text);
+	if (reason[0] != '\0')
+		log_text(&line, KEY_REASON, reason);
 	log_end(&line);
+}
+
+void
+session_refuse_because(struct session *session, const char *reason, unsigned code,
+    const char *enhanced, const char *text)
+{
+	log_refusal(session, reason, code, enhanced, text);
+	if (code >= 500)
+		session->errors++;
+	write_reply(session, code, enhanced, text);
 }
 
 void
@@ -80,10 +93,7 @@ session_refuse(
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	log_refusal(session, code, enhanced, text);
-	if (code >= 500)
-		session->errors++;
-	write_reply(session, code, enhanced, text);
+	session_refuse_because(session, "", code, enhanced, text);
 }
 
 /* ---- the end ---- */
@@ -93,7 +103,7 @@ void
 session_hang_up(struct session *session, const char *enhanced, const char *text)
 {
 	if (session->transaction != NULL || strcmp(enhanced, "4.7.0") == 0)
-		log_refusal(session, 421, enhanced, text);
+		log_refusal(session, "", 421, enhanced, text);
 	write_reply(session, 421, enhanced, text);
 	session_end(session);
 }

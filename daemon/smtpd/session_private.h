@@ -136,6 +136,9 @@ void session_reply(struct session *session, unsigned code, const char *enhanced,
 /* A reply of 400 and more: goes to the log as `rejected`, and counts if the client is to blame. */
 void session_refuse(struct session *session, unsigned code, const char *enhanced,
     const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* The same; the reason is for the log alone, "" is none. */
+void session_refuse_because(struct session *session, const char *reason, unsigned code,
+    const char *enhanced, const char *text);
 void session_write(struct session *session, const struct buf *bytes);
 /* 421 and the end. */
 void session_hang_up(struct session *session, const char *enhanced, const char *text);

@@ -192,6 +192,21 @@ def test_trusted_clients_are_held_to_the_users_senders_and_limits(make_limited):
     close_all(clients + [late])
 
 
+def test_the_log_says_why_a_trusted_network_is_not_served(make_limited):
+    postern = make_limited('errors = 10;', config=TRUSTED)
+    client = greeted(postern, 1)[0]
+    assert client.say('EHLO me').startswith(b'250')
+    assert client.say('MAIL FROM:<a@example.com>').startswith(b'530 5.7.0 ')
+    postern.wait_for_log('event=rejected', 'user=shop', 'code=530',
+                         'reason="the trusted network\'s user does not exist"')
+    postern.add_user('shop')
+    postern.ctl('user', 'set', 'shop', '--active', 'no')
+    assert client.say('MAIL FROM:<a@example.com>').startswith(b'530 5.7.0 ')
+    postern.wait_for_log('event=rejected', 'user=shop', 'code=530',
+                         'reason="the trusted network\'s user is not active"')
+    close_all([client])
+
+
 @pytest.mark.skipif(not IS_ROOT, reason='only root may set its limit back')
 def test_descriptors_never_run_out(make_limited):
     """The limit on descriptors is what a process can have, whatever the config would like."""
