@@ -7,6 +7,7 @@
 #include "common/xalloc.h"
 #include "daemon/core/loop.h"
 #include "daemon/core/result.h"
+#include "daemon/relay/capture.h"
 #include "daemon/relay/channel.h"
 #include "daemon/relay/diagnosis.h"
 
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FETCH_MS (10 * 1000)
 #define TESTS_MAX 16
@@ -23,9 +25,11 @@
 struct profile_tests {
 	struct role_context *role;
 	struct dns *dns;
+	struct pool *pool;
 	const struct profile_surroundings *surroundings;
 	struct list running;
 	unsigned count;
+	uint64_t captured; /* part of the names of files */
 };
 
 struct test {
@@ -36,6 +40,7 @@ struct test {
 	uint32_t fetch;
 	struct profile *profile;
 	struct channel *channel;
+	struct capture *capture; /* instead of the channel */
 	struct client_transaction mail;
 	struct client_recipient recipient;
 	char *name;                 /* of the profile, as the caller wrote it */
@@ -54,6 +59,8 @@ test_free(struct test *test)
 
 	if (test->channel != NULL)
 		channel_close(test->channel);
+	if (test->capture != NULL)
+		capture_cancel(test->capture);
 	if (test->fetch != 0 && accounts != NULL)
 		link_cancel(accounts, test->fetch);
 	list_remove(&test->link);
@@ -175,10 +182,10 @@ on_ready(struct channel *channel, void *ctx)
 	channel_send(channel, &test->mail);
 }
 
-static void
-on_body_wanted(struct channel *channel, void *ctx)
+/* The test message; slice_release() it. */
+static struct slice
+make_body(const struct test *test)
 {
-	struct test *test = ctx;
 	int64_t wall_ms = loop_wall_ms(test->tests->role->loop);
 	char date[CLOCK_RFC5322_SIZE];
 	char *text = xasprintf("From: <%s>\r\nTo: <%s>\r\nSubject: postern test of profile %s\r\n"
@@ -190,10 +197,18 @@ on_body_wanted(struct channel *channel, void *ctx)
 	struct slice slice = {
 	    .chunk = chunk_from(text, (uint32_t)strlen(text)), .size = (uint32_t)strlen(text)};
 
+	free(text);
+	return slice;
+}
+
+static void
+on_body_wanted(struct channel *channel, void *ctx)
+{
+	struct slice slice = make_body(ctx);
+
 	channel_body(channel, &slice);
 	channel_body_end(channel);
 	slice_release(&slice);
-	free(text);
 }
 
 static void
@@ -225,6 +240,62 @@ on_closed(struct channel *channel, const struct client_end *failure, void *ctx)
 		end_failed(test, failure);
 }
 
+/* ---- into a Maildir ---- */
+
+static void
+on_written(struct capture *capture, uint32_t bytes, void *ctx)
+{
+	/* one small message: there is no more to come */
+}
+
+static void
+on_captured(struct capture *capture, const char *problem, void *ctx)
+{
+	struct test *test = ctx;
+	const char *detail = problem != NULL ? problem : "captured";
+
+	test->capture = NULL;
+	add_step(test, "mail", problem == NULL,
+	    loop_now_ms(test->tests->role->loop) - test->begun_at_ms, detail);
+	end(test, problem);
+}
+
+static void
+capture_mail(struct test *test)
+{
+	static const struct capture_callbacks callbacks = {on_written, on_captured};
+	struct loop *loop = test->tests->role->loop;
+	char *name = xasprintf("%lld.P%ldT%llu.test", (long long)(loop_wall_ms(loop) / 1000),
+	    (long)getpid(), (unsigned long long)++test->tests->captured);
+	struct slice slice = make_body(test);
+
+	test->begun_at_ms = loop_now_ms(loop);
+	test->capture = capture_new(test->tests->pool, test->profile->capture, name,
+	    xasprintf("Return-Path: <%s>\r\nDelivered-To: %s\r\n", mail_sender(test), test->to),
+	    &callbacks, test);
+	capture_write(test->capture, &slice);
+	capture_push(test->capture, true);
+	slice_release(&slice);
+	free(name);
+}
+
+static void
+walk_capture(struct test *test)
+{
+	struct err err;
+
+	if (capture_check_path(test->profile->capture, &err) != 0) {
+		add_step(test, "capture", false, 0, err.text);
+		end(test, err.text);
+		return;
+	}
+	add_step(test, "capture", true, 0, test->profile->capture);
+	if (test->to != NULL)
+		capture_mail(test);
+	else
+		end(test, NULL);
+}
+
 /* ---- the beginning ---- */
 
 static void
@@ -243,8 +314,7 @@ walk(struct test *test)
 		add_step(test, "settings", false, 0, test->profile->problem);
 		end(test, test->profile->problem);
 	} else if (test->profile->capture[0] != '\0') {
-		add_step(test, "capture", true, 0, test->profile->capture);
-		end(test, NULL);
+		walk_capture(test);
 	} else {
 		test->channel = channel_open(
 		    test->tests->role->loop, test->tests->dns, test->profile, &callbacks, test);
@@ -392,13 +462,14 @@ profile_tests_forget(struct profile_tests *tests, const struct link *control)
 }
 
 struct profile_tests *
-profile_tests_new(
-    struct role_context *role, struct dns *dns, const struct profile_surroundings *surroundings)
+profile_tests_new(struct role_context *role, struct dns *dns, struct pool *pool,
+    const struct profile_surroundings *surroundings)
 {
 	struct profile_tests *tests = xcalloc(1, sizeof(*tests));
 
 	tests->role = role;
 	tests->dns = dns;
+	tests->pool = pool;
 	tests->surroundings = surroundings;
 	list_init(&tests->running);
 	return tests;

@@ -5,22 +5,23 @@
  * Context  loop
  * Fails    into the answer: `ok` false with a diagnosis, or an HTTP error
  *
- * The same channel as for deliveries, so what works here works there. POST
+ * The same channel (or capture) as for deliveries, so what works here works there. POST
  * /v1/profiles/NAME/test, optionally {"to": ADDRESS, "transcript": true}.
  */
 #ifndef POSTERN_RELAY_PROFILE_TEST_H
 #define POSTERN_RELAY_PROFILE_TEST_H
 
 #include "daemon/core/link.h"
+#include "daemon/core/pool.h"
 #include "daemon/core/role.h"
 #include "daemon/relay/dns.h"
 #include "daemon/relay/profile.h"
 
 struct profile_tests;
 
-/* Borrows all three. */
-struct profile_tests *profile_tests_new(
-    struct role_context *role, struct dns *dns, const struct profile_surroundings *surroundings);
+/* Borrows all four. */
+struct profile_tests *profile_tests_new(struct role_context *role, struct dns *dns,
+    struct pool *pool, const struct profile_surroundings *surroundings);
 void profile_tests_free(struct profile_tests *tests);
 
 /* A CALL from control; it is answered in a later turn. */

@@ -76,7 +76,7 @@ start(struct role_context *role, struct err *err_out)
 	settings.pool = relay->pool;
 	settings.surroundings = relay->surroundings;
 	relay->upstreams = upstreams_new(&settings);
-	relay->tests = profile_tests_new(role, relay->dns, &relay->surroundings);
+	relay->tests = profile_tests_new(role, relay->dns, relay->pool, &relay->surroundings);
 	relay->drain = timer_new(role->loop, on_drain_timer, relay);
 	return 0;
 }

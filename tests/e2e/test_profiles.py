@@ -49,9 +49,30 @@ def test_a_test_that_passes(postern, sink):
     assert sink.wait_for(1)[0].recipients == ['me@example.net']
 
 
-def failing(postern, name='upstream'):
+def test_a_test_of_a_capture(postern):
+    maildir = postern.add_capture()
+    postern.ctl('profile', 'test', 'capture')
+    assert not maildir.exists()
+    result = postern.ctl('profile', 'test', 'capture', '--to', 'me@example.net')
+    assert [(step['step'], step['ok']) for step in result['steps']] == [
+        ('capture', True), ('mail', True)]
+    for _ in range(2):  # files of their own, within one second too
+        postern.ctl('profile', 'test', 'capture', '--to', 'me@example.net')
+    messages = postern.captured(maildir, 3)
+    assert b'Delivered-To: me@example.net\r\n' in messages[0]
+    assert b'\r\nSubject: postern test of profile capture\r\n' in messages[0]
+
+
+def test_a_test_of_a_capture_that_cannot_be_written(postern):
+    (postern.capture_dir / 'caught').write_text('')
+    postern.expect_trouble('caught')
+    postern.add_capture()
+    assert "can't make" in failing(postern, 'capture', '--to', 'me@example.net')
+
+
+def failing(postern, name='upstream', *options):
     with pytest.raises(CtlError) as caught:
-        postern.ctl('profile', 'test', name)
+        postern.ctl('profile', 'test', name, *options)
     assert caught.value.status == 1
     return caught.value.message
 
