@@ -3,7 +3,6 @@ who gets no EHLO at all."""
 import datetime
 import smtplib
 import socket
-import time
 
 import pytest
 
@@ -63,19 +62,6 @@ def test_utf8_addresses_of_somebody_else_are_blocked(postern):
         assert client.docmd('MAIL FROM:<jörg@bücher.example>')[0] == 553
         assert client.docmd('MAIL FROM:<jörg@bücher2.example> SMTPUTF8')[0] == 550
         assert client.docmd('MAIL FROM:<jörg@xn--bcher-kva.example> SMTPUTF8')[0] == 250
-
-
-def test_a_message_is_held_and_then_sent(relaying):
-    postern = relaying()
-    with postern.client(postern.add_user()) as client:
-        client.ehlo()
-        begin = time.time()
-        client.sendmail('shop@example.com', ['b@example.net'], b'Subject: x\r\n\r\nlater\r\n',
-                        mail_options=['HOLDFOR=2'])
-        postern.wait_for_log('event=scheduled', 'user=shop', 'until=')
-    assert postern.host.wait_for(1)[0].recipients == ['b@example.net']
-    assert time.time() - begin >= 2
-    postern.wait_until_queue_is(0)
 
 
 def test_priority_of_a_parameter_goes_before_the_header(postern):

@@ -5,7 +5,7 @@ import email.utils
 
 import pytest
 
-from posternd import wait_until
+from posternd import notices
 
 HEADERS = (b'Message-ID: <order-42@example.com>\r\nDate: Sun, 01 Mar 2026 12:31:04 +0000\r\n'
            b'From: Shop <shop@example.com>\r\nTo: a@example.net, b@example.net\r\n'
@@ -28,15 +28,6 @@ def send(postern, *recipients, sender='shop@example.com', message=HEADERS + b'\r
     with postern.client(postern.user) as client:
         client.ehlo()
         client.sendmail(sender, recipients, message, mail_options=options)
-
-
-def notices(postern, count=1):
-    def found():
-        return [message for message in postern.host.messages if message.sender == '']
-    wait_until(lambda: len(found()) >= count, f'{count} notices')
-    postern.wait_until_queue_is(0)
-    assert len(found()) == count
-    return found()
 
 
 def parse(notice):

@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from posternd import wait_until
+from posternd import notices, wait_until
 
 MESSAGE = b'From: <shop@example.com>\r\nSubject: order 42\r\n\r\nhello\r\n'
 
@@ -32,15 +32,6 @@ def send(postern, *recipients, message=MESSAGE, sender='shop@example.com', mail=
     with postern.client(postern.user) as client:
         client.ehlo()
         client.sendmail(sender, recipients, message, mail_options=mail, rcpt_options=rcpt)
-
-
-def notices(postern, count=1):
-    def found():
-        return [message for message in postern.host.messages if message.sender == '']
-    wait_until(lambda: len(found()) >= count, f'{count} notices')
-    postern.wait_until_queue_is(0)
-    assert len(found()) == count
-    return found()
 
 
 def status_of(notice):

@@ -108,6 +108,16 @@ class CtlError(Exception):
         self.status, self.message = status, message
 
 
+def notices(postern, count=1):
+    """What postern.host got from nobody, once the queue is empty."""
+    def found():
+        return [message for message in postern.host.messages if message.sender == '']
+    wait_until(lambda: len(found()) >= count, f'{count} notices')
+    postern.wait_until_queue_is(0)
+    assert len(found()) == count
+    return found()
+
+
 class Posternd:
     def __init__(self, directory, *, config='', smtpd_processes=1, log_level='debug',
                  without_tls='loopback', auth='', **top):
