@@ -22,6 +22,11 @@
 int domain_normalise(
     const char *text, size_t length, char out[static DOMAIN_SIZE], struct err *err_out);
 
+/* The same of a domain that goes on as it stands, for others to read: nothing but case is mapped, and
+ * what IDNA 2008 (RFC 5891 5) doesn't have is refused. */
+int domain_normalise_exact(
+    const char *text, size_t length, char out[static DOMAIN_SIZE], struct err *err_out);
+
 /* Whether this is a domain as it may stand in an envelope: ASCII labels, any case. */
 bool domain_is_ascii(const char *text, size_t length);
 

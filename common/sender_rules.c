@@ -189,8 +189,8 @@ comparable(const char *address, char out[static MAILADDR_SIZE])
 	char domain[DOMAIN_SIZE];
 
 	if (local == 0 || local > MAILADDR_LOCAL_MAX + 1 ||
-	    domain_normalise(at + 1, strlen(at + 1), domain, NULL) != 0)
-		return address; /* a literal */
+	    domain_normalise_exact(at + 1, strlen(at + 1), domain, NULL) != 0)
+		return address; /* a literal, or what no rule is */
 	memcpy(out, address, local);
 	(void)strcpy(out + local, domain);
 	return out;

@@ -67,6 +67,62 @@ test_normalise(void **state)
 	}
 }
 
+/* What goes on unchanged must not be one domain here and another there. */
+static void
+test_exact(void **state)
+{
+	static const struct {
+		const char *name, *input, *expected;
+	} rows[] = {
+	    {"ASCII", "Example.COM", "example.com"},
+	    {"A-label", "XN--bcher-KVA.example", "xn--bcher-kva.example"},
+	    {"U-label",
+		"B\xc3\xbc"
+		"cher.example",
+		"xn--bcher-kva.example"},
+	    {"capital U-label",
+		"B\xc3\x9c"
+		"CHER.Example",
+		"xn--bcher-kva.example"},
+	    {"Cyrillic capitals", "\xd0\x9f\xd0\xa0\xd0\x98.example", "xn--h1and.example"},
+	    {"not in UTF-8 at its end", "b\xc3", NULL},
+	    {"soft hyphen",
+		"exam\xc2\xad"
+		"ple.com",
+		NULL},
+	    {"zero width space", "example\xe2\x80\x8b.com", NULL},
+	    {"wide dot",
+		"example\xef\xbc\x8e"
+		"com",
+		NULL},
+	    {"ideographic dot",
+		"example\xe3\x80\x82"
+		"com",
+		NULL},
+	    {"wide letters", "\xef\xbd\x85xample.com", NULL},
+	    {"ligature",
+		"o\xef\xac\x83"
+		"ce.example",
+		NULL},
+	    {"mark of its own",
+		"bu\xcc\x88"
+		"cher.example",
+		NULL},
+	    {"superscript", "example\xc2\xb2.com", NULL},
+	};
+	char out[DOMAIN_SIZE];
+	struct err err;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int rc = domain_normalise_exact(rows[i].input, strlen(rows[i].input), out, &err);
+
+		if (rc != (rows[i].expected != NULL ? 0 : -1))
+			fail_msg("%s: %d", rows[i].name, rc);
+		if (rc == 0 && strcmp(out, rows[i].expected) != 0)
+			fail_msg("%s: %s", rows[i].name, out);
+	}
+}
+
 static void
 test_matches(void **state)
 {
@@ -96,6 +152,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_normalise),
+	    cmocka_unit_test(test_exact),
 	    cmocka_unit_test(test_matches),
 	};
 
