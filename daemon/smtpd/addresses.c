@@ -35,7 +35,8 @@ struct parser {
 	const char *at, *end;
 	struct token token; /* the next one */
 	struct addresses *addresses;
-	bool takes_utf8; /* in local parts */
+	bool takes_utf8; /* in addresses */
+	const char *bad; /* what was in the way, when it isn't the next token */
 };
 
 static bool
@@ -101,7 +102,7 @@ read_enclosed(struct parser *parser, enum token_kind kind, char close)
 			break;
 	}
 	if (parser->at >= parser->end)
-		return (struct token){.kind = TOKEN_BAD};
+		return (struct token){.kind = TOKEN_BAD, .bytes = start};
 	parser->at++;
 	return (struct token){kind, start, (size_t)(parser->at - start), false};
 }
@@ -191,6 +192,47 @@ part_add(struct part *part, const struct token *token)
 	part->length = (size_t)(token->bytes + token->length - part->bytes);
 }
 
+static bool
+refuse(struct parser *parser, const char *bad)
+{
+	parser->bad = bad;
+	return false;
+}
+
+static bool
+is_atom_or_dot(const struct parser *parser)
+{
+	return parser->token.kind == TOKEN_ATOM || is_special(parser, '.');
+}
+
+static bool
+take_quoted(struct parser *parser, struct part *part)
+{
+	struct token token = parser->token;
+
+	if (has_any(token.bytes, token.length, "<>") ||
+	    encoded_word_hides(token.bytes, token.length))
+		return refuse(parser, token.bytes);
+	part_add(part, &token);
+	advance(parser);
+	return true;
+}
+
+/* All up to the next gap, since an encoded word may have dots in it. */
+static bool
+take_atoms(struct parser *parser, struct part *part)
+{
+	const char *start = parser->token.bytes;
+	size_t length;
+
+	do {
+		part_add(part, &parser->token);
+		length = (size_t)(parser->token.bytes + parser->token.length - start);
+		advance(parser);
+	} while (is_atom_or_dot(parser) && !parser->token.has_gap);
+	return encoded_word_hides(start, length) ? refuse(parser, start) : true;
+}
+
 /* Words and dots, as in a phrase or a local part. False when a name hides something. */
 static bool
 read_words(struct parser *parser, struct part *part)
@@ -198,16 +240,28 @@ read_words(struct parser *parser, struct part *part)
 	*part = (struct part){0};
 	if (is_special(parser, '.'))
 		return false;
-	while (parser->token.kind == TOKEN_ATOM || parser->token.kind == TOKEN_QUOTED ||
-	       is_special(parser, '.')) {
-		if (parser->token.kind != TOKEN_SPECIAL &&
-		    (has_any(parser->token.bytes, parser->token.length, "<>") ||
-			encoded_word_hides(parser->token.bytes, parser->token.length)))
+	for (;;) {
+		bool is_taken;
+
+		if (parser->token.kind == TOKEN_QUOTED)
+			is_taken = take_quoted(parser, part);
+		else if (is_atom_or_dot(parser))
+			is_taken = take_atoms(parser, part);
+		else
+			return true;
+		if (!is_taken)
 			return false;
-		part_add(part, &parser->token);
-		advance(parser);
 	}
-	return true;
+}
+
+/* Without SMTPUTF8 nobody knows what the octets of an address mean. */
+static bool
+has_unknown_octets(const struct part *part, bool takes_utf8)
+{
+	for (size_t i = 0; i < part->length; i++)
+		if ((unsigned char)part->bytes[i] >= 0x80 && !takes_utf8)
+			return true;
+	return false;
 }
 
 /* Writes the local part without quotes; 0 when it's none, or one that is read differently. */
@@ -219,11 +273,9 @@ unquote_local(const struct part *part, bool takes_utf8, char *out, size_t out_si
 		return 0;
 	if (part->length > out_size || octet_has_control(part->bytes, part->length, "") ||
 	    has_any(part->bytes, part->length, "@<>()[]:;,\"\\") ||
-	    memmem(part->bytes, part->length, "=?", 2) != NULL)
+	    memmem(part->bytes, part->length, "=?", 2) != NULL ||
+	    has_unknown_octets(part, takes_utf8))
 		return 0;
-	for (size_t i = 0; i < part->length; i++)
-		if ((unsigned char)part->bytes[i] >= 0x80 && !takes_utf8)
-			return 0;
 	memcpy(out, part->bytes, part->length);
 	return part->length;
 }
@@ -244,11 +296,14 @@ read_domain(struct parser *parser, char out[static DOMAIN_SIZE])
 		advance(parser);
 		return true;
 	}
-	while (parser->token.kind == TOKEN_ATOM || is_special(parser, '.')) {
+	while (is_atom_or_dot(parser)) {
 		part_add(&part, &parser->token);
 		advance(parser);
 	}
-	return !part.has_gap && domain_normalise(part.bytes, part.length, out, NULL) == 0;
+	if (part.has_gap || has_unknown_octets(&part, parser->takes_utf8) ||
+	    domain_normalise_exact(part.bytes, part.length, out, NULL) != 0)
+		return refuse(parser, part.bytes);
+	return true;
 }
 
 static bool
@@ -311,7 +366,8 @@ is_at_element_end(const struct parser *parser)
 	       is_special(parser, ';');
 }
 
-/* One mailbox, or nothing between two commas. */
+/* One mailbox, or nothing between two commas. An address in the place of the name is one more: who
+ * takes it for the sender finds one that was compared. */
 static bool
 read_mailbox(struct parser *parser, const struct part *words)
 {
@@ -319,7 +375,9 @@ read_mailbox(struct parser *parser, const struct part *words)
 		return true;
 	if (take_special(parser, '<'))
 		return read_angle(parser) && is_at_element_end(parser);
-	return finish_address(parser, words) && is_at_element_end(parser);
+	if (!finish_address(parser, words) || (take_special(parser, '<') && !read_angle(parser)))
+		return false;
+	return is_at_element_end(parser);
 }
 
 /* Behind `name:` up to its `;` */
@@ -359,6 +417,17 @@ read_list(struct parser *parser)
 	return parser->token.kind == TOKEN_END;
 }
 
+/* Where reading ended. */
+static size_t
+find_bad(const struct parser *parser, const char *value)
+{
+	const char *bad = parser->bad;
+
+	if (bad == NULL)
+		bad = parser->token.bytes != NULL ? parser->token.bytes : parser->at;
+	return (size_t)(bad - value);
+}
+
 static bool
 parse(struct addresses *addresses, const char *value, size_t length, bool takes_utf8)
 {
@@ -370,6 +439,7 @@ parse(struct addresses *addresses, const char *value, size_t length, bool takes_
 	    addresses->count > 0)
 		return true;
 	addresses_fini(addresses);
+	addresses->bad_at = find_bad(&parser, value);
 	return false;
 }
 

@@ -40,6 +40,17 @@ authorize_envelope(const struct sender_rights *rights, const char *sender)
 }
 
 static struct authorize_verdict
+refuse_unreadable(const struct sender_rights *rights, enum authorize_side side,
+    const struct header_mailboxes *mailboxes)
+{
+	struct authorize_verdict verdict =
+	    refuse(rights, side, mailboxes->text, "can't be read as addresses");
+
+	memcpy(verdict.place, mailboxes->place, sizeof(verdict.place));
+	return verdict;
+}
+
+static struct authorize_verdict
 check_mailboxes(const struct sender_rights *rights, enum authorize_side side,
     const struct header_mailboxes *mailboxes)
 {
@@ -49,7 +60,7 @@ check_mailboxes(const struct sender_rights *rights, enum authorize_side side,
 	case HEADER_ABSENT:
 		return yes;
 	case HEADER_UNPARSABLE:
-		return refuse(rights, side, mailboxes->text, "can't be read as addresses");
+		return refuse_unreadable(rights, side, mailboxes);
 	case HEADER_SEVERAL:
 		return refuse(rights, side, mailboxes->text, "is there more than once");
 	case HEADER_PARSED:
@@ -93,7 +104,9 @@ authorize_format(
 		(void)snprintf(buffer, size, "<%s>: sender not authorized for user %s",
 		    verdict->address, login);
 	else
-		(void)snprintf(buffer, size, "%s %s: sender not authorized for user %s",
-		    fields[verdict->side], verdict->reason, login);
+		(void)snprintf(buffer, size, "%s %s%s%s%s: sender not authorized for user %s",
+		    fields[verdict->side], verdict->reason,
+		    verdict->place[0] != '\0' ? " near \"" : "", verdict->place,
+		    verdict->place[0] != '\0' ? "\"" : "", login);
 	return buffer;
 }

@@ -37,6 +37,7 @@ struct authorize_verdict {
 	enum authorize_side side;
 	char address[MAILADDR_SIZE]; /* or the field's text, when it can't be read; may be "" */
 	const char *reason;          /* what is wrong with the field, or "" */
+	char place[HEADER_PLACE_MAX + 1]; /* where in the field, or "" */
 };
 
 /* `sender` is the reverse-path in its normal form, "" for null, which is left to the header. */
@@ -44,7 +45,7 @@ struct authorize_verdict authorize_envelope(const struct sender_rights *rights, 
 struct authorize_verdict authorize_header(
     const struct sender_rights *rights, const char *sender, const struct header *header);
 
-/* `<a@b.example>: sender not authorized for user LOGIN` */
+/* `<a@b.example>: sender not authorized for user LOGIN`, or the field, the reason and the place. */
 const char *authorize_format(
     const struct authorize_verdict *verdict, const char *login, char *buffer, size_t size);
 

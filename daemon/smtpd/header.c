@@ -137,6 +137,38 @@ note_text(char **text, const struct header_field *field)
 		*text = one_line(field);
 }
 
+/* From a little before what couldn't be read on, but as much as there is room for. */
+static size_t
+place_start(size_t bad_at, size_t length)
+{
+	if (length <= HEADER_PLACE_MAX)
+		return 0;
+	if (bad_at > length - HEADER_PLACE_MAX)
+		return length - HEADER_PLACE_MAX;
+	return bad_at > 10 ? bad_at - 10 : 0;
+}
+
+static void
+note_place(struct header_mailboxes *mailboxes, const struct header_field *field)
+{
+	size_t size = 0;
+	char *place = mailboxes->place;
+
+	for (size_t i = place_start(mailboxes->addresses.bad_at, field->value_length);
+	     i < field->value_length && size < HEADER_PLACE_MAX; i++) {
+		char c = field->value[i];
+		bool is_blank = octet_is_blank(c) || c == '\r' || c == '\n';
+
+		if (!is_blank)
+			place[size++] = c > ' ' && c <= '~' ? c : '?';
+		else if (size > 0 && place[size - 1] != ' ')
+			place[size++] = ' ';
+	}
+	if (size > 0 && place[size - 1] == ' ')
+		size--;
+	place[size] = '\0';
+}
+
 typedef bool parse_addresses(struct addresses *addresses, const char *value, size_t length);
 
 static void
@@ -149,9 +181,11 @@ note_mailboxes(
 		addresses_fini(&mailboxes->addresses);
 		return;
 	}
-	mailboxes->outcome = parse(&mailboxes->addresses, field->value, field->value_length)
-				 ? HEADER_PARSED
-				 : HEADER_UNPARSABLE;
+	mailboxes->outcome = HEADER_PARSED;
+	if (parse(&mailboxes->addresses, field->value, field->value_length))
+		return;
+	mailboxes->outcome = HEADER_UNPARSABLE;
+	note_place(mailboxes, field);
 }
 
 static void

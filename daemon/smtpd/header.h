@@ -54,11 +54,15 @@ enum header_addresses {
 /* Texts of fields are in one line, UTF-8, of at most so many octets; "" when there's no field. */
 #define HEADER_TEXT_MAX 500
 
+#define HEADER_PLACE_MAX 40
+
 /* From: or Sender: */
 struct header_mailboxes {
 	enum header_addresses outcome;
 	struct addresses addresses; /* when it's parsed; at least one */
 	char *text;                 /* of the first field */
+	/* of one that can't be read: what stands about there, in printable ASCII */
+	char place[HEADER_PLACE_MAX + 1];
 };
 
 struct header {
@@ -72,8 +76,8 @@ struct header {
 
 /* `size` is fields_size. */
 void header_scan(struct header *header, const char *bytes, size_t size);
-/* The same of a message that was sent with SMTPUTF8: the local parts of addresses may be UTF-8 (RFC
- * 6532 3.2), which otherwise makes a field unparsable. */
+/* The same of a message that was sent with SMTPUTF8: the addresses may be UTF-8 (RFC 6532
+ * 3.2), which otherwise makes a field unparsable. */
 void header_scan_utf8(struct header *header, const char *bytes, size_t size);
 void header_fini(struct header *header);
 

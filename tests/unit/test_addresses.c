@@ -39,10 +39,15 @@ test_parse(void **state)
 	    {"Japanese in escapes", " =?ISO-2022-JP?B?GyRCJDwbKEI=?= <a@b.example>", "a@b.example"},
 	    {"8-bit name", " J\xc3\xb6rg <a@b.example>", "a@b.example"},
 	    {"Latin-1 name", " J\xf6rg <a@b.example>", "a@b.example"},
-	    {"U-label",
-		" a@b\xc3\xbc"
-		"cher.example",
-		"a@xn--bcher-kva.example"},
+	    {"dot in an encoded word", " =?utf-8?Q?Dr._M=C3=BCller?= <a@b.example>", "a@b.example"},
+	    {"dots in encoded words", " =?utf-8?Q?A.B.?=\r\n =?utf-8?Q?.C?= <a@b.example>",
+		"a@b.example"},
+	    {"title with a dot", " Dr. Smith <a@b.example>", "a@b.example"},
+	    {"initials without blanks", " J.R.R. Tolkien Jr. <a@b.example>", "a@b.example"},
+	    {"address as a name", " x@y.example <a@b.example>", "x@y.example a@b.example"},
+	    {"address as a name, no blank", " a@b.example<a@b.example>", "a@b.example a@b.example"},
+	    {"address as a name in a group", " T: x@y.example <a@b.example>;",
+		"x@y.example a@b.example"},
 	    {"route", " <@x.example:a@b.example>", "a@b.example"},
 	    {"quotes not needed", " \"a.b\"@c.example", "a.b@c.example"},
 	    {"quotes needed", " \"a b\"@c.example", "\"a b\"@c.example"},
@@ -57,7 +62,21 @@ test_parse(void **state)
 	    {"empty group", " undisclosed:;", NULL},
 	    {"group without its end", " Team: a@b.example", NULL},
 	    {"group in a group", " A: B: a@b.example;;", NULL},
-	    {"address as a name", " x@y.example <a@b.example>", NULL},
+	    {"two addresses as a name", " x@y.example z@y.example <a@b.example>", NULL},
+	    {"address and a word as a name", " x@y.example John <a@b.example>", NULL},
+	    {"word and an address as a name", " John x@y.example <a@b.example>", NULL},
+	    {"address as a name, empty brackets", " x@y.example <>", NULL},
+	    {"address as a name, two in brackets", " a@b.example <c@d.example> <x@y.example>",
+		NULL},
+	    {"address in single quotes as a name", " 'a@b.example' <a@b.example>", NULL},
+	    {"comma in an encoded word", " =?utf-8?Q?Doe,_John?= <a@b.example>", NULL},
+	    {"bracket in an encoded word", " =?utf-8?Q?John_(X?= <a@b.example>", NULL},
+	    {"comment in an encoded word", " =?utf-8?Q?John_(X)?= <a@b.example>", NULL},
+	    {"semicolon in an encoded word", " =?utf-8?Q?John;_X?= <a@b.example>", NULL},
+	    {"at sign in an encoded word", " =?utf-8?Q?x@y?= <a@b.example>", NULL},
+	    {"dot and brackets in an encoded word", " =?utf-8?Q?A.=3Cx=40y=3E?= <a@b.example>",
+		NULL},
+	    {"encoded word with a dot without its end", " =?utf-8?Q?A.B <a@b.example>", NULL},
 	    {"two in brackets", " <x@y.example> <a@b.example>", NULL},
 	    {"something behind the bracket", " <a@b.example> x", NULL},
 	    {"semicolon between", " a@b.example; c@d.example", NULL},
@@ -92,6 +111,22 @@ test_parse(void **state)
 	    {"route without its colon", " <@x.example a@b.example>", NULL},
 	    {"broken route", " <@x.example,y@z.example:a@b.example>", NULL},
 	    {"8-bit local part", " \xc3\xa4@b.example", NULL},
+	    {"U-label without SMTPUTF8",
+		" a@b\xc3\xbc"
+		"cher.example",
+		NULL},
+	    {"soft hyphen in a domain",
+		" a@b\xc2\xad"
+		"c.example",
+		NULL},
+	    {"wide dot in a domain",
+		" a@b\xef\xbc\x8e"
+		"example",
+		NULL},
+	    {"U-label in a route",
+		" <@b\xc3\xbc"
+		"cher.example:a@b.example>",
+		NULL},
 	    {"8-bit domain that isn't UTF-8", " a@b\xfc.example", NULL},
 	    {"control character", " a\x01 <a@b.example>", NULL},
 	    {"brackets in a name", " [Shop] <a@b.example>", NULL},
@@ -131,6 +166,15 @@ test_utf8(void **state)
 	     "cher.example>",
 		"j\xc3\xb6rg@xn--bcher-kva.example"},
 	    {" \"j\xc3\xb6 rg\"@b.example", "\"j\xc3\xb6 rg\"@b.example"},
+	    {" a@B\xc3\x9c"
+	     "CHER.Example",
+		"a@xn--bcher-kva.example"},
+	    {" a@b\xc2\xad"
+	     "c.example",
+		NULL},
+	    {" a@b\xef\xbc\x8e"
+	     "example",
+		NULL},
 	    {" \xe4@b.example", NULL},
 	    {" a\xc3@b.example", NULL},
 	    {" a\xed\xa0\x80@b.example", NULL},
@@ -160,6 +204,34 @@ test_nul(void **state)
 	assert_false(addresses_parse(&addresses, "\"\0\" <a@b.example>", 17));
 }
 
+/* For the reply, so that somebody can find it in a long header. */
+static void
+test_bad_at(void **state)
+{
+	static const struct {
+		const char *value;
+		size_t expected;
+	} rows[] = {
+	    {"a@b.example, =?utf-8?Q?x,y?= <c@d.example>", 13},
+	    {"a@b.example, \"<x>\" <c@d.example>", 14},
+	    {"a@b.example, c@d..example", 15},
+	    {"a@b.example, [Shop] <c@d.example>", 13},
+	    {"a@b.example, \"John <c@d.example>", 13},
+	    {"a@b.example (<x>)", 12},
+	    {"a@b.example c@d.example", 2},
+	    {"John", 4},
+	    {"", 0},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct addresses addresses;
+
+		assert_false(addresses_parse(&addresses, rows[i].value, strlen(rows[i].value)));
+		if (addresses.bad_at != rows[i].expected)
+			fail_msg("%s: %zu", rows[i].value, addresses.bad_at);
+	}
+}
+
 static void
 test_too_many(void **state)
 {
@@ -184,6 +256,7 @@ main(void)
 	    cmocka_unit_test(test_parse),
 	    cmocka_unit_test(test_utf8),
 	    cmocka_unit_test(test_nul),
+	    cmocka_unit_test(test_bad_at),
 	    cmocka_unit_test(test_too_many),
 	};
 

@@ -73,10 +73,22 @@ static const struct row {
     {"U-label",
 	"b\xc3\xbc"
 	"cher.example",
-	"", BOTH, "a@XN--bcher-kva.example",
-	"From: a@b\xc3\xbc"
-	"cher.example\r\n",
-	YES, YES, NULL},
+	"", BOTH,
+	"a@B\xc3\x9c"
+	"cher.example",
+	"From: a@XN--bcher-kva.example\r\n", YES, YES, NULL},
+    {"soft hyphen in the envelope", "good.example", "", BOTH,
+	"a@go\xc2\xad"
+	"od.example",
+	"From: " GOOD "\r\n", BLOCK, YES,
+	"a@go\xc2\xad"
+	"od.example"},
+    {"address for a name", "good.example", "", BOTH, GOOD, "From: " GOOD " <" GOOD ">\r\n", YES,
+	YES, NULL},
+    {"bad address for a name", "good.example", "", BOTH, GOOD, "From: " BAD " <" GOOD ">\r\n", YES,
+	BLOCK, BAD},
+    {"bad address behind a good one as its name", "good.example", "", BOTH, GOOD,
+	"From: " GOOD " <" BAD ">\r\n", YES, BLOCK, BAD},
 };
 
 struct outcome {
@@ -140,10 +152,13 @@ test_format(void **state)
 		struct authorize_verdict verdict;
 		const char *expected;
 	} cases[] = {
-	    {{BLOCK, AUTHORIZE_ENVELOPE, BAD, ""},
+	    {{BLOCK, AUTHORIZE_ENVELOPE, BAD, "", ""},
 		"<" BAD ">: sender not authorized for user billing"},
-	    {{BLOCK, AUTHORIZE_FROM, "x", "is there more than once"},
+	    {{BLOCK, AUTHORIZE_FROM, "x", "is there more than once", ""},
 		"From: is there more than once: sender not authorized for user billing"},
+	    {{BLOCK, AUTHORIZE_SENDER, "x", "can't be read as addresses", "x"},
+		"Sender: can't be read as addresses near \"x\": sender not authorized for user "
+		"billing"},
 	};
 	char text[512];
 

@@ -101,6 +101,31 @@ test_scan(void **state)
 }
 
 static void
+test_place(void **state)
+{
+	static const struct {
+		const char *bytes, *expected;
+	} rows[] = {
+	    {"From: John\r\n", "John"},
+	    {"From:\r\n", ""},
+	    {"From: \"x\xc3\xa4\x01\r\n\ty\r\n", "\"x??? y"},
+	    {"From: John Doe of a Very Long Name, Inc. <a@b.example>\r\n",
+		"of a Very Long Name, Inc. <a@b.example>"},
+	    {"From: a@b.example, c@d.example x, d@e.example, d@e.example, d@e.example\r\n",
+		"xample, c@d.example x, d@e.example, d@e."},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct header header;
+
+		header_scan(&header, rows[i].bytes, strlen(rows[i].bytes));
+		assert_int_equal(header.from.outcome, HEADER_UNPARSABLE);
+		assert_string_equal(header.from.place, rows[i].expected);
+		header_fini(&header);
+	}
+}
+
+static void
 test_from(void **state)
 {
 	static const struct {
@@ -151,6 +176,7 @@ main(void)
 	    cmocka_unit_test(test_end),
 	    cmocka_unit_test(test_fields),
 	    cmocka_unit_test(test_scan),
+	    cmocka_unit_test(test_place),
 	    cmocka_unit_test(test_from),
 	    cmocka_unit_test(test_long_text_is_cut),
 	};
