@@ -146,12 +146,39 @@ netaddr_origin(const struct netaddr *address)
 	return masked(address, 64);
 }
 
+/* No /64 has anything in its last byte; this tells 2001:db8::/48 from 2001:db8::/64. */
+#define WIDE_MARK 48
+
+static bool
+has_prefix(const struct netaddr *origin)
+{
+	return !netaddr_is_ipv4(origin) && !netaddr_is_loopback(origin);
+}
+
+bool
+netaddr_is_wide(const struct netaddr *origin)
+{
+	return has_prefix(origin) && origin->bytes[15] == WIDE_MARK;
+}
+
+bool
+netaddr_wide_origin(const struct netaddr *origin, struct netaddr *wide_out)
+{
+	*wide_out = masked(origin, 48);
+	wide_out->bytes[15] = WIDE_MARK;
+	return has_prefix(origin) && !netaddr_is_wide(origin);
+}
+
 const char *
 netaddr_format_origin(const struct netaddr *origin, char buffer[static NETADDR_ORIGIN_TEXT_SIZE])
 {
-	(void)netaddr_format(origin, buffer);
-	if (!netaddr_is_ipv4(origin) && !netaddr_is_loopback(origin))
-		(void)strcat(buffer, "/64");
+	struct netaddr network = *origin;
+
+	if (netaddr_is_wide(origin))
+		network.bytes[15] = 0;
+	(void)netaddr_format(&network, buffer);
+	if (has_prefix(origin))
+		(void)strcat(buffer, netaddr_is_wide(origin) ? "/48" : "/64");
 	return buffer;
 }
 
@@ -164,6 +191,8 @@ netaddr_parse_origin(const char *text, struct netaddr *origin_out)
 	if (!netaddr_parse_network(text, &address, &prefix_bits))
 		return false;
 	*origin_out = netaddr_origin(&address);
+	if (prefix_bits == 48)
+		return netaddr_wide_origin(&address, origin_out);
 	return prefix_bits == 128 || (prefix_bits == 64 && !netaddr_is_ipv4(&address));
 }
 

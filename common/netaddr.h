@@ -37,7 +37,11 @@ bool netaddr_is_within(
 /* What limits on clients count: an IPv4 address as it is, of an IPv6 address its /64, which is the
  * least that one customer has; ::1 stays itself. */
 struct netaddr netaddr_origin(const struct netaddr *address);
-/* As netaddr_format(), and `/64` behind a /64. */
+/* The /48 around an origin, which is the most that one customer usually has, as an origin of its own;
+ * false for those that aren't of a /64. */
+bool netaddr_wide_origin(const struct netaddr *origin, struct netaddr *wide_out);
+bool netaddr_is_wide(const struct netaddr *origin);
+/* As netaddr_format(), and `/64` behind a /64, `/48` behind a /48. */
 const char *netaddr_format_origin(
     const struct netaddr *origin, char buffer[static NETADDR_ORIGIN_TEXT_SIZE]);
 /* An address, or a text of netaddr_format_origin(). */

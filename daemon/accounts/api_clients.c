@@ -86,7 +86,7 @@ api_client_forgive(struct call *call, json_t **result_out, struct refusal *refus
 
 	if (!netaddr_parse_origin(call->name, &origin)) {
 		(void)refuse(refusal_out, REFUSED_INVALID, "invalid", "address",
-		    "%.60s is not an IP address, and not an IPv6 /64", call->name);
+		    "%.60s is not an IP address, and no IPv6 /64 or /48", call->name);
 		return CALL_REFUSED;
 	}
 	found = guessing_forgive(call->parts->guessing, &origin, &err);

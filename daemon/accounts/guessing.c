@@ -1,17 +1,14 @@
 /* guessing - the rules; what is remembered is in origins, on disk through db_origin. */
 #include "daemon/accounts/guessing_private.h"
 
-#include "common/clock.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "daemon/accounts/db_origin.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ONE 1000                                      /* guess */
 #define KNOWN_AGAIN_MS (INT64_C(24) * 60 * 60 * 1000) /* written down again after so long */
 #define FREE_FAILURES 2                               /* a slip of the finger isn't slowed */
 #define FIRST_DELAY_MS 500
@@ -20,8 +17,6 @@
 #define KNOWN_DELAY_MAX_MS 30000
 #define KNOWN_DOUBLINGS 2
 #define SWEEP_MS (10 * 60 * 1000)
-#define LOG_EVERY_MS 60000
-#define TEXT_SHUT_OUT "Too many failed logins from your address"
 
 static int64_t
 now_ms(const struct guessing *guessing)
@@ -29,15 +24,21 @@ now_ms(const struct guessing *guessing)
 	return loop_wall_ms(guessing->parts.loop);
 }
 
-static int64_t
-limit_of(const struct guessing *guessing)
+int64_t
+guessing_limit(const struct guessing *guessing)
 {
 	return (int64_t)guessing->parts.config->limits.guesses * ONE;
 }
 
-/* What is left of a bucket after a while; a clock that was set back lets nothing out. */
 static int64_t
-left_of(const struct guessing *guessing, int64_t level, int64_t at_ms)
+limit_of(const struct guessing *guessing, const struct origin *origin)
+{
+	return guessing_limit(guessing) * (netaddr_is_wide(&origin->address) ? WIDE_TIMES : 1);
+}
+
+/* A clock that was set back lets nothing out. */
+int64_t
+guessing_left(const struct guessing *guessing, int64_t limit, int64_t level, int64_t at_ms)
 {
 	int64_t window_ms = guessing->parts.config->limits.guess_window_ms;
 	int64_t elapsed_ms = now_ms(guessing) - at_ms;
@@ -46,15 +47,17 @@ left_of(const struct guessing *guessing, int64_t level, int64_t at_ms)
 		return level;
 	if (elapsed_ms >= window_ms)
 		return 0;
-	level -= elapsed_ms * limit_of(guessing) / window_ms;
+	level -= elapsed_ms * limit / window_ms;
 	return level > 0 ? level : 0;
 }
 
 static void
 age(const struct guessing *guessing, struct origin *origin)
 {
-	origin->guesses = left_of(guessing, origin->guesses, origin->at_ms);
-	origin->failures = left_of(guessing, origin->failures, origin->at_ms);
+	int64_t limit = limit_of(guessing, origin);
+
+	origin->guesses = guessing_left(guessing, limit, origin->guesses, origin->at_ms);
+	origin->failures = guessing_left(guessing, limit, origin->failures, origin->at_ms);
 	origin->at_ms = now_ms(guessing);
 }
 
@@ -69,9 +72,24 @@ is_shut(const struct guessing *guessing, const struct origin *origin)
 }
 
 static bool
-is_at_home(const struct guessing *guessing, const struct known *known)
+is_lately(const struct guessing *guessing, const struct known *known)
 {
-	return known != NULL && now_ms(guessing) - known->at_ms < KNOWN_MS;
+	return now_ms(guessing) - known->at_ms < KNOWN_MS;
+}
+
+/* Who keeps the address out: it does itself, or the /48 that it is in. NULL: nobody. */
+static struct origin *
+find_shut(const struct guessing *guessing, const struct netaddr *address)
+{
+	struct origin *origin = origins_find(guessing->origins, address);
+	struct netaddr wide;
+
+	if (origin != NULL && is_shut(guessing, origin))
+		return origin;
+	if (!netaddr_wide_origin(address, &wide))
+		return NULL;
+	origin = origins_find(guessing->origins, &wide);
+	return origin != NULL && is_shut(guessing, origin) ? origin : NULL;
 }
 
 static void
@@ -100,40 +118,19 @@ on_sweep(void *ctx)
 
 /* ---- questions ---- */
 
-static void
-log_refused(struct guessing *guessing, struct origin *origin)
-{
-	char address[NETADDR_ORIGIN_TEXT_SIZE];
-	struct log_line line;
-
-	origin->refused++;
-	if (origin->logged_at_ms != 0 && now_ms(guessing) - origin->logged_at_ms < LOG_EVERY_MS)
-		return;
-	origin->logged_at_ms = now_ms(guessing);
-	if (!log_begin(&line, LOG_INFO, EVENT_REJECTED, 0))
-		return;
-	log_text(&line, KEY_CLIENT, netaddr_format_origin(&origin->address, address));
-	log_number(&line, KEY_CODE, 421);
-	log_text(&line, KEY_ENHANCED, "4.7.0");
-	log_text(&line, KEY_REPLY, TEXT_SHUT_OUT);
-	log_time(&line, KEY_UNTIL, origin->shut_until_ms);
-	log_number(&line, KEY_COUNT, origin->refused);
-	log_end(&line);
-	origin->refused = 0;
-}
-
 int64_t
 guessing_refuses(struct guessing *guessing, const struct netaddr *address)
 {
-	struct origin *origin = origins_find(guessing->origins, address);
+	const struct origin *origin = origins_find(guessing->origins, address);
+	struct origin *shut = find_shut(guessing, address);
 
-	if (origin == NULL || !is_shut(guessing, origin))
+	if (shut == NULL)
 		return 0;
-	for (unsigned i = 0; i < origin->known_count; i++)
-		if (now_ms(guessing) - origin->known[i].at_ms < KNOWN_MS)
+	for (unsigned i = 0; origin != NULL && i < origin->known_count; i++)
+		if (is_lately(guessing, &origin->known[i]))
 			return 0;
-	log_refused(guessing, origin);
-	return origin->shut_until_ms;
+	guessing_log_refused(guessing, shut);
+	return shut->shut_until_ms;
 }
 
 int64_t
@@ -141,27 +138,15 @@ guessing_shut_until(
     const struct guessing *guessing, const struct netaddr *address, const char *login)
 {
 	const struct origin *origin = origins_find(guessing->origins, address);
+	const struct origin *shut = find_shut(guessing, address);
+	const struct known *known = origin == NULL ? NULL : origin_find_known(origin, login);
 
-	if (origin == NULL || !is_shut(guessing, origin) ||
-	    is_at_home(guessing, origin_find_known(origin, login)))
+	if (shut == NULL || (known != NULL && is_lately(guessing, known)))
 		return 0;
-	return origin->shut_until_ms;
+	return shut->shut_until_ms;
 }
 
 /* ---- what happens ---- */
-
-static void
-alert_shut_out(struct guessing *guessing, const struct origin *origin, const char *what)
-{
-	char address[NETADDR_ORIGIN_TEXT_SIZE], until[CLOCK_RFC3339_SIZE], detail[400];
-	struct msg_alert alert = {.kind = "guessing", .user = "", .list = "", .detail = detail};
-
-	alert.address = netaddr_format_origin(&origin->address, address);
-	(void)snprintf(detail, sizeof(detail), "%u guesses, the last one %.200s; shut out until %s",
-	    guessing->parts.config->limits.guesses, what,
-	    clock_rfc3339(origin->shut_until_ms, until, sizeof(until)));
-	alerts_raise(guessing->parts.alerts, &alert);
-}
 
 /* What shuts an address out has to survive whatever happens next. */
 static void
@@ -169,28 +154,21 @@ shut_out(struct guessing *guessing, struct origin *origin, const char *what)
 {
 	origin->shut_until_ms = now_ms(guessing) + guessing->parts.config->limits.shut_out_ms;
 	timer_set(guessing->flush, 0);
-	alert_shut_out(guessing, origin, what);
+	guessing_alert_shut_out(
+	    guessing, origin, (unsigned)(limit_of(guessing, origin) / ONE), what);
 }
 
 static void
 add_guess(struct guessing *guessing, struct origin *origin, const char *what)
 {
+	int64_t limit = limit_of(guessing, origin);
+
 	origin->guesses += ONE;
-	if (origin->guesses < limit_of(guessing))
+	if (origin->guesses < limit)
 		return;
-	origin->guesses = limit_of(guessing);
+	origin->guesses = limit;
 	if (!is_shut(guessing, origin))
 		shut_out(guessing, origin, what);
-}
-
-static uint32_t
-hash_login(const char *login)
-{
-	uint32_t hash = 2166136261u;
-
-	for (; *login != '\0'; login++)
-		hash = (hash ^ (uint32_t)tolower((unsigned char)*login)) * 16777619u;
-	return hash;
 }
 
 /* A password that is seen is told from others by its mark, a proof only by its mechanism. */
@@ -201,7 +179,7 @@ is_new(struct origin *origin, const struct guess *guess)
 	const struct tally whose = {
 	    .smtpd = guess->smtpd,
 	    .connection = guess->connection,
-	    .login = hash_login(guess->login),
+	    .login = guessing_hash_login(guess->login),
 	};
 	unsigned kind = 0;
 
@@ -219,7 +197,7 @@ is_new(struct origin *origin, const struct guess *guess)
 static uint32_t
 delay_of_known(const struct guessing *guessing, const struct known *known)
 {
-	int64_t over = (known->wrong - limit_of(guessing)) / ONE;
+	int64_t over = (known->wrong - guessing_limit(guessing)) / ONE;
 	uint32_t delay_ms = KNOWN_DELAY_MS << (over > KNOWN_DOUBLINGS ? KNOWN_DOUBLINGS : over);
 
 	return delay_ms > KNOWN_DELAY_MAX_MS ? KNOWN_DELAY_MAX_MS : delay_ms;
@@ -231,7 +209,7 @@ delay_of(const struct guessing *guessing, const struct origin *origin, const str
 	int64_t failures = origin->failures / ONE;
 	int64_t doublings = failures - FREE_FAILURES - 1;
 
-	if (known != NULL && known->wrong >= limit_of(guessing))
+	if (known != NULL && known->wrong >= guessing_limit(guessing))
 		return delay_of_known(guessing, known);
 	if (doublings < 0)
 		return 0;
@@ -239,36 +217,58 @@ delay_of(const struct guessing *guessing, const struct origin *origin, const str
 }
 
 static void
-alert_known(struct guessing *guessing, const struct origin *origin, const struct known *known)
-{
-	char address[NETADDR_ORIGIN_TEXT_SIZE], detail[200];
-	struct msg_alert alert = {
-	    .kind = "guessing", .user = known->login, .list = "", .detail = detail};
-
-	alert.address = netaddr_format_origin(&origin->address, address);
-	(void)snprintf(detail, sizeof(detail),
-	    "%u guesses at a user who has logged in from this address, and still may",
-	    guessing->parts.config->limits.guesses);
-	alerts_raise(guessing->parts.alerts, &alert);
-}
-
-static void
 age_known(const struct guessing *guessing, struct known *known)
 {
-	known->wrong = left_of(guessing, known->wrong, known->wrong_at_ms);
+	known->wrong =
+	    guessing_left(guessing, guessing_limit(guessing), known->wrong, known->wrong_at_ms);
 	known->wrong_at_ms = now_ms(guessing);
 }
 
 static void
 count_against_known(struct guessing *guessing, const struct origin *origin, struct known *known)
 {
-	bool was_full = known->wrong >= limit_of(guessing);
+	bool was_full = known->wrong >= guessing_limit(guessing);
 
 	known->wrong += ONE;
-	if (known->wrong > limit_of(guessing) + KNOWN_DOUBLINGS * ONE)
-		known->wrong = limit_of(guessing) + KNOWN_DOUBLINGS * ONE;
-	if (!was_full && known->wrong >= limit_of(guessing))
-		alert_known(guessing, origin, known);
+	if (known->wrong > guessing_limit(guessing) + KNOWN_DOUBLINGS * ONE)
+		known->wrong = guessing_limit(guessing) + KNOWN_DOUBLINGS * ONE;
+	if (!was_full && known->wrong >= guessing_limit(guessing))
+		guessing_alert_known(guessing, origin, known);
+}
+
+static struct origin *
+recall(struct guessing *guessing, const struct netaddr *address)
+{
+	struct origin *origin = origins_get(guessing->origins, address, now_ms(guessing));
+
+	age(guessing, origin);
+	return origin;
+}
+
+/* Who has a /48 has 65536 /64s. */
+static void
+note_wide(struct guessing *guessing, const struct netaddr *address, const struct guess *guess,
+    const char *what)
+{
+	struct netaddr wide;
+	struct origin *origin;
+
+	if (!netaddr_wide_origin(address, &wide))
+		return;
+	origin = recall(guessing, &wide);
+	if (guess == NULL || is_new(origin, guess))
+		add_guess(guessing, origin, what);
+	guessing_touch(guessing, origin);
+}
+
+static void
+add_failure(const struct guessing *guessing, struct origin *origin)
+{
+	int64_t most = guessing_limit(guessing) + FREE_FAILURES * ONE;
+
+	origin->failures += ONE;
+	if (origin->failures > most)
+		origin->failures = most;
 }
 
 uint32_t
@@ -278,20 +278,19 @@ guessing_note_bad(struct guessing *guessing, const struct guess *guess)
 	struct known *known;
 	char what[300];
 
-	if (limit_of(guessing) == 0)
+	if (guessing_limit(guessing) == 0)
 		return 0;
-	origin = origins_get(guessing->origins, &guess->origin, now_ms(guessing));
-	age(guessing, origin);
-	origin->failures += ONE;
-	if (origin->failures > limit_of(guessing) + FREE_FAILURES * ONE)
-		origin->failures = limit_of(guessing) + FREE_FAILURES * ONE;
+	(void)snprintf(what, sizeof(what), "at user %.180s", guess->login);
+	note_wide(guessing, &guess->origin, guess, what);
+	origin = recall(guessing, &guess->origin);
+	add_failure(guessing, origin);
 	known = origin_find_known(origin, guess->login);
 	if (known != NULL)
 		age_known(guessing, known);
 	if (is_new(origin, guess)) {
-		(void)snprintf(what, sizeof(what), "at user %.180s", guess->login);
 		if (known != NULL)
 			count_against_known(guessing, origin, known);
+		guessing_note_aim(guessing, guess);
 		add_guess(guessing, origin, what);
 	}
 	guessing_touch(guessing, origin);
@@ -303,10 +302,10 @@ guessing_note_abuse(struct guessing *guessing, const struct netaddr *address, co
 {
 	struct origin *origin;
 
-	if (limit_of(guessing) == 0)
+	if (guessing_limit(guessing) == 0)
 		return;
-	origin = origins_get(guessing->origins, address, now_ms(guessing));
-	age(guessing, origin);
+	note_wide(guessing, address, NULL, what);
+	origin = recall(guessing, address);
 	add_guess(guessing, origin, what);
 	guessing_touch(guessing, origin);
 }
@@ -327,8 +326,8 @@ guessing_note_good(struct guessing *guessing, const struct netaddr *address, con
 	guessing_touch(guessing, origin);
 }
 
-int
-guessing_forgive(struct guessing *guessing, const struct netaddr *address, struct err *err_out)
+static int
+forgive(struct guessing *guessing, const struct netaddr *address, struct err *err_out)
 {
 	struct origin *origin = origins_find(guessing->origins, address);
 	char text[NETADDR_ORIGIN_TEXT_SIZE];
@@ -346,6 +345,18 @@ guessing_forgive(struct guessing *guessing, const struct netaddr *address, struc
 	return 1;
 }
 
+/* The /48 too, or it could keep the address out still. */
+int
+guessing_forgive(struct guessing *guessing, const struct netaddr *address, struct err *err_out)
+{
+	int found = forgive(guessing, address, err_out), wide_found = 0;
+	struct netaddr wide;
+
+	if (found >= 0 && netaddr_wide_origin(address, &wide))
+		wide_found = forgive(guessing, &wide, err_out);
+	return found < 0 || wide_found < 0 ? -1 : found | wide_found;
+}
+
 struct each {
 	struct guessing *guessing;
 	void (*on_suspect)(const struct suspect *suspect, void *ctx);
@@ -356,7 +367,8 @@ static void
 tell_suspect(struct origin *origin, void *ctx)
 {
 	const struct each *each = ctx;
-	int64_t guesses = left_of(each->guessing, origin->guesses, origin->at_ms);
+	int64_t guesses = guessing_left(
+	    each->guessing, limit_of(each->guessing, origin), origin->guesses, origin->at_ms);
 	bool shut = is_shut(each->guessing, origin);
 	const struct suspect suspect = {
 	    .origin = origin->address,
@@ -388,6 +400,7 @@ guessing_new(
 
 	guessing->parts = *parts;
 	guessing->origins = origins_new();
+	guessing->aims = xcalloc(AIMS, sizeof(*guessing->aims));
 	list_init(&guessing->dirty);
 	guessing->flush = timer_new(parts->loop, guessing_on_flush, guessing);
 	guessing->sweep = timer_new(parts->loop, on_sweep, guessing);
@@ -408,6 +421,7 @@ guessing_free(struct guessing *guessing)
 	timer_free(guessing->flush);
 	timer_free(guessing->sweep);
 	origins_free(guessing->origins);
+	free(guessing->aims);
 	free(guessing);
 }
 

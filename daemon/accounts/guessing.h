@@ -12,6 +12,9 @@
  * failed is a guess unless the same login and password failed there lately, or another mechanism
  * tried the same on that connection. A full bucket shuts the origin out for limits.shut_out.
  *
+ * The /48 of an IPv6 origin has a bucket of four times the size, over all its /64s, and each login
+ * one over all origins, which raises an alert and nothing else.
+ *
  * Who has logged in from an origin within the last 30 days is known there: he is always judged,
  * also while it's shut out, so that nobody who shares his address keeps him out. A known login has a
  * bucket of its own: when that is full, wrong passwords for it are answered later and later, and an
@@ -66,7 +69,7 @@ void guessing_note_good(struct guessing *guessing, const struct netaddr *origin,
 /* The client did what no mail program does: as bad as a guess. */
 void guessing_note_abuse(struct guessing *guessing, const struct netaddr *origin, const char *what);
 
-/* The origin is as if nothing had been; 0 if there was nothing, 1 if there was. */
+/* The origin, and its /48, is as if nothing had been; 0 if there was nothing, 1 if there was. */
 int guessing_forgive(struct guessing *guessing, const struct netaddr *origin, struct err *err_out);
 
 struct suspect {

@@ -32,8 +32,10 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/grants.h \
 	daemon/accounts/guessing.c \
 	daemon/accounts/guessing.h \
+	daemon/accounts/guessing_aims.c \
 	daemon/accounts/guessing_private.h \
 	daemon/accounts/guessing_store.c \
+	daemon/accounts/guessing_tell.c \
 	daemon/accounts/origins.c \
 	daemon/accounts/origins.h \
 	daemon/accounts/parts.c \

@@ -187,7 +187,8 @@ const struct option options[] = {
 	 AT(limits.idle_commands), NULL,
 	 "EHLO, HELO, MAIL, RSET, NOOP, VRFY and HELP without a message that was taken, before a connection ends."},
 	{"limits.guesses", OPTION_NUMBER, "guesses", 0, 100000, "20", ON_RELOAD, AT(limits.guesses), NULL,
-	 "Wrong logins, different ones, from one IPv4 address or IPv6 /64 before it is shut out; 0 is no limit."},
+	 "Wrong logins, different ones, from one IPv4 address or IPv6 /64 (four times as many: /48) before it is "
+	 "shut out; 0 is no limit."},
 	{"limits.guess_window", OPTION_DURATION, "ms", SECOND, 30 * DAY, "1h", ON_RELOAD,
 	 AT(limits.guess_window_ms), NULL, "Time in which so many guesses are forgotten again, one by one."},
 	{"limits.shut_out", OPTION_DURATION, "ms", SECOND, 30 * DAY, "15m", ON_RELOAD,

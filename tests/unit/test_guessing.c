@@ -50,6 +50,13 @@ close_all(void)
 }
 
 static void
+restart(void)
+{
+	close_all();
+	open_all();
+}
+
+static void
 pass(int64_t ms)
 {
 	now_ms += ms;
@@ -208,6 +215,52 @@ test_ipv6_by_64(void **state)
 	assert_true(is_greeted("2001:db8:0:1::1"));
 }
 
+/* So many /64s of one /48, a password each. */
+static void
+try_from_many(const char *network, unsigned begin, unsigned count)
+{
+	char address[60];
+
+	for (unsigned i = begin; i < begin + count; i++) {
+		(void)snprintf(address, sizeof(address), "%s:%x::1", network, i);
+		try(address, "shop", 1);
+	}
+}
+
+static void
+test_ipv6_by_48_too(void **state)
+{
+	struct netaddr narrow = origin_of("2001:db8:0:9999::1");
+	struct err err;
+
+	log_in("2001:db8:0:7777::1", "home");
+	try_from_many("2001:db8:0", 0, 19);
+	assert_true(is_greeted("2001:db8:0:9999::1"));
+	assert_true(may_try("2001:db8:0:9999::1", "shop"));
+	try_from_many("2001:db8:0", 0x100, 1);
+	assert_false(is_greeted("2001:db8:0:9999::1"));
+	assert_false(may_try("2001:db8:0:9999::1", "shop"));
+	assert_true(is_greeted("2001:db8:0:7777::1"));
+	assert_true(may_try("2001:db8:0:7777::1", "home"));
+	assert_true(is_greeted("2001:db8:1::1"));
+	restart();
+	assert_false(is_greeted("2001:db8:0:9999::1"));
+	assert_int_equal(guessing_forgive(guessing, &narrow, &err), 1);
+	assert_true(is_greeted("2001:db8:0:9999::1"));
+}
+
+static void
+test_one_old_password_from_many_64s_shuts_nobody_out(void **state)
+{
+	char address[60];
+
+	for (unsigned i = 0; i < 200; i++) {
+		(void)snprintf(address, sizeof(address), "2001:db8:0:%x::1", i);
+		(void)fail_with(address, "shop", next_connection++, "PLAIN", 77);
+	}
+	assert_true(is_greeted("2001:db8:0:9999::1"));
+}
+
 static void
 test_a_phone_with_an_old_password_shuts_nobody_out(void **state)
 {
@@ -276,7 +329,7 @@ take_alert_of_known(void *row, void *ctx)
 {
 	const struct alert *alert = row;
 
-	if (alert->user == NULL)
+	if (alert->user == NULL || alert->address == NULL)
 		return;
 	assert_string_equal(alert->kind, "guessing");
 	assert_string_equal(alert->user, "shop");
@@ -335,6 +388,48 @@ test_many_addresses_lock_no_user_out(void **state)
 }
 
 static void
+take_alert_of_login(void *row, void *ctx)
+{
+	const struct alert *alert = row;
+
+	assert_string_equal(alert->kind, "guessing");
+	assert_string_equal(alert->user, "shop");
+	assert_null(alert->address);
+	assert_non_null(strstr(alert->detail, "more than 20 guesses at this login"));
+}
+
+static int
+alert_count(void)
+{
+	struct db_page all = {0};
+	struct err err;
+
+	assert_int_equal(alerts_flush(alerts, &err), 0);
+	return db_each(db, &alert_table, &all, take_alert_of_login, NULL, &err);
+}
+
+static void
+test_many_addresses_raise_an_alert(void **state)
+{
+	char address[40], login[40];
+
+	for (unsigned i = 0; i < 20; i++) {
+		(void)snprintf(address, sizeof(address), "192.0.2.%u", i);
+		try(address, i % 2 == 0 ? "shop" : "SHOP", 1);
+	}
+	/* Others don't push it out of what is remembered. */
+	for (unsigned i = 0; i < 5000; i++) {
+		(void)snprintf(address, sizeof(address), "10.1.%u.%u", i / 256, i % 256);
+		(void)snprintf(login, sizeof(login), "user%u", i);
+		try(address, login, 1);
+	}
+	assert_int_equal(alert_count(), 0);
+	try("192.0.2.99", "shop", 1);
+	assert_int_equal(alert_count(), 1);
+	assert_true(may_try("192.0.2.1", "shop"));
+}
+
+static void
 test_known_is_who_was_there_lately(void **state)
 {
 	log_in("192.0.2.1", "shop");
@@ -352,13 +447,6 @@ test_http_counts_as_much(void **state)
 	for (int i = 0; i < 5; i++)
 		guessing_note_abuse(guessing, &origin, "a client that speaks HTTP");
 	assert_false(is_greeted("192.0.2.1"));
-}
-
-static void
-restart(void)
-{
-	close_all();
-	open_all();
 }
 
 static void
@@ -508,6 +596,8 @@ main(void)
 	    ROW(test_shut_out_for_a_time),
 	    ROW(test_the_bucket_empties),
 	    ROW(test_ipv6_by_64),
+	    ROW(test_ipv6_by_48_too),
+	    ROW(test_one_old_password_from_many_64s_shuts_nobody_out),
 	    ROW(test_a_phone_with_an_old_password_shuts_nobody_out),
 	    ROW(test_but_it_is_slowed),
 	    ROW(test_one_password_with_several_mechanisms_is_one_guess),
@@ -516,6 +606,7 @@ main(void)
 	    ROW(test_a_neighbour_does_not_lock_a_known_login_out),
 	    ROW(test_guesses_at_a_known_login_are_slowed),
 	    ROW(test_many_addresses_lock_no_user_out),
+	    ROW(test_many_addresses_raise_an_alert),
 	    ROW(test_known_is_who_was_there_lately),
 	    ROW(test_http_counts_as_much),
 	    ROW(test_a_restart_forgets_nothing),

@@ -125,6 +125,18 @@ test_origins(void **state)
 		assert_memory_equal(&again, &origin, sizeof(origin));
 		assert_int_equal(netaddr_hash(&again, 7), netaddr_hash(&origin, 7));
 	}
+	assert_true(netaddr_parse_origin("2001:db8::/64", &origin));
+	assert_true(netaddr_wide_origin(&origin, &again));
+	assert_string_equal(netaddr_format_origin(&again, text), "2001:db8::/48");
+	assert_true(netaddr_parse_origin(text, &address));
+	assert_memory_equal(&again, &address, sizeof(address));
+	assert_memory_not_equal(&again, &origin, sizeof(origin));
+	assert_false(netaddr_wide_origin(&again, &address));
+	assert_true(netaddr_parse_origin("192.0.2.48", &origin));
+	assert_false(netaddr_wide_origin(&origin, &again));
+	assert_false(netaddr_is_wide(&origin));
+	assert_true(netaddr_parse_origin("::1", &origin));
+	assert_false(netaddr_wide_origin(&origin, &again));
 	assert_false(netaddr_parse_origin("192.0.2.0/24", &again));
 	assert_false(netaddr_parse_origin("2001:db8::/32", &again));
 	assert_false(netaddr_parse_origin("2001:db8::1/64", &again));
