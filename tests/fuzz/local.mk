@@ -18,6 +18,7 @@ EXTRA_DIST += tests/fuzz/corpus tests/fuzz/dict
 # Of messages the corpus is made, since it changes with their list: fuzz-seeds/NAME.
 FUZZ_SEEDS = fuzz-seeds/messages/HELLO
 EXTRA_PROGRAMS = tests/fuzz/seed_messages
+CLEANFILES += tests/fuzz/seed_messages
 $(FUZZ_SEEDS): tests/fuzz/seed_messages
 	$(MKDIR_P) fuzz-seeds/messages
 	./tests/fuzz/seed_messages fuzz-seeds/messages

@@ -192,7 +192,7 @@ static void
 each_string(size_t length, void (*check_one)(const char *input, size_t length))
 {
 	static const char octets[] = {'\r', '\n', '.', '\0', '\x85'};
-	char input[SIZE_MAX_HERE];
+	char input[SIZE_MAX_HERE] = {0};
 	size_t digits[16] = {0}, at;
 
 	do {
