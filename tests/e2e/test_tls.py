@@ -301,14 +301,16 @@ def test_commands_in_place_of_the_handshake(postern):
     postern.wait_for_log('event=tls', 'speaks no TLS')
 
 
-def test_what_was_said_in_clear_is_forgotten(postern):
+def test_starttls_comes_before_a_login_or_not_at_all(postern):
+    """Nobody could tell afterwards what of the session in clear still counts."""
+    postern.add_capture()
     user = postern.add_user()
     with postern.client(tls='none') as client:
         client.login(user['login'], user['password'])
-        assert client.docmd('STARTTLS')[0] == 220
-        client.sock = postern.tls_context().wrap_socket(client.sock, server_hostname='localhost')
-        client.file = None
-        assert client.docmd('MAIL', 'FROM:<a@example.com>')[0] == 530
+        assert client.docmd('STARTTLS')[0] == 503
+        client.ehlo()
+        assert not client.has_extn('starttls')
+        assert client.docmd('MAIL', 'FROM:<a@example.com>')[0] == 250
 
 
 # -- clients that go away --
