@@ -30,6 +30,8 @@ common_libcommon_a_SOURCES = \
 	common/octet.h \
 	common/percent.c \
 	common/percent.h \
+	common/rate.c \
+	common/rate.h \
 	common/sender_rules.c \
 	common/sender_rules.h \
 	common/smtp_line.c \

@@ -34,20 +34,25 @@ static const struct column columns[] = {
 		"of its certificate; SHA-256 in hex"},                                             \
 	    {"ca", VALUE_FILE, "FILE", "PEM; default: the system's CAs"},                          \
 	    {"connections", VALUE_NUMBER, "N", "at once"},                                         \
+	    {"rate", VALUE_TEXT, "\"10/s 500/h\"", "messages that may go; none: no limit"},        \
+	    {"recipient-rate", VALUE_TEXT, "R", "the same of recipients"},                         \
+	    {"bandwidth", VALUE_TEXT, "1M", "bytes a second; 0: no limit"},                        \
+	    {"reserve", VALUE_TEXT, "10%", "of the hour's and day's rates, for priorities 1, 2"},  \
+	    {"retry", VALUE_TEXT, "\"1m 5m 1h\"", "default: queue.retry"},                         \
+	    {"uncertain", VALUE_TEXT, "retry|hold", "what it may have taken or not"},              \
+	    {"transcript", VALUE_TEXT, "never|failure|always", "dialogues to keep"},               \
+	    {"bounce-sender", VALUE_TEXT, "ADDR", "of notices, where <> is refused"},              \
 	    {"capture", VALUE_TEXT, "SUBDIR", "no host: into a Maildir below capture_dir"},        \
 	    {"comment", VALUE_TEXT, "TEXT", "for internal use"},                                   \
 	    {"default", VALUE_FLAG, NULL, "serves whoever has none of its own"},                   \
 	    {"provider", VALUE_LATER, "P", NULL}, {"from-name", VALUE_LATER, "N", NULL},           \
 	    {"from", VALUE_LATER, "ADDR", NULL}, {"reply-to", VALUE_LATER, "ADDR", NULL},          \
-	    {"bounce-sender", VALUE_LATER, "ADDR", NULL},                                          \
 	    {"signature-text", VALUE_LATER, "@FILE", NULL},                                        \
-	    {"signature-html", VALUE_LATER, "@FILE", NULL}, {"rate", VALUE_LATER, "R", NULL},      \
-	    {"recipient-rate", VALUE_LATER, "R", NULL}, {"bandwidth", VALUE_LATER, "B", NULL},     \
-	    {"reserve", VALUE_LATER, "R", NULL}, {"fallback", VALUE_LATER, "P", NULL},             \
-	    {"transcript", VALUE_LATER, "T", NULL}, {"available", VALUE_LATER, "A", NULL},         \
-	    {"pop3-host", VALUE_LATER, "H", NULL}, {"pop3-port", VALUE_LATER, "N", NULL},          \
-	    {"pop3-tls", VALUE_LATER, "T", NULL}, {"pop3-auth", VALUE_LATER, "A", NULL},           \
-	    {"pop3-username", VALUE_LATER, "U", NULL}, {"pop3-valid", VALUE_LATER, "T", NULL},     \
+	    {"signature-html", VALUE_LATER, "@FILE", NULL}, {"fallback", VALUE_LATER, "P", NULL},  \
+	    {"available", VALUE_LATER, "A", NULL}, {"pop3-host", VALUE_LATER, "H", NULL},          \
+	    {"pop3-port", VALUE_LATER, "N", NULL}, {"pop3-tls", VALUE_LATER, "T", NULL},           \
+	    {"pop3-auth", VALUE_LATER, "A", NULL}, {"pop3-username", VALUE_LATER, "U", NULL},      \
+	    {"pop3-valid", VALUE_LATER, "T", NULL},                                                \
 	{                                                                                          \
 		"pop3-password-stdin", VALUE_LATER, NULL, NULL                                     \
 	}

@@ -29,6 +29,8 @@ value_of(const struct field *field, const void *row)
 	case FIELD_BOOL:
 		return DB_NUMBER(*field_bool(field, fields));
 	case FIELD_NUMBER:
+	case FIELD_SIZE:
+	case FIELD_PERCENT:
 	case FIELD_SECONDS:
 	case FIELD_TIME:
 		break;
@@ -127,6 +129,8 @@ read_row(const struct table *table, const struct db_row *from, void *row)
 			*field_bool(field, row) = db_row_number(from, (int)i + 1) != 0;
 			break;
 		case FIELD_NUMBER:
+		case FIELD_SIZE:
+		case FIELD_PERCENT:
 		case FIELD_SECONDS:
 		case FIELD_TIME:
 			*field_number(field, row) = db_row_number(from, (int)i + 1);

@@ -1,7 +1,7 @@
 /*
  * db_schema - the tables of accounts.db
  *
- * Format, version 2 (application_id 0x70737472 "pstr", user_version 2). Ids are never used again
+ * Format, version 3 (application_id 0x70737472 "pstr", user_version 3). Ids are never used again
  * (AUTOINCREMENT). Lists, users and profiles refer to each other by name, since a name never
  * changes; names differ in more than case. NULL is "not set": defaults are worked out when a row
  * is used, so that `profile set --tls` moves a port that nobody chose.
@@ -12,6 +12,8 @@
  *	         secret: the password, sealed, for CRAM-MD5 (NULL: none)
  *	         messages, recipients: what it may send, see common/cap.h; over_limit: refuse, hold
  *	profile  password: see seal.h; version: grows with each change; one row is the default
+ *	         rate, recipient_rate: see common/rate.h; bandwidth: bytes a second, 0 none;
+ *	         reserve: percent; retry: as queue.retry
  *	alert    one row for each kind, user, address and interval, counted
  *	origin   where passwords are guessed from: guesses (thousandths) as they were `at`
  *	known    who has logged in from where, lately
@@ -74,4 +76,17 @@ static const char version_2[] =
     "PRAGMA user_version = 2;"
     "COMMIT;";
 
-const char *const db_steps[DB_VERSION] = {version_1, version_2};
+static const char version_3[] =
+    "BEGIN IMMEDIATE;"
+    "ALTER TABLE profile ADD COLUMN rate TEXT;"
+    "ALTER TABLE profile ADD COLUMN recipient_rate TEXT;"
+    "ALTER TABLE profile ADD COLUMN bandwidth INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN reserve INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN retry TEXT;"
+    "ALTER TABLE profile ADD COLUMN uncertain TEXT;"
+    "ALTER TABLE profile ADD COLUMN transcript TEXT;"
+    "ALTER TABLE profile ADD COLUMN bounce_sender TEXT;"
+    "PRAGMA user_version = 3;"
+    "COMMIT;";
+
+const char *const db_steps[DB_VERSION] = {version_1, version_2, version_3};

@@ -59,8 +59,10 @@ profile_apply_defaults(struct profile *profile)
 		profile->dot_timeout = DEFAULT_DOT_TIMEOUT_MS;
 	if (profile->connections == 0)
 		profile->connections = DEFAULT_CONNECTIONS;
+	set_default(&profile->uncertain, "retry");
 	if (profile->capture != NULL)
 		return;
+	set_default(&profile->transcript, "failure");
 	/* Naming one of port and TLS mode picks the other. */
 	if (profile->tls == NULL)
 		profile->tls = xstrdup(tls_for_port(profile->port));
@@ -92,6 +94,8 @@ check_capture_alone(const struct profile *profile, struct refusal *refusal_out)
 	    {"username", profile->username != NULL},
 	    {"password", profile->password != NULL},
 	    {"ehlo", profile->ehlo != NULL},
+	    {"bandwidth", profile->bandwidth != 0},
+	    {"transcript", profile->transcript != NULL},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -258,7 +262,7 @@ profile_to_message(
 {
 	enum tls_verify verify = verify_of(profile);
 
-	/* The choices stand in the order of enum profile_tls and enum tls_version. */
+	/* The choices stand in the order of enum profile_tls, tls_version and transcript. */
 	*message_out = (struct msg_profile){
 	    .profile_id = (uint64_t)profile->id,
 	    .version = (uint32_t)profile->version,
@@ -279,6 +283,8 @@ profile_to_message(
 	    .timeout_ms = (uint32_t)profile->timeout,
 	    .dot_timeout_ms = (uint32_t)profile->dot_timeout,
 	    .connections = (uint32_t)profile->connections,
+	    .bandwidth = (uint64_t)profile->bandwidth,
+	    .transcript = choice_of("transcript", profile->transcript),
 	};
 }
 

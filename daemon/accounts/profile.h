@@ -30,6 +30,12 @@ struct profile {
 	char *ehlo;
 	int64_t timeout, dot_timeout; /* ms */
 	int64_t connections;
+	char *rate, *recipient_rate; /* see common/rate.h */
+	int64_t bandwidth;           /* bytes a second */
+	int64_t reserve;             /* percent */
+	char *retry;                 /* as queue.retry */
+	char *uncertain, *transcript;
+	char *bounce_sender;
 	char *capture;
 	char *comment;
 };

@@ -1,9 +1,12 @@
 /* profile_fields - the fields of a profile, each with what it may be. */
 #include "common/buf.h"
 #include "common/domain.h"
+#include "common/mailaddr.h"
 #include "common/netaddr.h"
+#include "common/rate.h"
 #include "common/xalloc.h"
 #include "daemon/accounts/profile.h"
+#include "daemon/config/units.h"
 
 #include <ctype.h>
 #include <openssl/bio.h>
@@ -111,6 +114,48 @@ check_user_name(char **text, struct err *err_out)
 	return 0;
 }
 
+static int
+normalise_rate(char **text, struct err *err_out)
+{
+	char buffer[RATE_TEXT_SIZE];
+	struct rate rate;
+
+	if (rate_parse(*text, &rate, err_out) != 0)
+		return -1;
+	free(*text);
+	*text = xstrdup(rate_format(&rate, buffer));
+	return 0;
+}
+
+static int
+check_retry(char **text, struct err *err_out)
+{
+	int64_t times[CONFIG_RETRY_MAX];
+	size_t count;
+
+	if (unit_schedule(*text, RETRY_MIN_MS, RETRY_MAX_MS, times, &count) == 0)
+		return 0;
+	return err_set(err_out,
+	    "must be 1 to %d durations from \"100ms\" to \"7d\" with blanks between them, as "
+	    "\"1m 5m 1h\"",
+	    CONFIG_RETRY_MAX);
+}
+
+/* A mailbox, kept without what its grammar allows around it. */
+static int
+normalise_mailbox(char **text, struct err *err_out)
+{
+	struct mailaddr address;
+
+	if (mailaddr_parse(*text, strlen(*text), &address, err_out) != MAILADDR_OK)
+		return -1;
+	if (!mailaddr_is_ascii(&address))
+		return err_set(err_out, "must be ASCII: not every upstream takes UTF-8");
+	free(*text);
+	*text = xstrdup(address.text);
+	return 0;
+}
+
 /* One folder below capture_dir. */
 static int
 check_capture(char **text, struct err *err_out)
@@ -127,9 +172,11 @@ check_capture(char **text, struct err *err_out)
 static const char *const tls_modes[] = {"none", "opportunistic", "starttls", "implicit", NULL};
 static const char *const tls_versions[] = {"1.0", "1.1", "1.2", "1.3", NULL};
 static const char *const auth_methods[] = {"none", "auto", "plain", "login", "cram-md5", NULL};
+/* In the order of enum transcript. */
+static const char *const transcripts[] = {"never", "failure", "always", NULL};
+static const char *const uncertain[] = {"retry", "hold", NULL};
 static const char *const extra[] = {"password", "default", NULL};
-static const char *const not_built[] = {"provider", "rate", "recipient_rate", "bandwidth",
-    "reserve", "fallback", "transcript", "from_name", "from", "reply_to", "bounce_sender",
+static const char *const not_built[] = {"provider", "fallback", "from_name", "from", "reply_to",
     "signature_text", "signature_html", "available", "pop3_host", "pop3_port", "pop3_tls",
     "pop3_auth", "pop3_username", "pop3_password", "pop3_valid", NULL};
 
@@ -160,6 +207,14 @@ static const struct field fields[] = {
     FIELD(timeout, FIELD_SECONDS, .min = 1000, .max = HOUR_MS),
     FIELD(dot_timeout, FIELD_SECONDS, .min = 1000, .max = HOUR_MS),
     FIELD(connections, FIELD_NUMBER, .min = 1, .max = 1000),
+    FIELD(rate, FIELD_TEXT, .max = RATE_TEXT_SIZE - 1, .normalise = normalise_rate),
+    FIELD(recipient_rate, FIELD_TEXT, .max = RATE_TEXT_SIZE - 1, .normalise = normalise_rate),
+    FIELD(bandwidth, FIELD_SIZE, .min = 1024, .max = INT64_C(1) << 40),
+    FIELD(reserve, FIELD_PERCENT, .max = 90),
+    FIELD(retry, FIELD_TEXT, .max = 511, .normalise = check_retry),
+    FIELD(uncertain, FIELD_TEXT, .max = 16, .choices = uncertain),
+    FIELD(transcript, FIELD_TEXT, .max = 16, .choices = transcripts),
+    FIELD(bounce_sender, FIELD_TEXT, .max = MAILADDR_SIZE - 1, .normalise = normalise_mailbox),
     FIELD(capture, FIELD_TEXT, .max = 200, .normalise = check_capture),
     FIELD(comment, FIELD_TEXT, .max = 1000),
 };

@@ -16,7 +16,6 @@ send_row(struct link *queue, struct msg_route *route)
 		route->name = "";
 	if (route->list == NULL)
 		route->list = "";
-	route->bounce_sender = "";
 	link_send(queue, MSG_ROUTE, route);
 }
 
@@ -86,6 +85,12 @@ on_profile(void *row, void *ctx)
 	    .is_paused = profile->paused,
 	    .version = (uint32_t)profile->version,
 	    .connections = (uint32_t)profile->connections,
+	    .rate = profile->rate,
+	    .recipient_rate = profile->recipient_rate,
+	    .reserve = (uint8_t)profile->reserve,
+	    .retry = profile->retry,
+	    .is_uncertain_held = strcmp(profile->uncertain, "hold") == 0,
+	    .bounce_sender = profile->bounce_sender,
 	};
 	send_row(ctx, &route);
 }

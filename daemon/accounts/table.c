@@ -219,6 +219,48 @@ read_number(const struct field *field, void *row, const json_t *value, struct re
 }
 
 static int
+read_size(const struct field *field, void *row, const json_t *value, struct refusal *refusal_out)
+{
+	char min[UNIT_TEXT_SIZE], max[UNIT_TEXT_SIZE];
+	const char *text = json_string_value(value);
+	uint64_t bytes = 0;
+	int64_t number = -1;
+
+	if (text != NULL && unit_size(text, &bytes) == 0)
+		number = (int64_t)bytes;
+	else
+		(void)parse_whole(value, &number);
+	if (number == 0 || (number >= field->min && number <= field->max)) {
+		*field_number(field, row) = number;
+		return 0;
+	}
+	return refuse(refusal_out, REFUSED_INVALID, "invalid", field->name,
+	    "%s: must be 0 (none), or a size such as \"64K\" or \"1M\", from %s to %s", field->name,
+	    unit_size_text((uint64_t)field->min, min), unit_size_text((uint64_t)field->max, max));
+}
+
+static int
+read_percent(const struct field *field, void *row, const json_t *value, struct refusal *refusal_out)
+{
+	const char *text = json_string_value(value);
+	size_t length = text == NULL ? 0 : strlen(text);
+	json_t *digits = NULL;
+	int64_t number;
+	bool is_read;
+
+	if (length > 1 && text[length - 1] == '%')
+		digits = json_stringn(text, length - 1);
+	is_read = parse_whole(digits != NULL ? digits : value, &number);
+	json_decref(digits);
+	if (!is_read || number < field->min || number > field->max)
+		return refuse(refusal_out, REFUSED_INVALID, "invalid", field->name,
+		    "%s: must be a percentage from %" PRId64 "%% to %" PRId64 "%%", field->name,
+		    field->min, field->max);
+	*field_number(field, row) = number;
+	return 0;
+}
+
+static int
 read_seconds(const struct field *field, void *row, const json_t *value, struct refusal *refusal_out)
 {
 	int64_t ms = 0, seconds;
@@ -263,6 +305,10 @@ read_field(const struct field *field, void *row, const json_t *value, struct ref
 		return read_text(field, row, value, refusal_out);
 	case FIELD_NUMBER:
 		return read_number(field, row, value, refusal_out);
+	case FIELD_SIZE:
+		return read_size(field, row, value, refusal_out);
+	case FIELD_PERCENT:
+		return read_percent(field, row, value, refusal_out);
 	case FIELD_BOOL:
 		return read_bool(field, row, value, refusal_out);
 	case FIELD_SECONDS:
@@ -342,6 +388,8 @@ field_to_json(const struct field *field, void *row)
 	case FIELD_ITEMS:
 		return items_to_json(*field_text(field, row));
 	case FIELD_NUMBER:
+	case FIELD_SIZE:
+	case FIELD_PERCENT:
 		return json_integer(*field_number(field, row));
 	case FIELD_BOOL:
 		return json_boolean(*field_bool(field, row));

@@ -23,6 +23,8 @@ enum field_type {
 	FIELD_TEXT,    /* char * */
 	FIELD_ITEMS,   /* char *, items separated by `;`; in JSON an array or such a text */
 	FIELD_NUMBER,  /* int64_t */
+	FIELD_SIZE,    /* int64_t; read as a number of bytes or as text with a unit; 0: none */
+	FIELD_PERCENT, /* int64_t; read as a number or as text with a percent sign */
 	FIELD_BOOL,    /* bool */
 	FIELD_SECONDS, /* int64_t; read as a number of seconds or as text with a unit */
 	FIELD_TIME     /* int64_t, wall clock; RFC 3339 */

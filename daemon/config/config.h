@@ -58,6 +58,9 @@ enum auth_without_tls { AUTH_CLEAR_NEVER, AUTH_CLEAR_LOOPBACK, AUTH_CLEAR_ALWAYS
 enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_JOURNAL };
 
 #define CONFIG_RETRY_MAX 32
+/* Of each waiting time between attempts. */
+#define RETRY_MIN_MS 100
+#define RETRY_MAX_MS (INT64_C(7) * 24 * 60 * 60 * 1000)
 #define SMTPD_PROCESSES_MAX 64
 
 /* Where an option was set. */

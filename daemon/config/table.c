@@ -213,7 +213,7 @@ const struct option options[] = {
 
 	{"queue.lifetime", OPTION_DURATION, "ms", SECOND, 90 * DAY, "5d", ON_RELOAD,
 	 AT(queue.lifetime_ms), NULL, "How long a message is tried before its sender is told."},
-	{"queue.retry", OPTION_SCHEDULE, "ms", 100, 7 * DAY, "1m 2m 5m 10m 20m 30m 1h", ON_RELOAD,
+	{"queue.retry", OPTION_SCHEDULE, "ms", RETRY_MIN_MS, RETRY_MAX_MS, "1m 2m 5m 10m 20m 30m 1h", ON_RELOAD,
 	 AT(queue), NULL, "Waiting times between attempts; the last one repeats."},
 	{"queue.delay_warning", OPTION_REFUSED, "", NO_RANGE, NULL, ON_RELOAD, 0, NULL, ""},
 	{"queue.bounce", OPTION_BOOL, "yes or no", NO_RANGE, "true", ON_RELOAD, AT(queue.has_bounces),

@@ -76,6 +76,38 @@ unit_duration(const char *text, int64_t *ms_out)
 	return read_quantity(text, duration_units, ms_out);
 }
 
+/* The next word is cut off; false: there is none. One that is too long for a duration is none. */
+static bool
+cut_word(const char **at, char *word, size_t size)
+{
+	size_t length;
+
+	*at += strspn(*at, " \t");
+	length = strcspn(*at, " \t");
+	(void)snprintf(word, size, "%.*s", length < size ? (int)length : 0, *at);
+	*at += length;
+	return length > 0;
+}
+
+int
+unit_schedule(const char *text, int64_t minimum, int64_t maximum,
+    int64_t times_out[static CONFIG_RETRY_MAX], size_t *count_out)
+{
+	char word[UNIT_TEXT_SIZE];
+	size_t count = 0;
+
+	while (cut_word(&text, word, sizeof(word))) {
+		int64_t ms;
+
+		if (count == CONFIG_RETRY_MAX || unit_duration(word, &ms) != 0 || ms < minimum ||
+		    ms > maximum)
+			return -1;
+		times_out[count++] = ms;
+	}
+	*count_out = count;
+	return count > 0 ? 0 : -1;
+}
+
 int
 unit_size(const char *text, uint64_t *bytes_out)
 {

@@ -15,6 +15,10 @@ int unit_duration(const char *text, int64_t *ms_out);
 /* A whole number with a unit: B K M G T, in steps of 1,024; "0" needs none. */
 int unit_size(const char *text, uint64_t *bytes_out);
 
+/* Durations from `minimum` to `maximum`, 1 to CONFIG_RETRY_MAX of them with blanks between them. */
+int unit_schedule(const char *text, int64_t minimum, int64_t maximum,
+    int64_t times_out[static CONFIG_RETRY_MAX], size_t *count_out);
+
 #define UNIT_TEXT_SIZE 32
 /* The same back, in the largest unit that divides it. */
 const char *unit_duration_text(int64_t ms, char buffer[static UNIT_TEXT_SIZE]);

@@ -225,36 +225,17 @@ set_networks(const struct option *option, void *field, const char *text)
 }
 
 static int
-read_schedule(const struct option *option, const char *text, char *word, int64_t *times_out)
-{
-	int count = 0;
-
-	while (next_word(&text, word)) {
-		int64_t ms;
-
-		if (count == CONFIG_RETRY_MAX)
-			return -1;
-		if (unit_duration(word, &ms) != 0 || !is_within(option, ms))
-			return -1;
-		times_out[count++] = ms;
-	}
-	return count > 0 ? count : -1;
-}
-
-static int
 set_schedule(const struct option *option, void *field, const char *text)
 {
 	/* the field is config.queue as a whole: the times and their count */
 	struct config *config = (void *)((char *)field - offsetof(struct config, queue));
 	int64_t times[CONFIG_RETRY_MAX];
-	char *word = xmalloc(strlen(text) + 1);
-	int count = read_schedule(option, text, word, times);
+	size_t count;
 
-	free(word);
-	if (count < 0)
+	if (unit_schedule(text, option->minimum, option->maximum, times, &count) != 0)
 		return -1;
-	memcpy(config->queue.retry_ms, times, (size_t)count * sizeof(times[0]));
-	config->queue.retry_count = (size_t)count;
+	memcpy(config->queue.retry_ms, times, count * sizeof(times[0]));
+	config->queue.retry_count = count;
 	return 0;
 }
 

@@ -114,6 +114,9 @@ enum listener_tls { LISTENER_NONE, LISTENER_STARTTLS, LISTENER_IMPLICIT, LISTENE
 /* Of a profile. */
 enum profile_tls { PROFILE_NONE, PROFILE_OPPORTUNISTIC, PROFILE_STARTTLS, PROFILE_IMPLICIT };
 
+/* Which deliveries leave their dialogue behind. */
+enum transcript { TRANSCRIPT_NEVER, TRANSCRIPT_FAILURE, TRANSCRIPT_ALWAYS };
+
 enum tls_verify { VERIFY_NAME, VERIFY_OFF, VERIFY_FINGERPRINT };
 
 enum tls_version { TLS_VERSION_1_0, TLS_VERSION_1_1, TLS_VERSION_1_2, TLS_VERSION_1_3 };

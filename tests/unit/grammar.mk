@@ -14,6 +14,7 @@ check_PROGRAMS += \
 	tests/unit/test_netaddr \
 	tests/unit/test_percent \
 	tests/unit/test_priority \
+	tests/unit/test_rate \
 	tests/unit/test_sender_rules \
 	tests/unit/test_smtp_line \
 	tests/unit/test_smtp_parameters \
@@ -71,6 +72,10 @@ tests_unit_test_percent_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
 tests_unit_test_priority_SOURCES = tests/unit/test_priority.c
 tests_unit_test_priority_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_priority_LDADD = daemon/smtpd/libsmtpd.a $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_rate_SOURCES = tests/unit/test_rate.c
+tests_unit_test_rate_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_rate_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_sender_rules_SOURCES = tests/unit/test_sender_rules.c
 tests_unit_test_sender_rules_CFLAGS = $(UNIT_CFLAGS)

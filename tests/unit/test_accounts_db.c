@@ -139,7 +139,7 @@ test_format_of_a_newer_version(void **state)
 	make_ours();
 	run_sql("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE; "
 		"PRAGMA user_version = 7");
-	expect_refused("has format 7, this posternd knows formats up to 2");
+	expect_refused("has format 7, this posternd knows formats up to 3");
 }
 
 static void
@@ -170,6 +170,8 @@ check_version_1_rows(struct db *db)
 	assert_int_equal(db_find(db, &profile_table, "office", &profile, &err), 1);
 	assert_int_equal(profile.id, 3);
 	assert_int_equal(profile.version, 4);
+	assert_int_equal(profile.bandwidth, 0);
+	assert_null(profile.rate);
 	assert_string_equal(profile.password, "c2VhbGVk");
 	assert_int_equal(db_find(db, &userlist_table, "shop", &list, &err), 1);
 	assert_string_equal(list.unauthorized, "alert");
@@ -199,7 +201,7 @@ test_file_of_version_1_keeps_all_that_is_in_it(void **state)
 		if (db_open("accounts.db", &db, &err) != 0)
 			fail_msg("%s", err.text);
 		check_version_1_rows(db);
-		expect_text(db, "SELECT user_version FROM pragma_user_version", "2");
+		expect_text(db, "SELECT user_version FROM pragma_user_version", "3");
 		expect_text(db, "SELECT substr(value, 1, 6) FROM meta", "AAECAw");
 		expect_text(
 		    db, "SELECT count(*) || kind || count FROM alert", "1unauthorized-sender12");
