@@ -3,7 +3,10 @@
  *
  *	message    one row for each message that is not yet done; next_at 0 is ready, else deferred.
  *	           The index message_order serves "what can go next" (state 0, next_at 0, a user, a
- *	           priority, by age), "whose time has come" (by next_at), and the counts.
+ *	           priority, by id: a user's mail by age, but for the blocks in which smtpds get
+ *	           their ids), "whose time has come" (by next_at), and listings by id of what has no
+ *	           time; message_later the listings of what has one. The second is partial: it costs
+ *	           nothing for a message that goes at the first attempt.
  *	recipient  its recipients in the client's order, each with its fate so far
  *	wishes     of the messages with has_wishes: what their clients asked for beyond delivery
  *	body       bodies below 64 KiB: rows (message << 20 | piece), in order
@@ -24,7 +27,7 @@
 #include <string.h>
 
 #define APPLICATION_ID 0x706f7374 /* "post" */
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 /* A larger file is not read through at start: a restart with a long queue takes a moment. */
 #define CHECK_PAGES_MAX 32768
 #define XSTR(x) #x
@@ -55,6 +58,10 @@ static const char pragmas_sql[] =
 	" messages INTEGER NOT NULL, recipients INTEGER NOT NULL,"                                 \
 	" PRIMARY KEY(slot_ms, slot, user_id)) WITHOUT ROWID;"
 
+#define INDEXES_SQL                                                                                \
+	"CREATE INDEX message_order ON message(state, next_at, user_id, priority);"                \
+	"CREATE INDEX message_later ON message(user_id, state) WHERE next_at > 0;"
+
 static const char tables_sql[] =
     "BEGIN IMMEDIATE;"
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
@@ -67,8 +74,7 @@ static const char tables_sql[] =
     " has_8bit INTEGER NOT NULL, is_in_file INTEGER NOT NULL, is_notice INTEGER NOT NULL,"
     " login TEXT NOT NULL, list TEXT NOT NULL, sender TEXT NOT NULL,"
     " header_from TEXT NOT NULL, message_id TEXT NOT NULL, subject TEXT NOT NULL,"
-    " client TEXT NOT NULL, has_wishes INTEGER NOT NULL DEFAULT 0);"
-    "CREATE INDEX message_order ON message(state, next_at, user_id, priority, received_at);"
+    " client TEXT NOT NULL, has_wishes INTEGER NOT NULL DEFAULT 0);" INDEXES_SQL
     "CREATE TABLE recipient("
     " message INTEGER NOT NULL, position INTEGER NOT NULL, state INTEGER NOT NULL,"
     " attempts INTEGER NOT NULL, code INTEGER NOT NULL, address TEXT NOT NULL,"
@@ -91,6 +97,13 @@ static const char step_2_sql[] =
     "ALTER TABLE recipient ADD COLUMN orcpt TEXT NOT NULL DEFAULT '';" WISHES_SQL USED_SQL
     "PRAGMA user_version=2;"
     "COMMIT;";
+
+static const char step_3_sql[] = "BEGIN IMMEDIATE;"
+				 "DROP INDEX message_order;" INDEXES_SQL "PRAGMA user_version=3;"
+				 "COMMIT;";
+
+/* The step to each version from the one before. */
+static const char *const steps_sql[SCHEMA_VERSION + 1] = {[2] = step_2_sql, [3] = step_3_sql};
 
 static int
 refuse(sqlite3 *db, const char *path, struct err *err_out)
@@ -201,8 +214,9 @@ schema_open(sqlite3 *db, const char *path, struct err *err_out)
 		return refuse(db, path, err_out);
 	if (version > 0 && check_pages(db, path, err_out) != 0)
 		return -1;
-	if (version == 1 && sqlite3_exec(db, step_2_sql, NULL, NULL, NULL) != SQLITE_OK)
-		return refuse(db, path, err_out);
+	for (int64_t next = version + 1; version > 0 && next <= SCHEMA_VERSION; next++)
+		if (sqlite3_exec(db, steps_sql[next], NULL, NULL, NULL) != SQLITE_OK)
+			return refuse(db, path, err_out);
 	/* Each start has a number of its own; this is also the write that takes the lock. */
 	if (sqlite3_exec(db, "UPDATE meta SET value = value + 1 WHERE name = 'epoch'", NULL, NULL,
 		NULL) != SQLITE_OK)

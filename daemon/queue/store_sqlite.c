@@ -54,7 +54,7 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_GET_BODY] = "SELECT bytes FROM body WHERE id BETWEEN ? AND ? ORDER BY id",
     [SQL_GET_WINDOW] = "SELECT id, user_id, received_at, priority FROM message"
 		       " INDEXED BY message_order WHERE state = 0 AND next_at = 0 AND user_id = ?"
-		       " AND priority = ? ORDER BY received_at LIMIT ?",
+		       " AND priority = ? ORDER BY id LIMIT ?",
     [SQL_GET_DUE] = "SELECT id, user_id, received_at, priority FROM message"
 		    " INDEXED BY message_order WHERE state = ? AND next_at BETWEEN 1 AND ?"
 		    " ORDER BY next_at LIMIT ?",
@@ -95,7 +95,7 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_GET_LIMITED] = "SELECT id, (SELECT count(*) FROM recipient WHERE message = id)"
 			" FROM message INDEXED BY message_order"
 			" WHERE state = ? AND next_at = 0 AND user_id = ?"
-			" ORDER BY priority, received_at LIMIT ?",
+			" ORDER BY priority, id LIMIT ?",
     [SQL_SHRINK] = "PRAGMA incremental_vacuum(" SHRINK_PAGES ")",
 };
 
