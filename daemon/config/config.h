@@ -135,9 +135,10 @@ struct config {
 		int64_t lifetime_ms;
 		int64_t retry_ms[CONFIG_RETRY_MAX]; /* the last one repeats */
 		size_t retry_count;
-		int64_t hold_max_ms;   /* how long a client may have a message held; 0: not */
-		bool has_bounces;      /* queue.bounce */
-		uint64_t memory_bytes; /* bodies that wait in memory for relay */
+		int64_t hold_max_ms;    /* how long a client may have a message held; 0: not */
+		bool has_bounces;       /* queue.bounce */
+		uint64_t memory_bytes;  /* bodies that wait in memory for relay */
+		uint64_t reserve_bytes; /* given up when the disk is full; 0: none */
 	} queue;
 
 	enum unauthorized_action sender_authorization;

@@ -223,6 +223,10 @@ const struct option options[] = {
 	 "How long a client may ask a message to be held before it is sent; 0 to refuse it."},
 	{"queue.memory", OPTION_SIZE, "bytes", MIB, 64 * GIB, "24M", ON_RELOAD, AT(queue.memory_bytes),
 	 NULL, "Memory for messages that wait to be sent; what is beyond it is read back from disk."},
+	{"queue.reserve", OPTION_SIZE, "bytes", 0, 1024 * GIB, "64M", ON_RESTART,
+	 AT(queue.reserve_bytes), NULL,
+	 "Room on state_dir's file system that is kept back, and given up when the disk is full, so that "
+	 "what is queued can still leave; 0 to keep none."},
 
 	{"sender_authorization", OPTION_CHOICE, "what to do", NO_RANGE, "block", ON_RELOAD,
 	 AT(sender_authorization), unauthorized,

@@ -206,7 +206,7 @@ start(struct role_context *role, struct err *err_out)
 	struct storage_options options = {
 	    .directory = ".",
 	    .wal_limit_bytes = STORAGE_WAL_LIMIT_BYTES,
-	    .reserve_bytes = STORAGE_WAL_LIMIT_BYTES,
+	    .reserve_bytes = role->config->queue.reserve_bytes,
 	    .on_broken = on_broken,
 	    .on_space = on_space,
 	    .ctx = queue,

@@ -106,6 +106,16 @@ static const char step_3_sql[] = "BEGIN IMMEDIATE;"
 static const char *const steps_sql[SCHEMA_VERSION + 1] = {[2] = step_2_sql, [3] = step_3_sql};
 
 static int
+refuse_damaged(const char *path, const char *how, struct err *err_out)
+{
+	return err_set(err_out,
+	    "%s is damaged (%.200s); it was left as it is: restore a backup, or move it away to "
+	    "start with an empty queue and save what can be read of it with sqlite3's .recover, as "
+	    "backup.md says",
+	    path, how);
+}
+
+static int
 refuse(sqlite3 *db, const char *path, struct err *err_out)
 {
 	switch (sqlite3_errcode(db)) {
@@ -122,11 +132,7 @@ refuse(sqlite3 *db, const char *path, struct err *err_out)
 		    "queue",
 		    path);
 	case SQLITE_CORRUPT:
-		return err_set(err_out,
-		    "%s is damaged (%s); it was left as it is: restore it, or move it away to "
-		    "start "
-		    "with an empty queue",
-		    path, sqlite3_errmsg(db));
+		return refuse_damaged(path, sqlite3_errmsg(db), err_out);
 	default:
 		return err_set(err_out, "opening %s: %s", path, sqlite3_errmsg(db));
 	}
@@ -189,11 +195,8 @@ check_pages(sqlite3 *db, const char *path, struct err *err_out)
 	if (status != SQLITE_ROW)
 		result = refuse(db, path, err_out);
 	else if (strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0)
-		result = err_set(err_out,
-		    "%s is damaged (%s); it was left as it is: restore it, or move it away to "
-		    "start "
-		    "with an empty queue",
-		    path, (const char *)sqlite3_column_text(statement, 0));
+		result =
+		    refuse_damaged(path, (const char *)sqlite3_column_text(statement, 0), err_out);
 	(void)sqlite3_finalize(statement);
 	return result;
 }

@@ -50,16 +50,21 @@ reserve_path(const struct storage *storage, char *path, size_t size)
 static void
 make_reserve(struct storage *storage)
 {
+	off_t size = (off_t)storage->options.reserve_bytes;
 	char path[4096];
 	int fd;
 
-	if (storage->options.reserve_bytes == 0 || storage->has_reserve)
+	if (storage->has_reserve)
 		return;
 	reserve_path(storage, path, sizeof(path));
+	if (size == 0) {
+		(void)unlink(path); /* of a config that kept one */
+		return;
+	}
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return;
-	storage->has_reserve = posix_fallocate(fd, 0, (off_t)storage->options.reserve_bytes) == 0;
+	storage->has_reserve = ftruncate(fd, size) == 0 && posix_fallocate(fd, 0, size) == 0;
 	/* Half a reserve is none, and takes room. */
 	if (!storage->has_reserve)
 		(void)unlink(path);

@@ -192,6 +192,8 @@ static const struct {
     {"limits = { over_limit = \"alert\"; };", "limits.over_limit: \"alert\" must be refuse | hold"},
 
     {"queue = { lifetime = \"5w\"; };", "queue.lifetime: \"5w\" must be a duration from \"1s\""},
+    {"queue = { reserve = 64; };", "queue.reserve: must be a size from \"0B\" to \"1T\""},
+    {"queue = { reserve = \"10%\"; };", "queue.reserve: \"10%\" must be a size from \"0B\""},
     {"queue = { lifetime = \"91d\"; };", "must be a duration from \"1s\" to \"90d\""},
     {"queue = { retry = \"\"; };", "queue.retry: \"\" must be durations from \"100ms\" to \"7d\""},
     {"queue = { retry = \"1m,2m\"; };", "queue.retry: \"1m,2m\" must be durations"},
@@ -345,7 +347,7 @@ test_values(void **state)
 	    "limits = { message_size = \"64K\"; free_space = \"0\"; command_timeout = \"90s\";"
 	    "  data_rate = \"1K\"; tls_timeout = \"5s\"; session_time = \"1d\"; idle_commands = 7;"
 	    "  user_messages = \"5/h\"; user_recipients = \"50/d 20/h\"; over_limit = \"hold\"; };"
-	    "queue = { retry = \"300ms 1d\"; bounce = false; };"
+	    "queue = { retry = \"300ms 1d\"; bounce = false; reserve = \"0\"; };"
 	    "sender_authorization = \"alert\"; log = { level = \"debug\"; target = \"stderr\"; };");
 
 	assert_string_equal(config->hostname, "relay.example.com");
@@ -369,6 +371,7 @@ test_values(void **state)
 	assert_int_equal(config->queue.retry_count, 2);
 	assert_int_equal(config->queue.retry_ms[0], 300);
 	assert_false(config->queue.has_bounces);
+	assert_int_equal(config->queue.reserve_bytes, 0);
 	assert_int_equal(config->sender_authorization, UNAUTHORIZED_ALERT);
 	assert_int_equal(config->log.level, LOG_DEBUG);
 	assert_int_equal(config->log.target, LOG_TARGET_STDERR);
