@@ -1,4 +1,4 @@
-/* queue - the messages that wait: look at them, hold, release, retry and remove them. */
+/* queue - the messages that wait: look at them, hold, release, retry, schedule and remove them. */
 #include "ctl/invocation.h"
 #include "ctl/nouns.h"
 
@@ -242,6 +242,26 @@ run_rm(struct invocation *invocation)
 	return act(invocation, "/v1/messages/remove", "removed");
 }
 
+static int
+run_schedule(struct invocation *invocation)
+{
+	char *path = invocation_path(invocation, "/v1/messages/", "/schedule");
+	json_t *body = json_pack("{s:s}", "at", invocation->arguments.operands[1]);
+	json_t *result = NULL;
+	int status = invocation_call(invocation, "POST", path, body, &result);
+
+	free(path);
+	json_decref(body);
+	if (status != STATUS_DONE)
+		return status;
+	if (invocation->is_json)
+		invocation_print_json(result);
+	else
+		(void)printf("not before %s\n", json_string_value(json_object_get(result, "at")));
+	json_decref(result);
+	return STATUS_DONE;
+}
+
 const struct command queue_commands[] = {
     {"queue", "ls", "", 0, 0, ls_options, "what waits", run_ls},
     {"queue", "show", "ID", 1, 1, show_options, "a message and its recipients", run_show},
@@ -249,6 +269,7 @@ const struct command queue_commands[] = {
 	run_hold},
     {"queue", "release", "[ID…]", 0, UINT_MAX, action_options, "let held messages go", run_release},
     {"queue", "retry", "[ID…]", 0, UINT_MAX, action_options, "try again now", run_retry},
+    {"queue", "schedule", "ID TIME", 2, 2, NULL, "try it at a time, or in so long", run_schedule},
     {"queue", "rm", "[ID…]", 0, UINT_MAX, action_options, "remove messages; nobody is told of it",
 	run_rm},
     {.noun = NULL},

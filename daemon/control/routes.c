@@ -33,6 +33,7 @@ static const struct route routes[] = {
 	{"/v1/messages/retry",           ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    SOON, true,  ""},
 	{"/v1/messages/remove",          ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    SOON, true,  ""},
 	{"/v1/messages/*",               ROUTE_GET | ROUTE_DELETE,   ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, ""},
+	{"/v1/messages/*/schedule",      ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    SOON, true,  ""},
 	{"/v1/messages/*/body",          ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, "offset"},
 	{"/v1/queue",                    ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, ""},
 	{"/v1/status",                   ROUTE_GET,                  ROLE_PARENT,   ANSWER_STATUS,   SOON, false, ""},

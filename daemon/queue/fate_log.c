@@ -26,7 +26,7 @@ event_of(const struct settlement *settlement, uint32_t at)
 static void
 log_delay(struct log_line *line, const struct entry *entry, int64_t now_ms)
 {
-	int64_t delay_ms = now_ms - mail_begins_at_ms(entry->mail);
+	int64_t delay_ms = now_ms - entry->mail->begins_at_ms;
 
 	log_seconds(line, KEY_DELAY, delay_ms < 0 ? 0 : delay_ms);
 }
@@ -36,7 +36,7 @@ static void
 log_delays(struct log_line *line, const struct settlement *settlement, const struct entry *entry,
     int64_t now_ms)
 {
-	int64_t received_ms = mail_begins_at_ms(entry->mail);
+	int64_t received_ms = entry->mail->begins_at_ms;
 	int64_t work_ms =
 	    (int64_t)settlement->connect_ms + settlement->tls_ms + settlement->send_ms;
 	int64_t queue_ms = entry->began_at_ms != 0 ? entry->began_at_ms - received_ms

@@ -48,7 +48,7 @@ address_notice(const struct dsn *dsn, struct dsn_needs needs, size_t size)
 	notice->id = dsn->notice_id;
 	notice->user_id = about->user_id;
 	notice->priority = about->priority;
-	notice->received_at_ms = dsn->now_ms;
+	notice->received_at_ms = notice->begins_at_ms = dsn->now_ms;
 	notice->size = size;
 	notice->is_notice = true;
 	notice->has_8bit = needs.has_8bit;

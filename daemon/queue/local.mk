@@ -40,6 +40,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/operators_filter.c \
 	daemon/queue/operators_private.h \
 	daemon/queue/operators_scan.c \
+	daemon/queue/operators_schedule.c \
 	daemon/queue/operators_usage.c \
 	daemon/queue/orphans.c \
 	daemon/queue/orphans.h \

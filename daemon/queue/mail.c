@@ -61,9 +61,10 @@ take_wishes(struct mail *message, struct msg_list list)
 		return false;
 	message->wishes = wishes;
 	message->wishes.envid = mail_text(message, wishes.envid);
+	message->wishes.hold_until_ms = 0;
 	if (wishes.hold_until_ms > message->received_at_ms) {
 		message->state = MAIL_SCHEDULED;
-		message->next_at_ms = wishes.hold_until_ms;
+		message->next_at_ms = message->begins_at_ms = wishes.hold_until_ms;
 	}
 	return true;
 }
@@ -92,7 +93,7 @@ mail_from_commit(const struct msg_commit *commit, int64_t received_at_ms)
 	message->id = commit->message_id;
 	message->user_id = commit->user_id;
 	message->size = commit->size;
-	message->received_at_ms = received_at_ms;
+	message->received_at_ms = message->begins_at_ms = received_at_ms;
 	message->priority = commit->priority;
 	message->has_8bit = commit->has_8bit;
 	message->login = mail_text(message, commit->login);
@@ -109,14 +110,6 @@ mail_from_commit(const struct msg_commit *commit, int64_t received_at_ms)
 		return message;
 	free(message);
 	return NULL;
-}
-
-int64_t
-mail_begins_at_ms(const struct mail *message)
-{
-	int64_t hold_until_ms = message->wishes.hold_until_ms;
-
-	return hold_until_ms > message->received_at_ms ? hold_until_ms : message->received_at_ms;
 }
 
 bool

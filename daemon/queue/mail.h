@@ -22,6 +22,13 @@ enum mail_state {
 	MAIL_LIMITED = 4    /* held until its user's limit allows it */
 };
 
+/* What was said of how long it has been waiting; stored too. */
+enum mail_age {
+	AGE_FRESH = 0,
+	AGE_DELAYED = 1, /* its sender knows, or need not: nothing more is said of a delay */
+	AGE_OVERDUE = 2  /* an operator knows: it waits beyond its lifetime, without an attempt */
+};
+
 enum recipient_state {
 	RECIPIENT_PENDING = 0,
 	RECIPIENT_DELIVERED = 1,
@@ -46,15 +53,17 @@ struct mail {
 	uint64_t size;
 	uint64_t last_attempt; /* the number of the last one whose fate is on disk */
 	int64_t received_at_ms;
-	int64_t next_at_ms; /* 0: at once */
+	int64_t next_at_ms;   /* 0: at once */
+	int64_t begins_at_ms; /* from when on it is tried: what its lifetime counts from */
 	uint32_t attempts;
 	uint8_t state; /* enum mail_state */
 	uint8_t priority;
+	uint8_t age; /* enum mail_age */
 	bool has_8bit;
 	bool is_in_file;
 	bool is_notice; /* a notice of ours: nobody is told when it fails */
 	bool has_wishes;
-	struct rec_wishes wishes; /* zeroes if it has none */
+	struct rec_wishes wishes; /* zeroes if it has none; hold_until_ms is begins_at_ms here */
 	const char *login, *list, *sender;
 	const char *header_from, *message_id, *subject, *client;
 	uint32_t recipient_count;
@@ -69,8 +78,6 @@ struct mail *mail_new(uint32_t recipient_count, size_t text_bytes);
 const char *mail_text(struct mail *message, const char *text);
 /* From smtpd's COMMIT. NULL: it wishes what can't be. */
 struct mail *mail_from_commit(const struct msg_commit *commit, int64_t received_at_ms);
-/* From when on it is tried: what its lifetime counts from. */
-int64_t mail_begins_at_ms(const struct mail *message);
 
 bool recipient_is_pending(const struct recipient *recipient);
 /* An upstream may take only some recipients at a time. A round of attempts is over when each

@@ -202,7 +202,9 @@ operator_message(const struct mail *mail, const char *profile, bool is_sending)
 	(void)json_object_set_new(object, "client", result_text(mail->client));
 	(void)json_object_set_new(object, "size", json_integer((json_int_t)mail->size));
 	(void)json_object_set_new(object, "received_at", result_time(mail->received_at_ms));
-	(void)json_object_set_new(object, "hold_until", result_time(mail->wishes.hold_until_ms));
+	(void)json_object_set_new(object, "hold_until",
+	    mail->begins_at_ms > mail->received_at_ms ? result_time(mail->begins_at_ms)
+						      : json_null());
 	(void)json_object_set_new(object, "envid", text_or_null(mail->wishes.envid));
 	(void)json_object_set_new(object, "attempts", json_integer(mail->attempts));
 	(void)json_object_set_new(object, "recipient_count", json_integer(mail->recipient_count));

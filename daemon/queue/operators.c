@@ -92,6 +92,19 @@ parse_action(const char *name, enum scan_action *action_out)
 	return false;
 }
 
+/* Gives the object; NULL: there is none, and it was answered. */
+static json_t *
+read_object(struct call *call, struct msg_bytes body)
+{
+	json_t *object = json_loadb((const char *)body.at, body.size, JSON_REJECT_DUPLICATES, NULL);
+
+	if (json_is_object(object))
+		return object;
+	json_decref(object);
+	call_answer_error(call, 400, "invalid_json", "the body must be a JSON object", NULL);
+	return NULL;
+}
+
 static void
 post_action(struct call *call, const char *name, struct msg_bytes body)
 {
@@ -102,13 +115,25 @@ post_action(struct call *call, const char *name, struct msg_bytes body)
 		call_answer_error(call, 405, "method_not_allowed", "this can't be posted to", NULL);
 		return;
 	}
-	which = json_loadb((const char *)body.at, body.size, JSON_REJECT_DUPLICATES, NULL);
-	if (!json_is_object(which))
-		call_answer_error(
-		    call, 400, "invalid_json", "the body must be a JSON object", NULL);
-	else
+	which = read_object(call, body);
+	if (which != NULL)
 		call_start_change(call, action, which);
 	json_decref(which);
+}
+
+static void
+post_schedule(struct call *call, const char *id_text, struct msg_bytes body)
+{
+	json_t *object = NULL;
+	uint64_t id;
+
+	if (!ident_parse(id_text, &id))
+		call_answer_unknown(call);
+	else
+		object = read_object(call, body);
+	if (object != NULL)
+		call_start_schedule(call, id, object);
+	json_decref(object);
 }
 
 static void
@@ -146,6 +171,8 @@ dispatch(struct call *call, const struct msg_call *msg)
 		call_answer_error(call, 404, "not_found", "no such thing in the queue", NULL);
 	else if (*name == '\0' && is_get)
 		call_start_list(call, msg->path);
+	else if (strcmp(msg->method, "POST") == 0 && strcmp(sub, "schedule") == 0)
+		post_schedule(call, name, msg->body);
 	else if (strcmp(msg->method, "POST") == 0)
 		post_action(call, name, msg->body);
 	else

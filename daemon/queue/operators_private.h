@@ -3,7 +3,7 @@
  *
  * operators.c has the routes and the answers' ends, operators_count.c the queue's counts,
  * operators_scan.c the walk over messages that lists or changes them, operators_filter.c which
- * messages a call means, operators_body.c a body piece by piece, operators_usage.c what a user has
+ * messages a call means, operators_schedule.c a new time for one, operators_body.c a body piece by piece, operators_usage.c what a user has
  * sent. Nobody else includes this.
  */
 #ifndef POSTERN_QUEUE_OPERATORS_PRIVATE_H
@@ -60,7 +60,10 @@ void call_answer_usage(struct call *call, const char *login);
 void call_start_list(struct call *call, const char *path);
 void call_start_single(struct call *call, enum scan_action action, uint64_t id);
 void call_start_change(struct call *call, enum scan_action action, const json_t *which);
+void call_start_schedule(struct call *call, uint64_t id, const json_t *body);
 void call_start_body(struct call *call, uint64_t id, const char *path);
+/* The new time is on disk. */
+void call_answer_schedule(struct call *call);
 /* Nothing was found: whether it was answered because a name is unknown. */
 bool call_answer_unknown_name(struct call *call);
 /* Walks on over the messages that the call's filter means. */

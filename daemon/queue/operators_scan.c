@@ -140,6 +140,9 @@ apply_changes(struct call *call)
 			storage_remove_file(operators->storage, id);
 		if (entry == NULL || action == SCAN_RELEASE || action == SCAN_RETRY)
 			continue;
+		/* It went while its new time was written, which is over with the attempt. */
+		if (action == SCAN_SCHEDULE && is_sending(operators, id))
+			return;
 		if (entry->state == ENTRY_READY)
 			scheduler_forget(operators->scheduler, id);
 		else
@@ -157,6 +160,8 @@ answer_changes(struct call *call)
 		call_answer_error(call, 409, "sending", "the message is being sent just now", "id");
 	else if (call->is_single && call->changed == 0)
 		call_answer_unknown(call);
+	else if (call->scan.action == SCAN_SCHEDULE)
+		call_answer_schedule(call);
 	else if (call->changed > 0 || !call_answer_unknown_name(call))
 		call_answer_json(call, 200, json_pack("{s:i}", "count", (int)call->changed));
 }

@@ -68,6 +68,8 @@ void scheduler_forget(struct scheduler *scheduler, uint64_t message_id);
 void scheduler_look_everywhere(struct scheduler *scheduler);
 /* Messages were held on disk and are no longer: ready, or waiting for their time. */
 void scheduler_released(struct scheduler *scheduler);
+/* A message was put off on disk until then. */
+void scheduler_wake_at(struct scheduler *scheduler, int64_t at_ms);
 /* Gives the ids of what is in flight, sorted. */
 uint64_t *scheduler_sending(const struct scheduler *scheduler, size_t *count_out);
 

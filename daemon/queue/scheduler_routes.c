@@ -90,6 +90,12 @@ scheduler_released(struct scheduler *scheduler)
 }
 
 void
+scheduler_wake_at(struct scheduler *scheduler, int64_t at_ms)
+{
+	refill_wake_at(scheduler->refill, at_ms);
+}
+
+void
 scheduler_on_routes_complete(void *ctx)
 {
 	drop_misplaced(ctx, 0);

@@ -6,7 +6,8 @@
  *	           priority, by id: a user's mail by age, but for the blocks in which smtpds get
  *	           their ids), "whose time has come" (by next_at), and listings by id of what has no
  *	           time; message_later the listings of what has one. The second is partial: it costs
- *	           nothing for a message that goes at the first attempt.
+ *	           nothing for a message that goes at the first attempt. message_age serves "who has
+ *	           been waiting for so long" (begins_at) and was not told of yet.
  *	recipient  its recipients in the client's order, each with its fate so far
  *	wishes     of the messages with has_wishes: what their clients asked for beyond delivery
  *	body       bodies below 64 KiB: rows (message << 20 | piece), in order
@@ -44,14 +45,6 @@ static const char pragmas_sql[] =
     "PRAGMA cache_size=-16384;"
     "PRAGMA temp_store=MEMORY;";
 
-#define WISHES_SQL                                                                                 \
-	"CREATE TABLE wishes("                                                                     \
-	" message INTEGER PRIMARY KEY, is_smtputf8 INTEGER NOT NULL,"                              \
-	" has_utf8_header INTEGER NOT NULL, ret INTEGER NOT NULL, envid TEXT NOT NULL,"            \
-	" has_auth INTEGER NOT NULL, has_mt_priority INTEGER NOT NULL,"                            \
-	" mt_priority INTEGER NOT NULL, hold_until INTEGER NOT NULL,"                              \
-	" requires_tls INTEGER NOT NULL);"
-
 #define USED_SQL                                                                                   \
 	"CREATE TABLE used("                                                                       \
 	" slot_ms INTEGER NOT NULL, slot INTEGER NOT NULL, user_id INTEGER NOT NULL,"              \
@@ -60,7 +53,8 @@ static const char pragmas_sql[] =
 
 #define INDEXES_SQL                                                                                \
 	"CREATE INDEX message_order ON message(state, next_at, user_id, priority);"                \
-	"CREATE INDEX message_later ON message(user_id, state) WHERE next_at > 0;"
+	"CREATE INDEX message_later ON message(user_id, state) WHERE next_at > 0;"                 \
+	"CREATE INDEX message_age ON message(age, begins_at);"
 
 static const char tables_sql[] =
     "BEGIN IMMEDIATE;"
@@ -74,13 +68,19 @@ static const char tables_sql[] =
     " has_8bit INTEGER NOT NULL, is_in_file INTEGER NOT NULL, is_notice INTEGER NOT NULL,"
     " login TEXT NOT NULL, list TEXT NOT NULL, sender TEXT NOT NULL,"
     " header_from TEXT NOT NULL, message_id TEXT NOT NULL, subject TEXT NOT NULL,"
-    " client TEXT NOT NULL, has_wishes INTEGER NOT NULL DEFAULT 0);" INDEXES_SQL
+    " client TEXT NOT NULL, has_wishes INTEGER NOT NULL DEFAULT 0,"
+    " begins_at INTEGER NOT NULL DEFAULT 0, age INTEGER NOT NULL DEFAULT 0);" INDEXES_SQL
     "CREATE TABLE recipient("
     " message INTEGER NOT NULL, position INTEGER NOT NULL, state INTEGER NOT NULL,"
     " attempts INTEGER NOT NULL, code INTEGER NOT NULL, address TEXT NOT NULL,"
     " enhanced TEXT NOT NULL, reply TEXT NOT NULL, notify INTEGER NOT NULL DEFAULT 0,"
-    " orcpt TEXT NOT NULL DEFAULT '', PRIMARY KEY(message, position)) WITHOUT ROWID;" WISHES_SQL
-	USED_SQL "CREATE TABLE body(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+    " orcpt TEXT NOT NULL DEFAULT '', PRIMARY KEY(message, position)) WITHOUT ROWID;"
+    "CREATE TABLE wishes("
+    " message INTEGER PRIMARY KEY, is_smtputf8 INTEGER NOT NULL,"
+    " has_utf8_header INTEGER NOT NULL, ret INTEGER NOT NULL, envid TEXT NOT NULL,"
+    " has_auth INTEGER NOT NULL, has_mt_priority INTEGER NOT NULL,"
+    " mt_priority INTEGER NOT NULL, requires_tls INTEGER NOT NULL);" USED_SQL
+    "CREATE TABLE body(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
     "CREATE TABLE profile("
     " id INTEGER PRIMARY KEY, version INTEGER NOT NULL, trouble INTEGER NOT NULL,"
     " failures INTEGER NOT NULL, until_at INTEGER NOT NULL, last_error TEXT NOT NULL);"
@@ -94,13 +94,25 @@ static const char step_2_sql[] =
     "BEGIN IMMEDIATE;"
     "ALTER TABLE message ADD COLUMN has_wishes INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE recipient ADD COLUMN notify INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE recipient ADD COLUMN orcpt TEXT NOT NULL DEFAULT '';" WISHES_SQL USED_SQL
-    "PRAGMA user_version=2;"
+    "ALTER TABLE recipient ADD COLUMN orcpt TEXT NOT NULL DEFAULT '';"
+    "CREATE TABLE wishes("
+    " message INTEGER PRIMARY KEY, is_smtputf8 INTEGER NOT NULL,"
+    " has_utf8_header INTEGER NOT NULL, ret INTEGER NOT NULL, envid TEXT NOT NULL,"
+    " has_auth INTEGER NOT NULL, has_mt_priority INTEGER NOT NULL,"
+    " mt_priority INTEGER NOT NULL, hold_until INTEGER NOT NULL, requires_tls INTEGER NOT "
+    "NULL);" USED_SQL "PRAGMA user_version=2;"
     "COMMIT;";
 
-static const char step_3_sql[] = "BEGIN IMMEDIATE;"
-				 "DROP INDEX message_order;" INDEXES_SQL "PRAGMA user_version=3;"
-				 "COMMIT;";
+static const char step_3_sql[] =
+    "BEGIN IMMEDIATE;"
+    "ALTER TABLE message ADD COLUMN begins_at INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE message ADD COLUMN age INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE message SET begins_at = received_at;"
+    "UPDATE message SET begins_at = hold_until FROM wishes"
+    " WHERE wishes.message = message.id AND hold_until > received_at;"
+    "ALTER TABLE wishes DROP COLUMN hold_until;"
+    "DROP INDEX message_order;" INDEXES_SQL "PRAGMA user_version=3;"
+    "COMMIT;";
 
 /* The step to each version from the one before. */
 static const char *const steps_sql[SCHEMA_VERSION + 1] = {[2] = step_2_sql, [3] = step_3_sql};

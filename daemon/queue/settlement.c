@@ -164,7 +164,7 @@ settlement_decide(struct settlement *settlement, const struct mail *mail,
 {
 	/* What nobody knows the end of is not expired. */
 	bool is_over_time =
-	    now_ms - mail_begins_at_ms(mail) >= config->queue.lifetime_ms && !settlement->is_lost;
+	    now_ms - mail->begins_at_ms >= config->queue.lifetime_ms && !settlement->is_lost;
 	struct fate_job *job = &settlement->job;
 	uint32_t left;
 

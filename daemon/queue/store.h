@@ -129,7 +129,7 @@ struct wake_job {
 	int64_t next_at_ms_out; /* 0: nothing is deferred */
 };
 
-enum scan_action { SCAN_LIST, SCAN_HOLD, SCAN_RELEASE, SCAN_RETRY, SCAN_REMOVE };
+enum scan_action { SCAN_LIST, SCAN_HOLD, SCAN_RELEASE, SCAN_RETRY, SCAN_SCHEDULE, SCAN_REMOVE };
 
 /* States as the API has them. */
 enum shown_state {
@@ -163,6 +163,7 @@ struct scan_job {
 	struct job job;
 	enum scan_action action;
 	int64_t now_ms; /* for SCAN_RELEASE and SCAN_RETRY */
+	int64_t at_ms;  /* for SCAN_SCHEDULE */
 	struct scan_filter filter;
 	uint64_t after;
 	size_t ids_done;

@@ -18,22 +18,22 @@
 #define MESSAGE_COLUMNS                                                                            \
 	"id, state, next_at, user_id, priority, received_at, attempts, last_attempt, size,"        \
 	" has_8bit, is_in_file, is_notice, login, list, sender, header_from, message_id, subject," \
-	" client, has_wishes"
+	" client, has_wishes, begins_at, age"
 #define SCAN_COLUMNS "id, state, next_at, user_id, is_in_file, login, list, has_wishes"
 #define WISHES_COLUMNS                                                                             \
 	"envid, is_smtputf8, has_utf8_header, ret, has_auth, has_mt_priority, mt_priority,"        \
-	" hold_until, requires_tls"
+	" requires_tls"
 
 static const char *const statements_sql[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
     [SQL_INSERT_MESSAGE] = "INSERT INTO message(" MESSAGE_COLUMNS ") VALUES"
-			   "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			   "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_INSERT_RECIPIENT] = "INSERT INTO recipient(message, position, state, attempts, code,"
 			     " address, enhanced, reply, notify, orcpt)"
 			     " VALUES(?,?,0,0,0,?,'','',?,?)",
     [SQL_INSERT_WISHES] = "INSERT INTO wishes(message, " WISHES_COLUMNS ") VALUES"
-			  "(?,?,?,?,?,?,?,?,?,?)",
+			  "(?,?,?,?,?,?,?,?,?)",
     [SQL_INSERT_BODY] = "INSERT INTO body(id, bytes) VALUES(?,?)",
     [SQL_DELETE_MESSAGE] = "DELETE FROM message WHERE id = ?",
     [SQL_DELETE_RECIPIENTS] = "DELETE FROM recipient WHERE message = ?",
@@ -64,9 +64,12 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_SCAN] = "SELECT " SCAN_COLUMNS " FROM message WHERE id > ? ORDER BY id",
     [SQL_SCAN_ONE] = "SELECT " SCAN_COLUMNS " FROM message WHERE id = ?",
     [SQL_SET_STATE] = "UPDATE message SET state = ?2, next_at = ?3 WHERE id = ?1",
-    [SQL_SCHEDULE_AGAIN] = "UPDATE message SET state = ?2, next_at = hold_until FROM wishes"
-			   " WHERE id = ?1 AND message = ?1 AND hold_until > ?3",
-    [SQL_RELEASE_NOW] = "UPDATE wishes SET hold_until = ?2 WHERE message = ?1 AND hold_until > ?2",
+    [SQL_SCHEDULE_AGAIN] = "UPDATE message SET state = ?2, next_at = begins_at"
+			   " WHERE id = ?1 AND begins_at > ?3",
+    [SQL_BEGIN_NOW] = "UPDATE message SET begins_at = ?2 WHERE id = ?1 AND begins_at > ?2",
+    [SQL_SCHEDULE] = "UPDATE message SET begins_at = ?2, age = 0,"
+		     " state = iif(state IN (?4, ?5), state, ?3),"
+		     " next_at = iif(state IN (?4, ?5), 0, ?2) WHERE id = ?1",
     [SQL_COUNT_STATES] = "SELECT state, next_at > 0, user_id, count(*) FROM message"
 			 " INDEXED BY message_order GROUP BY 1, 2, 3",
     [SQL_GET_OWNERS] = "SELECT message.user_id, owner.messages, message.login, message.list FROM"

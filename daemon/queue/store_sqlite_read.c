@@ -6,7 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_TEXT_COLUMN = 12, TEXT_COLUMNS = 7, HAS_WISHES_COLUMN = 19 };
+enum {
+	FIRST_TEXT_COLUMN = 12,
+	TEXT_COLUMNS = 7,
+	HAS_WISHES_COLUMN = 19,
+	BEGINS_COLUMN,
+	AGE_COLUMN
+};
 /* RFC 3461 4.4: as it stands on the line. */
 enum { ENVID_MAX = 300 };
 
@@ -43,6 +49,8 @@ read_message(sqlite3_stmt *row, uint32_t recipient_count, size_t more_bytes)
 	for (int i = 0; i < TEXT_COLUMNS; i++)
 		*texts[i] = mail_text(m, sql_text(row, FIRST_TEXT_COLUMN + i));
 	m->has_wishes = sqlite3_column_int(row, HAS_WISHES_COLUMN) != 0;
+	m->begins_at_ms = sqlite3_column_int64(row, BEGINS_COLUMN);
+	m->age = (uint8_t)sqlite3_column_int(row, AGE_COLUMN);
 	m->wishes.envid = mail_text(m, "");
 	return m;
 }
@@ -58,8 +66,7 @@ wishes_of_row(sqlite3_stmt *row)
 	    .has_auth = sqlite3_column_int(row, 4) != 0,
 	    .has_mt_priority = sqlite3_column_int(row, 5) != 0,
 	    .mt_priority = (uint8_t)sqlite3_column_int(row, 6),
-	    .hold_until_ms = sqlite3_column_int64(row, 7),
-	    .requires_tls = sqlite3_column_int(row, 8) != 0,
+	    .requires_tls = sqlite3_column_int(row, 7) != 0,
 	};
 }
 

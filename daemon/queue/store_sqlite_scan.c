@@ -63,6 +63,7 @@ is_fit(enum scan_action action, const struct scan_row *row)
 	case SCAN_RETRY:
 		return !is_held(row) && row->next_at_ms > 0;
 	case SCAN_LIST:
+	case SCAN_SCHEDULE:
 	case SCAN_REMOVE:
 		break;
 	}
@@ -174,6 +175,15 @@ store_release_message(struct store *store, uint64_t id, int64_t now_ms)
 	    store, SQL_SCHEDULE_AGAIN, "iii", (int64_t)id, (int64_t)MAIL_SCHEDULED, now_ms);
 }
 
+/* Not before that time, from which its lifetime counts. What is held stays held, and waits for it
+ * when it is released. */
+static enum store_result
+schedule(struct store *store, uint64_t id, int64_t at_ms)
+{
+	return sql_run(store, SQL_SCHEDULE, "iiiii", (int64_t)id, at_ms, (int64_t)MAIL_SCHEDULED,
+	    (int64_t)MAIL_HELD, (int64_t)MAIL_LIMITED);
+}
+
 /* At once, whatever its client wished; its lifetime begins now. */
 static enum store_result
 retry(struct store *store, uint64_t id, int64_t now_ms)
@@ -182,7 +192,7 @@ retry(struct store *store, uint64_t id, int64_t now_ms)
 
 	if (result != STORE_OK)
 		return result;
-	return sql_run(store, SQL_RELEASE_NOW, "ii", (int64_t)id, now_ms);
+	return sql_run(store, SQL_BEGIN_NOW, "ii", (int64_t)id, now_ms);
 }
 
 static enum store_result
@@ -197,6 +207,8 @@ act(struct store *store, const struct scan_job *job, uint32_t at)
 		return store_release_message(store, id, job->now_ms);
 	case SCAN_RETRY:
 		return retry(store, id, job->now_ms);
+	case SCAN_SCHEDULE:
+		return schedule(store, id, job->at_ms);
 	case SCAN_REMOVE:
 		return store_delete_message(store, id, job->has_wishes[at]);
 	case SCAN_LIST:

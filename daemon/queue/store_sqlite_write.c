@@ -6,21 +6,21 @@
 static enum store_result
 insert_row(struct store *store, const struct mail *m)
 {
-	return sql_run(store, SQL_INSERT_MESSAGE, "iiiiiiiiiiiittttttti", (int64_t)m->id,
+	return sql_run(store, SQL_INSERT_MESSAGE, "iiiiiiiiiiiitttttttiii", (int64_t)m->id,
 	    (int64_t)m->state, m->next_at_ms, (int64_t)m->user_id, (int64_t)m->priority,
 	    m->received_at_ms, (int64_t)m->attempts, (int64_t)m->last_attempt, (int64_t)m->size,
 	    (int64_t)m->has_8bit, (int64_t)m->is_in_file, (int64_t)m->is_notice, m->login, m->list,
-	    m->sender, m->header_from, m->message_id, m->subject, m->client,
-	    (int64_t)m->has_wishes);
+	    m->sender, m->header_from, m->message_id, m->subject, m->client, (int64_t)m->has_wishes,
+	    m->begins_at_ms, (int64_t)m->age);
 }
 
 static enum store_result
 insert_wishes(struct store *store, uint64_t id, const struct rec_wishes *wishes)
 {
-	return sql_run(store, SQL_INSERT_WISHES, "itiiiiiiii", (int64_t)id, wishes->envid,
+	return sql_run(store, SQL_INSERT_WISHES, "itiiiiiii", (int64_t)id, wishes->envid,
 	    (int64_t)wishes->is_smtputf8, (int64_t)wishes->has_utf8_header, (int64_t)wishes->ret,
 	    (int64_t)wishes->has_auth, (int64_t)wishes->has_mt_priority,
-	    (int64_t)wishes->mt_priority, wishes->hold_until_ms, (int64_t)wishes->requires_tls);
+	    (int64_t)wishes->mt_priority, (int64_t)wishes->requires_tls);
 }
 
 static enum store_result

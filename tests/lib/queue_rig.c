@@ -118,7 +118,7 @@ rig_mail(uint64_t id, unsigned count)
 	mail->id = id;
 	mail->user_id = 7;
 	mail->priority = 3;
-	mail->received_at_ms = 1700000000000 + (int64_t)id;
+	mail->received_at_ms = mail->begins_at_ms = 1700000000000 + (int64_t)id;
 	mail->login = mail_text(mail, "shop");
 	mail->list = mail_text(mail, "web");
 	mail->sender = mail_text(mail, "shop@example.org");

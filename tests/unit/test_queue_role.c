@@ -659,6 +659,81 @@ test_operators_may_hold_and_hurry_what_is_scheduled(void **state)
 	assert_true(world_wait_deliveries(world, 2));
 }
 
+static unsigned
+schedule(struct queue_world *world, uint64_t id, const char *body)
+{
+	char path[64], ident[IDENT_SIZE];
+
+	(void)snprintf(path, sizeof(path), "/v1/messages/%s/schedule", ident_format(id, ident));
+	return world_call(world, "POST", path, body);
+}
+
+static void
+test_operator_may_schedule_what_waits(void **state)
+{
+	struct queue_world *world = *state;
+	int64_t begin_ms = clock_wall_ms();
+	uint64_t id;
+
+	start(world);
+	id = world_submit(world, 1, 500, 3);
+	assert_int_equal(schedule(world, id, "{\"at\":\"1500ms\"}"), 200);
+	assert_true(is_one_scheduled(world));
+	world_connect_relay(world, NULL, 0);
+	assert_int_equal(world_call(world, "GET", "/v1/messages?state=scheduled", ""), 200);
+	assert_true(result_has(world, "\"hold_until\":\"20"));
+	assert_true(world_wait_deliveries(world, 1));
+	assert_true(clock_wall_ms() >= begin_ms + 1500);
+	/* What is on its way can't be called back. */
+	assert_int_equal(schedule(world, id, "{\"at\":\"2h\"}"), 409);
+	assert_true(result_has(world, "being sent just now"));
+	world_report(world, &world->deliveries[0], &mixed[1], 1);
+	assert_true(world_wait(world, is_all_acknowledged));
+	/* A deferred one too; held, it waits for the time when it is released. */
+	assert_int_equal(world_call(world, "POST", "/v1/messages/hold", "{\"all\":true}"), 200);
+	assert_int_equal(schedule(world, id, "{\"at\":\"2h\"}"), 200);
+	assert_true(queue_has(world, "\"scheduled\":0,\"held\":1"));
+	assert_int_equal(world_call(world, "POST", "/v1/messages/release", "{\"all\":true}"), 200);
+	assert_true(is_one_scheduled(world));
+	world_kill(world);
+	start(world);
+	assert_true(is_one_scheduled(world));
+}
+
+static void
+test_time_that_makes_no_sense_is_refused(void **state)
+{
+	static const struct {
+		const char *body;
+		unsigned status;
+		const char *says;
+	} rows[] = {
+	    {"{}", 400, "name the time"},
+	    {"{\"at\":7}", 400, "allowed is: at"},
+	    {"{\"at\":\"2h\",\"all\":true}", 400, "allowed is: at"},
+	    {"{\"at\":\"soon\"}", 400, "a time as 2026-03-01T12:31:04Z, or a duration"},
+	    {"{\"at\":\"2020-03-01T12:31:04Z\"}", 400, "that time is over"},
+	    {"{\"at\":\"0\"}", 400, "that time is over"},
+	    {"{\"at\":\"9999-03-01T12:31:04Z\"}", 400, "at most 365 days"},
+	    {"{\"at\":\"366d\"}", 400, "at most 365 days"},
+	    {"{\"at\":\"9223372036854775807ms\"}", 400, "at most 365 days"},
+	    {"[]", 400, "must be a JSON object"},
+	};
+	struct queue_world *world = *state;
+	uint64_t id;
+
+	start(world);
+	id = world_submit(world, 1, 500, 3);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		unsigned status = schedule(world, id, rows[i].body);
+
+		if (status != rows[i].status || !result_has(world, rows[i].says))
+			fail_msg("%s: %u %s", rows[i].body, status, world->result);
+	}
+	assert_int_equal(schedule(world, 1 << 29, "{\"at\":\"2h\"}"), 404);
+	assert_true(queue_has(world, "\"ready\":1"));
+}
+
 static void
 test_filter_that_means_nothing_is_refused(void **state)
 {
@@ -766,6 +841,8 @@ main(void)
 	    T(upstream_that_takes_one_recipient_at_a_time_gets_them_at_once),
 	    T(scheduled_message_goes_at_its_time_over_a_restart),
 	    T(operators_may_hold_and_hurry_what_is_scheduled),
+	    T(operator_may_schedule_what_waits),
+	    T(time_that_makes_no_sense_is_refused),
 	    T(filter_that_means_nothing_is_refused),
 	    T(higher_priority_goes_first),
 	    T(second_queue_on_the_directory_is_refused),

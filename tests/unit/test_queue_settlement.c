@@ -74,7 +74,7 @@ check_row(const struct row *row)
 	struct settlement *settlement = report(row->fates, row->is_lost);
 	struct mail *mail = rig_mail(1, 3);
 
-	mail->received_at_ms = NOW_MS - row->age_ms;
+	mail->received_at_ms = mail->begins_at_ms = NOW_MS - row->age_ms;
 	settlement_decide(settlement, mail, &config, NOW_MS, 0);
 	assert_int_equal(settlement->job.row_count, 3);
 	for (int i = 0; i < 3; i++)
@@ -106,7 +106,7 @@ test_what_was_delivered_before_stays(void **state)
 	struct settlement *settlement = report(fates, false);
 	struct mail *mail = rig_mail(1, 2);
 
-	mail->received_at_ms = NOW_MS;
+	mail->received_at_ms = mail->begins_at_ms = NOW_MS;
 	mail->recipients[0].state = RECIPIENT_DELIVERED;
 	settlement_decide(settlement, mail, &config, NOW_MS, 0);
 	assert_int_equal(settlement->job.row_count, 1);
@@ -127,8 +127,8 @@ test_lifetime_counts_from_the_time_that_the_client_named(void **state)
 		struct settlement *settlement = report(fates, false);
 		struct mail *mail = rig_mail(1, 1);
 
-		mail->received_at_ms = NOW_MS - 5 * LIFETIME_MS;
-		mail->wishes.hold_until_ms = NOW_MS - LIFETIME_MS + 1 - more_ms;
+		mail->received_at_ms = mail->begins_at_ms = NOW_MS - 5 * LIFETIME_MS;
+		mail->begins_at_ms = NOW_MS - LIFETIME_MS + 1 - more_ms;
 		settlement_decide(settlement, mail, &config, NOW_MS, 0);
 		assert_int_equal(settlement->failed_count, more_ms);
 		settlement_free(settlement);
@@ -206,7 +206,7 @@ test_who_is_told(void **state)
 		free(settlement->upstream);
 		settlement->upstream = strdup(cases[i].is_captured ? "" : "mx[192.0.2.1]:25");
 		settlement->job.rows[0].has_dsn = cases[i].has_dsn;
-		mail->received_at_ms = NOW_MS;
+		mail->received_at_ms = mail->begins_at_ms = NOW_MS;
 		mail->is_notice = cases[i].is_notice;
 		mail->recipients[0].notify = cases[i].notify;
 		if (cases[i].has_null_sender)
@@ -231,7 +231,7 @@ test_recipients_that_were_not_tried_go_at_once_and_before_the_others(void **stat
 	struct mail *mail = rig_mail(1, 3);
 	const uint8_t *fates[] = {first, second, third};
 
-	mail->received_at_ms = NOW_MS;
+	mail->received_at_ms = mail->begins_at_ms = NOW_MS;
 	for (int i = 0; i < 3; i++) {
 		struct settlement *settlement = report(fates[i], false);
 
@@ -263,7 +263,7 @@ test_report_that_tried_nobody_waits(void **state)
 	struct settlement *settlement = report(fates, false);
 	struct mail *mail = rig_mail(1, 3);
 
-	mail->received_at_ms = NOW_MS;
+	mail->received_at_ms = mail->begins_at_ms = NOW_MS;
 	settlement_decide(settlement, mail, &config, NOW_MS, 0);
 	assert_int_equal(settlement->job.row_count, 0);
 	assert_false(settlement->job.is_over);

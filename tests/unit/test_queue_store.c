@@ -486,6 +486,7 @@ test_database_of_the_first_version_keeps_everything(void **state)
 	mail = load(rig, 1 << 30);
 	assert_non_null(mail);
 	assert_int_equal(mail->next_at_ms, 9000);
+	assert_int_equal(mail->begins_at_ms, 8000);
 	assert_int_equal(mail->attempts, 3);
 	assert_true(mail->has_8bit);
 	assert_false(mail->has_wishes);
@@ -503,10 +504,56 @@ test_database_of_the_first_version_keeps_everything(void **state)
 	assert_int_equal(profiles.row_count_out, 1);
 	assert_string_equal(profiles.rows_out[0].last_error, "connection refused");
 	free(profiles.rows_out);
-	/* It is one of the second version now. */
+	/* It is one of this version now. */
 	rig_close(rig);
 	assert_true(rig_open(rig));
 	assert_true(is_there(rig, 1 << 30));
+	rig_close(rig);
+	check_columns(rig);
+}
+
+/* The second release's step, and what it left behind. */
+static const char version_2_sql[] =
+    "ALTER TABLE message ADD COLUMN has_wishes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE recipient ADD COLUMN notify INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE recipient ADD COLUMN orcpt TEXT NOT NULL DEFAULT '';"
+    "CREATE TABLE wishes("
+    " message INTEGER PRIMARY KEY, is_smtputf8 INTEGER NOT NULL,"
+    " has_utf8_header INTEGER NOT NULL, ret INTEGER NOT NULL, envid TEXT NOT NULL,"
+    " has_auth INTEGER NOT NULL, has_mt_priority INTEGER NOT NULL,"
+    " mt_priority INTEGER NOT NULL, hold_until INTEGER NOT NULL,"
+    " requires_tls INTEGER NOT NULL);"
+    "CREATE TABLE used("
+    " slot_ms INTEGER NOT NULL, slot INTEGER NOT NULL, user_id INTEGER NOT NULL,"
+    " messages INTEGER NOT NULL, recipients INTEGER NOT NULL,"
+    " PRIMARY KEY(slot_ms, slot, user_id)) WITHOUT ROWID;"
+    "PRAGMA user_version=2;"
+    "INSERT INTO message VALUES(1073741825, 3, 12000, 7, 2, 8500, 0, 0, 6, 0, 0, 0, 'shop', 'web',"
+    " 'shop@example.org', 'Shop', '<2@x>', 'Your order', '192.0.2.1:5000', 1);"
+    "INSERT INTO recipient VALUES(1073741825, 0, 0, 0, 0, 'a@example.net', '', '', 4, '');"
+    "INSERT INTO wishes VALUES(1073741825, 0, 0, 2, 'QQ', 0, 1, 15, 12000, 1);";
+
+static void
+test_database_of_the_second_version_keeps_everything(void **state)
+{
+	struct queue_rig *rig = *state;
+	char sql[sizeof(version_1_sql) + sizeof(version_2_sql)];
+	struct mail *mail;
+
+	(void)snprintf(sql, sizeof(sql), "%s%s", version_1_sql, version_2_sql);
+	make_foreign(rig, sql);
+	assert_true(rig_open(rig));
+	mail = load(rig, (1 << 30) + 1);
+	assert_non_null(mail);
+	assert_int_equal(mail->state, MAIL_SCHEDULED);
+	assert_int_equal(mail->begins_at_ms, 12000);
+	assert_int_equal(mail->wishes.mt_priority, 15);
+	assert_true(mail->wishes.requires_tls);
+	assert_string_equal(mail->wishes.envid, "QQ");
+	free(mail);
+	mail = load(rig, 1 << 30);
+	assert_int_equal(mail->begins_at_ms, 8000);
+	free(mail);
 	rig_close(rig);
 	check_columns(rig);
 }
@@ -524,10 +571,9 @@ mail_with_wishes(uint64_t id)
 	    .has_auth = true,
 	    .has_mt_priority = true,
 	    .mt_priority = 15,
-	    .hold_until_ms = 5000,
 	    .requires_tls = true};
 	mail->state = MAIL_SCHEDULED;
-	mail->next_at_ms = 5000;
+	mail->next_at_ms = mail->begins_at_ms = 5000;
 	mail->recipients[1].notify = NOTIFY_SUCCESS | NOTIFY_DELAY;
 	mail->recipients[1].orcpt = mail_text(mail, "rfc822;dana@example.net");
 	return mail;
@@ -575,7 +621,7 @@ test_wishes_are_kept_and_go_with_their_message(void **state)
 	assert_string_equal(mail->wishes.envid, "QQ314159+2B");
 	assert_true(mail->wishes.has_auth && mail->wishes.has_mt_priority);
 	assert_int_equal(mail->wishes.mt_priority, 15);
-	assert_int_equal(mail->wishes.hold_until_ms, 5000);
+	assert_int_equal(mail->begins_at_ms, 5000);
 	assert_true(mail->wishes.requires_tls);
 	assert_int_equal(mail->recipients[0].notify, NOTIFY_UNSAID);
 	assert_int_equal(mail->recipients[1].notify, NOTIFY_SUCCESS | NOTIFY_DELAY);
@@ -657,6 +703,7 @@ main(void)
 	    T(newer_version_is_refused),
 	    T(second_process_is_refused),
 	    T(database_of_the_first_version_keeps_everything),
+	    T(database_of_the_second_version_keeps_everything),
 	    T(wishes_are_kept_and_go_with_their_message),
 	    T(scheduled_message_is_ready_at_its_time),
 	};
