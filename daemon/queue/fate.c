@@ -42,8 +42,7 @@ finish(struct settlement *settlement, struct entry *entry)
 	struct fates *fates = settlement->fates;
 	const struct fate_job *job = &settlement->job;
 
-	fate_log(settlement, entry, entry->profile == NULL ? "" : entry->profile->name,
-	    loop_wall_ms(fates->role->loop));
+	fate_log(settlement, entry, loop_wall_ms(fates->role->loop));
 	if (!settlement->is_lost)
 		acknowledge(fates, entry->id, settlement->attempt);
 	if (job->is_over && entry->mail->is_in_file)
@@ -90,6 +89,9 @@ on_fate_written(struct job *job)
 void
 fate_post(struct settlement *settlement)
 {
+	fate_write_record(
+	    settlement, scheduler_find(settlement->fates->scheduler, settlement->job.message_id));
+	settlement->job.notice_profile = settlement->profile;
 	settlement->job.job.on_done = on_fate_written;
 	/* Nobody waits for a fate: it may go with the next messages. */
 	settlement->job.job.urgency = JOB_WRITES_LAZILY;
@@ -177,11 +179,13 @@ on_loaded(struct job *job)
 	settle(settlement, entry);
 }
 
+/* `profile` NULL: accounts has not named it since the queue was started. */
 static void
-begin(struct settlement *settlement, struct entry *entry)
+begin(struct fates *fates, struct settlement *settlement, struct entry *entry,
+    const struct profile *profile)
 {
-	struct fates *fates = settlement->fates;
-
+	settlement->fates = fates;
+	settlement->profile = xstrdup(profile == NULL ? "" : profile->name);
 	idmap_put(&fates->settling, entry->id, settlement);
 	scheduler_settling(fates->scheduler, entry);
 	if (entry->mail != NULL) {
@@ -220,7 +224,6 @@ void
 fate_report(struct fates *fates, const struct msg_report *report)
 {
 	struct entry *entry = scheduler_find(fates->scheduler, report->message_id);
-	struct settlement *settlement;
 
 	/* It is being written: the acknowledgement will come. */
 	if (entry != NULL && entry->state == ENTRY_SETTLING && entry->attempt == report->attempt)
@@ -235,9 +238,10 @@ fate_report(struct fates *fates, const struct msg_report *report)
 	}
 	if (entry->profile != NULL)
 		profile_note_success(scheduler_routes(fates->scheduler), entry->profile);
-	settlement = settlement_new(report);
-	settlement->fates = fates;
-	begin(settlement, entry);
+	begin(fates, settlement_new(report), entry,
+	    entry->profile != NULL
+		? entry->profile
+		: routes_profile(scheduler_routes(fates->scheduler), report->profile_id));
 }
 
 void
@@ -247,9 +251,8 @@ fate_lost(struct fates *fates, struct entry *entry)
 	    .message_id = entry->id, .attempt = entry->attempt, .upstream = "", .tls = ""};
 	struct settlement *settlement = settlement_new(&report);
 
-	settlement->fates = fates;
 	settlement->is_lost = true;
-	begin(settlement, entry);
+	begin(fates, settlement, entry, entry->profile);
 }
 
 struct fates *

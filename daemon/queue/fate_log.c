@@ -31,27 +31,34 @@ log_delay(struct log_line *line, const struct entry *entry, int64_t now_ms)
 	log_seconds(line, KEY_DELAY, delay_ms < 0 ? 0 : delay_ms);
 }
 
+int64_t
+fate_queue_ms(const struct settlement *settlement, const struct entry *entry, int64_t now_ms)
+{
+	int64_t begins_ms = entry->mail->begins_at_ms;
+	int64_t work_ms =
+	    (int64_t)settlement->connect_ms + settlement->tls_ms + settlement->send_ms;
+	int64_t queue_ms =
+	    entry->began_at_ms != 0 ? entry->began_at_ms - begins_ms : now_ms - begins_ms - work_ms;
+
+	return queue_ms < 0 ? 0 : queue_ms;
+}
+
 /* In the queue, connecting, TLS and AUTH, sending; in seconds, as Postfix has them. */
 static void
 log_delays(struct log_line *line, const struct settlement *settlement, const struct entry *entry,
     int64_t now_ms)
 {
-	int64_t received_ms = entry->mail->begins_at_ms;
-	int64_t work_ms =
-	    (int64_t)settlement->connect_ms + settlement->tls_ms + settlement->send_ms;
-	int64_t queue_ms = entry->began_at_ms != 0 ? entry->began_at_ms - received_ms
-						   : now_ms - received_ms - work_ms;
 	char text[96];
 
 	(void)snprintf(text, sizeof(text), "%.3f/%.3f/%.3f/%.3f",
-	    queue_ms < 0 ? 0.0 : (double)queue_ms / 1000, (double)settlement->connect_ms / 1000,
-	    (double)settlement->tls_ms / 1000, (double)settlement->send_ms / 1000);
+	    (double)fate_queue_ms(settlement, entry, now_ms) / 1000,
+	    (double)settlement->connect_ms / 1000, (double)settlement->tls_ms / 1000,
+	    (double)settlement->send_ms / 1000);
 	log_text(line, KEY_DELAYS, text);
 }
 
 static void
-log_row(const struct settlement *settlement, const struct entry *entry, const char *profile_name,
-    int64_t now_ms, uint32_t at)
+log_row(const struct settlement *settlement, const struct entry *entry, int64_t now_ms, uint32_t at)
 {
 	const struct fate_row *row = &settlement->job.rows[at];
 	const struct recipient *recipient = mail_recipient(entry->mail, row->index);
@@ -62,7 +69,7 @@ log_row(const struct settlement *settlement, const struct entry *entry, const ch
 		return;
 	log_text(&line, KEY_USER, entry->mail->login);
 	log_text(&line, KEY_LIST, entry->mail->list);
-	log_text(&line, KEY_PROFILE, profile_name);
+	log_text(&line, KEY_PROFILE, settlement->profile);
 	log_mailbox(&line, KEY_TO, recipient == NULL ? "" : recipient->address);
 	if (*settlement->upstream != '\0')
 		log_text(&line, KEY_UPSTREAM, settlement->upstream);
@@ -82,9 +89,8 @@ log_row(const struct settlement *settlement, const struct entry *entry, const ch
 }
 
 void
-fate_log(const struct settlement *settlement, const struct entry *entry, const char *profile_name,
-    int64_t now_ms)
+fate_log(const struct settlement *settlement, const struct entry *entry, int64_t now_ms)
 {
 	for (uint32_t i = 0; i < settlement->job.row_count; i++)
-		log_row(settlement, entry, profile_name, now_ms, i);
+		log_row(settlement, entry, now_ms, i);
 }

@@ -7,7 +7,10 @@
 #include "daemon/queue/settlement.h"
 #include "daemon/queue/window.h"
 
-void fate_log(const struct settlement *settlement, const struct entry *entry,
-    const char *profile_name, int64_t now_ms);
+void fate_log(const struct settlement *settlement, const struct entry *entry, int64_t now_ms);
+
+/* How long the message waited for this attempt. */
+int64_t fate_queue_ms(
+    const struct settlement *settlement, const struct entry *entry, int64_t now_ms);
 
 #endif

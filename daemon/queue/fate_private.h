@@ -2,7 +2,7 @@
  * fate_private - the fates' inside, for the files that make it up
  *
  * fate.c follows a report from relay to disk, fate_notice.c writes the notice of what became of
- * recipients. Nobody else includes this.
+ * recipients, fate_record.c what the journal keeps of it. Nobody else includes this.
  */
 #ifndef POSTERN_QUEUE_FATE_PRIVATE_H
 #define POSTERN_QUEUE_FATE_PRIVATE_H
@@ -20,6 +20,8 @@ struct fates {
 
 /* Writes the settlement to disk. */
 void fate_post(struct settlement *settlement);
+/* Fills in what the journal is to have of it. */
+void fate_write_record(struct settlement *settlement, const struct entry *entry);
 /* Reads what is needed of the message, writes the notice, then does fate_post(). */
 void fate_begin_notice(struct settlement *settlement, struct entry *entry);
 

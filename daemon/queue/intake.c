@@ -5,6 +5,7 @@
 #include "common/xalloc.h"
 #include "daemon/queue/intake_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define OWN_IDS 0xffffffffu
@@ -191,6 +192,9 @@ on_inserted(struct job *job)
 static void
 insert(struct partial *partial)
 {
+	const struct profile *profile =
+	    routes_of_user(partial->intake->routes, partial->mail->user_id);
+
 	partial->mail->is_in_file = partial->is_in_file;
 	partial->insert = (struct insert_job){
 	    .job = {.on_done = on_inserted, .ctx = partial, .urgency = JOB_WRITES},
@@ -200,6 +204,8 @@ insert(struct partial *partial)
 	    .slices = partial->slices,
 	    .slice_count = partial->is_in_file ? 0 : partial->slice_count,
 	};
+	(void)snprintf(partial->insert.profile, sizeof(partial->insert.profile), "%.255s",
+	    profile == NULL ? "" : profile->name);
 	storage_post(partial->intake->storage, STORE_INSERT, &partial->insert.job);
 }
 
@@ -374,13 +380,14 @@ intake_set_state(struct intake *intake, enum intake_state state)
 
 struct intake *
 intake_new(struct loop *loop, struct storage *storage, struct caps *caps,
-    intake_stored_fn on_stored, void *ctx)
+    const struct routes *routes, intake_stored_fn on_stored, void *ctx)
 {
 	struct intake *intake = xcalloc(1, sizeof(*intake));
 
 	intake->loop = loop;
 	intake->storage = storage;
 	intake->caps = caps;
+	intake->routes = routes;
 	list_init(&intake->unjudged);
 	intake->on_stored = on_stored;
 	intake->ctx = ctx;

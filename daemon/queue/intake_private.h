@@ -50,6 +50,7 @@ struct intake {
 	struct loop *loop;
 	struct storage *storage;
 	struct caps *caps;
+	const struct routes *routes;
 	struct ids *ids;
 	intake_stored_fn on_stored;
 	void *ctx;

@@ -19,6 +19,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/fate_log.h \
 	daemon/queue/fate_notice.c \
 	daemon/queue/fate_private.h \
+	daemon/queue/fate_record.c \
 	daemon/queue/handover.c \
 	daemon/queue/handover.h \
 	daemon/queue/idmap.c \
@@ -29,6 +30,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/intake.h \
 	daemon/queue/intake_partial.c \
 	daemon/queue/intake_private.h \
+	daemon/queue/journal.c \
+	daemon/queue/journal.h \
 	daemon/queue/mail.c \
 	daemon/queue/mail.h \
 	daemon/queue/operator_json.c \
@@ -66,6 +69,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/store.h \
 	daemon/queue/store_sqlite.c \
 	daemon/queue/store_sqlite.h \
+	daemon/queue/store_sqlite_journal.c \
 	daemon/queue/store_sqlite_read.c \
 	daemon/queue/store_sqlite_scan.c \
 	daemon/queue/store_sqlite_used.c \

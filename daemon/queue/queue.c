@@ -188,7 +188,8 @@ make_parts(struct queue *queue)
 	queue->scheduler = scheduler_new(role, queue->storage, &callbacks, queue);
 	queue->caps = caps_new(
 	    role, queue->storage, scheduler_routes(queue->scheduler), &caps_callbacks, queue);
-	queue->intake = intake_new(role->loop, queue->storage, queue->caps, on_stored, queue);
+	queue->intake = intake_new(role->loop, queue->storage, queue->caps,
+	    scheduler_routes(queue->scheduler), on_stored, queue);
 	intake_set_clients(queue->intake, role->config->limits.connections);
 	queue->handovers = handovers_new(queue->storage, on_handover_end, queue);
 	queue->fates = fates_new(role, queue->storage, queue->scheduler, queue->intake);

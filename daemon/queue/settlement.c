@@ -54,6 +54,8 @@ settlement_free(struct settlement *settlement)
 	free(settlement->is_expired);
 	free(settlement->actions);
 	free(settlement->texts);
+	buf_fini(&settlement->job.record);
+	free(settlement->profile);
 	free(settlement->upstream);
 	free(settlement->tls);
 	timer_free(settlement->retry);

@@ -18,7 +18,8 @@ struct settlement {
 	struct fates *fates;
 	/* the report */
 	uint64_t attempt;
-	bool is_lost; /* relay died with it: there is no report to acknowledge */
+	bool is_lost;  /* relay died with it: there is no report to acknowledge */
+	char *profile; /* its name, "" if nobody knows */
 	char *upstream, *tls;
 	uint32_t connect_ms, tls_ms, send_ms;
 	/* each row's */

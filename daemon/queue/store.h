@@ -13,6 +13,7 @@
 #ifndef POSTERN_QUEUE_STORE_H
 #define POSTERN_QUEUE_STORE_H
 
+#include "common/buf.h"
 #include "common/chunk.h"
 #include "common/err.h"
 #include "daemon/queue/mail.h"
@@ -36,7 +37,9 @@ enum store_job_kind {
 	STORE_PROFILES,
 	STORE_SWEEP_USED,
 	STORE_LOAD_USED,
-	STORE_RELEASE
+	STORE_RELEASE,
+	STORE_JOURNAL_ADD,
+	STORE_JOURNAL_READ
 };
 
 /* What a message adds to what its user has sent; user 0: it isn't counted. */
@@ -52,6 +55,7 @@ struct insert_job {
 	struct job job;
 	struct mail *mail;
 	struct charge charge;
+	char profile[256];          /* where it will go, for the journal */
 	int64_t expires_at_ms;      /* monotonic: not begun from then on; 0: never */
 	const struct slice *slices; /* none if the body is in a file */
 	uint32_t slice_count;
@@ -77,7 +81,9 @@ struct fate_job {
 	uint64_t attempt;
 	struct fate_row *rows;
 	uint32_t row_count;
+	struct buf record;           /* of the journal; none if it is empty */
 	struct mail *notice;         /* NULL: none */
+	const char *notice_profile;  /* where it will go, for the journal */
 	struct slice *notice_slices; /* its body */
 	uint32_t notice_slice_count;
 };
@@ -162,7 +168,7 @@ struct scan_filter {
 struct scan_job {
 	struct job job;
 	enum scan_action action;
-	int64_t now_ms; /* for SCAN_RELEASE and SCAN_RETRY */
+	int64_t now_ms; /* for SCAN_RELEASE, SCAN_RETRY and SCAN_REMOVE */
 	int64_t at_ms;  /* for SCAN_SCHEDULE */
 	struct scan_filter filter;
 	uint64_t after;
@@ -262,6 +268,30 @@ struct release_job {
 	struct charge charge; /* user and time are given, the count is added */
 	uint32_t count_out;
 	bool is_last_out; /* none is left that waits */
+};
+
+/* A record of the journal by itself. Borrows. */
+struct journal_add_job {
+	struct job job;
+	const struct buf *record;
+};
+
+struct journal_entry {
+	uint64_t number; /* rises, never given twice */
+	size_t at, size; /* of its record */
+};
+
+#define JOURNAL_ENTRIES_A_JOB 2000
+
+/* The records behind `moved`, in order, about a megabyte at most. Those up to `moved` stand in the
+ * history: they are deleted with the next commits, whoever's those are. Gives entries and bytes. */
+struct journal_read_job {
+	struct job job;
+	uint64_t moved;
+	struct journal_entry *entries_out;
+	struct buf bytes_out;
+	uint32_t count_out;
+	uint64_t lost_out; /* records that were deleted unmoved, to keep the journal bounded */
 };
 
 enum store_result {

@@ -99,6 +99,13 @@ static const char *const statements_sql[SQL_COUNT] = {
 			" FROM message INDEXED BY message_order"
 			" WHERE state = ? AND next_at = 0 AND user_id = ?"
 			" ORDER BY priority, id LIMIT ?",
+    [SQL_ADD_JOURNAL] = "INSERT INTO journal(id, record) VALUES(?,?)",
+    [SQL_GET_JOURNAL] = "SELECT id, record FROM journal WHERE id > ? ORDER BY id LIMIT ?",
+    [SQL_FORGET_JOURNAL] = "DELETE FROM journal WHERE id IN (SELECT id FROM journal WHERE id <= ?"
+			   " AND id < (SELECT max(id) FROM journal) ORDER BY id LIMIT ?)",
+    [SQL_GET_REMOVED] = "SELECT received_at, login, list, (SELECT count(*) FROM recipient"
+			" WHERE message = id AND recipient.state IN (0, 3))"
+			" FROM message WHERE id = ?",
     [SQL_SHRINK] = "PRAGMA incremental_vacuum(" SHRINK_PAGES ")",
 };
 
@@ -225,7 +232,11 @@ open_database(struct store *store, const char *path, struct err *err_out)
 	(void)sqlite3_wal_hook(store->db, on_wal, store);
 	if (prepare(store, err_out) != 0)
 		return -1;
-	return read_meta(store, err_out);
+	if (read_meta(store, err_out) != 0)
+		return -1;
+	if (store_open_journal(store) != STORE_OK)
+		return err_set(err_out, "reading the store's journal: %s", store->problem);
+	return 0;
 }
 
 int
@@ -249,6 +260,7 @@ store_close(struct store *store)
 	for (int i = 0; i < SQL_COUNT; i++)
 		(void)sqlite3_finalize(store->statements[i]);
 	(void)sqlite3_close(store->db);
+	buf_fini(&store->journal.record);
 	free(store);
 }
 
@@ -267,18 +279,22 @@ store_epoch(const struct store *store)
 enum store_result
 store_begin(struct store *store)
 {
+	store->journal.before = store->journal.counts;
 	return sql_run(store, SQL_BEGIN, "");
 }
 
 enum store_result
 store_commit(struct store *store)
 {
-	return sql_run(store, SQL_COMMIT, "");
+	enum store_result result = store_forget_journal(store);
+
+	return result == STORE_OK ? sql_run(store, SQL_COMMIT, "") : result;
 }
 
 void
 store_rollback(struct store *store)
 {
+	store->journal.counts = store->journal.before;
 	/* SQLite rolls back by itself when the disk is full; a second one would be an error. */
 	if (!sqlite3_get_autocommit(store->db))
 		(void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
@@ -445,6 +461,10 @@ store_run(struct store *store, struct job *job)
 		return store_load_used(store, at);
 	case STORE_RELEASE:
 		return store_release(store, at);
+	case STORE_JOURNAL_ADD:
+		return store_add_journal(store, ((struct journal_add_job *)at)->record);
+	case STORE_JOURNAL_READ:
+		return store_read_journal(store, at);
 	}
 	return STORE_REFUSED;
 }

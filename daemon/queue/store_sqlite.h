@@ -54,6 +54,10 @@ enum statement {
 	SQL_GET_USED,
 	SQL_GET_LIMITED_USERS,
 	SQL_GET_LIMITED,
+	SQL_ADD_JOURNAL,
+	SQL_GET_JOURNAL,
+	SQL_FORGET_JOURNAL,
+	SQL_GET_REMOVED,
 	SQL_SHRINK,
 	SQL_COUNT
 };
@@ -64,6 +68,16 @@ struct store {
 	uint64_t next_id;
 	uint32_t epoch;
 	uint32_t wal_pages;
+	struct {
+		uint64_t next;  /* number of the next record */
+		uint64_t moved; /* up to where it stands in the history */
+		struct journal_counts {
+			uint64_t records;
+			uint64_t forgotten; /* up to where it was deleted */
+			uint64_t lost;
+		} counts, before; /* the transaction */
+		struct buf record;
+	} journal;
 	char problem[256];
 };
 
@@ -81,6 +95,9 @@ const char *sql_text(sqlite3_stmt *statement, int column);
 enum store_result store_insert(struct store *store, struct insert_job *job);
 enum store_result store_fate(struct store *store, struct fate_job *job);
 enum store_result store_delete_message(struct store *store, uint64_t message_id, bool has_wishes);
+/* The same for an operator, and written down. */
+enum store_result store_remove_message(
+    struct store *store, uint64_t message_id, bool has_wishes, int64_t now_ms);
 enum store_result store_load(struct store *store, uint64_t message_id, struct mail **out);
 enum store_result store_body(struct store *store, struct body_job *job);
 enum store_result store_window(struct store *store, struct window_job *job);
@@ -92,5 +109,14 @@ enum store_result store_charge(struct store *store, const struct charge *charge)
 enum store_result store_sweep_used(struct store *store, const struct used_job *job);
 enum store_result store_load_used(struct store *store, struct used_job *job);
 enum store_result store_release(struct store *store, struct release_job *job);
+/* Where the journal ends, when the database has been opened. */
+enum store_result store_open_journal(struct store *store);
+enum store_result store_add_journal(struct store *store, const struct buf *record);
+enum store_result store_note_accepted(
+    struct store *store, const struct mail *mail, const char *profile);
+enum store_result store_note_removed(struct store *store, uint64_t message_id, int64_t now_ms);
+enum store_result store_read_journal(struct store *store, struct journal_read_job *job);
+/* Before a commit: some of what stands in the history. */
+enum store_result store_forget_journal(struct store *store);
 
 #endif

@@ -210,7 +210,7 @@ act(struct store *store, const struct scan_job *job, uint32_t at)
 	case SCAN_SCHEDULE:
 		return schedule(store, id, job->at_ms);
 	case SCAN_REMOVE:
-		return store_delete_message(store, id, job->has_wishes[at]);
+		return store_remove_message(store, id, job->has_wishes[at], job->now_ms);
 	case SCAN_LIST:
 		break;
 	}

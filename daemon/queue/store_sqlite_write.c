@@ -60,6 +60,14 @@ store_delete_message(struct store *store, uint64_t message_id, bool has_wishes)
 	return result;
 }
 
+enum store_result
+store_remove_message(struct store *store, uint64_t message_id, bool has_wishes, int64_t now_ms)
+{
+	enum store_result result = store_note_removed(store, message_id, now_ms);
+
+	return result == STORE_OK ? store_delete_message(store, message_id, has_wishes) : result;
+}
+
 static enum store_result
 insert_message(struct store *store, const struct mail *message, const struct slice *slices,
     uint32_t slice_count)
@@ -89,7 +97,8 @@ store_insert(struct store *store, struct insert_job *job)
 	if (job->expires_at_ms != 0 && clock_monotonic_ms() >= job->expires_at_ms)
 		return STORE_LATE;
 	result = insert_message(store, job->mail, job->slices, job->slice_count);
-
+	if (result == STORE_OK)
+		result = store_note_accepted(store, job->mail, job->profile);
 	return result == STORE_OK ? store_charge(store, &job->charge) : result;
 }
 
@@ -117,7 +126,11 @@ store_fate(struct store *store, struct fate_job *job)
 	    job->is_over ? store_delete_message(store, job->message_id, job->has_wishes)
 			 : update_message(store, job);
 
+	if (result == STORE_OK && job->record.size > 0)
+		result = store_add_journal(store, &job->record);
 	if (result != STORE_OK || job->notice == NULL)
 		return result;
-	return insert_message(store, job->notice, job->notice_slices, job->notice_slice_count);
+	result = insert_message(store, job->notice, job->notice_slices, job->notice_slice_count);
+	return result == STORE_OK ? store_note_accepted(store, job->notice, job->notice_profile)
+				  : result;
 }
