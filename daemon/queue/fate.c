@@ -100,22 +100,37 @@ fate_post(struct settlement *settlement)
 
 /* ---- the decision ---- */
 
-/* A failure of which nobody will be told by mail is an operator's business. */
-static void
-alert_failure(struct fates *fates, const struct settlement *settlement, const struct mail *mail)
+static const char *
+describe_failure(const struct mail *mail)
 {
-	const char *detail = mail->is_notice ? "a notice could not be delivered"
-			     : *mail->sender == '\0'
-				 ? "a message with a null sender could not be delivered"
-				 : "a message could not be delivered";
+	if (mail->is_notice)
+		return "a notice could not be delivered";
+	return *mail->sender == '\0' ? "a message with a null sender could not be delivered"
+				     : "a message could not be delivered";
+}
+
+/* A failure of which nobody may be told by mail, and what only an operator can decide. */
+static void
+alert_operator(struct fates *fates, const struct settlement *settlement, const struct mail *mail)
+{
+	struct telling telling = {.config = fates->role->config,
+	    .routes = scheduler_routes(fates->scheduler),
+	    .mail = mail};
 
 	for (uint32_t i = 0; i < settlement->job.row_count; i++) {
 		const struct fate_row *row = &settlement->job.rows[i];
 		const struct recipient *recipient = mail_recipient(mail, row->index);
 
-		if (row->state == RECIPIENT_FAILED && recipient != NULL)
+		if (row->state == RECIPIENT_UNDECIDED)
+			role_alert(fates->role, "uncertain", mail->login, mail->list,
+			    recipient->address,
+			    "a message may have been delivered: retry or remove it (posternctl "
+			    "queue ls --state uncertain)");
+		else if (row->state == RECIPIENT_FAILED &&
+			 (!telling.config->queue.has_bounces ||
+			     telling_is_barred(&telling, recipient)))
 			role_alert(fates->role, "undeliverable", mail->login, mail->list,
-			    recipient->address, detail);
+			    recipient->address, describe_failure(mail));
 	}
 }
 
@@ -124,22 +139,25 @@ settle(struct settlement *settlement, struct entry *entry)
 {
 	struct fates *fates = settlement->fates;
 	const struct mail *mail = entry->mail;
-	bool is_told;
+	struct routes *routes = scheduler_routes(fates->scheduler);
+	struct settlement_basis basis = {.config = fates->role->config,
+	    .routes = routes,
+	    .profile =
+		entry->profile != NULL ? entry->profile : routes_of_user(routes, entry->user_id),
+	    .now_ms = loop_wall_ms(fates->role->loop),
+	    .chance = backoff_chance()};
 
-	settlement_decide(settlement, mail, fates->role->config, loop_wall_ms(fates->role->loop),
-	    backoff_chance());
+	settlement_decide(settlement, mail, &basis);
 	if (entry->is_removed) {
 		settlement->job.is_over = true;
-		settlement->failed_count = settlement->told_count = 0;
+		settlement->told_count = 0;
 	}
 	if (entry->is_to_hold && !settlement->job.is_over) {
 		settlement->job.state = MAIL_HELD;
 		settlement->job.next_at_ms = 0;
 	}
-	is_told =
-	    !mail->is_notice && *mail->sender != '\0' && fates->role->config->queue.has_bounces;
-	if (settlement->failed_count > 0 && !is_told)
-		alert_failure(fates, settlement, mail);
+	if (!entry->is_removed)
+		alert_operator(fates, settlement, mail);
 	if (settlement->told_count > 0)
 		fate_begin_notice(settlement, entry);
 	else

@@ -14,6 +14,7 @@ event_of(const struct settlement *settlement, uint32_t at)
 	case RECIPIENT_FAILED:
 		return settlement->is_expired[at] ? EVENT_EXPIRED : EVENT_BOUNCED;
 	case RECIPIENT_UNCERTAIN:
+	case RECIPIENT_UNDECIDED:
 		return EVENT_UNCERTAIN;
 	case RECIPIENT_PENDING:
 		break;
@@ -80,7 +81,9 @@ log_row(const struct settlement *settlement, const struct entry *entry, int64_t 
 	if (*row->enhanced != '\0')
 		log_text(&line, KEY_ENHANCED, row->enhanced);
 	log_text(&line, KEY_REPLY, row->reply);
-	if (event == EVENT_DEFERRED || event == EVENT_UNCERTAIN)
+	if (row->state == RECIPIENT_UNDECIDED)
+		log_text(&line, KEY_REASON, "waits for an operator");
+	else if (event == EVENT_DEFERRED || event == EVENT_UNCERTAIN)
 		log_time(&line, KEY_UNTIL, settlement->job.next_at_ms);
 	log_number(&line, KEY_SIZE, (int64_t)entry->mail->size);
 	log_delay(&line, entry, now_ms);

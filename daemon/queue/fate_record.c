@@ -12,6 +12,7 @@ fate_of(const struct settlement *settlement, uint32_t at)
 	case RECIPIENT_FAILED:
 		return settlement->is_expired[at] ? JOURNAL_EXPIRED : JOURNAL_FAILED;
 	case RECIPIENT_UNCERTAIN:
+	case RECIPIENT_UNDECIDED:
 		return JOURNAL_UNCERTAIN;
 	case RECIPIENT_PENDING:
 		break;

@@ -38,6 +38,8 @@ static void
 send_deliver(struct link *relay, const struct entry *entry)
 {
 	const struct mail *mail = entry->mail;
+	/* Where an upstream refuses a null one. Never in the row: the profile may change. */
+	bool has_bounce_sender = mail->is_notice && *mail->sender == '\0';
 	uint32_t round = mail_round(mail);
 	struct msg_list_builder builder = {0}, wishes = {0};
 	struct msg_deliver deliver = {
@@ -45,7 +47,7 @@ send_deliver(struct link *relay, const struct entry *entry)
 	    .attempt = entry->attempt,
 	    .profile_id = entry->profile->id,
 	    .priority = mail->priority,
-	    .sender = mail->sender,
+	    .sender = has_bounce_sender ? entry->profile->bounce_sender : mail->sender,
 	    .size = mail->size,
 	    .has_8bit = mail->has_8bit,
 	    .login = mail->login,

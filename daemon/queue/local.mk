@@ -74,6 +74,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/store_sqlite_scan.c \
 	daemon/queue/store_sqlite_used.c \
 	daemon/queue/store_sqlite_write.c \
+	daemon/queue/telling.c \
+	daemon/queue/telling.h \
 	daemon/queue/usage.c \
 	daemon/queue/usage.h \
 	daemon/queue/window.c \

@@ -17,7 +17,8 @@
 enum mail_state {
 	MAIL_WAITING = 0,   /* ready, or deferred if next_at_ms is set */
 	MAIL_HELD = 1,      /* an operator holds it */
-	MAIL_UNCERTAIN = 2, /* deferred; the last attempt broke after the final dot */
+	MAIL_UNCERTAIN = 2, /* the last attempt broke after the final dot. Deferred, or, with a
+			       next_at of 0, an operator must decide */
 	MAIL_SCHEDULED = 3, /* the client named the time before which it is not to go */
 	MAIL_LIMITED = 4    /* held until its user's limit allows it */
 };
@@ -33,8 +34,11 @@ enum recipient_state {
 	RECIPIENT_PENDING = 0,
 	RECIPIENT_DELIVERED = 1,
 	RECIPIENT_FAILED = 2,
-	RECIPIENT_UNCERTAIN = 3 /* pending; see MAIL_UNCERTAIN */
+	RECIPIENT_UNCERTAIN = 3, /* pending; see MAIL_UNCERTAIN */
+	RECIPIENT_UNDECIDED = 4  /* the same, but not tried again unless an operator says so */
 };
+
+#define RECIPIENT_STATES 5
 
 struct recipient {
 	const char *address;

@@ -99,6 +99,8 @@ recipient_state(const struct recipient *recipient, const char *message_state)
 		return "delivered";
 	case RECIPIENT_FAILED:
 		return "failed";
+	case RECIPIENT_UNDECIDED:
+		return "uncertain";
 	case RECIPIENT_PENDING:
 	case RECIPIENT_UNCERTAIN:
 		break;

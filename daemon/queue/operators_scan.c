@@ -30,6 +30,22 @@ free_scan(struct scan_job *scan)
 
 /* ---- listing ---- */
 
+/* Why it doesn't go, where its recipients' replies don't say so. */
+static json_t *
+reason(const struct mail *mail, const struct routes *routes, const struct profile *profile)
+{
+	if (mail->state == MAIL_LIMITED)
+		return json_string("over the user's limit");
+	if (mail->state == MAIL_UNCERTAIN && mail->next_at_ms == 0)
+		return json_string("may have been delivered: waits for an operator to retry or "
+				   "remove it");
+	if (profile == NULL && routes->is_complete)
+		return json_string("no profile");
+	if (mail->state == MAIL_UNCERTAIN)
+		return json_string("may have been delivered: is tried again");
+	return json_null();
+}
+
 static json_t *
 shown(struct operators *operators, const struct mail *mail)
 {
@@ -38,10 +54,7 @@ shown(struct operators *operators, const struct mail *mail)
 	json_t *object = operator_message(
 	    mail, profile == NULL ? NULL : profile->name, is_sending(operators, mail->id));
 
-	(void)json_object_set_new(object, "reason",
-	    mail->state == MAIL_LIMITED              ? json_string("over the user's limit")
-	    : profile == NULL && routes->is_complete ? json_string("no profile")
-						     : json_null());
+	(void)json_object_set_new(object, "reason", reason(mail, routes, profile));
 	return object;
 }
 

@@ -26,6 +26,9 @@ struct profile {
 	bool is_gone;
 	bool is_stale; /* not yet named by the map that is coming in */
 	char *bounce_sender;
+	int64_t retry_ms[CONFIG_RETRY_MAX]; /* in place of queue.retry, if retry_count > 0 */
+	size_t retry_count;
+	bool is_uncertain_held; /* what may have been sent waits for an operator */
 
 	enum profile_trouble trouble;
 	uint32_t failures;

@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "daemon/config/units.h"
 #include "daemon/queue/backoff.h"
 
 #include <stdio.h>
@@ -166,6 +167,14 @@ routes_remember(struct routes *routes, const struct profile_row *row)
 		routes->on_profile_changed(profile, routes->ctx);
 }
 
+/* Accounts has looked at it: what can't be read leaves queue.retry. */
+static void
+take_retry(struct profile *profile, const char *text)
+{
+	if (unit_schedule(text, 1, INT64_MAX, profile->retry_ms, &profile->retry_count) != 0)
+		profile->retry_count = 0;
+}
+
 void
 routes_take_profile(struct routes *routes, const struct msg_route *route)
 {
@@ -177,6 +186,8 @@ routes_take_profile(struct routes *routes, const struct msg_route *route)
 	}
 	routes_set_text(&profile->name, route->name);
 	routes_set_text(&profile->bounce_sender, route->bounce_sender);
+	take_retry(profile, route->retry);
+	profile->is_uncertain_held = route->is_uncertain_held;
 	profile->is_stale = false;
 	profile->is_gone = route->is_gone;
 	profile->is_paused = route->is_paused;

@@ -109,81 +109,96 @@ match_rows(struct settlement *settlement, const struct mail *mail)
 	settlement->actions = xcalloc(count + 1, sizeof(uint8_t));
 }
 
+/* What nobody knows the end of is tried again, or not: by the profile's policy. */
 static enum recipient_state
-decide_row(struct settlement *settlement, uint32_t at, bool is_over_time)
+decide_uncertain(const struct settlement_basis *basis)
 {
+	return basis->profile != NULL && basis->profile->is_uncertain_held ? RECIPIENT_UNDECIDED
+									   : RECIPIENT_UNCERTAIN;
+}
+
+static enum recipient_state
+decide_row(struct settlement *settlement, uint32_t at, const struct settlement_basis *basis,
+    bool is_over_time)
+{
+	enum recipient_state state = RECIPIENT_PENDING;
+
 	switch ((enum fate)settlement->job.rows[at].state) {
 	case FATE_DELIVERED:
 		return RECIPIENT_DELIVERED;
 	case FATE_FAILED:
 		return RECIPIENT_FAILED;
-	case FATE_DEFERRED:
 	case FATE_UNCERTAIN:
+		state = decide_uncertain(basis);
+		break;
+	case FATE_DEFERRED:
 	case FATE_UNTRIED:
 		break;
 	}
-	if (is_over_time) {
-		settlement->is_expired[at] = true;
-		return RECIPIENT_FAILED;
-	}
-	return settlement->job.rows[at].state == FATE_UNCERTAIN ? RECIPIENT_UNCERTAIN
-								: RECIPIENT_PENDING;
+	if (!is_over_time || state == RECIPIENT_UNDECIDED)
+		return state;
+	settlement->is_expired[at] = true;
+	return RECIPIENT_FAILED;
 }
 
-/* RFC 3461 4.1, 5.2.2, 5.2.3. Of failures a sender hears unless he said otherwise, of success only
- * if he wants to and nobody further on will tell him. Nobody is told what became of a notice. */
-static enum dsn_action
-decide_notice(const struct settlement *settlement, uint32_t at, const struct mail *mail,
-    const struct config *config)
+/* Counts how many recipients are in each state afterwards. */
+static void
+decide_rows(struct settlement *settlement, const struct mail *mail,
+    const struct settlement_basis *basis, uint32_t counts[static RECIPIENT_STATES])
 {
-	const struct fate_row *row = &settlement->job.rows[at];
-	uint8_t notify = mail_recipient(mail, row->index)->notify;
-
-	if (mail->is_notice || *mail->sender == '\0')
-		return DSN_NONE;
-	if (row->state == RECIPIENT_FAILED && config->queue.has_bounces &&
-	    (notify == NOTIFY_UNSAID || (notify & NOTIFY_FAILURE) != 0))
-		return DSN_FAILED;
-	if (row->state != RECIPIENT_DELIVERED || (notify & NOTIFY_SUCCESS) == 0 || row->has_dsn)
-		return DSN_NONE;
-	/* Without an upstream it was captured: in a mailbox. */
-	return *settlement->upstream == '\0' ? DSN_DELIVERED : DSN_RELAYED;
-}
-
-static uint32_t
-count_pending(const struct mail *mail)
-{
-	uint32_t count = 0;
+	struct telling telling = {.config = basis->config, .routes = basis->routes, .mail = mail};
+	/* What relay died with is not expired. */
+	bool is_over_time =
+	    basis->now_ms - mail->begins_at_ms >= basis->config->queue.lifetime_ms &&
+	    !settlement->is_lost;
+	bool is_captured = *settlement->upstream == '\0';
 
 	for (uint32_t i = 0; i < mail->recipient_count; i++)
-		count += recipient_is_pending(&mail->recipients[i]);
-	return count;
+		counts[mail->recipients[i].state]++;
+	for (uint32_t i = 0; i < settlement->job.row_count; i++) {
+		struct fate_row *row = &settlement->job.rows[i];
+		const struct recipient *recipient = mail_recipient(mail, row->index);
+
+		counts[recipient->state]--;
+		row->state = (uint8_t)decide_row(settlement, i, basis, is_over_time);
+		counts[row->state]++;
+		settlement->actions[i] =
+		    (uint8_t)telling_of_fate(&telling, recipient, row, is_captured);
+		settlement->told_count += settlement->actions[i] != DSN_NONE;
+	}
+}
+
+static int64_t
+next_attempt(const struct settlement *settlement, const struct settlement_basis *basis)
+{
+	const struct config *config = basis->config;
+	const struct profile *profile = basis->profile;
+	uint32_t attempts = settlement->job.attempts;
+
+	if (settlement->is_lost)
+		return basis->now_ms + LOST_RETRY_MS;
+	if (profile != NULL && profile->retry_count > 0)
+		return basis->now_ms + backoff_message_ms(profile->retry_ms, profile->retry_count,
+					   attempts, basis->chance);
+	return basis->now_ms + backoff_message_ms(config->queue.retry_ms, config->queue.retry_count,
+				   attempts, basis->chance);
 }
 
 void
-settlement_decide(struct settlement *settlement, const struct mail *mail,
-    const struct config *config, int64_t now_ms, uint32_t chance)
+settlement_decide(
+    struct settlement *settlement, const struct mail *mail, const struct settlement_basis *basis)
 {
-	/* What nobody knows the end of is not expired. */
-	bool is_over_time =
-	    now_ms - mail->begins_at_ms >= config->queue.lifetime_ms && !settlement->is_lost;
 	struct fate_job *job = &settlement->job;
-	uint32_t left;
+	uint32_t counts[RECIPIENT_STATES] = {0};
+	uint32_t pending, unclear;
 
 	match_rows(settlement, mail);
-	left = count_pending(mail) - job->row_count;
-	for (uint32_t i = 0; i < job->row_count; i++) {
-		job->rows[i].state = (uint8_t)decide_row(settlement, i, is_over_time);
-		settlement->actions[i] = (uint8_t)decide_notice(settlement, i, mail, config);
-		settlement->told_count += settlement->actions[i] != DSN_NONE;
-		settlement->failed_count += job->rows[i].state == RECIPIENT_FAILED;
-		settlement->is_uncertain |= job->rows[i].state == RECIPIENT_UNCERTAIN;
-		left += job->rows[i].state == RECIPIENT_PENDING ||
-			job->rows[i].state == RECIPIENT_UNCERTAIN;
-	}
+	decide_rows(settlement, mail, basis, counts);
+	pending = counts[RECIPIENT_PENDING] + counts[RECIPIENT_UNCERTAIN];
+	unclear = counts[RECIPIENT_UNCERTAIN] + counts[RECIPIENT_UNDECIDED];
 	job->attempts = mail->attempts + 1;
 	job->has_wishes = mail->has_wishes;
-	job->is_over = left == 0;
+	job->is_over = pending + unclear == 0;
 	if (job->is_over)
 		return;
 	/* Whoever was tried needs no further look: the next ones may go at once. */
@@ -191,11 +206,10 @@ settlement_decide(struct settlement *settlement, const struct mail *mail,
 		job->attempts = mail->attempts;
 		return;
 	}
-	job->state = settlement->is_uncertain ? MAIL_UNCERTAIN : MAIL_WAITING;
-	job->next_at_ms =
-	    now_ms + (settlement->is_lost ? LOST_RETRY_MS
-					  : backoff_message_ms(config->queue.retry_ms,
-						config->queue.retry_count, job->attempts, chance));
+	job->state = unclear > 0 ? MAIL_UNCERTAIN : MAIL_WAITING;
+	/* Without a time nobody but an operator touches it again. */
+	if (pending > 0)
+		job->next_at_ms = next_attempt(settlement, basis);
 }
 
 void

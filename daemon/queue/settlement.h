@@ -11,7 +11,7 @@
 #include "daemon/config/config.h"
 #include "daemon/queue/bodyfile.h"
 #include "daemon/queue/dsn.h"
-#include "daemon/queue/store.h"
+#include "daemon/queue/telling.h"
 
 struct settlement {
 	struct fate_job job; /* first: its rows are what is written */
@@ -25,14 +25,22 @@ struct settlement {
 	/* each row's */
 	bool *is_expired;
 	uint8_t *actions; /* enum dsn_action: what the sender is told */
-	uint32_t failed_count, told_count;
+	uint32_t told_count;
 	uint32_t untried_count; /* recipients of the attempt whose turn is yet to come */
-	bool is_uncertain;
-	char *texts; /* of the rows */
+	char *texts;            /* of the rows */
 	struct load_job load;
 	struct body_job body;
 	struct bodyfile_job file;
 	struct timer *retry;
+};
+
+/* What is decided by, besides the report. */
+struct settlement_basis {
+	const struct config *config;
+	const struct routes *routes;
+	const struct profile *profile; /* that the attempt went through; NULL: not known */
+	int64_t now_ms;
+	uint32_t chance; /* spreads the next attempt */
 };
 
 /* Copies the report. */
@@ -41,9 +49,9 @@ void settlement_free(struct settlement *settlement);
 
 /* Fills the job: each due recipient's new state, what is left, the next attempt, who is told what. A
  * recipient that the report does not name is deferred, one that was not tried is not touched. Expiry
- * needs an attempt that failed after the lifetime. `chance` spreads the next attempt. */
-void settlement_decide(struct settlement *settlement, const struct mail *mail,
-    const struct config *config, int64_t now_ms, uint32_t chance);
+ * needs an attempt that failed after the lifetime. */
+void settlement_decide(
+    struct settlement *settlement, const struct mail *mail, const struct settlement_basis *basis);
 /* The same in memory, for a message that goes on at once; without what the upstream said. */
 void settlement_apply(const struct settlement *settlement, struct mail *mail);
 

@@ -70,6 +70,7 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_SCHEDULE] = "UPDATE message SET begins_at = ?2, age = 0,"
 		     " state = iif(state IN (?4, ?5), state, ?3),"
 		     " next_at = iif(state IN (?4, ?5), 0, ?2) WHERE id = ?1",
+    [SQL_DECIDE_RECIPIENTS] = "UPDATE recipient SET state = ?2 WHERE message = ?1 AND state = ?3",
     [SQL_COUNT_STATES] = "SELECT state, next_at > 0, user_id, count(*) FROM message"
 			 " INDEXED BY message_order GROUP BY 1, 2, 3",
     [SQL_GET_OWNERS] = "SELECT message.user_id, owner.messages, message.login, message.list FROM"

@@ -59,9 +59,9 @@ is_fit(enum scan_action action, const struct scan_row *row)
 	case SCAN_HOLD:
 		return row->state != MAIL_HELD;
 	case SCAN_RELEASE:
-		return is_held(row);
+		return is_held(row) || row->state == MAIL_UNCERTAIN;
 	case SCAN_RETRY:
-		return !is_held(row) && row->next_at_ms > 0;
+		return !is_held(row) && (row->next_at_ms > 0 || row->state == MAIL_UNCERTAIN);
 	case SCAN_LIST:
 	case SCAN_SCHEDULE:
 	case SCAN_REMOVE:
@@ -195,6 +195,16 @@ retry(struct store *store, uint64_t id, int64_t now_ms)
 	return sql_run(store, SQL_BEGIN_NOW, "ii", (int64_t)id, now_ms);
 }
 
+/* An operator wants the message to go, also to those who may have it. */
+static enum store_result
+decide(struct store *store, uint64_t id, enum store_result result)
+{
+	if (result != STORE_OK)
+		return result;
+	return sql_run(store, SQL_DECIDE_RECIPIENTS, "iii", (int64_t)id,
+	    (int64_t)RECIPIENT_UNCERTAIN, (int64_t)RECIPIENT_UNDECIDED);
+}
+
 static enum store_result
 act(struct store *store, const struct scan_job *job, uint32_t at)
 {
@@ -204,11 +214,11 @@ act(struct store *store, const struct scan_job *job, uint32_t at)
 	case SCAN_HOLD:
 		return set_state(store, id, MAIL_HELD);
 	case SCAN_RELEASE:
-		return store_release_message(store, id, job->now_ms);
+		return decide(store, id, store_release_message(store, id, job->now_ms));
 	case SCAN_RETRY:
-		return retry(store, id, job->now_ms);
+		return decide(store, id, retry(store, id, job->now_ms));
 	case SCAN_SCHEDULE:
-		return schedule(store, id, job->at_ms);
+		return decide(store, id, schedule(store, id, job->at_ms));
 	case SCAN_REMOVE:
 		return store_remove_message(store, id, job->has_wishes[at], job->now_ms);
 	case SCAN_LIST:

@@ -99,6 +99,27 @@ def test_notice_that_fails_makes_no_other(relaying):
     assert len(relaying.log_lines('event=bounced')) == 2
 
 
+def test_bounce_sender_where_the_null_one_is_refused(relaying):
+    """It is the sender of notices, and what comes to it or from it counts as one."""
+    relaying.ctl('profile', 'set', 'upstream', '--bounce-sender', 'bounce@example.com')
+    relaying.host.set_script('mail match=<>: reply 553 5.1.7 No null sender here\n'
+                             'rcpt match=<b: reply 550 5.1.1 nobody here')
+    send(relaying, 'b@example.net')
+    relaying.host.wait_for(1)
+    got, = relaying.host.messages
+    assert got.sender == 'bounce@example.com' and got.recipients == ['shop@example.com']
+    assert parse(got)['From'].addresses[0].addr_spec == 'bounce@example.com'
+    send(relaying, 'bounce@example.com', sender='')
+    send(relaying, 'b@example.net', sender='Bounce@example.com')
+    send(relaying, 'bounce@example.com')
+    relaying.wait_for_log('event=bounced', count=4)
+    relaying.wait_until_queue_is(0)
+    assert len(relaying.host.messages) == 1
+    failed = {alert['address'] for alert in relaying.ctl('alert', 'ls')
+              if alert['kind'] == 'undeliverable'}
+    assert failed == {'bounce@example.com', 'b@example.net'}
+
+
 def test_notice_is_kept_while_the_upstream_is_away(relaying):
     relaying.host.set_script(REFUSAL + '\nmail match=<>: reply 451 4.3.0 Later')
     send(relaying, 'b@example.net')

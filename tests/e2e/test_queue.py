@@ -125,3 +125,41 @@ def test_priority_goes_first(postern, make_upstream):
     messages = upstream.wait_for(3)
     assert [message.recipients[0] for message in messages] == [
         'high@example.net', 'normal@example.net', 'low@example.net']
+
+
+def test_uncertain_message_waits_for_an_operator(postern, make_upstream):
+    host = make_upstream('dot times=1: accept-drop')
+    postern.add_upstream(host, 'upstream', '--uncertain', 'hold')
+    user = postern.add_user()
+    with postern.client(user) as client:
+        client.sendmail('shop@example.com', ['a@example.net'], b'Subject: order 42\r\n\r\nhi\r\n')
+    postern.wait_until_queue_is(1, '--state', 'uncertain')
+    postern.wait_for_log('event=uncertain', 'reason="waits for an operator"')
+    message, = postern.queued()
+    assert 'waits for an operator' in message['reason']
+    assert message['recipients'][0]['state'] == 'uncertain'
+    assert message['recipients'][0]['next_attempt_at'] is None
+    alert, = postern.ctl('alert', 'ls')
+    assert alert['kind'] == 'uncertain' and alert['address'] == 'a@example.net'
+    assert len(host.messages) == 1
+    postern.ctl('queue', 'retry', message['id'])
+    host.wait_for(2)
+    postern.wait_until_queue_is(0)
+
+
+def test_schedule(postern, make_upstream):
+    host = make_upstream('rcpt times=1: reply 450 4.2.0 Mailbox busy')
+    postern.add_upstream(host)
+    user = postern.add_user()
+    with postern.client(user) as client:
+        client.sendmail('shop@example.com', ['a@example.net'], b'Subject: order 42\r\n\r\nhi\r\n')
+    postern.wait_until_queue_is(1, '--state', 'deferred')
+    message, = postern.queued()
+    result = postern.run_ctl('queue', 'schedule', message['id'], '2020-01-01T00:00:00Z')
+    assert result.returncode == 1 and 'that time is over' in result.stderr
+    postern.ctl('queue', 'schedule', message['id'], '2h')
+    message, = postern.queued('--state', 'scheduled')
+    assert message['hold_until'] == message['recipients'][0]['next_attempt_at']
+    postern.ctl('queue', 'schedule', message['id'], '1s')
+    host.wait_for(1)
+    postern.wait_until_queue_is(0)

@@ -101,6 +101,8 @@ on_message(struct link *link, const struct link_message *message, void *ctx)
 		world->limit = body->user_limit;
 	} else if (message->kind == MSG_ALERT) {
 		world->alerts++;
+		(void)snprintf(world->alert, sizeof(world->alert), "%.60s %.60s %.120s",
+		    body->alert.kind, body->alert.address, body->alert.detail);
 	}
 }
 
@@ -286,7 +288,9 @@ world_send_routes(struct queue_world *world, uint32_t version)
 	    .list = "",
 	    .version = version,
 	    .connections = 2,
-	    .bounce_sender = ""};
+	    .retry = world->retry,
+	    .is_uncertain_held = world->is_uncertain_held,
+	    .bounce_sender = world->bounce_sender};
 	struct msg_route user = {.row = ROUTE_USER,
 	    .id = 7,
 	    .name = "shop",
@@ -450,8 +454,8 @@ world_submit(struct queue_world *world, unsigned recipients, size_t size, uint8_
 	return id;
 }
 
-void
-world_report(struct queue_world *world, const struct world_delivery *delivery,
+static void
+send_report(struct queue_world *world, const struct world_delivery *delivery, uint16_t first,
     const enum fate *fates, unsigned count)
 {
 	static const uint16_t codes[] = {250, 451, 550, 0, 0};
@@ -469,7 +473,7 @@ world_report(struct queue_world *world, const struct world_delivery *delivery,
 	    .tls = "TLSv1.3"};
 
 	for (unsigned i = 0; i < count; i++) {
-		struct rec_fate fate = {.index = (uint16_t)i,
+		struct rec_fate fate = {.index = (uint16_t)(first + i),
 		    .fate = (uint8_t)fates[i],
 		    .code = codes[fates[i]],
 		    .enhanced = enhanced[fates[i]],
@@ -481,6 +485,20 @@ world_report(struct queue_world *world, const struct world_delivery *delivery,
 	report.fates = message_list_value(&builder);
 	link_send(world->relay, MSG_REPORT, &report);
 	message_list_fini(&builder);
+}
+
+void
+world_report(struct queue_world *world, const struct world_delivery *delivery,
+    const enum fate *fates, unsigned count)
+{
+	send_report(world, delivery, 0, fates, count);
+}
+
+void
+world_report_of(struct queue_world *world, const struct world_delivery *delivery, uint16_t index,
+    enum fate fate)
+{
+	send_report(world, delivery, index, &fate, 1);
 }
 
 void

@@ -46,10 +46,12 @@ struct queue_world {
 	enum intake_state intake;
 	bool has_committed;
 	enum commit_outcome committed;
-	unsigned commits, stored;    /* how many were answered, and so */
-	struct msg_user_limit limit; /* the last that was told */
-	uint32_t messages_per_hour;  /* of the user; 0: no limit */
-	int64_t expires_at_ms;       /* of the commits */
+	unsigned commits, stored;          /* how many were answered, and so */
+	struct msg_user_limit limit;       /* the last that was told */
+	uint32_t messages_per_hour;        /* of the user; 0: no limit */
+	const char *retry, *bounce_sender; /* of the profile; NULL: none */
+	bool is_uncertain_held;            /* the same */
+	int64_t expires_at_ms;             /* of the commits */
 	uint32_t credit_bytes;
 	const struct rec_wishes *wishes; /* of what is submitted; NULL: none */
 	const char *sender;              /* the same */
@@ -60,6 +62,7 @@ struct queue_world {
 	struct world_delivery deliveries[WORLD_DELIVERIES_MAX];
 	unsigned delivery_count;
 	unsigned alerts;
+	char alert[256]; /* the last one: kind, address, detail */
 	bool has_result;
 	unsigned status;
 	char *result;
@@ -96,6 +99,9 @@ void world_begin_submit(
 unsigned world_count_bodies(struct queue_world *world);
 void world_report(struct queue_world *world, const struct world_delivery *delivery,
     const enum fate *fates, unsigned count);
+/* The fate of one recipient alone, which the attempt was for. */
+void world_report_of(struct queue_world *world, const struct world_delivery *delivery,
+    uint16_t index, enum fate fate);
 void world_report_trouble(
     struct queue_world *world, const struct world_delivery *delivery, enum attempt_outcome outcome);
 /* The answer's body is world->result. */

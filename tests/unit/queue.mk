@@ -7,6 +7,7 @@ check_PROGRAMS += \
 	tests/unit/test_queue_hostile \
 	tests/unit/test_queue_idmap \
 	tests/unit/test_queue_journal \
+	tests/unit/test_queue_notices \
 	tests/unit/test_queue_role \
 	tests/unit/test_queue_settlement \
 	tests/unit/test_queue_store \
@@ -45,6 +46,11 @@ tests_unit_test_queue_journal_SOURCES = tests/unit/test_queue_journal.c $(QUEUE_
 	tests/lib/faultvfs.c tests/lib/faultvfs.h
 tests_unit_test_queue_journal_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_journal_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_notices_SOURCES = tests/unit/test_queue_notices.c tests/lib/queue_world.c \
+	tests/lib/queue_world.h
+tests_unit_test_queue_notices_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_notices_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_role_SOURCES = tests/unit/test_queue_role.c tests/lib/queue_world.c \
 	tests/lib/queue_world.h

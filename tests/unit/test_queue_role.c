@@ -457,7 +457,7 @@ test_success_is_told_if_the_upstream_will_not(void **state)
 	assert_string_equal(world->deliveries[1].sender, "");
 	assert_string_equal(world->deliveries[1].recipients, "shop@example.org");
 	assert_true(body_has(&world->deliveries[1], "\r\nAction: relayed\r\n"));
-	assert_int_equal(world->deliveries[1].notify, NOTIFY_UNSAID);
+	assert_int_equal(world->deliveries[1].notify, NOTIFY_NEVER);
 	/* The notice itself is delivered: nobody hears of that. */
 	world_report(world, &world->deliveries[1], delivered, 1);
 	world->has_dsn = true;

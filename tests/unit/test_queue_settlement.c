@@ -66,6 +66,34 @@ report(const uint8_t *fates, bool is_lost)
 	return settlement;
 }
 
+static struct routes routes; /* with the profiles of a test */
+
+static void
+decide_through(struct settlement *settlement, const struct mail *mail, const struct config *config,
+    const struct profile *profile)
+{
+	struct settlement_basis basis = {
+	    .config = config, .routes = &routes, .profile = profile, .now_ms = NOW_MS};
+
+	settlement_decide(settlement, mail, &basis);
+}
+
+static void
+decide(struct settlement *settlement, const struct mail *mail, const struct config *config)
+{
+	decide_through(settlement, mail, config, NULL);
+}
+
+static uint32_t
+count_failed(const struct settlement *settlement)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < settlement->job.row_count; i++)
+		count += settlement->job.rows[i].state == RECIPIENT_FAILED;
+	return count;
+}
+
 static void
 check_row(const struct row *row)
 {
@@ -75,12 +103,12 @@ check_row(const struct row *row)
 	struct mail *mail = rig_mail(1, 3);
 
 	mail->received_at_ms = mail->begins_at_ms = NOW_MS - row->age_ms;
-	settlement_decide(settlement, mail, &config, NOW_MS, 0);
+	decide(settlement, mail, &config);
 	assert_int_equal(settlement->job.row_count, 3);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(settlement->job.rows[i].state, row->states[i]);
 	assert_int_equal(settlement->job.is_over, row->is_over);
-	assert_int_equal(settlement->failed_count, row->failed);
+	assert_int_equal(count_failed(settlement), row->failed);
 	if (!row->is_over) {
 		assert_int_equal(settlement->job.state, row->state);
 		assert_true(settlement->job.next_at_ms > NOW_MS);
@@ -108,10 +136,10 @@ test_what_was_delivered_before_stays(void **state)
 
 	mail->received_at_ms = mail->begins_at_ms = NOW_MS;
 	mail->recipients[0].state = RECIPIENT_DELIVERED;
-	settlement_decide(settlement, mail, &config, NOW_MS, 0);
+	decide(settlement, mail, &config);
 	assert_int_equal(settlement->job.row_count, 1);
 	assert_int_equal(settlement->job.rows[0].index, 1);
-	assert_int_equal(settlement->failed_count, 0);
+	assert_int_equal(count_failed(settlement), 0);
 	assert_true(settlement->job.is_over);
 	settlement_free(settlement);
 	free(mail);
@@ -129,8 +157,8 @@ test_lifetime_counts_from_the_time_that_the_client_named(void **state)
 
 		mail->received_at_ms = mail->begins_at_ms = NOW_MS - 5 * LIFETIME_MS;
 		mail->begins_at_ms = NOW_MS - LIFETIME_MS + 1 - more_ms;
-		settlement_decide(settlement, mail, &config, NOW_MS, 0);
-		assert_int_equal(settlement->failed_count, more_ms);
+		decide(settlement, mail, &config);
+		assert_int_equal(count_failed(settlement), more_ms);
 		settlement_free(settlement);
 		free(mail);
 	}
@@ -139,10 +167,13 @@ test_lifetime_counts_from_the_time_that_the_client_named(void **state)
 static void
 test_who_is_told(void **state)
 {
+	static char bounce_sender[] = "bounce@example.org";
+	static struct profile profile = {.id = 5, .bounce_sender = bounce_sender};
 	static const struct {
 		const char *name;
 		uint8_t fate, notify;
 		bool has_dsn, is_notice, has_null_sender, has_no_bounces, is_captured;
+		bool is_from_bounce_sender, is_to_bounce_sender;
 		uint8_t action;
 	} cases[] = {
 	    {.name = "failure, nothing said", FATE_FAILED, .action = DSN_FAILED},
@@ -155,6 +186,15 @@ test_who_is_told(void **state)
 		FATE_FAILED,
 		NOTIFY_FAILURE,
 		.has_null_sender = true,
+		.action = DSN_NONE},
+	    {.name = "failure, from a bounce sender",
+		FATE_FAILED,
+		.is_from_bounce_sender = true,
+		.action = DSN_NONE},
+	    {.name = "failure, to a bounce sender",
+		FATE_FAILED,
+		NOTIFY_FAILURE,
+		.is_to_bounce_sender = true,
 		.action = DSN_NONE},
 	    {.name = "failure, bounces off",
 		FATE_FAILED,
@@ -193,6 +233,7 @@ test_who_is_told(void **state)
 		.action = DSN_NONE},
 	};
 
+	idmap_put(&routes.profiles, 5, &profile);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const uint8_t fates[] = {cases[i].fate, NONE, NONE};
 		struct config config = {.queue = {.lifetime_ms = LIFETIME_MS,
@@ -211,12 +252,106 @@ test_who_is_told(void **state)
 		mail->recipients[0].notify = cases[i].notify;
 		if (cases[i].has_null_sender)
 			mail->sender = "";
-		settlement_decide(settlement, mail, &config, NOW_MS, 0);
+		if (cases[i].is_from_bounce_sender)
+			mail->sender = "Bounce@EXAMPLE.org";
+		if (cases[i].is_to_bounce_sender)
+			mail->recipients[0].address = bounce_sender;
+		decide(settlement, mail, &config);
 		assert_int_equal(settlement->actions[0], cases[i].action);
 		assert_int_equal(settlement->told_count, cases[i].action != DSN_NONE);
 		settlement_free(settlement);
 		free(mail);
 	}
+	idmap_fini(&routes.profiles);
+}
+
+static void
+test_profile_has_a_schedule_of_its_own(void **state)
+{
+	static const uint8_t fates[] = {FATE_DEFERRED, NONE, NONE};
+	static const struct profile profile = {.retry_ms = {1000, 7000}, .retry_count = 2};
+	static const int64_t waits_ms[] = {1000, 7000, 7000};
+	struct config config = {
+	    .queue = {.lifetime_ms = LIFETIME_MS, .retry_ms = {60000}, .retry_count = 1}};
+
+	for (uint32_t i = 0; i < 3; i++) {
+		struct settlement *settlement = report(fates, false);
+		struct mail *mail = rig_mail(1, 1);
+		int64_t wait_ms;
+
+		mail->begins_at_ms = NOW_MS;
+		mail->attempts = i;
+		decide_through(settlement, mail, &config, &profile);
+		wait_ms = settlement->job.next_at_ms - NOW_MS;
+		/* 10 % more or less, by chance. */
+		assert_in_range(wait_ms, waits_ms[i] * 9 / 10, waits_ms[i] * 11 / 10);
+		settlement_free(settlement);
+		free(mail);
+	}
+}
+
+static void
+test_uncertain_recipients_wait_for_an_operator_if_the_profile_says_so(void **state)
+{
+	static const struct {
+		const char *name;
+		int64_t age_ms;
+		bool is_lost;
+		uint8_t fates[2], states[2], state;
+		bool is_tried_again, is_over;
+	} cases[] = {
+	    {"alone", 0, false, {FATE_DELIVERED, FATE_UNCERTAIN},
+		{RECIPIENT_DELIVERED, RECIPIENT_UNDECIDED}, MAIL_UNCERTAIN, false, false},
+	    {"the others go on", 0, false, {FATE_DEFERRED, FATE_UNCERTAIN},
+		{RECIPIENT_PENDING, RECIPIENT_UNDECIDED}, MAIL_UNCERTAIN, true, false},
+	    {"lost with relay", 0, true, {NONE, NONE}, {RECIPIENT_UNDECIDED, RECIPIENT_UNDECIDED},
+		MAIL_UNCERTAIN, false, false},
+	    {"never expires", LIFETIME_MS, false, {FATE_DEFERRED, FATE_UNCERTAIN},
+		{RECIPIENT_FAILED, RECIPIENT_UNDECIDED}, MAIL_UNCERTAIN, false, false},
+	};
+	static const struct profile profile = {.is_uncertain_held = true};
+	struct config config = {
+	    .queue = {.lifetime_ms = LIFETIME_MS, .retry_ms = {60000}, .retry_count = 1}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const uint8_t fates[] = {cases[i].fates[0], cases[i].fates[1], NONE};
+		struct settlement *settlement = report(fates, cases[i].is_lost);
+		struct mail *mail = rig_mail(1, 2);
+
+		print_message("%s\n", cases[i].name);
+		mail->begins_at_ms = NOW_MS - cases[i].age_ms;
+		decide_through(settlement, mail, &config, &profile);
+		assert_int_equal(settlement->job.rows[0].state, cases[i].states[0]);
+		assert_int_equal(settlement->job.rows[1].state, cases[i].states[1]);
+		assert_int_equal(settlement->job.state, cases[i].state);
+		assert_int_equal(settlement->job.is_over, cases[i].is_over);
+		assert_int_equal(settlement->job.next_at_ms > NOW_MS, cases[i].is_tried_again);
+		settlement_free(settlement);
+		free(mail);
+	}
+}
+
+/* The pending one is tried again without the undecided one, and leaves it as it is. */
+static void
+test_undecided_recipient_is_not_due(void **state)
+{
+	static const uint8_t fates[] = {FATE_DELIVERED, NONE, NONE};
+	struct config config = {.queue = {.lifetime_ms = LIFETIME_MS}};
+	struct settlement *settlement = report(fates, false);
+	struct mail *mail = rig_mail(1, 2);
+
+	mail->begins_at_ms = NOW_MS;
+	mail->recipients[0].attempts = mail->recipients[1].attempts = 1;
+	mail->recipients[1].state = RECIPIENT_UNDECIDED;
+	assert_true(recipient_is_due(&mail->recipients[0], mail_round(mail)));
+	assert_false(recipient_is_due(&mail->recipients[1], mail_round(mail)));
+	decide(settlement, mail, &config);
+	assert_int_equal(settlement->job.row_count, 1);
+	assert_false(settlement->job.is_over);
+	assert_int_equal(settlement->job.state, MAIL_UNCERTAIN);
+	assert_int_equal(settlement->job.next_at_ms, 0);
+	settlement_free(settlement);
+	free(mail);
 }
 
 /* Three recipients, of which an upstream takes one at a time. */
@@ -238,7 +373,7 @@ test_recipients_that_were_not_tried_go_at_once_and_before_the_others(void **stat
 		for (int j = 0; j < 3; j++)
 			assert_int_equal(
 			    recipient_is_due(&mail->recipients[j], mail_round(mail)), j >= i);
-		settlement_decide(settlement, mail, &config, NOW_MS, 0);
+		decide(settlement, mail, &config);
 		assert_int_equal(settlement->job.row_count, 1);
 		assert_int_equal(settlement->job.rows[0].index, i);
 		assert_false(settlement->job.is_over);
@@ -264,7 +399,7 @@ test_report_that_tried_nobody_waits(void **state)
 	struct mail *mail = rig_mail(1, 3);
 
 	mail->received_at_ms = mail->begins_at_ms = NOW_MS;
-	settlement_decide(settlement, mail, &config, NOW_MS, 0);
+	decide(settlement, mail, &config);
 	assert_int_equal(settlement->job.row_count, 0);
 	assert_false(settlement->job.is_over);
 	assert_true(settlement->job.next_at_ms > NOW_MS);
@@ -281,6 +416,9 @@ main(void)
 	    cmocka_unit_test(test_recipients_that_were_not_tried_go_at_once_and_before_the_others),
 	    cmocka_unit_test(test_who_is_told),
 	    cmocka_unit_test(test_report_that_tried_nobody_waits),
+	    cmocka_unit_test(test_profile_has_a_schedule_of_its_own),
+	    cmocka_unit_test(test_uncertain_recipients_wait_for_an_operator_if_the_profile_says_so),
+	    cmocka_unit_test(test_undecided_recipient_is_not_due),
 	    cmocka_unit_test(test_lifetime_counts_from_the_time_that_the_client_named),
 	};
 
