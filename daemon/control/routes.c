@@ -4,7 +4,8 @@
 #include <string.h>
 
 #define SOON 30000
-#define LONG (15 * 60 * 1000) /* a test mail waits for every step of an upstream */
+/* A test mail waits for every step of an upstream; a million messages are changed in slices. */
+#define LONG (15 * 60 * 1000)
 
 #define READ_CHANGE_REMOVE (ROUTE_GET | ROUTE_PATCH | ROUTE_DELETE)
 
@@ -28,10 +29,10 @@ static const struct route routes[] = {
 	{"/v1/clients",                  ROUTE_GET,                  ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, "limit after"},
 	{"/v1/clients/*/forgive",        ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},
 	{"/v1/messages",                 ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, "list user profile state limit after"},
-	{"/v1/messages/hold",            ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    SOON, true,  ""},
-	{"/v1/messages/release",         ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    SOON, true,  ""},
-	{"/v1/messages/retry",           ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    SOON, true,  ""},
-	{"/v1/messages/remove",          ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    SOON, true,  ""},
+	{"/v1/messages/hold",            ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    LONG, true,  ""},
+	{"/v1/messages/release",         ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    LONG, true,  ""},
+	{"/v1/messages/retry",           ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    LONG, true,  ""},
+	{"/v1/messages/remove",          ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    LONG, true,  ""},
 	{"/v1/messages/*",               ROUTE_GET | ROUTE_DELETE,   ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, ""},
 	{"/v1/messages/*/schedule",      ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    SOON, true,  ""},
 	{"/v1/messages/*/body",          ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, "offset"},

@@ -69,11 +69,15 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/store.h \
 	daemon/queue/store_sqlite.c \
 	daemon/queue/store_sqlite.h \
+	daemon/queue/store_sqlite_find.c \
 	daemon/queue/store_sqlite_journal.c \
 	daemon/queue/store_sqlite_read.c \
 	daemon/queue/store_sqlite_scan.c \
+	daemon/queue/store_sqlite_tally.c \
 	daemon/queue/store_sqlite_used.c \
 	daemon/queue/store_sqlite_write.c \
+	daemon/queue/tally.c \
+	daemon/queue/tally.h \
 	daemon/queue/telling.c \
 	daemon/queue/telling.h \
 	daemon/queue/usage.c \

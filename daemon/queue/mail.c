@@ -112,6 +112,23 @@ mail_from_commit(const struct msg_commit *commit, int64_t received_at_ms)
 	return NULL;
 }
 
+enum shown_state
+mail_shown_as(enum mail_state state, bool has_time)
+{
+	switch (state) {
+	case MAIL_HELD:
+	case MAIL_LIMITED:
+		return SHOWN_HELD;
+	case MAIL_UNCERTAIN:
+		return SHOWN_UNCERTAIN;
+	case MAIL_SCHEDULED:
+		return SHOWN_SCHEDULED;
+	case MAIL_WAITING:
+		break;
+	}
+	return has_time ? SHOWN_DEFERRED : SHOWN_READY;
+}
+
 bool
 recipient_is_pending(const struct recipient *recipient)
 {

@@ -30,6 +30,18 @@ enum mail_age {
 	AGE_OVERDUE = 2  /* an operator knows: it waits beyond its lifetime, without an attempt */
 };
 
+/* States as the API has them. */
+enum shown_state {
+	SHOWN_ANY,
+	SHOWN_READY,
+	SHOWN_DEFERRED,
+	SHOWN_SCHEDULED,
+	SHOWN_HELD,
+	SHOWN_SENDING,
+	SHOWN_UNCERTAIN,
+	SHOWN_COUNT
+};
+
 enum recipient_state {
 	RECIPIENT_PENDING = 0,
 	RECIPIENT_DELIVERED = 1,
@@ -82,6 +94,9 @@ struct mail *mail_new(uint32_t recipient_count, size_t text_bytes);
 const char *mail_text(struct mail *message, const char *text);
 /* From smtpd's COMMIT. NULL: it wishes what can't be. */
 struct mail *mail_from_commit(const struct msg_commit *commit, int64_t received_at_ms);
+
+/* But for what is being sent, which is ready on disk. */
+enum shown_state mail_shown_as(enum mail_state state, bool has_time);
 
 bool recipient_is_pending(const struct recipient *recipient);
 /* An upstream may take only some recipients at a time. A round of attempts is over when each

@@ -174,13 +174,7 @@ state_of(const struct mail *mail, bool is_sending)
 {
 	if (is_sending)
 		return SHOWN_SENDING;
-	if (mail->state == MAIL_HELD || mail->state == MAIL_LIMITED)
-		return SHOWN_HELD;
-	if (mail->state == MAIL_UNCERTAIN)
-		return SHOWN_UNCERTAIN;
-	if (mail->state == MAIL_SCHEDULED)
-		return SHOWN_SCHEDULED;
-	return mail->next_at_ms != 0 ? SHOWN_DEFERRED : SHOWN_READY;
+	return mail_shown_as(mail->state, mail->next_at_ms != 0);
 }
 
 json_t *

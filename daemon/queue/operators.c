@@ -14,6 +14,7 @@ static void
 free_call(struct call *call)
 {
 	json_decref(call->page);
+	store_end_scan(&call->scan);
 	free(call->login);
 	free(call->list);
 	free(call->user_ids);

@@ -1,22 +1,36 @@
 /* operators_count - how much of what is in the queue, and how its profiles are. */
+#include "common/xalloc.h"
 #include "daemon/queue/backoff.h"
 #include "daemon/queue/operators_private.h"
 
 #include <stdlib.h>
 
+/* Messages on disk by profile; the numbers are the caller's to free. */
+static void
+count_waiting(const struct routes *routes, const struct count_job *job, struct idmap *waiting)
+{
+	for (uint32_t i = 0; i < job->row_count_out; i++) {
+		const struct profile *profile = routes_of_user(routes, job->rows_out[i].user_id);
+		uint64_t *number;
+
+		if (profile == NULL)
+			continue;
+		number = idmap_get(waiting, profile->id);
+		if (number == NULL) {
+			number = xcalloc(1, sizeof(*number));
+			idmap_put(waiting, profile->id, number);
+		}
+		*number += job->rows_out[i].count;
+	}
+}
+
 static json_t *
-profile_state(
-    struct operators *operators, const struct profile *profile, const struct count_job *job)
+profile_state(struct operators *operators, const struct profile *profile, uint64_t waiting)
 {
 	static const char *const names[] = {"ok", "limited", "stopped"};
 	bool is_over = profile->until_ms <= loop_wall_ms(operators->role->loop);
 	enum profile_trouble trouble;
-	uint64_t waiting = 0;
 
-	for (uint32_t i = 0; i < job->row_count_out; i++)
-		if (routes_of_user(scheduler_routes(operators->scheduler),
-			job->rows_out[i].user_id) == profile)
-			waiting += job->rows_out[i].count;
 	trouble = backoff_shown(profile->trouble, is_over, waiting);
 	return json_pack("{s:o,s:s,s:o,s:o,s:I,s:i}", "name", result_text(profile->name), "state",
 	    profile->is_paused ? "paused" : names[trouble], "rate_limited_until",
@@ -26,26 +40,44 @@ profile_state(
 	    "waiting", (json_int_t)waiting, "sending", (int)profile->out);
 }
 
+static json_t *
+profile_states(struct operators *operators, const struct count_job *job)
+{
+	const struct routes *routes = scheduler_routes(operators->scheduler);
+	json_t *profiles = json_array();
+	struct idmap waiting;
+
+	idmap_init(&waiting);
+	count_waiting(routes, job, &waiting);
+	IDMAP_EACH(&routes->profiles, slot)
+	{
+		const struct profile *profile = slot->object;
+		const uint64_t *number = idmap_get(&waiting, profile->id);
+
+		if (!profile->is_gone)
+			(void)json_array_append_new(profiles,
+			    profile_state(operators, profile, number == NULL ? 0 : *number));
+	}
+	IDMAP_EACH(&waiting, slot)
+	free(slot->object);
+	idmap_fini(&waiting);
+	return profiles;
+}
+
 static void
 on_counted(struct job *job)
 {
 	struct call *call = job->ctx;
 	struct operators *operators = call->operators;
 	json_int_t counts[SHOWN_COUNT] = {0};
-	json_t *answer = json_object(), *profiles = json_array();
+	json_t *answer = json_object();
 	size_t sending;
 
 	free(scheduler_sending(operators->scheduler, &sending));
 	for (uint32_t i = 0; i < call->count.row_count_out; i++) {
 		const struct count_row *row = &call->count.rows_out[i];
-		enum shown_state state = row->state == MAIL_HELD        ? SHOWN_HELD
-					 : row->state == MAIL_LIMITED   ? SHOWN_HELD
-					 : row->state == MAIL_UNCERTAIN ? SHOWN_UNCERTAIN
-					 : row->state == MAIL_SCHEDULED ? SHOWN_SCHEDULED
-					 : row->is_deferred             ? SHOWN_DEFERRED
-									: SHOWN_READY;
 
-		counts[state] += (json_int_t)row->count;
+		counts[mail_shown_as(row->state, row->is_deferred)] += (json_int_t)row->count;
 	}
 	/* On disk what is being sent is ready; its fate may be a moment ahead of the count. */
 	counts[SHOWN_SENDING] = (json_int_t)sending;
@@ -54,11 +86,7 @@ on_counted(struct job *job)
 	for (int i = SHOWN_READY; i < SHOWN_COUNT; i++)
 		(void)json_object_set_new(
 		    answer, operator_state_name((enum shown_state)i), json_integer(counts[i]));
-	IDMAP_EACH(&scheduler_routes(operators->scheduler)->profiles, slot)
-	if (!((struct profile *)slot->object)->is_gone)
-		(void)json_array_append_new(
-		    profiles, profile_state(operators, slot->object, &call->count));
-	(void)json_object_set_new(answer, "profiles", profiles);
+	(void)json_object_set_new(answer, "profiles", profile_states(operators, &call->count));
 	free(call->count.rows_out);
 	call_answer_json(call, 200, answer);
 }

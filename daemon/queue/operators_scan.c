@@ -19,10 +19,11 @@ is_sending(const struct operators *operators, uint64_t id)
 }
 
 static void
-free_scan(struct scan_job *scan)
+free_results(struct scan_job *scan)
 {
 	free(scan->ids_out);
 	free(scan->in_file_out);
+	free(scan->mails_out);
 	scan->ids_out = NULL;
 	scan->in_file_out = NULL;
 	scan->mails_out = NULL;
@@ -80,7 +81,6 @@ take_page(struct call *call)
 		add_to_page(call, shown(call->operators, mail));
 		free(mail);
 	}
-	free(call->scan.mails_out);
 }
 
 static void
@@ -90,21 +90,18 @@ on_listed(struct job *job)
 	size_t count;
 
 	take_page(call);
-	free_scan(&call->scan);
+	free_results(&call->scan);
 	count = json_array_size(call->page);
 	if (job->outcome != JOB_DONE)
 		call_answer_storage_error(call, job->outcome);
+	else if (!call->scan.is_end_out && call->page_bytes < OPERATOR_ANSWER_MAX)
+		call_post_scan(call);
 	else if (call->is_single && count == 0)
 		call_answer_unknown(call);
 	else if (call->is_single)
 		call_answer_json(call, 200, json_incref(json_array_get(call->page, 0)));
-	else if (call->scan.is_end_out && count == 0 && call_answer_unknown_name(call))
-		return;
-	else if (call->scan.is_end_out || count >= call->wanted ||
-		 call->page_bytes >= OPERATOR_ANSWER_MAX)
+	else if (count > 0 || !call_answer_unknown_name(call))
 		call_answer_json(call, 200, json_incref(call->page));
-	else
-		call_post_scan(call);
 }
 
 /* ---- changes ---- */
@@ -186,7 +183,7 @@ on_changed(struct job *job)
 
 	if (job->outcome == JOB_DONE)
 		apply_changes(call);
-	free_scan(&call->scan);
+	free_results(&call->scan);
 	if (job->outcome != JOB_DONE)
 		call_answer_storage_error(call, job->outcome);
 	else if (call->scan.is_end_out)
@@ -201,14 +198,13 @@ void
 call_post_scan(struct call *call)
 {
 	bool is_list = call->scan.action == SCAN_LIST;
-	uint32_t have = (uint32_t)json_array_size(call->page);
 
 	free(call->sending);
 	call->sending =
 	    scheduler_sending(call->operators->scheduler, &call->scan.filter.sending_count);
 	call->scan.filter.sending = call->sending;
 	call->scan.filter.skips_sending = !is_list && call->scan.action != SCAN_HOLD;
-	call->scan.limit = is_list ? call->wanted - have : CHANGES_A_JOB;
+	call->scan.limit = is_list ? call->wanted : CHANGES_A_JOB;
 	call->scan.now_ms = loop_wall_ms(call->operators->role->loop);
 	call->scan.count_out = 0;
 	call->scan.job.on_done = is_list ? on_listed : on_changed;

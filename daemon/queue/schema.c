@@ -8,6 +8,8 @@
  *	           time; message_later the listings of what has one. The second is partial: it costs
  *	           nothing for a message that goes at the first attempt. message_age serves "who has
  *	           been waiting for so long" (begins_at) and was not told of yet.
+ *	owner      under which logins and lists users had mail here since they last had none at a
+ *	           start; where to look for the mail of a list is read here
  *	recipient  its recipients in the client's order, each with its fate so far
  *	wishes     of the messages with has_wishes: what their clients asked for beyond delivery
  *	body       bodies below 64 KiB: rows (message << 20 | piece), in order
@@ -59,6 +61,11 @@ static const char pragmas_sql[] =
 	"CREATE INDEX message_later ON message(user_id, state) WHERE next_at > 0;"                 \
 	"CREATE INDEX message_age ON message(age, begins_at);"
 
+#define OWNER_SQL                                                                                  \
+	"CREATE TABLE owner("                                                                      \
+	" user_id INTEGER NOT NULL, login TEXT NOT NULL, list TEXT NOT NULL,"                      \
+	" PRIMARY KEY(user_id, login, list)) WITHOUT ROWID;"
+
 static const char tables_sql[] =
     "BEGIN IMMEDIATE;"
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
@@ -72,7 +79,7 @@ static const char tables_sql[] =
     " login TEXT NOT NULL, list TEXT NOT NULL, sender TEXT NOT NULL,"
     " header_from TEXT NOT NULL, message_id TEXT NOT NULL, subject TEXT NOT NULL,"
     " client TEXT NOT NULL, has_wishes INTEGER NOT NULL DEFAULT 0,"
-    " begins_at INTEGER NOT NULL DEFAULT 0, age INTEGER NOT NULL DEFAULT 0);" INDEXES_SQL
+    " begins_at INTEGER NOT NULL DEFAULT 0, age INTEGER NOT NULL DEFAULT 0);" INDEXES_SQL OWNER_SQL
     "CREATE TABLE recipient("
     " message INTEGER NOT NULL, position INTEGER NOT NULL, state INTEGER NOT NULL,"
     " attempts INTEGER NOT NULL, code INTEGER NOT NULL, address TEXT NOT NULL,"
@@ -114,7 +121,9 @@ static const char step_3_sql[] =
     "UPDATE message SET begins_at = hold_until FROM wishes"
     " WHERE wishes.message = message.id AND hold_until > received_at;"
     "ALTER TABLE wishes DROP COLUMN hold_until;"
-    "DROP INDEX message_order;" INDEXES_SQL JOURNAL_SQL "PRAGMA user_version=3;"
+    "DROP INDEX message_order;" INDEXES_SQL JOURNAL_SQL OWNER_SQL
+    "INSERT INTO owner SELECT DISTINCT user_id, login, list FROM message;"
+    "PRAGMA user_version=3;"
     "COMMIT;";
 
 /* The step to each version from the one before. */

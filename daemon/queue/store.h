@@ -137,18 +137,6 @@ struct wake_job {
 
 enum scan_action { SCAN_LIST, SCAN_HOLD, SCAN_RELEASE, SCAN_RETRY, SCAN_SCHEDULE, SCAN_REMOVE };
 
-/* States as the API has them. */
-enum shown_state {
-	SHOWN_ANY,
-	SHOWN_READY,
-	SHOWN_DEFERRED,
-	SHOWN_SCHEDULED,
-	SHOWN_HELD,
-	SHOWN_SENDING,
-	SHOWN_UNCERTAIN,
-	SHOWN_COUNT
-};
-
 struct scan_filter {
 	const char *login, *list; /* NULL: any */
 	const uint64_t *user_ids; /* sorted; only these if has_users */
@@ -162,9 +150,12 @@ struct scan_filter {
 	size_t id_count;
 };
 
-/* Walks over messages in the order of their ids, behind `after`, and looks at a bounded number of
- * them: the caller goes on until is_end_out. SCAN_LIST gives messages, the others the ids of
- * those they changed. */
+struct scan_search;
+
+/* Looks at a bounded number of messages: the caller posts it again until is_end_out, then calls
+ * store_end_scan(). SCAN_LIST gives messages in the order of their ids, the first `limit` behind
+ * `after`; the others the ids of those they changed, at most `limit` at a time, in no order. A
+ * message that others change meanwhile may be missed by a list, not by a change. */
 struct scan_job {
 	struct job job;
 	enum scan_action action;
@@ -172,12 +163,11 @@ struct scan_job {
 	int64_t at_ms;  /* for SCAN_SCHEDULE */
 	struct scan_filter filter;
 	uint64_t after;
-	size_t ids_done;
 	uint32_t limit;
+	struct scan_search *search; /* the store's own */
 	struct mail **mails_out;
 	uint64_t *ids_out;
 	bool *in_file_out; /* of ids_out */
-	bool *has_wishes;  /* of ids_out; the store's own */
 	uint32_t count_out;
 	bool is_end_out;
 };
@@ -313,6 +303,9 @@ void store_close(struct store *store);
 uint64_t store_next_id(const struct store *store);
 /* How often the database was opened; never the same twice. */
 uint32_t store_epoch(const struct store *store);
+
+/* On the loop: the job is posted no more. */
+void store_end_scan(struct scan_job *job);
 
 enum store_result store_begin(struct store *store);
 enum store_result store_run(struct store *store, struct job *job);

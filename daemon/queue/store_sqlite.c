@@ -19,7 +19,8 @@
 	"id, state, next_at, user_id, priority, received_at, attempts, last_attempt, size,"        \
 	" has_8bit, is_in_file, is_notice, login, list, sender, header_from, message_id, subject," \
 	" client, has_wishes, begins_at, age"
-#define SCAN_COLUMNS "id, state, next_at, user_id, is_in_file, login, list, has_wishes"
+#define LOOK_COLUMNS                                                                               \
+	"user_id, state, next_at > 0, priority, is_in_file, has_wishes, begins_at, login, list"
 #define WISHES_COLUMNS                                                                             \
 	"envid, is_smtputf8, has_utf8_header, ret, has_auth, has_mt_priority, mt_priority,"        \
 	" requires_tls"
@@ -58,25 +59,27 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_GET_DUE] = "SELECT id, user_id, received_at, priority FROM message"
 		    " INDEXED BY message_order WHERE state = ? AND next_at BETWEEN 1 AND ?"
 		    " ORDER BY next_at LIMIT ?",
-    [SQL_MAKE_READY] = "UPDATE message SET state = 0, next_at = 0 WHERE id = ?",
     [SQL_GET_NEXT_DUE] = "SELECT next_at FROM message INDEXED BY message_order"
 			 " WHERE state = ? AND next_at > 0 ORDER BY next_at LIMIT 1",
-    [SQL_SCAN] = "SELECT " SCAN_COLUMNS " FROM message WHERE id > ? ORDER BY id",
-    [SQL_SCAN_ONE] = "SELECT " SCAN_COLUMNS " FROM message WHERE id = ?",
+    [SQL_LOOK] = "SELECT " LOOK_COLUMNS " FROM message WHERE id = ?",
+    [SQL_FIND_ALL] = "SELECT id FROM message WHERE id > ?1 AND id < ?2 ORDER BY id",
+    [SQL_FIND_UNTIMED] = "SELECT id FROM message INDEXED BY message_order WHERE id > ?1"
+			 " AND id < ?2 AND user_id = ?3 AND state = ?4 AND next_at = 0"
+			 " AND priority = ?5 ORDER BY id",
+    [SQL_FIND_TIMED] = "SELECT id FROM message INDEXED BY message_later WHERE id > ?1"
+		       " AND id < ?2 AND user_id = ?3 AND state = ?4 AND next_at > 0 ORDER BY id",
     [SQL_SET_STATE] = "UPDATE message SET state = ?2, next_at = ?3 WHERE id = ?1",
-    [SQL_SCHEDULE_AGAIN] = "UPDATE message SET state = ?2, next_at = begins_at"
-			   " WHERE id = ?1 AND begins_at > ?3",
     [SQL_BEGIN_NOW] = "UPDATE message SET begins_at = ?2 WHERE id = ?1 AND begins_at > ?2",
-    [SQL_SCHEDULE] = "UPDATE message SET begins_at = ?2, age = 0,"
-		     " state = iif(state IN (?4, ?5), state, ?3),"
-		     " next_at = iif(state IN (?4, ?5), 0, ?2) WHERE id = ?1",
+    [SQL_SCHEDULE] = "UPDATE message SET begins_at = ?2, age = 0 WHERE id = ?1",
     [SQL_DECIDE_RECIPIENTS] = "UPDATE recipient SET state = ?2 WHERE message = ?1 AND state = ?3",
-    [SQL_COUNT_STATES] = "SELECT state, next_at > 0, user_id, count(*) FROM message"
-			 " INDEXED BY message_order GROUP BY 1, 2, 3",
-    [SQL_GET_OWNERS] = "SELECT message.user_id, owner.messages, message.login, message.list FROM"
-		       " (SELECT max(id) AS newest, count(*) AS messages FROM message"
-		       "  INDEXED BY message_order GROUP BY user_id) AS owner"
-		       " JOIN message ON message.id = owner.newest",
+    [SQL_COUNT_UNTIMED] = "SELECT user_id, priority, count(*) FROM message"
+			  " INDEXED BY message_order WHERE state = ? AND next_at = 0"
+			  " GROUP BY user_id, priority",
+    [SQL_COUNT_TIMED] = "SELECT user_id, state, count(*) FROM message INDEXED BY message_later"
+			" WHERE next_at > 0 GROUP BY user_id, state",
+    [SQL_GET_OWNERS] = "SELECT user_id, login, list FROM owner",
+    [SQL_PUT_OWNER] = "INSERT OR IGNORE INTO owner(user_id, login, list) VALUES(?,?,?)",
+    [SQL_DELETE_OWNER] = "DELETE FROM owner WHERE user_id = ?",
     [SQL_SET_NEXT_ID] = "UPDATE meta SET value = ? WHERE name = 'next_id'",
     [SQL_PUT_PROFILE] = "INSERT OR REPLACE INTO profile(id, version, trouble, failures, until_at,"
 			" last_error) VALUES(?,?,?,?,?,?)",
@@ -94,9 +97,8 @@ static const char *const statements_sql[SQL_COUNT] = {
 			" recipients = recipients + excluded.recipients",
     [SQL_SWEEP_USED] = "DELETE FROM used WHERE slot_ms = ?1 AND (slot > ?2 OR slot <= ?3)",
     [SQL_GET_USED] = "SELECT slot_ms, slot, user_id, messages, recipients FROM used",
-    [SQL_GET_LIMITED_USERS] = "SELECT DISTINCT user_id FROM message INDEXED BY message_order"
-			      " WHERE state = ?",
-    [SQL_GET_LIMITED] = "SELECT id, (SELECT count(*) FROM recipient WHERE message = id)"
+    [SQL_GET_LIMITED] = "SELECT id, (SELECT count(*) FROM recipient WHERE message = id),"
+			" priority, begins_at"
 			" FROM message INDEXED BY message_order"
 			" WHERE state = ? AND next_at = 0 AND user_id = ?"
 			" ORDER BY priority, id LIMIT ?",
@@ -231,12 +233,12 @@ open_database(struct store *store, const char *path, struct err *err_out)
 		return -1;
 	/* The pragma above installed its own hook. */
 	(void)sqlite3_wal_hook(store->db, on_wal, store);
-	if (prepare(store, err_out) != 0)
-		return -1;
-	if (read_meta(store, err_out) != 0)
+	if (prepare(store, err_out) != 0 || read_meta(store, err_out) != 0)
 		return -1;
 	if (store_open_journal(store) != STORE_OK)
 		return err_set(err_out, "reading the store's journal: %s", store->problem);
+	if (store_load_tally(store) != STORE_OK)
+		return err_set(err_out, "counting what is in %s: %s", path, store->problem);
 	return 0;
 }
 
@@ -245,6 +247,7 @@ store_open(const char *path, struct store **store_out, struct err *err_out)
 {
 	struct store *store = xcalloc(1, sizeof(*store));
 
+	tally_init(&store->tally);
 	if (open_database(store, path, err_out) != 0) {
 		store_close(store);
 		return -1;
@@ -262,6 +265,7 @@ store_close(struct store *store)
 		(void)sqlite3_finalize(store->statements[i]);
 	(void)sqlite3_close(store->db);
 	buf_fini(&store->journal.record);
+	tally_fini(&store->tally);
 	free(store);
 }
 
@@ -289,13 +293,18 @@ store_commit(struct store *store)
 {
 	enum store_result result = store_forget_journal(store);
 
-	return result == STORE_OK ? sql_run(store, SQL_COMMIT, "") : result;
+	if (result == STORE_OK)
+		result = sql_run(store, SQL_COMMIT, "");
+	if (result == STORE_OK)
+		tally_keep(&store->tally);
+	return result;
 }
 
 void
 store_rollback(struct store *store)
 {
 	store->journal.counts = store->journal.before;
+	tally_undo(&store->tally);
 	/* SQLite rolls back by itself when the disk is full; a second one would be an error. */
 	if (!sqlite3_get_autocommit(store->db))
 		(void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
@@ -339,55 +348,14 @@ store_shrink(struct store *store)
 bool
 store_has_file(struct store *store, uint64_t message_id)
 {
-	sqlite3_stmt *statement = sql_bind(store, SQL_SCAN_ONE, "i", (int64_t)message_id);
-	bool has_file = sql_step(statement) == SQLITE_ROW && sqlite3_column_int(statement, 4) != 0;
+	enum store_result result;
+	struct look look;
+	sqlite3_stmt *row = store_look(store, message_id, &look, &result);
 
-	(void)sqlite3_reset(statement);
-	return has_file;
-}
-
-static enum store_result
-count_states(struct store *store, struct count_job *job)
-{
-	sqlite3_stmt *statement = sql_bind(store, SQL_COUNT_STATES, "");
-	uint32_t capacity = 0;
-	int code;
-
-	while ((code = sql_step(statement)) == SQLITE_ROW) {
-		if (job->row_count_out == capacity) {
-			capacity = capacity == 0 ? 64 : capacity * 2;
-			job->rows_out = xrealloc(job->rows_out, capacity, sizeof(*job->rows_out));
-		}
-		job->rows_out[job->row_count_out++] = (struct count_row){
-		    .state = (uint8_t)sqlite3_column_int(statement, 0),
-		    .is_deferred = sqlite3_column_int(statement, 1) != 0,
-		    .user_id = (uint64_t)sqlite3_column_int64(statement, 2),
-		    .count = (uint64_t)sqlite3_column_int64(statement, 3),
-		};
-	}
-	return sql_result(store, code);
-}
-
-static enum store_result
-get_owners(struct store *store, struct owners_job *job)
-{
-	sqlite3_stmt *statement = sql_bind(store, SQL_GET_OWNERS, "");
-	uint32_t capacity = 0;
-	int code;
-
-	while ((code = sql_step(statement)) == SQLITE_ROW) {
-		if (job->row_count_out == capacity) {
-			capacity = capacity == 0 ? 64 : capacity * 2;
-			job->rows_out = xrealloc(job->rows_out, capacity, sizeof(*job->rows_out));
-		}
-		job->rows_out[job->row_count_out++] = (struct owner_row){
-		    .user_id = (uint64_t)sqlite3_column_int64(statement, 0),
-		    .count = (uint64_t)sqlite3_column_int64(statement, 1),
-		    .login = xstrdup(sql_text(statement, 2)),
-		    .list = xstrdup(sql_text(statement, 3)),
-		};
-	}
-	return sql_result(store, code);
+	if (row == NULL)
+		return false;
+	(void)sqlite3_reset(row);
+	return look.is_in_file;
 }
 
 static enum store_result
@@ -446,9 +414,9 @@ store_run(struct store *store, struct job *job)
 	case STORE_SCAN:
 		return store_scan(store, at);
 	case STORE_COUNT:
-		return count_states(store, at);
+		return store_count(store, at);
 	case STORE_OWNERS:
-		return get_owners(store, at);
+		return store_owners(store, at);
 	case STORE_RESERVE:
 		return sql_run(
 		    store, SQL_SET_NEXT_ID, "i", (int64_t)((struct reserve_job *)at)->next_id);

@@ -8,6 +8,7 @@
 #define POSTERN_QUEUE_STORE_SQLITE_H
 
 #include "daemon/queue/store.h"
+#include "daemon/queue/tally.h"
 
 #include <sqlite3.h>
 
@@ -34,17 +35,20 @@ enum statement {
 	SQL_GET_BODY,
 	SQL_GET_WINDOW,
 	SQL_GET_DUE,
-	SQL_MAKE_READY,
 	SQL_GET_NEXT_DUE,
-	SQL_SCAN,
-	SQL_SCAN_ONE,
+	SQL_LOOK,
+	SQL_FIND_ALL,
+	SQL_FIND_UNTIMED,
+	SQL_FIND_TIMED,
 	SQL_SET_STATE,
-	SQL_SCHEDULE_AGAIN,
 	SQL_BEGIN_NOW,
 	SQL_SCHEDULE,
 	SQL_DECIDE_RECIPIENTS,
-	SQL_COUNT_STATES,
+	SQL_COUNT_UNTIMED,
+	SQL_COUNT_TIMED,
 	SQL_GET_OWNERS,
+	SQL_PUT_OWNER,
+	SQL_DELETE_OWNER,
 	SQL_SET_NEXT_ID,
 	SQL_PUT_PROFILE,
 	SQL_DELETE_PROFILE,
@@ -53,7 +57,6 @@ enum statement {
 	SQL_GATHER_USED,
 	SQL_SWEEP_USED,
 	SQL_GET_USED,
-	SQL_GET_LIMITED_USERS,
 	SQL_GET_LIMITED,
 	SQL_ADD_JOURNAL,
 	SQL_GET_JOURNAL,
@@ -79,7 +82,16 @@ struct store {
 		} counts, before; /* the transaction */
 		struct buf record;
 	} journal;
+	struct tally tally;
 	char problem[256];
+};
+
+/* What a look at a message shows. */
+struct look {
+	struct tally_class class;
+	bool is_in_file, has_wishes;
+	int64_t begins_at_ms;
+	const char *login, *list; /* until the statement is reset */
 };
 
 /* Binds the parameters by their letters: i int64, t text, b slice (pointer and size follow as
@@ -104,8 +116,36 @@ enum store_result store_body(struct store *store, struct body_job *job);
 enum store_result store_window(struct store *store, struct window_job *job);
 enum store_result store_wake(struct store *store, struct wake_job *job);
 enum store_result store_scan(struct store *store, struct scan_job *job);
+/* Ids of what a scan means, some at a time, into its search; false: that is all. */
+enum store_result store_find(struct store *store, struct scan_job *job, bool *has_more_out);
+/* Whether this message, at which a look was taken, is what the scan means. */
+bool scan_is_wanted(const struct scan_job *job, uint64_t id, const struct look *look);
+/* The same, by its state. */
+bool scan_is_state_wanted(const struct scan_job *job, uint8_t state, bool has_time);
+bool scan_is_sending(const struct scan_job *job, uint64_t id);
+
+/* Looks at a message; *look_out holds until the statement that is given is reset. NULL: it is gone,
+ * or can't be read. */
+sqlite3_stmt *store_look(
+    struct store *store, uint64_t id, struct look *look_out, enum store_result *result_out);
+/* Puts a message of this class into a state. Whoever changes state or time does it here, or tells
+ * the tally. */
+enum store_result store_move(struct store *store, uint64_t id, const struct tally_class *from,
+    enum mail_state state, int64_t next_at_ms);
+void store_tally_move(
+    struct store *store, const struct tally_class *from, enum mail_state state, int64_t next_at_ms);
 /* A held message may go. */
-enum store_result store_release_message(struct store *store, uint64_t id, int64_t now_ms);
+enum store_result store_release_message(
+    struct store *store, uint64_t id, const struct look *look, int64_t now_ms);
+/* The class of a message; false: there is none, or *result_out says why. */
+bool store_class(
+    struct store *store, uint64_t id, struct tally_class *class_out, enum store_result *result_out);
+/* Under which names a user's mail comes. */
+enum store_result store_note_owner(struct store *store, const struct mail *mail);
+/* Counts what is there, when the store was opened. */
+enum store_result store_load_tally(struct store *store);
+enum store_result store_count(struct store *store, struct count_job *job);
+enum store_result store_owners(struct store *store, struct owners_job *job);
 enum store_result store_charge(struct store *store, const struct charge *charge);
 enum store_result store_sweep_used(struct store *store, const struct used_job *job);
 enum store_result store_load_used(struct store *store, struct used_job *job);

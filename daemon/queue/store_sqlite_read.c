@@ -227,18 +227,29 @@ store_window(struct store *store, struct window_job *job)
 	return result;
 }
 
+/* Those of one state whose time has come. */
 static enum store_result
-make_ready(struct store *store, struct wake_job *job)
+wake_state(struct store *store, struct wake_job *job, enum mail_state state)
 {
-	enum store_result result = STORE_OK;
+	uint32_t first = job->row_count_out;
+	enum store_result result = read_ready(store,
+	    sql_bind(store, SQL_GET_DUE, "iii", (int64_t)state, job->now_ms, (int64_t)job->limit),
+	    &job->rows_out, &job->row_count_out);
 
-	for (uint32_t i = 0; i < job->row_count_out && result == STORE_OK; i++)
-		result = sql_run(store, SQL_MAKE_READY, "i", (int64_t)job->rows_out[i].message_id);
+	for (uint32_t i = first; i < job->row_count_out && result == STORE_OK; i++) {
+		const struct ready_row *row = &job->rows_out[i];
+		struct tally_class class = {.user_id = row->user_id,
+		    .state = (uint8_t)state,
+		    .has_time = true,
+		    .priority = row->priority};
+
+		result = store_move(store, row->message_id, &class, MAIL_WAITING, 0);
+	}
 	return result;
 }
 
 static enum store_result
-find_next_due(struct store *store, int state, int64_t *next_at_ms)
+find_next_due(struct store *store, enum mail_state state, int64_t *next_at_ms)
 {
 	sqlite3_stmt *row = sql_bind(store, SQL_GET_NEXT_DUE, "i", (int64_t)state);
 	int code = sql_step(row);
@@ -256,17 +267,12 @@ find_next_due(struct store *store, int state, int64_t *next_at_ms)
 enum store_result
 store_wake(struct store *store, struct wake_job *job)
 {
-	static const int states[] = {MAIL_WAITING, MAIL_UNCERTAIN, MAIL_SCHEDULED};
+	static const enum mail_state states[] = {MAIL_WAITING, MAIL_UNCERTAIN, MAIL_SCHEDULED};
 	static const int state_count = sizeof(states) / sizeof(states[0]);
 	enum store_result result = STORE_OK;
 
 	for (int i = 0; i < state_count && result == STORE_OK; i++)
-		result = read_ready(store,
-		    sql_bind(store, SQL_GET_DUE, "iii", (int64_t)states[i], job->now_ms,
-			(int64_t)job->limit),
-		    &job->rows_out, &job->row_count_out);
-	if (result == STORE_OK)
-		result = make_ready(store, job);
+		result = wake_state(store, job, states[i]);
 	for (int i = 0; i < state_count && result == STORE_OK; i++)
 		result = find_next_due(store, states[i], &job->next_at_ms_out);
 	return result;

@@ -79,36 +79,47 @@ load_slots(struct store *store, struct used_job *job)
 	return sql_result(store, code);
 }
 
-static enum store_result
-load_waiting_users(struct store *store, struct used_job *job)
+static void
+list_waiting_users(const struct store *store, struct used_job *job)
 {
-	sqlite3_stmt *statement =
-	    sql_bind(store, SQL_GET_LIMITED_USERS, "i", (int64_t)MAIL_LIMITED);
-	int code;
-
-	while ((code = sql_step(statement)) == SQLITE_ROW) {
+	IDMAP_EACH(&store->tally.users, slot)
+	{
+		if (tally_sum(slot->object, MAIL_LIMITED, false) == 0)
+			continue;
 		if (job->waiting_count_out % 64 == 0)
 			job->waiting_out = xrealloc(job->waiting_out, job->waiting_count_out + 64,
 			    sizeof(*job->waiting_out));
-		job->waiting_out[job->waiting_count_out++] =
-		    (uint64_t)sqlite3_column_int64(statement, 0);
+		job->waiting_out[job->waiting_count_out++] = slot->id;
 	}
-	return sql_result(store, code);
 }
 
 enum store_result
 store_load_used(struct store *store, struct used_job *job)
 {
-	enum store_result result = load_slots(store, job);
-
-	return result == STORE_OK ? load_waiting_users(store, job) : result;
+	list_waiting_users(store, job);
+	return load_slots(store, job);
 }
 
 /* ---- messages that wait for their user's limit ---- */
 
+struct fitting {
+	uint64_t id;
+	struct look look;
+};
+
+static struct fitting
+read_fitting(sqlite3_stmt *row, uint64_t user_id)
+{
+	return (struct fitting){.id = (uint64_t)sqlite3_column_int64(row, 0),
+	    .look = {.class = {.user_id = user_id,
+			 .state = MAIL_LIMITED,
+			 .priority = (uint8_t)sqlite3_column_int(row, 2)},
+		.begins_at_ms = sqlite3_column_int64(row, 3)}};
+}
+
 /* The most urgent and oldest that fit, in order: one that doesn't fit is not overtaken. */
 static enum store_result
-find_fitting(struct store *store, struct release_job *job, uint64_t *ids)
+find_fitting(struct store *store, struct release_job *job, struct fitting *found)
 {
 	sqlite3_stmt *statement = sql_bind(store, SQL_GET_LIMITED, "iii", (int64_t)MAIL_LIMITED,
 	    (int64_t)job->user_id, (int64_t)RELEASES_A_JOB + 1);
@@ -126,7 +137,7 @@ find_fitting(struct store *store, struct release_job *job, uint64_t *ids)
 			job->is_last_out = false;
 			break;
 		}
-		ids[job->count_out++] = (uint64_t)sqlite3_column_int64(statement, 0);
+		found[job->count_out++] = read_fitting(statement, job->user_id);
 		left.messages -= left.messages == UINT32_MAX ? 0 : 1;
 		left.recipients -= left.recipients == UINT32_MAX  ? 0
 				   : recipients > left.recipients ? left.recipients
@@ -141,11 +152,12 @@ find_fitting(struct store *store, struct release_job *job, uint64_t *ids)
 enum store_result
 store_release(struct store *store, struct release_job *job)
 {
-	uint64_t ids[RELEASES_A_JOB] = {0};
-	enum store_result result = find_fitting(store, job, ids);
+	struct fitting found[RELEASES_A_JOB] = {0};
+	enum store_result result = find_fitting(store, job, found);
 
 	for (uint32_t i = 0; i < job->count_out && result == STORE_OK; i++)
-		result = store_release_message(store, ids[i], job->charge.at_ms);
+		result =
+		    store_release_message(store, found[i].id, &found[i].look, job->charge.at_ms);
 	if (result == STORE_OK && job->count_out > 0 && job->is_counted)
 		result = store_charge(store, &job->charge);
 	return result;

@@ -14,6 +14,15 @@ insert_row(struct store *store, const struct mail *m)
 	    m->begins_at_ms, (int64_t)m->age);
 }
 
+static struct tally_class
+class_of(const struct mail *m)
+{
+	return (struct tally_class){.user_id = m->user_id,
+	    .state = m->state,
+	    .has_time = m->next_at_ms > 0,
+	    .priority = m->priority};
+}
+
 static enum store_result
 insert_wishes(struct store *store, uint64_t id, const struct rec_wishes *wishes)
 {
@@ -49,8 +58,14 @@ insert_body(struct store *store, uint64_t id, const struct slice *slices, uint32
 enum store_result
 store_delete_message(struct store *store, uint64_t message_id, bool has_wishes)
 {
-	enum store_result result = sql_run(store, SQL_DELETE_MESSAGE, "i", (int64_t)message_id);
+	struct tally_class class;
+	enum store_result result;
+	bool is_there = store_class(store, message_id, &class, &result);
 
+	if (result == STORE_OK)
+		result = sql_run(store, SQL_DELETE_MESSAGE, "i", (int64_t)message_id);
+	if (result == STORE_OK && is_there)
+		tally_add(&store->tally, &class, -1);
 	if (result == STORE_OK)
 		result = sql_run(store, SQL_DELETE_RECIPIENTS, "i", (int64_t)message_id);
 	if (result == STORE_OK)
@@ -74,10 +89,14 @@ insert_message(struct store *store, const struct mail *message, const struct sli
 {
 	/* The message first: an id that is taken is refused before anything else is written. */
 	enum store_result result = insert_row(store, message);
+	struct tally_class class = class_of(message);
 
 	if (result != STORE_OK)
 		return result;
-	result = insert_recipients(store, message);
+	tally_add(&store->tally, &class, 1);
+	result = store_note_owner(store, message);
+	if (result == STORE_OK)
+		result = insert_recipients(store, message);
 	if (result == STORE_OK && message->has_wishes)
 		result = insert_wishes(store, message->id, &message->wishes);
 	if (result == STORE_OK)
@@ -105,10 +124,16 @@ store_insert(struct store *store, struct insert_job *job)
 static enum store_result
 update_message(struct store *store, const struct fate_job *job)
 {
-	enum store_result result = sql_run(store, SQL_UPDATE_MESSAGE, "iiiii",
-	    (int64_t)job->message_id, (int64_t)job->state, job->next_at_ms, (int64_t)job->attempts,
-	    (int64_t)job->attempt);
+	struct tally_class class;
+	enum store_result result;
+	bool is_there = store_class(store, job->message_id, &class, &result);
 
+	if (result == STORE_OK)
+		result = sql_run(store, SQL_UPDATE_MESSAGE, "iiiii", (int64_t)job->message_id,
+		    (int64_t)job->state, job->next_at_ms, (int64_t)job->attempts,
+		    (int64_t)job->attempt);
+	if (result == STORE_OK && is_there)
+		store_tally_move(store, &class, job->state, job->next_at_ms);
 	for (uint32_t i = 0; i < job->row_count && result == STORE_OK; i++) {
 		const struct fate_row *row = &job->rows[i];
 

@@ -9,6 +9,7 @@ check_PROGRAMS += \
 	tests/unit/test_queue_journal \
 	tests/unit/test_queue_notices \
 	tests/unit/test_queue_role \
+	tests/unit/test_queue_scan \
 	tests/unit/test_queue_settlement \
 	tests/unit/test_queue_store \
 	tests/unit/test_queue_usage \
@@ -56,6 +57,11 @@ tests_unit_test_queue_role_SOURCES = tests/unit/test_queue_role.c tests/lib/queu
 	tests/lib/queue_world.h
 tests_unit_test_queue_role_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_role_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_scan_SOURCES = tests/unit/test_queue_scan.c tests/lib/queue_fill.c \
+	tests/lib/queue_fill.h
+tests_unit_test_queue_scan_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_scan_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_settlement_SOURCES = tests/unit/test_queue_settlement.c $(QUEUE_RIG)
 tests_unit_test_queue_settlement_CFLAGS = $(UNIT_CFLAGS)
