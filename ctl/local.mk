@@ -6,7 +6,10 @@ ctl_libctl_a_SOURCES = \
 	ctl/args.h \
 	ctl/client.c \
 	ctl/client.h \
+	ctl/copies.c \
+	ctl/copies.h \
 	ctl/daemon.c \
+	ctl/export.c \
 	ctl/help.c \
 	ctl/help.h \
 	ctl/invocation.c \

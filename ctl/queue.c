@@ -1,4 +1,5 @@
 /* queue - the messages that wait: look at them, hold, release, retry, schedule and remove them. */
+#include "ctl/copies.h"
 #include "ctl/invocation.h"
 #include "ctl/nouns.h"
 
@@ -272,5 +273,10 @@ const struct command queue_commands[] = {
     {"queue", "schedule", "ID TIME", 2, 2, NULL, "try it at a time, or in so long", run_schedule},
     {"queue", "rm", "[ID…]", 0, UINT_MAX, action_options, "remove messages; nobody is told of it",
 	run_rm},
+    {"queue", "check", "", 0, 0, NULL, "whether what is on disk is whole", run_check},
+    {"queue", "backup", "[NAME]", 0, 1, NULL,
+	"copy queue, accounts and seal.key to state_dir/backups", run_backup},
+    {"queue", "export", "DIR [ID…]", 1, UINT_MAX, export_options,
+	"write messages and envelopes into files", run_export},
     {.noun = NULL},
 };

@@ -9,6 +9,7 @@
 #include "daemon/accounts/db.h"
 
 #include "common/xalloc.h"
+#include "daemon/accounts/db_copy.h"
 #include "daemon/accounts/db_schema.h"
 
 #include <sqlite3.h>
@@ -127,6 +128,12 @@ int64_t
 db_last_id(const struct db *db)
 {
 	return sqlite3_last_insert_rowid(db->handle);
+}
+
+int
+db_copy(struct db *db, const char *path, struct err *err_out)
+{
+	return db_copy_to(db->handle, path, err_out);
 }
 
 int

@@ -43,6 +43,10 @@ int db_run(struct db *db, const char *sql, const struct db_value *values, size_t
     db_row_fn *on_row, void *ctx, struct err *err_out);
 int64_t db_last_id(const struct db *db);
 
+/* Copies all of it into a new file, which is on disk on return. */
+__attribute__((warn_unused_result)) int db_copy(
+    struct db *db, const char *path, struct err *err_out);
+
 int db_begin(struct db *db, struct err *err_out);
 int db_commit(struct db *db, struct err *err_out);
 /* Takes back what was begun; nothing to take back is allowed. */

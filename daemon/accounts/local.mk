@@ -8,6 +8,7 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/api.c \
 	daemon/accounts/api.h \
 	daemon/accounts/api_alerts.c \
+	daemon/accounts/api_backups.c \
 	daemon/accounts/api_call.c \
 	daemon/accounts/api_call.h \
 	daemon/accounts/api_clients.c \
@@ -18,6 +19,8 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/base64_buf.h \
 	daemon/accounts/db.c \
 	daemon/accounts/db.h \
+	daemon/accounts/db_copy.c \
+	daemon/accounts/db_copy.h \
 	daemon/accounts/db_origin.c \
 	daemon/accounts/db_origin.h \
 	daemon/accounts/db_query.c \

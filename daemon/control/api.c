@@ -2,7 +2,8 @@
  * api - the way of a request: route, ask the owners, put their answers together, reply.
  *
  * Most requests have one part: the owner's answer goes back as it is. A profile's state lies with
- * queue, the status with three roles; these are asked at the same time.
+ * queue, the status with three roles; these are asked at the same time. A backup is made by three
+ * roles, one after the other.
  */
 #include "daemon/control/api.h"
 
@@ -44,7 +45,7 @@ struct gather {
 	struct http_request *request;
 	const struct route *route;
 	enum route_answer answer;
-	struct part parts[PARTS_MAX]; /* the first decides, the others only add */
+	struct part parts[PARTS_MAX]; /* the first decides, the others only add; see decider() */
 	unsigned part_count;
 };
 
@@ -86,10 +87,17 @@ reply_error(
 	json_decref(error);
 }
 
+/* Of a backup it is whoever was asked last: nobody is asked behind one that failed. */
+static const struct part *
+decider(const struct gather *gather)
+{
+	return &gather->parts[gather->answer == ANSWER_BACKUP ? gather->part_count - 1 : 0];
+}
+
 static void
 reply_unavailable(struct gather *gather)
 {
-	const struct part *part = &gather->parts[0];
+	const struct part *part = decider(gather);
 	const char *name = role_name(part->owner);
 	int64_t deadline_ms = gather->route->deadline_ms;
 
@@ -110,11 +118,17 @@ reply_unavailable(struct gather *gather)
 		    name, (int)(deadline_ms / 1000));
 }
 
+static bool
+is_good(const struct part *part)
+{
+	return part->status >= 200 && part->status <= 299;
+}
+
 /* The part's answer as JSON, or NULL. */
 static json_t *
 part_json(const struct part *part)
 {
-	if (part->status < 200 || part->status > 299)
+	if (!is_good(part))
 		return NULL;
 	return json_loadb(part->body.bytes, part->body.size, JSON_DECODE_ANY, NULL);
 }
@@ -138,6 +152,8 @@ reply_composed(struct gather *gather)
 			compose_user(parts[0], parts[1]);
 		else if (gather->answer == ANSWER_PROFILES)
 			compose_profiles(parts[0], parts[1]);
+		else if (gather->answer == ANSWER_BACKUP)
+			compose_backup(parts[0], parts[2]);
 		else
 			compose_profile(parts[0], parts[1]);
 		reply_json(gather->request, gather->parts[0].status, parts[0]);
@@ -149,7 +165,7 @@ reply_composed(struct gather *gather)
 static void
 reply_as_is(struct gather *gather)
 {
-	const struct part *part = &gather->parts[0];
+	const struct part *part = decider(gather);
 
 	http_reply(gather->request, part->status,
 	    part->content_type[0] == '\0' ? "application/json" : part->content_type,
@@ -159,11 +175,9 @@ reply_as_is(struct gather *gather)
 static void
 gather_finish(struct gather *gather)
 {
-	const struct part *first = &gather->parts[0];
-
-	if (first->status == 0)
+	if (decider(gather)->status == 0)
 		reply_unavailable(gather);
-	else if (gather->answer == ANSWER_AS_IS || first->status < 200 || first->status > 299)
+	else if (gather->answer == ANSWER_AS_IS || !is_good(decider(gather)))
 		reply_as_is(gather);
 	else
 		reply_composed(gather);
@@ -182,6 +196,8 @@ is_waiting(const struct gather *gather)
 	return false;
 }
 
+static void ask_next(struct gather *gather);
+
 static void
 on_answer(const union message *answer, void *ctx)
 {
@@ -194,6 +210,7 @@ on_answer(const union message *answer, void *ctx)
 		    answer->result.content_type);
 		buf_append(&part->body, answer->result.body.at, answer->result.body.size);
 	}
+	ask_next(part->gather);
 	if (!is_waiting(part->gather))
 		gather_finish(part->gather);
 }
@@ -212,6 +229,19 @@ ask(struct gather *gather, enum role owner, const struct msg_call *call, int64_t
 	part->is_waiting = true;
 	part->asked_at_ms = clock_monotonic_ms();
 	part->request_id = link_request(part->link, MSG_CALL, call, deadline_ms, on_answer, part);
+}
+
+/* A backup goes on to its next owner, with the same call. */
+static void
+ask_next(struct gather *gather)
+{
+	static const enum role owners[PARTS_MAX] = {ROLE_QUEUE, ROLE_ACCOUNTS, ROLE_PARENT};
+	const struct msg_call call = {
+	    .method = http_method(gather->request), .path = http_target(gather->request)};
+
+	if (gather->answer == ANSWER_BACKUP && gather->part_count < PARTS_MAX &&
+	    is_good(decider(gather)))
+		ask(gather, owners[gather->part_count], &call, gather->route->deadline_ms);
 }
 
 static void
@@ -233,12 +263,14 @@ gather_start(struct api *api, struct http_request *request, const struct route *
 	gather->api = api;
 	gather->request = request;
 	gather->route = route;
-	gather->answer = strcmp(call.method, "GET") == 0 ? route->answer : ANSWER_AS_IS;
+	gather->answer = strcmp(call.method, "GET") == 0 || route->answer == ANSWER_BACKUP
+			     ? route->answer
+			     : ANSWER_AS_IS;
 	list_append(&api->gathers, &gather->link);
 	ask(gather, route->owner, &call, route->deadline_ms);
 	if (gather->answer == ANSWER_USER)
 		ask_to_add(gather, ROLE_QUEUE, call.path);
-	else if (gather->answer != ANSWER_AS_IS)
+	else if (gather->answer != ANSWER_AS_IS && gather->answer != ANSWER_BACKUP)
 		ask_to_add(gather, ROLE_QUEUE, "/v1/queue");
 	if (gather->answer == ANSWER_STATUS)
 		ask_to_add(gather, ROLE_ACCOUNTS, "/v1/profiles");

@@ -127,3 +127,10 @@ compose_status(json_t *status, const json_t *queue, const json_t *profiles)
 	(void)json_object_set_new(status, "queue", counts);
 	(void)json_object_set_new(status, "profiles", summaries);
 }
+
+void
+compose_backup(json_t *backup, const json_t *parent)
+{
+	(void)json_object_set_new(backup, "name", field_or_null(parent, "name"));
+	(void)json_object_set_new(backup, "path", field_or_null(parent, "path"));
+}

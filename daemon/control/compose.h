@@ -20,5 +20,7 @@ void compose_profiles(json_t *profiles, const json_t *queue);
 void compose_user(json_t *user, const json_t *queue);
 /* Adds `queue` (the counts) and `profiles` (name, default and how they fare) to parent's status. */
 void compose_status(json_t *status, const json_t *queue, const json_t *profiles);
+/* Adds to queue's answer, which says what the copy holds, its name and path from the parent's. */
+void compose_backup(json_t *backup, const json_t *parent);
 
 #endif

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #define SOON 30000
-/* A test mail waits for every step of an upstream; a million messages are changed in slices. */
+/* A test mail waits for every step of an upstream; a million messages are changed in slices, or
+ * copied. */
 #define LONG (15 * 60 * 1000)
 
 #define READ_CHANGE_REMOVE (ROUTE_GET | ROUTE_PATCH | ROUTE_DELETE)
@@ -35,7 +36,10 @@ static const struct route routes[] = {
 	{"/v1/messages/remove",          ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    LONG, true,  ""},
 	{"/v1/messages/*",               ROUTE_GET | ROUTE_DELETE,   ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, ""},
 	{"/v1/messages/*/schedule",      ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    SOON, true,  ""},
+	{"/v1/messages/*/recipients",    ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, "after"},
 	{"/v1/messages/*/body",          ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, "offset"},
+	{"/v1/backups/*",                ROUTE_POST,                 ROLE_QUEUE,    ANSWER_BACKUP,   LONG, false, ""},
+	{"/v1/queue/check",              ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    LONG, false, ""},
 	{"/v1/queue",                    ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, ""},
 	{"/v1/status",                   ROUTE_GET,                  ROLE_PARENT,   ANSWER_STATUS,   SOON, false, ""},
 	{"/v1/reload",                   ROUTE_POST,                 ROLE_PARENT,   ANSWER_AS_IS,    SOON, false, ""},

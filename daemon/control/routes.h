@@ -17,13 +17,14 @@ enum route_method {
 	ROUTE_DELETE = 1 << 4
 };
 
-/* How the answer to a GET is made. */
+/* How the answer to a GET is made; that to anything else is the owner's, but for a backup. */
 enum route_answer {
 	ANSWER_AS_IS,    /* the owner's words */
 	ANSWER_STATUS,   /* parent's, with queue's counts and the profiles */
 	ANSWER_PROFILES, /* accounts' array, each with its state in queue */
 	ANSWER_PROFILE,  /* the same for one */
-	ANSWER_USER      /* accounts', with what queue has counted */
+	ANSWER_USER,     /* accounts', with what queue has counted */
+	ANSWER_BACKUP    /* of POST: queue, accounts and parent, one after the other */
 };
 
 struct route {

@@ -1,6 +1,8 @@
 # daemon/core: what every role stands on: loop, links and their messages, connections, TLS
 noinst_LIBRARIES += daemon/core/libcore.a
 daemon_core_libcore_a_SOURCES = \
+	daemon/core/backup_name.c \
+	daemon/core/backup_name.h \
 	daemon/core/conn.c \
 	daemon/core/conn.h \
 	daemon/core/conn_private.h \

@@ -102,9 +102,9 @@ static const struct sandbox_rule database[] = {
 	END
 };
 
-/* Files of large bodies, the reserve, the free space. */
+/* Files of large bodies and their links in a copy, the reserve, the free space. */
 static const struct sandbox_rule bodies[] = {
-	ANY("mkdir"), ANY("mkdirat"), ANY("getdents64"), ANY("fallocate"),
+	ANY("mkdir"), ANY("mkdirat"), ANY("getdents64"), ANY("fallocate"), ANY("linkat"),
 	ANY("statfs"), ANY("fstatfs"),
 	END
 };

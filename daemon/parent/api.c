@@ -1,10 +1,12 @@
 /*
- * api - the parent's part of the API: how the roles are, reload, stop, our CA.
+ * api - the parent's part of the API: how the roles are, reload, stop, our CA, the end of a backup.
  *
  * Only the method and the path of a call are compared; no body is ever looked at.
  */
+#include "daemon/core/backup_name.h"
 #include "daemon/core/loop.h"
 #include "daemon/core/result.h"
+#include "daemon/parent/backup.h"
 #include "daemon/parent/parent_state.h"
 
 #include <jansson.h>
@@ -112,6 +114,25 @@ answer_ca(struct parent *parent, struct link *link, uint32_t request_id)
 		    link, request_id, 200, json_pack("{s:s%}", "certificate", ca->bytes, ca->size));
 }
 
+/* Control has asked queue and accounts before. */
+static void
+answer_backup(struct parent *parent, struct link *link, uint32_t request_id, const char *path)
+{
+	const char *name = backup_name_of_path(path);
+	struct err err;
+
+	if (name == NULL)
+		answer_error(link, request_id, 400, "invalid", BACKUP_NAME_RULE);
+	else if (backup_complete(parent->setup.config->state_dir, name,
+		     &parent->setup.files.of[FILE_SEAL_KEY], &err) != 0)
+		answer_error(link, request_id, 503, "copy_failed", err.text);
+	else
+		result_send(link, request_id, 200,
+		    json_pack("{s:s, s:o}", "name", name, "path",
+			json_sprintf(
+			    "%s/" BACKUP_DIRECTORY "/%s", parent->setup.config->state_dir, name)));
+}
+
 void
 parent_answer_call(struct parent *parent, struct link *link, const struct link_message *message)
 {
@@ -128,6 +149,8 @@ parent_answer_call(struct parent *parent, struct link *link, const struct link_m
 	} else if (is_post && strcmp(call->path, "/v1/stop") == 0) {
 		result_send(link, id, 200, json_pack("{s:b}", "stopping", 1));
 		parent_stop(parent);
+	} else if (is_post && strncmp(call->path, "/v1/backups/", 12) == 0) {
+		answer_backup(parent, link, id, call->path);
 	} else {
 		answer_error(link, id, 404, "not_found", "there is no such path");
 	}

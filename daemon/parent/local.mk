@@ -2,6 +2,8 @@
 noinst_LIBRARIES += daemon/parent/libparent.a
 daemon_parent_libparent_a_SOURCES = \
 	daemon/parent/api.c \
+	daemon/parent/backup.c \
+	daemon/parent/backup.h \
 	daemon/parent/bind.c \
 	daemon/parent/bind.h \
 	daemon/parent/ca.c \

@@ -49,7 +49,7 @@ void upkeep_reload(struct parent *parent);
 void upkeep_end(struct parent *parent);
 /* Begins the drain. */
 void parent_stop(struct parent *parent);
-/* Answers a CALL: GET /v1/status and /v1/tls/ca, POST /v1/reload and /v1/stop. */
+/* Answers a CALL: GET /v1/status and /v1/tls/ca, POST /v1/reload, /v1/stop and /v1/backups/NAME. */
 void parent_answer_call(
     struct parent *parent, struct link *link, const struct link_message *message);
 

@@ -14,8 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DIRECTORIES 256
-
 struct bodyfiles {
 	int root; /* all that several threads share */
 };
@@ -24,16 +22,16 @@ struct bodyfiles {
 static unsigned
 directory_of(uint64_t message_id)
 {
-	return (unsigned)(message_id >> 8) % DIRECTORIES;
+	return (unsigned)(message_id >> 8) % BODYFILE_DIRECTORIES;
 }
 
-static void
-path_of(uint64_t message_id, char path[static 32])
+void
+bodyfile_path(uint64_t message_id, char path[static BODYFILE_PATH_SIZE])
 {
 	char ident[IDENT_SIZE];
 
-	(void)snprintf(
-	    path, 32, "%02x/%s", directory_of(message_id), ident_format(message_id, ident));
+	(void)snprintf(path, BODYFILE_PATH_SIZE, "%02x/%s", directory_of(message_id),
+	    ident_format(message_id, ident));
 }
 
 static enum job_outcome
@@ -46,9 +44,9 @@ static enum job_outcome
 fail(const struct bodyfile_job *job, const char *what)
 {
 	enum job_outcome outcome = outcome_of(errno);
-	char path[32];
+	char path[BODYFILE_PATH_SIZE];
 
-	path_of(job->message_id, path);
+	bodyfile_path(job->message_id, path);
 	log_problem(LOG_ERROR, "%s bodies/%s: %s", what, path, strerror(errno));
 	return outcome;
 }
@@ -56,9 +54,9 @@ fail(const struct bodyfile_job *job, const char *what)
 static int
 open_new(struct bodyfiles *files, uint64_t message_id)
 {
-	char path[32];
+	char path[BODYFILE_PATH_SIZE];
 
-	path_of(message_id, path);
+	bodyfile_path(message_id, path);
 	/* One that is there has no message: its id was never committed. */
 	return openat(
 	    files->root, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -103,11 +101,11 @@ static enum job_outcome
 read_piece(const struct bodyfiles *files, struct bodyfile_job *job)
 {
 	struct chunk *chunk = chunk_new(job->size);
-	char path[32];
+	char path[BODYFILE_PATH_SIZE];
 	ssize_t n = -1;
 	int fd;
 
-	path_of(job->message_id, path);
+	bodyfile_path(job->message_id, path);
 	fd = openat(files->root, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0) {
 		do {
@@ -130,13 +128,13 @@ read_piece(const struct bodyfiles *files, struct bodyfile_job *job)
 static enum job_outcome
 remove_file(struct bodyfiles *files, struct bodyfile_job *job)
 {
-	char path[32];
+	char path[BODYFILE_PATH_SIZE];
 
 	if (job->fd != NULL && *job->fd >= 0) {
 		(void)close(*job->fd);
 		*job->fd = -1;
 	}
-	path_of(job->message_id, path);
+	bodyfile_path(job->message_id, path);
 	if (unlinkat(files->root, path, 0) != 0 && errno != ENOENT)
 		return fail(job, "removing");
 	return JOB_DONE;
@@ -179,7 +177,7 @@ sync_directory(struct bodyfiles *files, unsigned which)
 static void
 sync_directories(struct bodyfiles *files, struct list *batch)
 {
-	bool is_seen[DIRECTORIES] = {false}, is_done[DIRECTORIES];
+	bool is_seen[BODYFILE_DIRECTORIES] = {false}, is_done[BODYFILE_DIRECTORIES];
 
 	LIST_EACH (batch, at) {
 		struct job *job = LIST_ENTRY(at, struct job, link);
@@ -224,7 +222,7 @@ make_directories(struct bodyfiles *files, struct err *err_out)
 {
 	char name[8];
 
-	for (unsigned i = 0; i < DIRECTORIES; i++) {
+	for (unsigned i = 0; i < BODYFILE_DIRECTORIES; i++) {
 		(void)snprintf(name, sizeof(name), "%02x", i);
 		if (mkdirat(files->root, name, 0700) != 0 && errno != EEXIST)
 			return err_set(err_out, "creating bodies/%s: %s", name, strerror(errno));
@@ -307,7 +305,7 @@ bodyfile_sweep(
 {
 	unsigned swept = 0;
 
-	for (unsigned i = 0; i < DIRECTORIES; i++)
+	for (unsigned i = 0; i < BODYFILE_DIRECTORIES; i++)
 		swept += sweep_directory(files, i, has_message, ctx);
 	return swept;
 }

@@ -26,7 +26,13 @@
 /* Bodies below this are rows: one flush instead of three at low load. */
 #define BODY_FILE_BYTES (64u * 1024)
 
+#define BODYFILE_DIRECTORIES 256
+#define BODYFILE_PATH_SIZE 32
+
 struct bodyfiles;
+
+/* Where below `bodies` the body of a message is. */
+void bodyfile_path(uint64_t message_id, char path[static BODYFILE_PATH_SIZE]);
 
 enum bodyfile_job_kind { BODYFILE_WRITE, BODYFILE_SYNC, BODYFILE_READ, BODYFILE_REMOVE };
 

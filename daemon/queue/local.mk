@@ -3,6 +3,8 @@ noinst_LIBRARIES += daemon/queue/libqueue.a
 daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/backoff.c \
 	daemon/queue/backoff.h \
+	daemon/queue/backup.c \
+	daemon/queue/backup.h \
 	daemon/queue/bodyfile.c \
 	daemon/queue/bodyfile.h \
 	daemon/queue/caps.c \
@@ -10,6 +12,10 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/caps_alert.c \
 	daemon/queue/caps_disk.c \
 	daemon/queue/caps_private.h \
+	daemon/queue/copy.c \
+	daemon/queue/copy.h \
+	daemon/queue/copy_files.c \
+	daemon/queue/copy_private.h \
 	daemon/queue/dsn.c \
 	daemon/queue/dsn.h \
 	daemon/queue/dsn_status.c \
@@ -38,6 +44,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/operator_json.h \
 	daemon/queue/operators.c \
 	daemon/queue/operators.h \
+	daemon/queue/operators_backup.c \
 	daemon/queue/operators_body.c \
 	daemon/queue/operators_count.c \
 	daemon/queue/operators_filter.c \
@@ -67,12 +74,15 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/storage.c \
 	daemon/queue/storage.h \
 	daemon/queue/store.h \
+	daemon/queue/store_copy.h \
 	daemon/queue/store_sqlite.c \
 	daemon/queue/store_sqlite.h \
+	daemon/queue/store_sqlite_copy.c \
 	daemon/queue/store_sqlite_find.c \
 	daemon/queue/store_sqlite_journal.c \
 	daemon/queue/store_sqlite_read.c \
 	daemon/queue/store_sqlite_scan.c \
+	daemon/queue/store_sqlite_snapshot.c \
 	daemon/queue/store_sqlite_tally.c \
 	daemon/queue/store_sqlite_used.c \
 	daemon/queue/store_sqlite_write.c \

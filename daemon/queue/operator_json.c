@@ -151,12 +151,12 @@ one_recipient(const struct mail *mail, const struct recipient *recipient, const 
 }
 
 static json_t *
-recipients(const struct mail *mail, const char *state)
+recipients(const struct mail *mail, const char *state, uint32_t first)
 {
 	json_t *array = json_array();
 	size_t bytes = 0;
 
-	for (uint32_t i = 0; i < mail->recipient_count && i < RECIPIENTS_SHOWN; i++) {
+	for (uint32_t i = first; i < mail->recipient_count && i - first < RECIPIENTS_SHOWN; i++) {
 		json_t *object = one_recipient(mail, &mail->recipients[i], state);
 
 		bytes += json_dumpb(object, NULL, 0, JSON_COMPACT) + 1;
@@ -175,6 +175,33 @@ state_of(const struct mail *mail, bool is_sending)
 	if (is_sending)
 		return SHOWN_SENDING;
 	return mail_shown_as(mail->state, mail->next_at_ms != 0);
+}
+
+json_t *
+operator_recipients(const struct mail *mail, bool is_sending, uint32_t first)
+{
+	return recipients(mail, operator_state_name(state_of(mail, is_sending)), first);
+}
+
+/* What else the client said with MAIL. */
+static void
+set_wishes(json_t *object, const struct mail *mail)
+{
+	static const char *const rets[] = {NULL, "full", "hdrs"};
+	const struct rec_wishes *wishes = &mail->wishes;
+	const char *ret = wishes->ret <= RET_HDRS ? rets[wishes->ret] : NULL;
+
+	(void)json_object_set_new(object, "hold_until",
+	    mail->begins_at_ms > mail->received_at_ms ? result_time(mail->begins_at_ms)
+						      : json_null());
+	(void)json_object_set_new(object, "envid", text_or_null(wishes->envid));
+	(void)json_object_set_new(object, "ret", ret == NULL ? json_null() : json_string(ret));
+	(void)json_object_set_new(object, "8bitmime", json_boolean(mail->has_8bit));
+	(void)json_object_set_new(object, "smtputf8", json_boolean(wishes->is_smtputf8));
+	(void)json_object_set_new(object, "requiretls", json_boolean(wishes->requires_tls));
+	(void)json_object_set_new(object, "mt_priority",
+	    wishes->has_mt_priority ? json_integer((json_int_t)wishes->mt_priority - 9)
+				    : json_null());
 }
 
 json_t *
@@ -198,12 +225,9 @@ operator_message(const struct mail *mail, const char *profile, bool is_sending)
 	(void)json_object_set_new(object, "client", result_text(mail->client));
 	(void)json_object_set_new(object, "size", json_integer((json_int_t)mail->size));
 	(void)json_object_set_new(object, "received_at", result_time(mail->received_at_ms));
-	(void)json_object_set_new(object, "hold_until",
-	    mail->begins_at_ms > mail->received_at_ms ? result_time(mail->begins_at_ms)
-						      : json_null());
-	(void)json_object_set_new(object, "envid", text_or_null(mail->wishes.envid));
+	set_wishes(object, mail);
 	(void)json_object_set_new(object, "attempts", json_integer(mail->attempts));
 	(void)json_object_set_new(object, "recipient_count", json_integer(mail->recipient_count));
-	(void)json_object_set_new(object, "recipients", recipients(mail, state));
+	(void)json_object_set_new(object, "recipients", recipients(mail, state, 0));
 	return object;
 }

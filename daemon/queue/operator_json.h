@@ -22,6 +22,9 @@ char *operator_part(const char *path, unsigned n);
 /* `profile` may be NULL. */
 json_t *operator_message(const struct mail *mail, const char *profile, bool is_sending);
 
+/* Some of its recipients, from the `first` on: as many as go into an answer. */
+json_t *operator_recipients(const struct mail *mail, bool is_sending, uint32_t first);
+
 const char *operator_state_name(enum shown_state state);
 /* SHOWN_COUNT: there is no such state. */
 enum shown_state operator_state_parse(const char *name);

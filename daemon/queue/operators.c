@@ -146,6 +146,8 @@ message_by_id(struct call *call, const struct msg_call *msg, const char *id_text
 		call_answer_unknown(call);
 	else if (strcmp(sub, "body") == 0 && strcmp(msg->method, "GET") == 0)
 		call_start_body(call, id, msg->path);
+	else if (strcmp(sub, "recipients") == 0 && strcmp(msg->method, "GET") == 0)
+		call_start_recipients(call, id, msg->path);
 	else if (*sub != '\0')
 		call_answer_error(call, 404, "not_found", "a message has no such part", NULL);
 	else if (strcmp(msg->method, "GET") == 0)
@@ -162,19 +164,23 @@ dispatch(struct call *call, const struct msg_call *msg)
 {
 	char *noun = operator_part(msg->path, 0), *name = operator_part(msg->path, 1);
 	char *sub = operator_part(msg->path, 2);
-	bool is_get = strcmp(msg->method, "GET") == 0;
+	bool is_get = strcmp(msg->method, "GET") == 0, is_post = strcmp(msg->method, "POST") == 0;
 
 	if (strcmp(noun, "queue") == 0 && is_get)
 		call_start_count(call);
+	else if (strcmp(noun, "queue") == 0 && is_post && strcmp(name, "check") == 0)
+		call_start_check(call);
+	else if (strcmp(noun, "backups") == 0 && is_post)
+		call_start_backup(call, msg->path);
 	else if (strcmp(noun, "users") == 0 && is_get)
 		call_answer_usage(call, name);
 	else if (strcmp(noun, "messages") != 0)
 		call_answer_error(call, 404, "not_found", "no such thing in the queue", NULL);
 	else if (*name == '\0' && is_get)
 		call_start_list(call, msg->path);
-	else if (strcmp(msg->method, "POST") == 0 && strcmp(sub, "schedule") == 0)
+	else if (is_post && strcmp(sub, "schedule") == 0)
 		post_schedule(call, name, msg->body);
-	else if (strcmp(msg->method, "POST") == 0)
+	else if (is_post)
 		post_action(call, name, msg->body);
 	else
 		message_by_id(call, msg, name, sub);
@@ -208,7 +214,7 @@ operators_drop_link(struct operators *operators)
 
 struct operators *
 operators_new(struct role_context *role, struct storage *storage, struct scheduler *scheduler,
-    struct handovers *handovers, struct caps *caps)
+    struct handovers *handovers, struct caps *caps, struct backups *backups)
 {
 	struct operators *operators = xcalloc(1, sizeof(*operators));
 
@@ -217,6 +223,7 @@ operators_new(struct role_context *role, struct storage *storage, struct schedul
 	operators->scheduler = scheduler;
 	operators->handovers = handovers;
 	operators->caps = caps;
+	operators->backups = backups;
 	return operators;
 }
 

@@ -9,6 +9,7 @@
 #ifndef POSTERN_QUEUE_OPERATORS_H
 #define POSTERN_QUEUE_OPERATORS_H
 
+#include "daemon/queue/backup.h"
 #include "daemon/queue/caps.h"
 #include "daemon/queue/handover.h"
 #include "daemon/queue/scheduler.h"
@@ -16,7 +17,8 @@
 struct operators;
 
 struct operators *operators_new(struct role_context *role, struct storage *storage,
-    struct scheduler *scheduler, struct handovers *handovers, struct caps *caps);
+    struct scheduler *scheduler, struct handovers *handovers, struct caps *caps,
+    struct backups *backups);
 /* After storage_close(). */
 void operators_free(struct operators *operators);
 

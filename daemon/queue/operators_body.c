@@ -1,4 +1,4 @@
-/* operators_body - a message's body, a piece for each call. */
+/* operators_body - a message's body, or its recipients, a piece for each call. */
 #include "daemon/queue/operators_private.h"
 
 #include <stdlib.h>
@@ -84,5 +84,41 @@ call_start_body(struct call *call, uint64_t id, const char *path)
 	call->single_id = id;
 	call->load = (struct load_job){
 	    .job = {.on_done = on_body_mail, .ctx = call, .urgency = JOB_READS}, .message_id = id};
+	storage_post(call->operators->storage, STORE_LOAD, &call->load.job);
+}
+
+static void
+on_recipients_mail(struct job *job)
+{
+	struct call *call = job->ctx;
+	struct mail *mail = call->load.mail_out;
+	const struct entry *entry = scheduler_find(call->operators->scheduler, call->single_id);
+	bool is_sending = entry != NULL && entry->state >= ENTRY_SENDING;
+
+	if (job->outcome != JOB_DONE)
+		call_answer_storage_error(call, job->outcome);
+	else if (mail == NULL)
+		call_answer_unknown(call);
+	else
+		call_answer_json(
+		    call, 200, operator_recipients(mail, is_sending, (uint32_t)call->offset));
+	free(mail);
+}
+
+void
+call_start_recipients(struct call *call, uint64_t id, const char *path)
+{
+	char *after = operator_query(path, "after");
+	bool is_valid = after == NULL || call_parse_number(after, 0, UINT16_MAX, &call->offset);
+
+	free(after);
+	if (!is_valid) {
+		call_answer_error(call, 400, "invalid", "after is a number of recipients", "after");
+		return;
+	}
+	call->single_id = id;
+	call->load = (struct load_job){
+	    .job = {.on_done = on_recipients_mail, .ctx = call, .urgency = JOB_READS},
+	    .message_id = id};
 	storage_post(call->operators->storage, STORE_LOAD, &call->load.job);
 }

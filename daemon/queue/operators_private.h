@@ -3,8 +3,9 @@
  *
  * operators.c has the routes and the answers' ends, operators_count.c the queue's counts,
  * operators_scan.c the walk over messages that lists or changes them, operators_filter.c which
- * messages a call means, operators_schedule.c a new time for one, operators_body.c a body piece by piece, operators_usage.c what a user has
- * sent. Nobody else includes this.
+ * messages a call means, operators_schedule.c a new time for one, operators_body.c a body and the
+ * recipients piece by piece, operators_usage.c what a user has sent, operators_backup.c checks and
+ * backups. Nobody else includes this.
  */
 #ifndef POSTERN_QUEUE_OPERATORS_PRIVATE_H
 #define POSTERN_QUEUE_OPERATORS_PRIVATE_H
@@ -19,6 +20,7 @@ struct operators {
 	struct scheduler *scheduler;
 	struct handovers *handovers;
 	struct caps *caps;
+	struct backups *backups;
 	struct link *control;
 	unsigned generation; /* of the link */
 };
@@ -61,6 +63,9 @@ void call_start_list(struct call *call, const char *path);
 void call_start_single(struct call *call, enum scan_action action, uint64_t id);
 void call_start_change(struct call *call, enum scan_action action, const json_t *which);
 void call_start_schedule(struct call *call, uint64_t id, const json_t *body);
+void call_start_check(struct call *call);
+void call_start_backup(struct call *call, const char *path);
+void call_start_recipients(struct call *call, uint64_t id, const char *path);
 void call_start_body(struct call *call, uint64_t id, const char *path);
 /* The new time is on disk. */
 void call_answer_schedule(struct call *call);

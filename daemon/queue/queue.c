@@ -5,6 +5,7 @@
  */
 #include "daemon/queue/queue.h"
 
+#include "common/clock.h"
 #include "common/xalloc.h"
 #include "daemon/queue/operators.h"
 #include "daemon/queue/handover.h"
@@ -25,6 +26,7 @@ struct queue {
 	struct handovers *handovers;
 	struct fates *fates;
 	struct operators *operators;
+	struct backups *backups;
 	struct profiles_job profiles;
 };
 
@@ -193,11 +195,24 @@ make_parts(struct queue *queue)
 	intake_set_clients(queue->intake, role->config->limits.connections);
 	queue->handovers = handovers_new(queue->storage, on_handover_end, queue);
 	queue->fates = fates_new(role, queue->storage, queue->scheduler, queue->intake);
-	queue->operators =
-	    operators_new(role, queue->storage, queue->scheduler, queue->handovers, queue->caps);
+	queue->backups = backups_new(role, queue->storage);
+	queue->operators = operators_new(
+	    role, queue->storage, queue->scheduler, queue->handovers, queue->caps, queue->backups);
 	queue->profiles.job =
 	    (struct job){.on_done = on_profiles, .ctx = queue, .urgency = JOB_READS};
 	storage_post(queue->storage, STORE_PROFILES, &queue->profiles.job);
+}
+
+static void
+tell_of_backup(int64_t backup_at_ms)
+{
+	char text[CLOCK_RFC3339_SIZE];
+
+	if (backup_at_ms != 0)
+		log_problem(LOG_WARNING,
+		    "the queue is that of a backup of %s: all its messages are held, so that none "
+		    "goes out a second time; posternctl queue release lets them go",
+		    clock_rfc3339(backup_at_ms, text, sizeof(text)));
 }
 
 static int
@@ -218,6 +233,7 @@ start(struct role_context *role, struct err *err_out)
 		free(queue);
 		return -1;
 	}
+	tell_of_backup(storage_backup_at_ms(queue->storage));
 	make_parts(queue);
 	role->state = queue;
 	return 0;
@@ -322,6 +338,7 @@ stop(struct role_context *role)
 	scheduler_drop_relay(queue->scheduler, scheduler_relay(queue->scheduler));
 	storage_close(queue->storage);
 	operators_free(queue->operators);
+	backups_free(queue->backups);
 	fates_free(queue->fates);
 	handovers_free(queue->handovers);
 	intake_free(queue->intake);

@@ -28,10 +28,15 @@ struct storage {
 	struct worker *store_worker;
 	struct worker *file_workers[FILE_WORKERS];
 	struct worker *read_worker;
+	struct copier *copier;
+	struct worker *copy_worker;
 	struct loop *loop;
 	struct timer *space_timer;
 	struct timer *broken_timer;
 	bool is_closing;
+	bool keeps_files;
+	uint64_t *kept; /* files to be removed when they may be again */
+	size_t kept_count, kept_capacity;
 	/* storage thread, after the start */
 	bool is_broken;
 	bool has_reserve;
@@ -262,6 +267,7 @@ static const struct worker_ops store_ops = {
 
 static const struct worker_ops file_ops = {.run = bodyfile_run};
 static const struct worker_ops read_ops = {.run = bodyfile_run_reads};
+static const struct worker_ops copy_ops = {.run = copy_run};
 
 static void
 on_space_timer(void *ctx)
@@ -321,6 +327,8 @@ storage_open(struct loop *loop, const struct storage_options *options, struct st
 	for (unsigned i = 0; i < FILE_WORKERS; i++)
 		storage->file_workers[i] = worker_start(loop, &file_ops, storage->files);
 	storage->read_worker = worker_start(loop, &read_ops, storage->files);
+	storage->copier = copier_new(options->directory);
+	storage->copy_worker = worker_start(loop, &copy_ops, storage->copier);
 	storage->space_timer = timer_new(loop, on_space_timer, storage);
 	timer_set(storage->space_timer, 0);
 	*storage_out = storage;
@@ -338,6 +346,11 @@ storage_close(struct storage *storage)
 	for (unsigned i = 0; i < FILE_WORKERS; i++)
 		worker_stop(storage->file_workers[i]);
 	worker_stop(storage->read_worker);
+	copier_stop(storage->copier);
+	worker_stop(storage->copy_worker);
+	copier_free(storage->copier);
+	/* The next start sweeps them away. */
+	free(storage->kept);
 	if (!storage->is_broken)
 		checkpoint(storage);
 	bodyfile_close(storage->files);
@@ -345,10 +358,22 @@ storage_close(struct storage *storage)
 	free(storage);
 }
 
+const char *
+storage_directory(const struct storage *storage)
+{
+	return storage->options.directory;
+}
+
 uint64_t
 storage_next_id(const struct storage *storage)
 {
 	return store_next_id(storage->store);
+}
+
+int64_t
+storage_backup_at_ms(const struct storage *storage)
+{
+	return store_backup_at_ms(storage->store);
 }
 
 uint32_t
@@ -391,12 +416,59 @@ on_removed(struct job *job)
 	free(job);
 }
 
-void
-storage_remove_file(struct storage *storage, uint64_t message_id)
+static void
+remove_file(struct storage *storage, uint64_t message_id)
 {
 	struct bodyfile_job *job = xcalloc(1, sizeof(*job));
 
 	job->job.on_done = on_removed;
 	job->message_id = message_id;
 	storage_post_file(storage, BODYFILE_REMOVE, job);
+}
+
+void
+storage_remove_file(struct storage *storage, uint64_t message_id)
+{
+	if (!storage->keeps_files) {
+		remove_file(storage, message_id);
+		return;
+	}
+	if (storage->kept_count == storage->kept_capacity) {
+		storage->kept_capacity = storage->kept_capacity * 2 + 64;
+		storage->kept =
+		    xrealloc(storage->kept, storage->kept_capacity, sizeof(*storage->kept));
+	}
+	storage->kept[storage->kept_count++] = message_id;
+}
+
+void
+storage_keep_files(struct storage *storage)
+{
+	storage->keeps_files = true;
+}
+
+const uint64_t *
+storage_kept_files(const struct storage *storage, size_t *count_out)
+{
+	*count_out = storage->kept_count;
+	return storage->kept;
+}
+
+void
+storage_let_files_go(struct storage *storage)
+{
+	storage->keeps_files = false;
+	for (size_t i = 0; i < storage->kept_count; i++)
+		remove_file(storage, storage->kept[i]);
+	free(storage->kept);
+	storage->kept = NULL;
+	storage->kept_count = storage->kept_capacity = 0;
+}
+
+void
+storage_post_copy(struct storage *storage, enum copy_job_kind kind, struct copy_job *job)
+{
+	job->job.kind = (int)kind;
+	job->job.urgency = JOB_WRITES;
+	post(storage, storage->copy_worker, &job->job);
 }

@@ -16,6 +16,7 @@
 #define POSTERN_QUEUE_STORAGE_H
 
 #include "daemon/queue/bodyfile.h"
+#include "daemon/queue/copy.h"
 #include "daemon/queue/store.h"
 
 struct storage;
@@ -38,8 +39,11 @@ __attribute__((warn_unused_result)) int storage_open(struct loop *loop,
  * failed. */
 void storage_close(struct storage *storage);
 
+const char *storage_directory(const struct storage *storage);
 uint64_t storage_next_id(const struct storage *storage);
 uint32_t storage_epoch(const struct storage *storage);
+/* When the backup was made that this start opened; 0: it is none. */
+int64_t storage_backup_at_ms(const struct storage *storage);
 
 /* Takes the job until on_done. `kind` is enum store_job_kind. */
 void storage_post(struct storage *storage, enum store_job_kind kind, struct job *job);
@@ -47,5 +51,12 @@ void storage_post_file(
     struct storage *storage, enum bodyfile_job_kind kind, struct bodyfile_job *job);
 /* Removes a body file whose message is gone from the store. */
 void storage_remove_file(struct storage *storage, uint64_t message_id);
+
+void storage_post_copy(struct storage *storage, enum copy_job_kind kind, struct copy_job *job);
+/* From now on body files stay, until they may go again: a copy is being made. */
+void storage_keep_files(struct storage *storage);
+/* Those that would have gone meanwhile; borrowed until the next call of this part. */
+const uint64_t *storage_kept_files(const struct storage *storage, size_t *count_out);
+void storage_let_files_go(struct storage *storage);
 
 #endif

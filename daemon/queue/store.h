@@ -39,7 +39,8 @@ enum store_job_kind {
 	STORE_LOAD_USED,
 	STORE_RELEASE,
 	STORE_JOURNAL_ADD,
-	STORE_JOURNAL_READ
+	STORE_JOURNAL_READ,
+	STORE_SNAPSHOT
 };
 
 /* What a message adds to what its user has sent; user 0: it isn't counted. */
@@ -284,6 +285,17 @@ struct journal_read_job {
 	uint64_t lost_out; /* records that were deleted unmoved, to keep the journal bounded */
 };
 
+/* Copies a part of the database into the file `path`, which the first part makes; there is one copy
+ * at a time. It is whole when is_end_out is set, as the database was in that moment. It fails alone:
+ * the copy is given up then. */
+struct snapshot_job {
+	struct job job;
+	const char *path;
+	bool is_first;
+	bool is_end_out;
+	struct err problem;
+};
+
 enum store_result {
 	STORE_OK,
 	STORE_REFUSED, /* this job alone can't be done; the transaction goes on */
@@ -306,6 +318,8 @@ uint32_t store_epoch(const struct store *store);
 
 /* On the loop: the job is posted no more. */
 void store_end_scan(struct scan_job *job);
+/* When the backup was made that the database was restored from; 0: it was not, or was opened since. */
+int64_t store_backup_at_ms(const struct store *store);
 
 enum store_result store_begin(struct store *store);
 enum store_result store_run(struct store *store, struct job *job);

@@ -201,20 +201,29 @@ static int
 read_meta(struct store *store, struct err *err_out)
 {
 	sqlite3_stmt *statement;
-	int rows = 0;
 
 	if (sqlite3_prepare_v2(store->db, "SELECT name, value FROM meta", -1, &statement, NULL) !=
 	    SQLITE_OK)
 		return err_set(err_out, "reading the store: %s", sqlite3_errmsg(store->db));
-	for (; sqlite3_step(statement) == SQLITE_ROW; rows++) {
-		if (strcmp(sql_text(statement, 0), "next_id") == 0)
-			store->next_id = (uint64_t)sqlite3_column_int64(statement, 1);
-		else
-			store->epoch = (uint32_t)sqlite3_column_int64(statement, 1);
+	while (sqlite3_step(statement) == SQLITE_ROW) {
+		const char *name = sql_text(statement, 0);
+		int64_t value = sqlite3_column_int64(statement, 1);
+
+		if (strcmp(name, "next_id") == 0)
+			store->next_id = (uint64_t)value;
+		else if (strcmp(name, "epoch") == 0)
+			store->epoch = (uint32_t)value;
+		else if (strcmp(name, "backup_at") == 0)
+			store->backup_at_ms = value;
 	}
 	(void)sqlite3_finalize(statement);
-	if (rows != 2 || store->next_id == 0 || store->epoch == 0)
+	if (store->next_id == 0 || store->epoch == 0)
 		return err_set(err_out, "the store's table meta is incomplete: restore queue.db");
+	/* Said once. */
+	if (store->backup_at_ms != 0 &&
+	    sqlite3_exec(store->db, "DELETE FROM meta WHERE name = 'backup_at'", NULL, NULL,
+		NULL) != SQLITE_OK)
+		return err_set(err_out, "writing the store: %s", sqlite3_errmsg(store->db));
 	return 0;
 }
 
@@ -261,6 +270,7 @@ store_close(struct store *store)
 {
 	if (store == NULL)
 		return;
+	store_end_snapshot(store);
 	for (int i = 0; i < SQL_COUNT; i++)
 		(void)sqlite3_finalize(store->statements[i]);
 	(void)sqlite3_close(store->db);
@@ -279,6 +289,12 @@ uint32_t
 store_epoch(const struct store *store)
 {
 	return store->epoch;
+}
+
+int64_t
+store_backup_at_ms(const struct store *store)
+{
+	return store->backup_at_ms;
 }
 
 enum store_result
@@ -434,6 +450,8 @@ store_run(struct store *store, struct job *job)
 		return store_add_journal(store, ((struct journal_add_job *)at)->record);
 	case STORE_JOURNAL_READ:
 		return store_read_journal(store, at);
+	case STORE_SNAPSHOT:
+		return store_snapshot(store, at);
 	}
 	return STORE_REFUSED;
 }

@@ -66,6 +66,8 @@ enum statement {
 	SQL_COUNT
 };
 
+struct snapshot;
+
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statements[SQL_COUNT];
@@ -83,6 +85,8 @@ struct store {
 		struct buf record;
 	} journal;
 	struct tally tally;
+	int64_t backup_at_ms;
+	struct snapshot *snapshot; /* NULL: none is being made */
 	char problem[256];
 };
 
@@ -159,5 +163,8 @@ enum store_result store_note_removed(struct store *store, uint64_t message_id, i
 enum store_result store_read_journal(struct store *store, struct journal_read_job *job);
 /* Before a commit: some of what stands in the history. */
 enum store_result store_forget_journal(struct store *store);
+enum store_result store_snapshot(struct store *store, struct snapshot_job *job);
+/* Gives up one that is being made. */
+void store_end_snapshot(struct store *store);
 
 #endif

@@ -70,7 +70,7 @@ static const struct probe probes[] = {
 	{"fcntl", IS(ACCOUNTS) | IS(QUEUE), EBADF, 0, SYS_fcntl, {-1, F_SETLK, 0}},
 	{"fcntl", NOBODY, 0, 0, SYS_fcntl, {0, F_DUPFD, 100}},
 	{"symlinkat", NOBODY, 0, 0, SYS_symlinkat, {PATH("/etc"), AT_FDCWD, PATH("/no/such")}},
-	{"linkat", NOBODY, 0, 0, SYS_linkat, {AT_FDCWD, PATH("/no/a"), AT_FDCWD, PATH("/no/b"), 0}},
+	{"linkat", IS(QUEUE), ENOENT, 0, SYS_linkat, {AT_FDCWD, PATH("/no/a"), AT_FDCWD, PATH("/no/b"), 0}},
 	{"fchmodat", NOBODY, 0, 0, SYS_fchmodat, {AT_FDCWD, PATH("/no/such"), 0777}},
 	{"mknodat", NOBODY, 0, 0, SYS_mknodat, {AT_FDCWD, PATH("/no/such"), 0, 0}},
 	{"memfd_create", NOBODY, 0, 0, SYS_memfd_create, {PATH("x"), 0}},

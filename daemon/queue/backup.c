@@ -1,0 +1,163 @@
+/* backup - the steps of one run: room, the database part by part, the look at it, the end. */
+#include "daemon/queue/backup.h"
+
+#include "common/xalloc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct backups {
+	struct role_context *role;
+	struct storage *storage;
+	bool is_running;
+	struct snapshot_job snapshot;
+	struct copy_job copy;
+	char *path; /* of the copied database */
+	uint64_t *removed;
+	backup_end_fn *on_end;
+	void *ctx;
+};
+
+static void
+end(struct backups *backups)
+{
+	backups->is_running = false;
+	storage_let_files_go(backups->storage);
+	free(backups->path);
+	backups->path = NULL;
+	free(backups->removed);
+	backups->removed = NULL;
+	backups->on_end(&backups->copy, backups->ctx);
+}
+
+static void
+on_copied(struct job *job)
+{
+	struct backups *backups = job->ctx;
+
+	if (job->outcome != JOB_DONE) {
+		backups->copy.verdict = COPY_FAILED;
+		(void)err_set(&backups->copy.problem, "the queue is being stopped");
+	}
+	end(backups);
+}
+
+/* The verdict is there already. */
+static void
+on_discarded(struct job *job)
+{
+	struct backups *backups = job->ctx;
+
+	backups->copy.verdict = COPY_FAILED;
+	backups->copy.problem = backups->snapshot.problem;
+	end(backups);
+}
+
+static void
+discard(struct backups *backups)
+{
+	backups->copy.job.on_done = on_discarded;
+	if (*backups->snapshot.problem.text == '\0')
+		(void)err_set(&backups->snapshot.problem, "the queue could not be read");
+	storage_post_copy(backups->storage, COPY_DISCARD, &backups->copy);
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* What goes from here on is in the copied rows, or is too young to be called forgotten. */
+static void
+finish(struct backups *backups)
+{
+	size_t count;
+	const uint64_t *kept = storage_kept_files(backups->storage, &count);
+
+	backups->removed = xcalloc(count + 1, sizeof(*backups->removed));
+	if (count > 0) {
+		memcpy(backups->removed, kept, count * sizeof(*kept));
+		qsort(backups->removed, count, sizeof(*backups->removed), compare_ids);
+	}
+	backups->copy.removed = backups->removed;
+	backups->copy.removed_count = count;
+	backups->copy.now_ms = loop_wall_ms(backups->role->loop);
+	backups->copy.job.on_done = on_copied;
+	storage_post_copy(backups->storage, COPY_FINISH, &backups->copy);
+}
+
+static void
+post_part(struct backups *backups)
+{
+	storage_post(backups->storage, STORE_SNAPSHOT, &backups->snapshot.job);
+}
+
+static void
+on_part(struct job *job)
+{
+	struct backups *backups = job->ctx;
+
+	if (job->outcome != JOB_DONE) {
+		discard(backups);
+	} else if (backups->snapshot.is_end_out) {
+		finish(backups);
+	} else {
+		backups->snapshot.is_first = false;
+		post_part(backups);
+	}
+}
+
+static void
+on_prepared(struct job *job)
+{
+	struct backups *backups = job->ctx;
+	char path[BACKUP_PATH_SIZE];
+
+	if (job->outcome != JOB_DONE || backups->copy.verdict != COPY_OK) {
+		on_copied(job);
+		return;
+	}
+	storage_keep_files(backups->storage);
+	backups->path = xasprintf("%s/%s", storage_directory(backups->storage),
+	    copy_database_path(&backups->copy, path));
+	backups->snapshot =
+	    (struct snapshot_job){.job = {.on_done = on_part, .ctx = backups, .urgency = JOB_READS},
+		.path = backups->path,
+		.is_first = true};
+	post_part(backups);
+}
+
+bool
+backup_start(struct backups *backups, const char *name, backup_end_fn *on_end, void *ctx)
+{
+	if (backups->is_running)
+		return false;
+	backups->is_running = true;
+	backups->on_end = on_end;
+	backups->ctx = ctx;
+	backups->copy = (struct copy_job){.job = {.on_done = on_prepared, .ctx = backups},
+	    .free_bytes = backups->role->config->limits.free_space_bytes};
+	(void)snprintf(backups->copy.name, sizeof(backups->copy.name), "%s", name);
+	storage_post_copy(backups->storage, COPY_PREPARE, &backups->copy);
+	return true;
+}
+
+struct backups *
+backups_new(struct role_context *role, struct storage *storage)
+{
+	struct backups *backups = xcalloc(1, sizeof(*backups));
+
+	backups->role = role;
+	backups->storage = storage;
+	return backups;
+}
+
+void
+backups_free(struct backups *backups)
+{
+	free(backups);
+}

@@ -1,0 +1,254 @@
+"""The queue looked after: check, backup, restore, export, and what is done with a damaged one."""
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+
+import pytest
+
+from posternd import IS_ROOT, CtlError, Posternd, wait_until
+
+LARGE = b'x' * 70 + b'\r\n'
+DEFERRING = 'rcpt: reply 451 4.7.1 Come back later'
+
+
+@pytest.fixture
+def waiting(postern, make_upstream):
+    """Three small messages and a large one, which the upstream does not take yet."""
+    postern.upstream = make_upstream(DEFERRING)
+    postern.add_upstream(postern.upstream)
+    postern.user = postern.add_user()
+    with postern.client(postern.user) as client:
+        for number in range(3):
+            client.sendmail('a@example.com', [f'{number}@example.net', 'all@example.net'],
+                            b'Subject: small\r\n\r\n' + b'hello\r\n' * (number + 1))
+        client.sendmail('a@example.com', ['large@example.net'],
+                        b'Subject: large\r\n\r\n' + LARGE * 3000)
+    postern.wait_until_queue_is(4, '--state', 'deferred')
+    return postern
+
+
+def database(state_dir, name='queue.db'):
+    """The database of a posternd that is stopped, or of a backup."""
+    connection = sqlite3.connect(state_dir / name, isolation_level=None)
+    connection.execute('PRAGMA locking_mode=EXCLUSIVE')
+    return connection
+
+
+def restore(backup, directory, **settings):
+    """As backup.md says: into an empty state_dir, for a posternd that is not running."""
+    directory.mkdir()
+    copy = Posternd(directory, **settings)
+    shutil.copytree(backup, copy.state_dir)
+    if IS_ROOT:
+        subprocess.run(['chown', '-R', '--from', 'root', 'postern:postern', copy.state_dir],
+                       check=True)
+    return copy
+
+
+# ---- check ----
+
+def test_check_of_a_sound_queue(waiting):
+    result = waiting.ctl('queue', 'check')
+    assert (result['sound'], result['problems']) == (True, [])
+    assert (result['messages'], result['body_files']) == (4, 1)
+    assert waiting.run_ctl('queue', 'check').stdout.startswith('sound: 4 messages of ')
+    assert list((waiting.state_dir / 'backups').iterdir()) == []
+
+
+DAMAGES = {
+    'UPDATE recipient SET message = message + 100': '4 messages without recipients',
+    'INSERT INTO recipient SELECT message + 100, position, state, attempts, code, address,'
+    ' enhanced, reply, notify, orcpt FROM recipient': '4 messages of which there are recipients',
+    'UPDATE message SET has_wishes = 1': '4 messages whose client\'s wishes are missing',
+    'DELETE FROM body WHERE id = (SELECT min(id) FROM body)': '1 messages whose body is not as long',
+    'INSERT INTO body VALUES(77 << 20, x\'00\')': '1 messages of which there is a body only',
+    'UPDATE message SET size = size + 1 WHERE is_in_file': 'instead of',
+}
+
+
+@pytest.mark.parametrize('sql, words', DAMAGES.items())
+def test_check_finds_what_does_not_belong_together(waiting, sql, words):
+    waiting.expect_trouble('could not be read')
+    waiting.ctl('profile', 'pause', 'upstream')
+    waiting.stop()
+    with database(waiting.state_dir) as connection:
+        connection.execute(sql)
+    connection.close()
+    waiting.start()
+    done = waiting.run_ctl('queue', 'check')
+    assert done.returncode == 1
+    assert words in done.stderr and 'not sound' in done.stderr
+
+
+def test_check_finds_missing_and_forgotten_files(waiting):
+    waiting.ctl('profile', 'pause', 'upstream')
+    [body] = [path for path in waiting.state_dir.glob('bodies/*/*')]
+    forgotten = body.with_name('4000000')
+    shutil.copy(body, forgotten)
+    os.utime(forgotten, (1, 1))
+    body.rename(waiting.directory / 'body')
+    with pytest.raises(CtlError) as caught:
+        waiting.ctl('queue', 'check')
+    assert caught.value.status == 1
+    done = waiting.run_ctl('queue', 'check')
+    assert body.name in done.stderr and 'No such file' in done.stderr
+    assert '1 body files have no message' in done.stderr
+    (waiting.directory / 'body').rename(body)
+    forgotten.unlink()
+    assert waiting.ctl('queue', 'check')['sound']
+
+
+# ---- backup and restore ----
+
+def test_restored_copy_sends_nothing_until_it_is_told(waiting, tmp_path, sink):
+    done = waiting.ctl('queue', 'backup', 'monday')
+    backup = waiting.state_dir / 'backups' / 'monday'
+    assert done['path'] == str(backup) and done['messages'] == 4
+    assert {path.name for path in backup.iterdir()} == {
+        'accounts.db', 'bodies', 'queue.db', 'seal.key'}
+    assert backup.stat().st_mode & 0o777 == 0o700
+    for path in backup.rglob('*'):
+        assert path.stat().st_mode & 0o77 == 0, path
+    assert (backup / 'seal.key').read_bytes() == (waiting.state_dir / 'seal.key').read_bytes()
+    waiting.ctl('queue', 'rm', '--all')     # the bodies of the backup are not those of the queue
+    assert waiting.queued() == []
+    waiting.stop()
+
+    copy = restore(backup, tmp_path / 'restored')
+    copy.expect_trouble('the queue is that of a backup')
+    with copy:
+        held = copy.queued('--state', 'held')
+        assert len(held) == 4 and len(copy.queued()) == 4
+        assert copy.ctl('status')['queue']['held'] == 4
+        copy.ctl('profile', 'set', 'upstream', '--port', sink.port)
+        copy.ctl('queue', 'retry', '--all')
+        with copy.client(waiting.user) as client:
+            client.sendmail('a@example.com', ['new@example.net'], b'Subject: new\r\n\r\nnew\r\n')
+        wait_until(lambda: len(sink.messages) == 1, 'what is new goes out')
+        assert sink.messages[0].recipients == ['new@example.net']
+        assert len(copy.queued('--state', 'held')) == 4
+        copy.ctl('queue', 'release', '--all')
+        wait_until(lambda: len(sink.messages) == 5, 'what was released goes out')
+        copy.wait_until_queue_is(0)
+        large = max(sink.messages, key=lambda message: len(message.wire))
+        assert large.wire.endswith(LARGE * 3000)
+    with copy:      # it is said once
+        assert len(copy.log_lines('that of a backup')) == 1
+
+
+def test_backups_have_names_that_do_no_harm(waiting):
+    assert waiting.run_ctl('queue', 'backup').returncode == 0
+    waiting.ctl('queue', 'backup', 'monday')
+    for name, words in (('monday', 'there is a backup monday already'),
+                        ('../monday', 'a backup\'s name has'), ('.', 'a backup\'s name has'),
+                        ('a' * 65, 'a backup\'s name has'), ('-x', 'option')):
+        done = waiting.run_ctl('queue', 'backup', name)
+        assert done.returncode in (1, 2) and words in done.stderr, name
+    assert len(list((waiting.state_dir / 'backups').iterdir())) == 2
+
+
+def test_half_a_backup_is_swept_away(waiting):
+    """What a crash left behind goes with the next one, and never looks like a backup."""
+    backups = waiting.state_dir / 'backups'
+    waiting.ctl('queue', 'backup', 'first')
+    shutil.copytree(backups / 'first', backups / 'second.partial')
+    if IS_ROOT:
+        subprocess.run(['chown', '-R', 'postern:postern', backups], check=True)
+    waiting.ctl('queue', 'backup', 'third')
+    assert {path.name for path in backups.iterdir()} == {'first', 'third'}
+
+
+@pytest.mark.root
+def test_backup_without_room_is_refused_and_leaves_nothing(tmp_path, make_postern):
+    def small_disk(postern):
+        postern.state_dir.mkdir()
+        subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=24m,mode=0700', 'postern-test',
+                        postern.state_dir], check=True)
+    if not IS_ROOT:
+        pytest.skip('only root can mount a small file system')
+    postern = make_postern(prepare=small_disk, config='limits = { free_space = "20M"; };'
+                                                      'queue = { reserve = "0"; };')
+    try:
+        ballast = postern.state_dir / 'ballast'
+        ballast.write_bytes(bytes(8 << 20))
+        with pytest.raises(CtlError) as caught:
+            postern.ctl('queue', 'backup', 'monday')
+        assert 'limits.free_space keeps 20 MiB' in caught.value.message
+        ballast.unlink()
+        assert postern.ctl('queue', 'backup', 'monday')['sound']
+        assert [path.name for path in (postern.state_dir / 'backups').iterdir()] == ['monday']
+        postern.stop()
+    finally:
+        subprocess.run(['umount', '-l', postern.state_dir], check=True)
+
+
+def test_backup_under_load_has_everything_that_it_points_to(make_rig, tmp_path):
+    """Messages come and go, large ones too, while copies are made: each of them is whole, and what
+    was promised before and is not out is in it."""
+    rig = make_rig(load={'large': 0.3})
+    postern = rig.postern
+    for number in range(4):
+        rig.wait_for_progress(30)
+        backup = postern.ctl('queue', 'backup', f'b{number}')
+        assert backup['sound'], backup
+        connection = database(postern.state_dir / 'backups' / f'b{number}')
+        rows = connection.execute('SELECT id, size, state FROM message WHERE is_in_file').fetchall()
+        states = connection.execute('SELECT DISTINCT state FROM message').fetchall()
+        connection.close()
+        files = list((postern.state_dir / 'backups' / f'b{number}' / 'bodies').glob('*/*'))
+        assert sorted(row[1] for row in rows) == sorted(path.stat().st_size for path in files)
+        assert states in ([], [(1,)])
+        assert postern.ctl('queue', 'check')['sound']
+    rig.check()
+    assert list(postern.state_dir.glob('bodies/*/*')) == []
+    copy = restore(postern.state_dir / 'backups' / 'b3', tmp_path / 'restored')
+    copy.expect_trouble('the queue is that of a backup')
+    with copy:
+        assert {message['state'] for message in copy.queued()} <= {'held'}
+
+
+# ---- export ----
+
+def test_export(waiting, tmp_path):
+    everything = tmp_path / 'everything'
+    assert waiting.ctl('queue', 'export', everything)['messages'] == 4
+    messages = waiting.queued()
+    assert {path.name for path in everything.iterdir()} == {
+        f'{message["id"]}.{kind}' for message in messages for kind in ('eml', 'json')}
+    for message in messages:
+        body = (everything / f'{message["id"]}.eml').read_bytes()
+        assert len(body) == message['size'] and body.startswith(b'Received: ')
+        envelope = json.loads((everything / f'{message["id"]}.json').read_text())
+        assert envelope['from'] == 'a@example.com'
+        assert [to['to'] for to in envelope['recipients']] == [
+            to['to'] for to in message['recipients']]
+    one = tmp_path / 'one'
+    assert waiting.ctl('queue', 'export', one, messages[1]['id'])['messages'] == 1
+    assert len(list(one.iterdir())) == 2
+    assert waiting.ctl('queue', 'export', tmp_path / 'none', '--state', 'held')['messages'] == 0
+    for arguments in ([one, 'ZZZZZZZ'], [one, '--user', 'nobody'], [messages[0]['id'] + '/x/y']):
+        assert waiting.run_ctl('queue', 'export', *arguments).returncode == 1
+    assert waiting.run_ctl('queue', 'export', one, messages[0]['id'], '--user',
+                           'shop').returncode == 2
+
+
+def test_export_has_the_whole_envelope(postern, make_upstream, tmp_path):
+    postern.add_upstream(make_upstream(DEFERRING))
+    recipients = [f'r{number}@example.net' for number in range(1000)]
+    with postern.client(postern.add_user()) as client:
+        client.ehlo()
+        client.mail('a@example.com', ['RET=HDRS', 'ENVID=QQ1', 'HOLDFOR=3600', 'MT-PRIORITY=6'])
+        for number, address in enumerate(recipients):
+            options = ['NOTIFY=SUCCESS,DELAY', f'ORCPT=rfc822;{address}'] if number == 999 else []
+            client.rcpt(address, options)
+        client.data(b'Subject: x\r\n\r\nhello\r\n')
+    [message] = postern.queued()
+    postern.ctl('queue', 'export', tmp_path / 'out')
+    envelope = json.loads((tmp_path / 'out' / f'{message["id"]}.json').read_text())
+    assert (envelope['ret'], envelope['envid'], envelope['mt_priority']) == ('hdrs', 'QQ1', 6)
+    assert envelope['hold_until'] == message['hold_until'] != None  # noqa: E711
+    assert [to['to'] for to in envelope['recipients']] == recipients
+    assert envelope['recipients'][999]['notify'] == ['success', 'delay']
+    assert envelope['recipients'][999]['orcpt'] == 'rfc822;r999@example.net'
