@@ -198,6 +198,7 @@ delivery_new(struct deliveries *deliveries, const struct msg_deliver *message)
 	delivery->message_id = message->message_id;
 	delivery->attempt = message->attempt;
 	delivery->profile_id = message->profile_id;
+	delivery->priority = message->priority;
 	delivery->sender = xstrdup(message->sender);
 	delivery->transaction.sender = delivery->sender;
 	delivery->transaction.size_bytes = message->size;

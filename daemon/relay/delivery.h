@@ -26,6 +26,7 @@ struct delivery {
 	struct list bucket; /* of the table */
 	struct deliveries *table;
 	uint64_t message_id, attempt, profile_id;
+	uint8_t priority;
 	char *sender;
 	struct client_transaction transaction;
 	struct list pieces; /* of the body */

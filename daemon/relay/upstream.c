@@ -13,29 +13,45 @@
 
 /* ---- what waits ---- */
 
-static void
-wait_last(struct upstream *upstream, struct delivery *delivery)
+/* One that is given back finds its old place: attempts are numbered as they come. */
+static bool
+goes_before(const struct delivery *one, const struct delivery *other)
 {
-	list_append(&upstream->waiting, &delivery->link);
-	upstream->waiting_count++;
+	if (one->priority != other->priority)
+		return one->priority < other->priority;
+	return one->attempt < other->attempt;
 }
 
 void
-upstream_wait_first(struct upstream *upstream, struct delivery *delivery)
+upstream_wait(struct upstream *upstream, struct delivery *delivery)
 {
-	list_prepend(&upstream->waiting, &delivery->link);
+	struct list *position = upstream->waiting.prev;
+
+	while (position != &upstream->waiting &&
+	       goes_before(delivery, LIST_ENTRY(position, struct delivery, link)))
+		position = position->prev;
+	list_insert_after(position, &delivery->link);
 	upstream->waiting_count++;
+}
+
+struct delivery *
+upstream_first_waiting(const struct upstream *upstream)
+{
+	if (upstream->waiting_count == 0)
+		return NULL;
+	return LIST_ENTRY(upstream->waiting.next, struct delivery, link);
 }
 
 struct delivery *
 upstream_take_waiting(struct upstream *upstream)
 {
-	struct list *first = list_take_first(&upstream->waiting);
+	struct delivery *first = upstream_first_waiting(upstream);
 
 	if (first == NULL)
 		return NULL;
+	list_remove(&first->link);
 	upstream->waiting_count--;
-	return LIST_ENTRY(first, struct delivery, link);
+	return first;
 }
 
 void
@@ -259,7 +275,8 @@ upstreams_deliver(struct upstreams *upstreams, struct delivery *delivery)
 	}
 	if (upstream == NULL)
 		upstream = make(upstreams, delivery->profile_id);
-	wait_last(upstream, delivery);
+	upstream_wait(upstream, delivery);
+	upstream->has_urgent |= delivery->priority <= URGENT;
 	delivery->upstream = upstream;
 	upstream_dispatch(upstream);
 }

@@ -12,6 +12,8 @@
 #include "daemon/relay/channel.h"
 #include "daemon/relay/upstream.h"
 
+#define URGENT 2 /* and below: priorities that wait for no connection that was opened for another */
+
 struct upstreams {
 	struct upstreams_settings settings;
 	struct list all;
@@ -24,8 +26,9 @@ struct upstream {
 	uint64_t profile_id;
 	struct profile *profile; /* NULL: to be fetched */
 	uint32_t fetch;          /* the request, 0: none */
-	struct list waiting;     /* deliveries, in the order they came */
+	struct list waiting;     /* deliveries, by priority, then in the order they came */
 	size_t waiting_count;
+	bool has_urgent; /* one came since connections were opened */
 	struct list slots;
 	size_t slot_count, opening_count;
 	struct timer *again; /* to fetch, or to open more connections */
@@ -50,9 +53,10 @@ upstream_loop(const struct upstream *upstream)
 
 /* Finds a connection for what waits, or makes one. */
 void upstream_dispatch(struct upstream *upstream);
+void upstream_wait(struct upstream *upstream, struct delivery *delivery);
 /* NULL: nothing waits. */
+struct delivery *upstream_first_waiting(const struct upstream *upstream);
 struct delivery *upstream_take_waiting(struct upstream *upstream);
-void upstream_wait_first(struct upstream *upstream, struct delivery *delivery);
 /* Everything that waits shares the problem, so that queue hears of it at once. */
 void upstream_fail_waiting(struct upstream *upstream, enum attempt_outcome outcome,
     const struct reply *reply, const char *reason, const struct channel_facts *facts);

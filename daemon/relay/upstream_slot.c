@@ -149,7 +149,7 @@ on_done(struct channel *channel, void *ctx)
 
 	delivery->slot = NULL;
 	if (may_move(slot, &delivery->transaction))
-		upstream_wait_first(slot->upstream, delivery);
+		upstream_wait(slot->upstream, delivery);
 	else if (delivery->transaction.verdict.outcome != ATTEMPT_ATTEMPTED)
 		report_problem(slot, delivery);
 	else
@@ -257,9 +257,25 @@ may_open(const struct upstream *upstream)
 	       !timer_is_set(upstream->again);
 }
 
+/* Connections that are opening already may take long, and began for others. */
+static bool
+owes_connection(struct upstream *upstream)
+{
+	const struct delivery *first = upstream_first_waiting(upstream);
+	bool is_owed = upstream->has_urgent && first != NULL && first->priority <= URGENT;
+
+	upstream->has_urgent = false;
+	return is_owed;
+}
+
 void
 upstream_open_slots(struct upstream *upstream)
 {
-	while (upstream->opening_count < upstream->waiting_count && may_open(upstream))
+	bool is_owed = owes_connection(upstream);
+
+	for (; upstream->opening_count < upstream->waiting_count && may_open(upstream);
+	     is_owed = false)
+		open_slot(upstream);
+	if (is_owed && may_open(upstream))
 		open_slot(upstream);
 }

@@ -346,7 +346,7 @@ relay_world_start(struct relay_world *world, uint16_t port)
 {
 	int fds[2];
 
-	*world = (struct relay_world){.acknowledges = true};
+	*world = (struct relay_world){.acknowledges = true, .priority = 3};
 	set_profile(world, port);
 	strcpy(world->directory, "/tmp/test-relay-XXXXXX");
 	assert_non_null(mkdtemp(world->directory));
@@ -408,7 +408,7 @@ relay_world_begin(
 	    .message_id = 1000 + attempt,
 	    .attempt = attempt,
 	    .profile_id = 7,
-	    .priority = 3,
+	    .priority = world->priority,
 	    .sender = "sender@a.example",
 	    .size = size,
 	    .login = "user",

@@ -57,6 +57,7 @@ struct relay_world {
 
 	struct msg_profile profile; /* what accounts answers */
 	unsigned fetches;
+	uint8_t priority; /* of the next attempts; 3 at first */
 
 	/* what queue heard */
 	unsigned in_flight, in_flight_attempts;

@@ -235,6 +235,42 @@ test_new_link_to_queue(void **state)
 	close_scene(scene);
 }
 
+static bool
+has_heard(struct upstream_server *server, const char *command)
+{
+	bool has;
+
+	(void)pthread_mutex_lock(&server->lock);
+	has = server->commands.size > 0 && strstr(server->commands.bytes, command) != NULL;
+	(void)pthread_mutex_unlock(&server->lock);
+	return has;
+}
+
+static void
+test_order_of_waiting(void **state)
+{
+	static const uint8_t priorities[] = {5, 3, 1, 3, 5, 2};
+	static const uint64_t order[] = {1, 4, 7, 3, 5, 2, 6};
+	struct scene *scene = open_scene(kind);
+	struct relay_world *world = &scene->world;
+	struct msg_body rest = {.stream = 1, .bytes = BODY, .is_last = true};
+
+	world->profile.connections = 1;
+	relay_world_begin(world, 1, "a@x", BODY.size);
+	WAIT_UNTIL(world, has_heard(&scene->server, "DATA"));
+	for (unsigned i = 0; i < 6; i++) {
+		world->priority = priorities[i];
+		relay_world_deliver(world, 2 + i, "a@x", BODY);
+	}
+	relay_world_settle(world);
+	link_send(world->queue, MSG_BODY, &rest);
+	WAIT_UNTIL(world, world->reports == 7);
+	for (unsigned i = 0; i < 7; i++)
+		assert_int_equal(world->seen[i].attempt, order[i]);
+	assert_int_equal(scene->server.connections, 1);
+	close_scene(scene);
+}
+
 static void
 test_abort(void **state)
 {
@@ -391,6 +427,7 @@ main(void)
 	    cmocka_unit_test(test_silence_fails_all_together),
 	    cmocka_unit_test(test_closed_while_idle),
 	    cmocka_unit_test(test_new_link_to_queue),
+	    cmocka_unit_test(test_order_of_waiting),
 	    cmocka_unit_test(test_abort),
 	    cmocka_unit_test(test_changed_profile),
 	    cmocka_unit_test(test_capture),
