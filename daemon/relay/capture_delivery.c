@@ -14,7 +14,7 @@ capture_delivery_continue(struct delivery *delivery)
 {
 	struct slice slice;
 
-	while (delivery_take_piece(delivery, &slice)) {
+	while (delivery_take_piece(delivery, UINT32_MAX, &slice)) {
 		capture_write(delivery->capture, &slice);
 		slice_release(&slice);
 	}

@@ -267,10 +267,10 @@ channel_takes_body(const struct channel *channel)
 	return channel->is_sending_body && conn_waiting_bytes(channel->conn) < BODY_HIGH_BYTES;
 }
 
-void
+uint32_t
 channel_body(struct channel *channel, const struct slice *slice)
 {
-	size_t at = 0;
+	size_t at = 0, inserted = 0;
 
 	ensure(channel->is_sending_body);
 	while (at < slice->size) {
@@ -281,9 +281,18 @@ channel_body(struct channel *channel, const struct slice *slice)
 
 		conn_write(channel->conn, piece.insert, strlen(piece.insert));
 		conn_write_slice(channel->conn, &part);
+		inserted += strlen(piece.insert);
 		at += piece.size;
 	}
-	conn_set_deadline(channel->conn, BLOCK_MS);
+	conn_set_deadline(channel->conn, channel->profile->block_timeout_ms);
+	return (uint32_t)(at + inserted);
+}
+
+void
+channel_hold_body(struct channel *channel)
+{
+	if (conn_waiting_bytes(channel->conn) == 0)
+		conn_set_deadline(channel->conn, 0);
 }
 
 void

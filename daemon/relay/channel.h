@@ -55,8 +55,10 @@ void channel_finish(struct channel *channel);
 void channel_send(struct channel *channel, struct client_transaction *transaction);
 /* Whether channel_body() is welcome. */
 bool channel_takes_body(const struct channel *channel);
-/* The next piece as it was stored; it is dot-stuffed here. */
-void channel_body(struct channel *channel, const struct slice *slice);
+/* The next piece as it was stored; it is dot-stuffed here. Returns the bytes that this made. */
+uint32_t channel_body(struct channel *channel, const struct slice *slice);
+/* No piece comes just now, by our own doing: no deadline runs once the others have left. */
+void channel_hold_body(struct channel *channel);
 void channel_body_end(struct channel *channel);
 
 bool channel_is_ready(const struct channel *channel);

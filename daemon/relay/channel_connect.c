@@ -86,7 +86,7 @@ on_drained(struct conn *conn, void *ctx)
 
 	if (!channel->is_sending_body)
 		return;
-	conn_set_deadline(conn, BLOCK_MS);
+	conn_set_deadline(conn, channel->profile->block_timeout_ms);
 	channel->callbacks->on_body_wanted(channel, channel->ctx);
 }
 
@@ -173,7 +173,9 @@ connect_next(struct channel *channel, const char *problem)
 	    address->ss_family == AF_INET ? sizeof(struct sockaddr_in)
 					  : sizeof(struct sockaddr_in6),
 	    channel->profile->timeout_ms, &conn_callbacks, channel);
-	conn_set_marks(channel->conn, BODY_LOW_BYTES, BODY_HIGH_BYTES);
+	/* Who writes at a pace wants to hear when all has left: see channel_hold_body(). */
+	conn_set_marks(
+	    channel->conn, channel->profile->bandwidth > 0 ? 0 : BODY_LOW_BYTES, BODY_HIGH_BYTES);
 }
 
 void

@@ -13,7 +13,6 @@
 #include "daemon/relay/dotstuff.h"
 
 #define BODY_HIGH_BYTES (192u * 1024)
-#define BLOCK_MS (3 * 60 * 1000) /* RFC 5321 4.5.3.2.5 */
 
 struct channel {
 	struct loop *loop;

@@ -46,7 +46,7 @@ delivery_free(struct delivery *delivery)
 	list_remove(&delivery->link);
 	list_remove(&delivery->bucket);
 	delivery->table->count--;
-	while (delivery_take_piece(delivery, &slice))
+	while (delivery_take_piece(delivery, UINT32_MAX, &slice))
 		slice_release(&slice);
 	client_transaction_reset(&delivery->transaction);
 	for (size_t i = 0; i < delivery->transaction.recipient_count; i++) {
@@ -230,17 +230,28 @@ delivery_add_body(struct delivery *delivery, const struct link_message *message)
 }
 
 bool
-delivery_take_piece(struct delivery *delivery, struct slice *slice_out)
+delivery_take_piece(struct delivery *delivery, uint32_t limit, struct slice *slice_out)
 {
-	struct list *first = list_take_first(&delivery->pieces);
-	struct piece *piece;
+	struct piece *piece = LIST_ENTRY(delivery->pieces.next, struct piece, link);
 
-	if (first == NULL)
+	if (list_is_empty(&delivery->pieces))
 		return false;
-	piece = LIST_ENTRY(first, struct piece, link);
+	if (piece->slice.size > limit) {
+		*slice_out = slice_of(piece->slice.chunk, piece->slice.offset, limit);
+		piece->slice.offset += limit;
+		piece->slice.size -= limit;
+		return true;
+	}
 	*slice_out = piece->slice;
+	list_remove(&piece->link);
 	free(piece);
 	return true;
+}
+
+bool
+delivery_has_body(const struct delivery *delivery)
+{
+	return delivery->is_complete || !list_is_empty(&delivery->pieces);
 }
 
 void
@@ -257,18 +268,21 @@ delivery_give_credit(struct delivery *delivery, uint32_t bytes)
 		link_send(delivery->table->link, MSG_CREDIT, &credit);
 }
 
-void
-delivery_pump(struct delivery *delivery, struct channel *channel)
+uint32_t
+delivery_pump(struct delivery *delivery, struct channel *channel, uint32_t limit)
 {
 	struct slice slice;
+	uint32_t moved = 0;
 
-	while (channel_takes_body(channel) && delivery_take_piece(delivery, &slice)) {
-		channel_body(channel, &slice);
+	while (moved < limit && channel_takes_body(channel) &&
+	       delivery_take_piece(delivery, limit - moved, &slice)) {
+		moved += channel_body(channel, &slice);
 		delivery_give_credit(delivery, slice.size);
 		slice_release(&slice);
 	}
 	if (delivery->is_complete && list_is_empty(&delivery->pieces))
 		channel_body_end(channel);
+	return moved;
 }
 
 /* ---- the end ---- */

@@ -54,12 +54,15 @@ void deliveries_each(
 /* NULL, with the report already made, when the recipients can't be written down in SMTP. */
 struct delivery *delivery_new(struct deliveries *deliveries, const struct msg_deliver *message);
 void delivery_add_body(struct delivery *delivery, const struct link_message *message);
-/* Gives the next piece: the caller releases it. False: there is none now. */
-bool delivery_take_piece(struct delivery *delivery, struct slice *slice_out);
+/* Gives the next piece, of at most so many bytes: the caller releases it. False: there is none now. */
+bool delivery_take_piece(struct delivery *delivery, uint32_t limit, struct slice *slice_out);
+/* A piece, or the end that is known. */
+bool delivery_has_body(const struct delivery *delivery);
 /* Bytes that came and have left the role, or will soon: queue may send as many again. */
 void delivery_give_credit(struct delivery *delivery, uint32_t bytes);
-/* As much of the body as the connection takes now, and its end. */
-void delivery_pump(struct delivery *delivery, struct channel *channel);
+/* As much of the body as the connection takes now, up to the limit, and its end. Returns the bytes
+ * that were written; what dot-stuffing adds may go beyond the limit. */
+uint32_t delivery_pump(struct delivery *delivery, struct channel *channel, uint32_t limit);
 
 /* The transaction has its verdict; facts may be NULL. */
 void delivery_end(struct delivery *delivery, const struct channel_facts *facts, bool is_reused);

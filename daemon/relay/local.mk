@@ -31,6 +31,8 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/dotstuff.h \
 	daemon/relay/hostfiles.c \
 	daemon/relay/hostfiles.h \
+	daemon/relay/pace.c \
+	daemon/relay/pace.h \
 	daemon/relay/profile.c \
 	daemon/relay/profile.h \
 	daemon/relay/profile_test.c \
@@ -41,5 +43,6 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/report.h \
 	daemon/relay/upstream.c \
 	daemon/relay/upstream.h \
+	daemon/relay/upstream_pace.c \
 	daemon/relay/upstream_private.h \
 	daemon/relay/upstream_slot.c

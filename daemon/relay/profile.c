@@ -10,6 +10,7 @@
 
 #define CONNECTIONS_MAX 1000
 #define TIMEOUT_DEFAULT_MS (60 * 1000)
+#define BLOCK_TIMEOUT_MS (3 * 60 * 1000) /* RFC 5321 4.5.3.2.5 */
 #define DOT_TIMEOUT_DEFAULT_MS (10 * 60 * 1000)
 
 static void
@@ -109,11 +110,13 @@ profile_new(const struct msg_profile *message, const struct profile_surroundings
 	profile->ehlo_name =
 	    xstrdup(message->ehlo[0] != '\0' ? message->ehlo : surroundings->hostname);
 	profile->timeout_ms = message->timeout_ms > 0 ? message->timeout_ms : TIMEOUT_DEFAULT_MS;
+	profile->block_timeout_ms = BLOCK_TIMEOUT_MS;
 	profile->dot_timeout_ms =
 	    message->dot_timeout_ms > 0 ? message->dot_timeout_ms : DOT_TIMEOUT_DEFAULT_MS;
 	profile->connections = message->connections < 1                 ? 1
 			       : message->connections > CONNECTIONS_MAX ? CONNECTIONS_MAX
 									: message->connections;
+	profile->bandwidth = message->bandwidth;
 	check_values(profile, message);
 	if (profile->problem == NULL && profile->capture[0] == '\0') {
 		choose_auth(profile);

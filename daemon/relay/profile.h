@@ -30,8 +30,9 @@ struct profile {
 	uint8_t *secret;
 	size_t secret_size;
 	char *ehlo_name;
-	int64_t timeout_ms, dot_timeout_ms;
+	int64_t timeout_ms, block_timeout_ms, dot_timeout_ms;
 	unsigned connections;
+	uint64_t bandwidth; /* bytes a second; 0: no limit */
 };
 
 struct profile_surroundings {

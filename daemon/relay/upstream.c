@@ -109,6 +109,7 @@ on_profile(const union message *answer, void *ctx)
 	}
 	profile_release(upstream->profile);
 	upstream->profile = profile_new(&answer->profile, &upstream->set->settings.surroundings);
+	upstream_set_bandwidth(upstream, upstream->profile->bandwidth);
 	upstream_dispatch(upstream);
 }
 
@@ -150,6 +151,12 @@ on_again(void *ctx)
 	upstream_dispatch(ctx);
 }
 
+static void
+on_move(void *ctx)
+{
+	upstream_move(ctx);
+}
+
 static struct upstream *
 find(struct upstreams *upstreams, uint64_t profile_id)
 {
@@ -172,6 +179,8 @@ make(struct upstreams *upstreams, uint64_t profile_id)
 	list_init(&upstream->waiting);
 	list_init(&upstream->slots);
 	upstream->again = timer_new(upstream_loop(upstream), on_again, upstream);
+	upstream->move = timer_new(upstream_loop(upstream), on_move, upstream);
+	pace_init(&upstream->pace);
 	list_append(&upstreams->all, &upstream->link);
 	return upstream;
 }
@@ -206,6 +215,7 @@ free_upstream(struct upstream *upstream)
 		slot_abandon(LIST_ENTRY(at, struct slot, link));
 	list_remove(&upstream->link);
 	timer_free(upstream->again);
+	timer_free(upstream->move);
 	free(upstream);
 }
 
@@ -258,10 +268,13 @@ upstreams_on_stale(struct upstreams *upstreams, uint64_t profile_id, bool is_gon
 	if (upstream == NULL)
 		return;
 	forget_profile(upstream);
-	if (is_gone && upstream->waiting_count == 0 && upstream->slot_count == 0)
+	if (is_gone && upstream->waiting_count == 0 && upstream->slot_count == 0) {
 		free_upstream(upstream);
-	else
-		upstream_dispatch(upstream);
+		return;
+	}
+	if (upstream->slot_count > 0)
+		fetch(upstream); /* what is on its way goes at the new pace */
+	upstream_dispatch(upstream);
 }
 
 void
@@ -287,7 +300,7 @@ upstreams_on_body(struct delivery *delivery)
 	if (delivery->capture != NULL)
 		capture_delivery_continue(delivery);
 	else if (delivery->slot != NULL && channel_takes_body(delivery->slot->channel))
-		delivery_pump(delivery, delivery->slot->channel);
+		slot_move_body(delivery->slot);
 }
 
 bool

@@ -2,7 +2,8 @@
  * upstream_private - an upstream's inside, for the files that make it up
  *
  * upstream.c has the settings, what waits, and who finds a connection for it; upstream_slot.c the
- * life of one connection. Nobody else includes this.
+ * life of one connection; upstream_pace.c moves bodies, within the bandwidth. Nobody else includes
+ * this.
  */
 #ifndef POSTERN_RELAY_UPSTREAM_PRIVATE_H
 #define POSTERN_RELAY_UPSTREAM_PRIVATE_H
@@ -10,6 +11,7 @@
 #include "common/list.h"
 #include "daemon/core/loop.h"
 #include "daemon/relay/channel.h"
+#include "daemon/relay/pace.h"
 #include "daemon/relay/upstream.h"
 
 #define URGENT 2 /* and below: priorities that wait for no connection that was opened for another */
@@ -32,6 +34,8 @@ struct upstream {
 	struct list slots;
 	size_t slot_count, opening_count;
 	struct timer *again; /* to fetch, or to open more connections */
+	struct pace pace;
+	struct timer *move; /* bodies */
 };
 
 /* A connection and what it carries. */
@@ -40,6 +44,7 @@ struct slot {
 	struct upstream *upstream;
 	struct channel *channel;
 	struct delivery *delivery;
+	struct pace_transfer transfer; /* of its body */
 	struct timer *idle;
 	unsigned sent_count;
 	bool is_opening, is_last_message;
@@ -67,5 +72,15 @@ void slot_begin(struct slot *slot, struct delivery *delivery);
 /* Ends the connection, with QUIT or at once; the slot is freed in a later turn. */
 void slot_finish(struct slot *slot);
 void slot_abandon(struct slot *slot);
+
+/* upstream_pace.c */
+
+/* The bodies that can move and may. */
+void upstream_move(struct upstream *upstream);
+void upstream_set_bandwidth(struct upstream *upstream, uint64_t rate);
+/* From the connection to the end of the body; what comes between is moved. */
+void slot_join_transfers(struct slot *slot);
+void slot_move_body(struct slot *slot);
+void slot_leave_transfers(struct slot *slot);
 
 #endif

@@ -32,6 +32,7 @@ remove_slot(struct slot *slot)
 	if (slot->is_opening)
 		upstream->opening_count--;
 	slot->is_opening = false;
+	slot_leave_transfers(slot);
 	timer_stop(slot->idle);
 	loop_free_later(upstream_loop(upstream), free_slot, slot);
 }
@@ -69,6 +70,7 @@ slot_begin(struct slot *slot, struct delivery *delivery)
 	slot->delivery = delivery;
 	delivery->slot = slot;
 	delivery->begun_at_ms = loop_now_ms(upstream_loop(slot->upstream));
+	slot_join_transfers(slot);
 	channel_send(slot->channel, &delivery->transaction);
 }
 
@@ -105,9 +107,7 @@ on_idle(void *ctx)
 static void
 on_body_wanted(struct channel *channel, void *ctx)
 {
-	struct slot *slot = ctx;
-
-	delivery_pump(slot->delivery, channel);
+	slot_move_body(ctx);
 }
 
 /* A kept connection that the upstream had closed meanwhile: nothing was said, nothing is lost. This
@@ -148,6 +148,7 @@ on_done(struct channel *channel, void *ctx)
 	struct delivery *delivery = slot->delivery;
 
 	delivery->slot = NULL;
+	slot_leave_transfers(slot);
 	if (may_move(slot, &delivery->transaction))
 		upstream_wait(slot->upstream, delivery);
 	else if (delivery->transaction.verdict.outcome != ATTEMPT_ATTEMPTED)
@@ -239,6 +240,7 @@ open_slot(struct upstream *upstream)
 
 	slot->upstream = upstream;
 	slot->is_opening = true;
+	pace_transfer_init(&slot->transfer);
 	slot->idle = timer_new(upstream_loop(upstream), on_idle, slot);
 	list_append(&upstream->slots, &slot->link);
 	upstream->slot_count++;

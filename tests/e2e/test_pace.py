@@ -1,5 +1,9 @@
 """What goes before what at one upstream: among those that wait, and on a line of little bandwidth."""
+import time
+
 import pytest
+
+from posternd import wait_until
 
 pytestmark = pytest.mark.user
 
@@ -7,8 +11,8 @@ pytestmark = pytest.mark.user
 @pytest.fixture
 def relay(make_upstream, postern):
     """An upstream that follows `script`: (host, send); the user's messages have the priority 5."""
-    def make(script, *options):
-        host = make_upstream(script)
+    def make(script, *options, **settings):
+        host = make_upstream(script, **settings)
         postern.add_upstream(host, 'upstream', *options)
         user = postern.add_user('shop', '--priority', 5)
 
@@ -57,3 +61,49 @@ def test_urgent_goes_first_when_no_further_connection_is_taken(postern, relay):
     postern.wait_until_queue_is(0)
     assert names(host) == ['first', 'urgent', 'second']
     assert not postern.log_lines('event=deferred') and not postern.log_lines('event=profile-stopped')
+
+
+# ---- bandwidth ----
+
+def received(connection, from_s=0, until_s=float('inf')):
+    """Bytes that the upstream read in this time."""
+    return sum(len(segment) for segment, at in zip(connection.segments, connection.times)
+               if from_s <= at <= until_s)
+
+
+@pytest.mark.parametrize('options, tls', [((), 'none'), (('--tls', 'starttls', '--tls-verify', 'no'), 'starttls')])
+def test_lower_priority_pauses_in_mid_stream(postern, relay, options, tls):
+    host, send = relay('', '--connections', 3, '--bandwidth', '200K', *options, tls=tls)
+    send('low', priority=5, size=600_000)
+    send('lower', priority=4, size=600_000)
+    wait_until(lambda: sum(map(received, host.connections)) > 150_000, 'the beginning of both')
+    send('urgent', priority=1, size=100_000)
+    host.wait_for(1)
+    assert names(host) == ['urgent']
+    urgent = host.connections[2]
+    begun_s = next(at for segment, at in zip(urgent.segments, urgent.times) if b'a line of' in segment)
+    took_s = urgent.times[-1] - begun_s
+    assert took_s < 2                              # 0.5 s alone, 1.5 s beside two others
+    for connection in host.connections[:2]:
+        assert received(connection, begun_s + 0.1, urgent.times[-1]) < 20_000
+    host.wait_for(3)
+    postern.wait_until_queue_is(0)
+    assert names(host) == ['urgent', 'lower', 'low']
+    assert all(len(message.wire) > 100_000 for message in host.messages)
+
+
+def test_bandwidth_is_shared(postern, relay):
+    """All transfers of a profile together, dot-stuffing and all, and a change counts at once."""
+    host, send = relay('', '--connections', 3, '--bandwidth', '200K')
+    for name in 'one', 'two', 'three':
+        send(name, size=5_000_000)
+    wait_until(lambda: sum(map(received, host.connections)) > 200_000, 'the beginning of all')
+    begun_s, begun = time.monotonic(), sum(map(received, host.connections))
+    time.sleep(1)
+    took_s, moved = time.monotonic() - begun_s, sum(map(received, host.connections)) - begun
+    assert moved < 204_800 * took_s * 1.25
+    shares = [received(connection) for connection in host.connections]
+    assert max(shares) < 2 * min(shares)
+    postern.ctl('profile', 'set', 'upstream', '--bandwidth', 0)
+    host.wait_for(3, within_s=20)
+    postern.wait_until_queue_is(0)

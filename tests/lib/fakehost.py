@@ -140,6 +140,7 @@ class Connection:
         self.buffer = b''
         self.commands = []          # every line, without CRLF
         self.segments = []          # every piece as it was read
+        self.times = []             # and when, time.monotonic()
         self.messages = []
         self.tls_version = None
         self.helo = None
@@ -167,6 +168,7 @@ class Connection:
         if not data:
             raise Closed
         self.segments.append(data)
+        self.times.append(time.monotonic())
         self.buffer += data
 
     def read_line(self):

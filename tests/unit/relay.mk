@@ -1,15 +1,24 @@
 # tests of the relay role
 if HAVE_CMOCKA
 check_PROGRAMS += \
+	tests/unit/test_channel \
 	tests/unit/test_classify \
 	tests/unit/test_client \
 	tests/unit/test_dns \
 	tests/unit/test_dotstuff \
+	tests/unit/test_pace \
 	tests/unit/test_relay
 endif
 RELAY_LIBS = daemon/relay/librelay.a daemon/core/libcore.a daemon/config/libconf.a \
 	common/libcommon.a $(CMOCKA_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) $(SECCOMP_LIBS) $(CONFIG_LIBS) \
 	$(CARES_LIBS) $(GSASL_LIBS) $(JANSSON_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_channel_SOURCES = \
+	tests/unit/relay_world.c \
+	tests/unit/relay_world.h \
+	tests/unit/test_channel.c
+tests_unit_test_channel_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_channel_LDADD = $(RELAY_LIBS)
 
 tests_unit_test_classify_SOURCES = tests/unit/test_classify.c
 tests_unit_test_classify_CFLAGS = $(UNIT_CFLAGS)
@@ -26,6 +35,10 @@ tests_unit_test_dns_LDADD = $(RELAY_LIBS)
 tests_unit_test_dotstuff_SOURCES = tests/unit/test_dotstuff.c
 tests_unit_test_dotstuff_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_dotstuff_LDADD = $(RELAY_LIBS)
+
+tests_unit_test_pace_SOURCES = tests/unit/test_pace.c
+tests_unit_test_pace_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_pace_LDADD = daemon/relay/librelay.a $(CMOCKA_LIBS)
 
 tests_unit_test_relay_SOURCES = \
 	tests/unit/relay_world.c \

@@ -271,6 +271,88 @@ test_order_of_waiting(void **state)
 	close_scene(scene);
 }
 
+static size_t
+data_size(struct upstream_server *server)
+{
+	size_t size;
+
+	(void)pthread_mutex_lock(&server->lock);
+	size = server->data.size;
+	(void)pthread_mutex_unlock(&server->lock);
+	return size;
+}
+
+/* A quarter of a MiB, all that may be sent without credit. */
+static void
+send_beginning(struct relay_world *world, uint64_t attempt)
+{
+	static const char line[] = "a line of a body that has 32 ..\r\n";
+	struct msg_body piece = {.stream = attempt};
+	struct buf body = {0};
+
+	while (body.size + strlen(line) <= STREAM_CREDIT / 4)
+		buf_text(&body, line);
+	piece.bytes = (struct msg_bytes){(const uint8_t *)body.bytes, (uint32_t)body.size};
+	for (unsigned i = 0; i < 4; i++)
+		link_send(world->queue, MSG_BODY, &piece);
+	buf_fini(&body);
+}
+
+/* What stands still asks for no more of its body, and goes on. */
+static void
+test_lower_priority_stands_still(void **state)
+{
+	struct scene *scene = open_scene(kind);
+	struct relay_world *world = &scene->world;
+	struct msg_body rest = {.stream = 2, .bytes = BODY, .is_last = true};
+	struct msg_abort take_back = {.stream = 1};
+	size_t size;
+	uint32_t credit;
+
+	world->profile.bandwidth = 65536;
+	world->priority = 5;
+	relay_world_begin(world, 1, "slow@x", 1u << 20);
+	send_beginning(world, 1);
+	WAIT_UNTIL(world, world->credit > 0);
+	world->priority = 1;
+	relay_world_begin(world, 2, "urgent@x", BODY.size);
+	WAIT_UNTIL(world, has_heard(&scene->server, "urgent@x"));
+	relay_world_settle(world);
+	size = data_size(&scene->server);
+	credit = world->credit;
+	for (int64_t until_ms = clock_monotonic_ms() + 300; clock_monotonic_ms() < until_ms;)
+		loop_turn(world->loop, 10);
+	assert_in_range(data_size(&scene->server), size, size + 2048); /* 20,000 at its pace */
+	assert_int_equal(world->credit, credit);
+	link_send(world->queue, MSG_BODY, &rest);
+	WAIT_UNTIL(world, world->reports == 1);
+	assert_int_equal(world->seen[0].attempt, 2);
+	WAIT_UNTIL(world, world->credit > credit);
+	link_send(world->queue, MSG_ABORT, &take_back);
+	WAIT_UNTIL(world, world->reports == 2);
+	close_scene(scene);
+}
+
+static void
+test_bandwidth(void **state)
+{
+	struct scene *scene = open_scene(kind);
+	struct relay_world *world = &scene->world;
+	int64_t begun_ms = clock_monotonic_ms();
+	struct buf body = {0};
+
+	while (body.size < 200000)
+		buf_text(&body, ".a line that begins with a dot\r\n");
+	world->profile.bandwidth = 100000;
+	relay_world_deliver(
+	    world, 1, "a@x", (struct msg_bytes){(const uint8_t *)body.bytes, (uint32_t)body.size});
+	WAIT_UNTIL(world, world->reports == 1);
+	assert_int_equal(world->seen[0].fates[0].fate, FATE_DELIVERED);
+	assert_in_range(clock_monotonic_ms() - begun_ms, 1850, 6000);
+	buf_fini(&body);
+	close_scene(scene);
+}
+
 static void
 test_abort(void **state)
 {
@@ -428,6 +510,8 @@ main(void)
 	    cmocka_unit_test(test_closed_while_idle),
 	    cmocka_unit_test(test_new_link_to_queue),
 	    cmocka_unit_test(test_order_of_waiting),
+	    cmocka_unit_test(test_lower_priority_stands_still),
+	    cmocka_unit_test(test_bandwidth),
 	    cmocka_unit_test(test_abort),
 	    cmocka_unit_test(test_changed_profile),
 	    cmocka_unit_test(test_capture),
