@@ -10,7 +10,8 @@
 #include <time.h>
 
 #define WHAT_TO_DO                                                                                 \
-	"look at each with posternctl queue show; where the database itself is damaged, restore a " \
+	"look at each with posternctl queue show; where the database itself is damaged, restore "  \
+	"a "                                                                                       \
 	"backup or save what can be read (backup.md)"
 
 static void
@@ -20,8 +21,8 @@ print_problems(const json_t *result)
 	const json_t *problem;
 	size_t i;
 
-	json_array_foreach(problems, i, problem)
-	    (void)fprintf(stderr, "%s\n", json_string_value(problem));
+	json_array_foreach(problems, i, problem)(void)
+	    fprintf(stderr, "%s\n", json_string_value(problem));
 }
 
 static void
@@ -46,11 +47,11 @@ finish(const struct invocation *invocation, json_t *result)
 	else
 		print_problems(result);
 	json_decref(result);
-	return is_sound ? STATUS_DONE
-			: invocation_fail(STATUS_REFUSED,
-			      "the queue is not sound, %" JSON_INTEGER_FORMAT
-			      " problems: " WHAT_TO_DO,
-			      count);
+	return is_sound
+		   ? STATUS_DONE
+		   : invocation_fail(STATUS_REFUSED,
+			 "the queue is not sound, %" JSON_INTEGER_FORMAT " problems: " WHAT_TO_DO,
+			 count);
 }
 
 int

@@ -85,7 +85,8 @@ complete_recipients(struct exporting *exporting, json_t *message, bool *gone_out
 	json_int_t count = json_integer_value(json_object_get(message, "recipient_count"));
 	int status = STATUS_DONE;
 
-	while (status == STATUS_DONE && !*gone_out && (json_int_t)json_array_size(recipients) < count) {
+	while (status == STATUS_DONE && !*gone_out &&
+	       (json_int_t)json_array_size(recipients) < count) {
 		char *path = xasprintf(
 		    "/v1/messages/%s/recipients?after=%zu", id, json_array_size(recipients));
 		json_t *more;
@@ -128,8 +129,7 @@ settle(const struct exporting *exporting, FILE *file, const char *fresh, const c
 	bool is_good = fflush(file) == 0 && fsync(fileno(file)) == 0;
 
 	is_good = fclose(file) == 0 && is_good;
-	if (is_good &&
-	    renameat(exporting->directory, fresh, exporting->directory, name) == 0)
+	if (is_good && renameat(exporting->directory, fresh, exporting->directory, name) == 0)
 		return STATUS_DONE;
 	return fail_file("write", name);
 }
@@ -164,8 +164,8 @@ write_eml(struct exporting *exporting, const char *id, json_int_t size, bool *go
 {
 	char *name = xasprintf("%s.eml", id), *fresh = xasprintf("%s.eml.new", id);
 	FILE *file = open_new(exporting, fresh);
-	int status = file == NULL ? fail_file("make", fresh)
-				  : write_body(exporting, id, file, gone_out);
+	int status =
+	    file == NULL ? fail_file("make", fresh) : write_body(exporting, id, file, gone_out);
 
 	if (file != NULL && (status != STATUS_DONE || *gone_out)) {
 		(void)fclose(file);
@@ -312,7 +312,8 @@ print_result(const struct exporting *exporting)
 	}
 	(void)printf("%" JSON_INTEGER_FORMAT " messages in %s", exporting->written, path);
 	if (exporting->gone > 0)
-		(void)printf("; %" JSON_INTEGER_FORMAT " left the queue meanwhile", exporting->gone);
+		(void)printf(
+		    "; %" JSON_INTEGER_FORMAT " left the queue meanwhile", exporting->gone);
 	(void)putchar('\n');
 }
 
@@ -324,13 +325,13 @@ run_export(struct invocation *invocation)
 	int status;
 
 	if (arguments->operand_count > 1 && json_object_size(arguments->fields) > 0)
-		return invocation_fail(STATUS_USAGE,
-		    "ids go alone, without --list, --user, --profile and --state");
+		return invocation_fail(
+		    STATUS_USAGE, "ids go alone, without --list, --user, --profile and --state");
 	exporting.directory = open_directory(arguments->operands[0]);
 	if (exporting.directory < 0)
 		return fail_file("use the directory", arguments->operands[0]);
-	status = arguments->operand_count > 1 ? export_ids(&exporting)
-					      : export_selection(&exporting);
+	status =
+	    arguments->operand_count > 1 ? export_ids(&exporting) : export_selection(&exporting);
 	if (status == STATUS_DONE && fsync(exporting.directory) != 0)
 		status = fail_file("write", arguments->operands[0]);
 	(void)close(exporting.directory);

@@ -17,8 +17,7 @@ api_backup_add(struct call *call, json_t **result_out, struct refusal *refusal_o
 	(void)snprintf(path, sizeof(path), BACKUP_DIRECTORY "/%.*s" BACKUP_PARTIAL "/accounts.db",
 	    BACKUP_NAME_MAX, call->name);
 	if (db_copy(call->parts->db, path, &err) != 0) {
-		(void)refuse(
-		    refusal_out, REFUSED_UNAVAILABLE, "copy_failed", NULL, "%s", err.text);
+		(void)refuse(refusal_out, REFUSED_UNAVAILABLE, "copy_failed", NULL, "%s", err.text);
 		return CALL_REFUSED;
 	}
 	*result_out = json_object();

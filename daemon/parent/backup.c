@@ -41,8 +41,8 @@ check_parts(int partial, const char *name, struct err *err_out)
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (!has_file(partial, parts[i]))
-			return err_set(err_out, "the backup %s has no %s: begin it again", name,
-			    parts[i]);
+			return err_set(
+			    err_out, "the backup %s has no %s: begin it again", name, parts[i]);
 	return 0;
 }
 
@@ -50,8 +50,8 @@ static int
 complete(int backups, const char *name, const char *partial_name, const struct buf *seal_key,
     struct err *err_out)
 {
-	struct keyfile_dir partial = {.fd = open_directory(backups, partial_name),
-	    .path = partial_name};
+	struct keyfile_dir partial = {
+	    .fd = open_directory(backups, partial_name), .path = partial_name};
 	int result;
 
 	if (partial.fd < 0)
@@ -78,8 +78,8 @@ backup_complete(
 	int result;
 
 	if (backups < 0)
-		result = err_set(err_out, "cannot open %s/" BACKUP_DIRECTORY ": %s", state_dir,
-		    strerror(errno));
+		result = err_set(
+		    err_out, "cannot open %s/" BACKUP_DIRECTORY ": %s", state_dir, strerror(errno));
 	else
 		result = complete(backups, name, partial_name, seal_key, err_out);
 	if (backups >= 0)

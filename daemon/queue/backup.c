@@ -122,8 +122,8 @@ on_prepared(struct job *job)
 		return;
 	}
 	storage_keep_files(backups->storage);
-	backups->path = xasprintf("%s/%s", storage_directory(backups->storage),
-	    copy_database_path(&backups->copy, path));
+	backups->path = xasprintf(
+	    "%s/%s", storage_directory(backups->storage), copy_database_path(&backups->copy, path));
 	backups->snapshot =
 	    (struct snapshot_job){.job = {.on_done = on_part, .ctx = backups, .urgency = JOB_READS},
 		.path = backups->path,

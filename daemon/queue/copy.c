@@ -41,8 +41,8 @@ copy_database_path(const struct copy_job *job, char path[static BACKUP_PATH_SIZE
 {
 	char name[BACKUP_PATH_SIZE];
 
-	(void)snprintf(path, BACKUP_PATH_SIZE, BACKUP_DIRECTORY "/%.100s/queue.db",
-	    partial_name(job, name));
+	(void)snprintf(
+	    path, BACKUP_PATH_SIZE, BACKUP_DIRECTORY "/%.100s/queue.db", partial_name(job, name));
 	return path;
 }
 
@@ -89,7 +89,8 @@ has_room(struct copy_job *job, int state)
 		return true;
 	job->verdict = COPY_NO_ROOM;
 	(void)err_set(&job->problem,
-	    "a copy of the queue takes up to %" PRIu64 " MiB on the file system of state_dir; %" PRIu64
+	    "a copy of the queue takes up to %" PRIu64
+	    " MiB on the file system of state_dir; %" PRIu64
 	    " MiB are free, of which limits.free_space keeps %" PRIu64 " MiB",
 	    (needed >> 20) + 1, available >> 20, job->free_bytes >> 20);
 	return false;

@@ -41,9 +41,9 @@ struct copy_job {
 	size_t removed_count;
 	int64_t now_ms; /* wall clock */
 	enum copy_verdict verdict;
-	struct err problem;                    /* unless it is COPY_OK */
+	struct err problem;                     /* unless it is COPY_OK */
 	struct err problems[COPY_PROBLEMS_MAX]; /* finish: what is wrong with the queue */
-	size_t problem_count;                  /* those that there was no room for included */
+	size_t problem_count;                   /* those that there was no room for included */
 	uint64_t messages, bytes, files;
 };
 

@@ -110,9 +110,9 @@ static int
 copy_file(int from, int to, const char *path)
 {
 	int in = openat(from, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	int out = in < 0 ? -1
-			 : openat(to, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-			       0600);
+	int out =
+	    in < 0 ? -1
+		   : openat(to, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int result = out < 0 ? -1 : copy_bytes(in, out);
 	int error = errno;
 

@@ -41,12 +41,15 @@ static const struct {
 	"of which there are wishes only"},
     {"SELECT count(*), min(id) FROM message WHERE NOT is_in_file AND size <>"
      " (SELECT ifnull(sum(length(bytes)), 0) FROM body WHERE body.id BETWEEN"
-     "  message.id << " STR(BODY_PIECE_BITS) " AND (message.id << " STR(BODY_PIECE_BITS) ") +"
-     "  0xfffff)",
+     "  message.id << " STR(BODY_PIECE_BITS) " AND (message.id << " STR(
+	 BODY_PIECE_BITS) ") +"
+			  "  0xfffff)",
 	"whose body is not as long as it should be"},
-    {"SELECT count(DISTINCT id >> " STR(BODY_PIECE_BITS) "), min(id >> " STR(BODY_PIECE_BITS) ")"
-     " FROM body WHERE NOT EXISTS"
-     " (SELECT 1 FROM message WHERE message.id = body.id >> " STR(BODY_PIECE_BITS) ")",
+    {"SELECT count(DISTINCT id >> " STR(BODY_PIECE_BITS) "), min(id >> " STR(
+	 BODY_PIECE_BITS) ")"
+			  " FROM body WHERE NOT EXISTS"
+			  " (SELECT 1 FROM message WHERE message.id = body.id >> " STR(
+			      BODY_PIECE_BITS) ")",
 	"of which there is a body only"},
 };
 
