@@ -8,6 +8,7 @@ check_PROGRAMS += \
 	tests/unit/test_queue_idmap \
 	tests/unit/test_queue_journal \
 	tests/unit/test_queue_notices \
+	tests/unit/test_queue_power \
 	tests/unit/test_queue_role \
 	tests/unit/test_queue_scan \
 	tests/unit/test_queue_settlement \
@@ -52,6 +53,11 @@ tests_unit_test_queue_notices_SOURCES = tests/unit/test_queue_notices.c tests/li
 	tests/lib/queue_world.h
 tests_unit_test_queue_notices_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_notices_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_power_SOURCES = tests/unit/test_queue_power.c $(QUEUE_RIG) \
+	tests/lib/powervfs.c tests/lib/powervfs.h
+tests_unit_test_queue_power_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_power_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_role_SOURCES = tests/unit/test_queue_role.c tests/lib/queue_world.c \
 	tests/lib/queue_world.h

@@ -1,0 +1,426 @@
+/*
+ * Power cuts: whatever of the unflushed sectors a cut leaves, behind any write, the database opens,
+ * and it is what it was after the last commit that anybody was told of, or after the one that was
+ * under way: nothing is lost, nothing is half.
+ */
+#include "daemon/core/values.h"
+#include "daemon/queue/store_copy.h"
+#include "daemon/queue/store_sqlite.h"
+#include "tests/lib/powervfs.h"
+#include "tests/lib/queue_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define DATABASE "queue.db"
+#define COMMITS_MAX 200
+#define FIRST_ID (UINT64_C(1) << 30)
+
+/* What the database was after each commit, and how much had been written by the time that its
+ * caller was told. */
+static struct {
+	struct commit {
+		uint64_t digest;
+		unsigned events;
+	} commits[COMMITS_MAX];
+	unsigned count;
+} history;
+
+static struct store *
+open_store(void)
+{
+	struct store *store = NULL;
+	struct err err;
+
+	if (store_open(DATABASE, &store, &err) != 0)
+		fail_msg("%s", err.text);
+	return store;
+}
+
+/* ---- what is in it ---- */
+
+static void
+add_bytes(uint64_t *digest, const void *bytes, int size)
+{
+	for (int i = 0; i < size; i++)
+		*digest = (*digest ^ ((const unsigned char *)bytes)[i]) * UINT64_C(0x100000001b3);
+}
+
+static void
+add_row(uint64_t *digest, sqlite3_stmt *row)
+{
+	for (int i = 0; i < sqlite3_column_count(row); i++) {
+		const void *bytes = sqlite3_column_blob(row, i);
+
+		add_bytes(digest, bytes, sqlite3_column_bytes(row, i));
+		add_bytes(digest, "|", 1);
+	}
+}
+
+static void
+add_rows(uint64_t *digest, sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *row;
+	int code;
+
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK);
+	while ((code = sqlite3_step(row)) == SQLITE_ROW)
+		add_row(digest, row);
+	if (code != SQLITE_DONE)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+	(void)sqlite3_finalize(row);
+}
+
+/* Everything but what each start changes. */
+static uint64_t
+digest_of(struct store *store)
+{
+	static const char *const queries[] = {
+	    "SELECT * FROM message ORDER BY id",
+	    "SELECT * FROM recipient ORDER BY message, position",
+	    "SELECT * FROM wishes ORDER BY message",
+	    "SELECT * FROM body ORDER BY id",
+	    "SELECT * FROM profile ORDER BY id",
+	    "SELECT * FROM used ORDER BY slot_ms, slot, user_id",
+	    "SELECT * FROM journal ORDER BY id",
+	    "SELECT * FROM meta WHERE name <> 'epoch' ORDER BY name",
+	};
+	uint64_t digest = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++)
+		add_rows(&digest, store->db, queries[i]);
+	return digest;
+}
+
+static void
+note_commit(struct store *store)
+{
+	assert_true(history.count < COMMITS_MAX);
+	history.commits[history.count++] =
+	    (struct commit){.digest = digest_of(store), .events = power_events()};
+}
+
+/* ---- the load ---- */
+
+struct load {
+	struct store *store;
+	uint64_t seed;
+	uint64_t next_id;
+	uint64_t attempt;
+};
+
+static unsigned
+pick(struct load *load, unsigned count)
+{
+	load->seed ^= load->seed << 13;
+	load->seed ^= load->seed >> 7;
+	load->seed ^= load->seed << 17;
+	return (unsigned)(load->seed % count);
+}
+
+static uint64_t
+some_id(struct load *load)
+{
+	uint64_t known = load->next_id - FIRST_ID;
+
+	return FIRST_ID + (known == 0 ? 0 : pick(load, (unsigned)known));
+}
+
+static void
+run(struct load *load, enum store_job_kind kind, void *at)
+{
+	struct job *job = at;
+	enum store_result result;
+
+	job->kind = (int)kind;
+	result = store_run(load->store, job);
+	/* A message that is gone is refused alone. */
+	assert_true(result == STORE_OK || result == STORE_REFUSED);
+}
+
+static struct mail *
+random_mail(struct load *load)
+{
+	struct mail *mail = rig_mail(load->next_id++, 1 + pick(load, 3));
+
+	mail->user_id = 1 + pick(load, 3);
+	if (pick(load, 3) == 0) {
+		mail->state = MAIL_SCHEDULED;
+		mail->next_at_ms = mail->begins_at_ms = 2000000000000 + pick(load, 1000);
+		mail->has_wishes = true;
+		mail->wishes.ret = RET_HDRS;
+	}
+	return mail;
+}
+
+static void
+insert(struct load *load)
+{
+	static const unsigned sizes[] = {30, 3000, 9000, 40000};
+	unsigned size = sizes[pick(load, 4)];
+	struct chunk *chunk = chunk_new(size);
+	struct slice slice;
+	struct mail *mail = random_mail(load);
+	struct insert_job job = {.mail = mail,
+	    .slices = &slice,
+	    .slice_count = 1,
+	    .charge = {.user_id = mail->user_id, .at_ms = 1700000000000, .count = {1, 1}}};
+
+	memset(chunk->bytes, 'a' + (int)pick(load, 26), size);
+	chunk->size = size;
+	slice = slice_of(chunk, 0, size);
+	mail->size = size;
+	run(load, STORE_INSERT, &job);
+	slice_release(&slice);
+	chunk_release(chunk);
+	free(mail);
+}
+
+static void
+settle(struct load *load)
+{
+	struct fate_row row = {.code = 250, .state = RECIPIENT_DELIVERED, .enhanced = "", .reply = "ok"};
+	struct mail *notice = rig_mail(load->next_id, 1);
+	struct chunk *chunk = chunk_from("notice", 6);
+	struct slice slice = slice_of(chunk, 0, 6);
+	struct fate_job job = {.message_id = some_id(load),
+	    .is_over = pick(load, 2) == 0,
+	    .has_wishes = true,
+	    .next_at_ms = 1800000000000 + pick(load, 1000),
+	    .attempts = 1,
+	    .attempt = load->attempt++,
+	    .rows = &row,
+	    .row_count = 1,
+	    .notice_profile = "",
+	    .notice_slices = &slice,
+	    .notice_slice_count = 1};
+
+	notice->size = 6;
+	notice->is_notice = true;
+	if (pick(load, 3) == 0) {
+		job.notice = notice;
+		load->next_id++;
+	}
+	run(load, STORE_FATE, &job);
+	slice_release(&slice);
+	chunk_release(chunk);
+	free(notice);
+}
+
+/* One of the operators' mass operations, as far as one transaction of it goes. */
+static void
+operate(struct load *load)
+{
+	static const enum scan_action actions[] = {
+	    SCAN_HOLD, SCAN_RELEASE, SCAN_RETRY, SCAN_REMOVE, SCAN_SCHEDULE};
+	struct scan_job job = {.action = actions[pick(load, 5)],
+	    .now_ms = 1700000000000,
+	    .at_ms = 2100000000000,
+	    .limit = 1 + pick(load, 5)};
+
+	run(load, STORE_SCAN, &job);
+	store_end_scan(&job);
+	free(job.ids_out);
+	free(job.in_file_out);
+}
+
+static void
+write_small_things(struct load *load)
+{
+	struct reserve_job reserve = {.next_id = FIRST_ID + 4096 * (1 + pick(load, 9))};
+	struct profile_job profile = {.row = {.profile_id = 1 + pick(load, 3),
+					  .version = 1,
+					  .trouble = (uint8_t)pick(load, 3),
+					  .until_ms = 1700000000000,
+					  .last_error = "no route to host"}};
+	struct wake_job wake = {.now_ms = 1800000000500, .limit = 3};
+
+	run(load, STORE_RESERVE, &reserve);
+	run(load, STORE_PROFILE, &profile);
+	run(load, STORE_WAKE, &wake);
+	free(wake.rows_out);
+}
+
+/* A group commit of some jobs. */
+static void
+commit_batch(struct load *load)
+{
+	static void (*const jobs[])(struct load *) = {
+	    insert, insert, insert, settle, settle, operate, write_small_things};
+	unsigned count = 1 + pick(load, 4);
+
+	assert_int_equal(store_begin(load->store), STORE_OK);
+	for (unsigned i = 0; i < count; i++)
+		jobs[pick(load, sizeof(jobs) / sizeof(jobs[0]))](load);
+	if (pick(load, 10) == 0)
+		store_rollback(load->store);
+	else
+		assert_int_equal(store_commit(load->store), STORE_OK);
+	note_commit(load->store);
+}
+
+static void
+run_load(struct load *load, unsigned batches)
+{
+	for (unsigned i = 0; i < batches; i++) {
+		commit_batch(load);
+		if (pick(load, 6) == 0)
+			assert_int_equal(store_checkpoint(load->store), STORE_OK);
+		if (pick(load, 8) == 0)
+			(void)store_shrink(load->store);
+		if (pick(load, 15) == 0) {
+			store_close(load->store);
+			load->store = open_store();
+		}
+	}
+}
+
+/* From an empty directory on: the first events make the database. */
+static void
+record_load(struct load *load, unsigned batches)
+{
+	history.count = 0;
+	power_reset();
+	power_record();
+	load->store = open_store();
+	note_commit(load->store);
+	run_load(load, batches);
+	store_close(load->store);
+	power_rewind();
+}
+
+/* ---- the cuts ---- */
+
+static void
+on_problem(const char *problem, void *ctx)
+{
+	fail_msg("behind event %u: %s", *(unsigned *)ctx, problem);
+}
+
+static void
+check_links(unsigned events)
+{
+	static const atomic_bool is_stopping;
+	struct store_copy *copy = NULL;
+	struct err err;
+
+	if (store_copy_open(DATABASE, &is_stopping, &copy, &err) != 0 ||
+	    store_copy_check(copy, on_problem, &events, &err) != 0)
+		fail_msg("behind event %u: %s", events, err.text);
+	store_copy_close(copy);
+}
+
+/* `from` is the last commit that was told of; the next one may have been under way. */
+static void
+check_content(unsigned from, unsigned events, uint64_t digest)
+{
+	if (digest == history.commits[from].digest ||
+	    (from + 1 < history.count && digest == history.commits[from + 1].digest))
+		return;
+	for (unsigned i = 0; i < history.count; i++)
+		if (digest == history.commits[i].digest)
+			fail_msg("behind event %u: the database is that of commit %u, not %u",
+			    events, i, from);
+	fail_msg("behind event %u: the database was never like this", events);
+}
+
+static unsigned
+cut_and_look(enum power_loss loss, unsigned events, unsigned told, uint64_t seed)
+{
+	struct store *store;
+	uint64_t digest;
+
+	power_cut(loss, seed);
+	store = open_store();
+	digest = digest_of(store);
+	store_close(store);
+	/* Before anybody was told of the tables nothing was promised. */
+	if (history.commits[0].events <= events)
+		check_content(told, events, digest);
+	if (events % 7 == 0)
+		check_links(events);
+	return 1;
+}
+
+/* Each event, each kind of loss. */
+static unsigned
+sweep(uint64_t seed)
+{
+	unsigned told = 0, cuts = 0;
+
+	for (unsigned events = 1; power_advance(); events++) {
+		while (told + 1 < history.count && history.commits[told + 1].events <= events)
+			told++;
+		cuts += cut_and_look(POWER_LOSES_ALL, events, told, 0);
+		cuts += cut_and_look(POWER_LOSES_NONE, events, told, 0);
+		cuts += cut_and_look(POWER_LOSES_SOME, events, told, seed + events);
+	}
+	return cuts;
+}
+
+static void
+test_cut_behind_every_write(void **state)
+{
+	unsigned cuts = 0;
+
+	for (uint64_t seed = 1; seed <= 3; seed++) {
+		struct load load = {.seed = seed * 7919, .next_id = FIRST_ID, .attempt = 1};
+
+		record_load(&load, 40);
+		cuts += sweep(seed * 1000003);
+	}
+	print_message("%u cuts\n", cuts);
+	assert_true(cuts > 5000);
+}
+
+/* The power goes again while the first start behind a cut puts the database in order. */
+static void
+test_cut_in_the_recovery(void **state)
+{
+	for (uint64_t seed = 1; seed <= 12; seed++) {
+		struct load load = {.seed = seed * 104729, .next_id = FIRST_ID, .attempt = 1};
+		unsigned events = 0, told = 0, stop;
+
+		record_load(&load, 12);
+		stop = history.commits[4].events +
+		       pick(&load, history.commits[11].events - history.commits[4].events);
+		while (events < stop && power_advance())
+			events++;
+		while (told + 1 < history.count && history.commits[told + 1].events <= events)
+			told++;
+		power_cut(POWER_LOSES_SOME, seed);
+		power_record();
+		store_close(open_store());
+		power_rewind();
+		while (power_advance())
+			for (unsigned again = 0; again < 3; again++) {
+				struct store *store;
+
+				power_cut(again == 0 ? POWER_LOSES_ALL : POWER_LOSES_SOME,
+				    seed * 31 + again);
+				store = open_store();
+				check_content(told, events, digest_of(store));
+				store_close(store);
+			}
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_cut_behind_every_write),
+	    cmocka_unit_test(test_cut_in_the_recovery),
+	};
+	int failed;
+
+	power_install();
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	power_reset();
+	return failed;
+}
