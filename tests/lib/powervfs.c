@@ -85,8 +85,7 @@ record(enum event_kind kind, unsigned file, const void *bytes, size_t size, size
 		return;
 	if (world.event_count == world.event_capacity) {
 		world.event_capacity = world.event_capacity * 2 + 256;
-		world.events =
-		    xrealloc(world.events, world.event_capacity, sizeof(*world.events));
+		world.events = xrealloc(world.events, world.event_capacity, sizeof(*world.events));
 	}
 	event = &world.events[world.event_count++];
 	*event = (struct event){.kind = kind, .file = file, .at = at, .size = size};

@@ -59,4 +59,22 @@ static const char accounts_v1[] =
     "INSERT INTO alert VALUES (11, 'unauthorized-sender', 1000, 2000, 'Bob', 'shop',"
     " 'x@y.example', 'detail', 12, 1);";
 
+/* What version 2 made of it, and what only that could leave. */
+static const char accounts_v2[] =
+    "BEGIN IMMEDIATE;"
+    "ALTER TABLE user ADD COLUMN secret TEXT;"
+    "ALTER TABLE user ADD COLUMN messages TEXT;"
+    "ALTER TABLE user ADD COLUMN recipients TEXT;"
+    "ALTER TABLE user ADD COLUMN over_limit TEXT;"
+    "CREATE TABLE origin (address TEXT PRIMARY KEY, guesses INTEGER NOT NULL,"
+    " at INTEGER NOT NULL, shut_until INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE known (address TEXT NOT NULL, login TEXT NOT NULL COLLATE NOCASE,"
+    " at INTEGER NOT NULL, PRIMARY KEY (address, login)) WITHOUT ROWID;"
+    "PRAGMA user_version = 2;"
+    "COMMIT;"
+    "UPDATE user SET secret = 'c2VjcmV0', messages = '5/h', recipients = '50/d',"
+    " over_limit = 'hold' WHERE id = 5;"
+    "INSERT INTO origin VALUES ('192.0.2.1', 7000, 1000, 2000);"
+    "INSERT INTO known VALUES ('192.0.2.2', 'Bob', 3000);";
+
 #endif

@@ -210,6 +210,29 @@ test_file_of_version_1_keeps_all_that_is_in_it(void **state)
 	}
 }
 
+static void
+test_file_of_version_2_keeps_all_that_is_in_it(void **state)
+{
+	struct user user;
+	struct err err;
+	struct db *db;
+
+	run_sql(accounts_v1);
+	run_sql(accounts_v2);
+	if (db_open("accounts.db", &db, &err) != 0)
+		fail_msg("%s", err.text);
+	expect_text(db, "SELECT user_version FROM pragma_user_version", "3");
+	assert_int_equal(db_find(db, &user_table, "bob", &user, &err), 1);
+	assert_string_equal(user.secret, "c2VjcmV0");
+	assert_string_equal(user.messages, "5/h");
+	assert_string_equal(user.recipients, "50/d");
+	assert_string_equal(user.over_limit, "hold");
+	table_row_fini(&user_table, &user);
+	expect_text(db, "SELECT address || guesses || shut_until FROM origin", "192.0.2.170002000");
+	expect_text(db, "SELECT address || login || at FROM known", "192.0.2.2Bob3000");
+	db_close(db);
+}
+
 /* A new file and one that was brought up have the same tables. */
 static void
 test_step_gives_the_tables_of_a_new_file(void **state)
@@ -289,6 +312,7 @@ main(void)
 	    TEST(test_database_of_another_program),
 	    TEST(test_format_of_a_newer_version),
 	    TEST(test_file_of_version_1_keeps_all_that_is_in_it),
+	    TEST(test_file_of_version_2_keeps_all_that_is_in_it),
 	    TEST(test_step_gives_the_tables_of_a_new_file),
 	    TEST(test_damaged),
 	    TEST(test_no_permission),

@@ -184,7 +184,8 @@ insert(struct load *load)
 static void
 settle(struct load *load)
 {
-	struct fate_row row = {.code = 250, .state = RECIPIENT_DELIVERED, .enhanced = "", .reply = "ok"};
+	struct fate_row row = {
+	    .code = 250, .state = RECIPIENT_DELIVERED, .enhanced = "", .reply = "ok"};
 	struct mail *notice = rig_mail(load->next_id, 1);
 	struct chunk *chunk = chunk_from("notice", 6);
 	struct slice slice = slice_of(chunk, 0, 6);
@@ -410,12 +411,74 @@ test_cut_in_the_recovery(void **state)
 	}
 }
 
+/* ---- the step from an earlier version ---- */
+
+static void
+read_sql(unsigned version, char *sql, size_t size)
+{
+	const char *source = getenv("srcdir");
+	char path[512];
+	size_t got;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/tests/data/queue-%u.sql",
+	    source == NULL ? "." : source, version);
+	file = fopen(path, "r");
+	if (file == NULL)
+		fail_msg("%s can't be read", path);
+	got = fread(sql, 1, size - 1, file);
+	sql[got] = '\0';
+	(void)fclose(file);
+}
+
+static void
+make_version(unsigned version)
+{
+	static char sql[16384];
+	sqlite3 *db;
+
+	read_sql(version, sql, sizeof(sql));
+	assert_int_equal(sqlite3_open(DATABASE, &db), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s", sqlite3_errmsg(db));
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* Whenever the power goes, the next start makes the same of it. */
+static void
+test_cut_in_the_step_from_an_earlier_version(void **state)
+{
+	for (unsigned version = 1; version <= 2; version++) {
+		struct store *store;
+		uint64_t digest;
+
+		power_reset();
+		make_version(version);
+		power_record();
+		store = open_store();
+		digest = digest_of(store);
+		store_close(store);
+		power_rewind();
+		for (unsigned events = 1; power_advance(); events++)
+			for (unsigned loss = POWER_LOSES_ALL; loss <= POWER_LOSES_SOME; loss++) {
+				power_cut((enum power_loss)loss, events);
+				store = open_store();
+				assert_true(digest == digest_of(store));
+				store_close(store);
+				check_links(events);
+			}
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_cut_behind_every_write),
 	    cmocka_unit_test(test_cut_in_the_recovery),
+	    cmocka_unit_test(test_cut_in_the_step_from_an_earlier_version),
 	};
 	int failed;
 
