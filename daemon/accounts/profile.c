@@ -262,7 +262,7 @@ profile_to_message(
 {
 	enum tls_verify verify = verify_of(profile);
 
-	/* The choices stand in the order of enum profile_tls, tls_version and transcript. */
+	/* The choices stand in the order of enum profile_tls, tls_version and transcript_policy. */
 	*message_out = (struct msg_profile){
 	    .profile_id = (uint64_t)profile->id,
 	    .version = (uint32_t)profile->version,

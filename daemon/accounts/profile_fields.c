@@ -172,7 +172,7 @@ check_capture(char **text, struct err *err_out)
 static const char *const tls_modes[] = {"none", "opportunistic", "starttls", "implicit", NULL};
 static const char *const tls_versions[] = {"1.0", "1.1", "1.2", "1.3", NULL};
 static const char *const auth_methods[] = {"none", "auto", "plain", "login", "cram-md5", NULL};
-/* In the order of enum transcript. */
+/* In the order of enum transcript_policy. */
 static const char *const transcripts[] = {"never", "failure", "always", NULL};
 static const char *const uncertain[] = {"retry", "hold", NULL};
 static const char *const extra[] = {"password", "default", NULL};

@@ -11,6 +11,9 @@
 /* Bytes of one body that may be on the way between two roles. */
 #define STREAM_CREDIT (256u * 1024)
 
+/* Of an attempt's dialogue that is reported. */
+#define TRANSCRIPT_BYTES (64u * 1024)
+
 #define TLS_EXPORTER_SIZE 32
 #define TLS_UNIQUE_MAX 64
 
@@ -115,7 +118,7 @@ enum listener_tls { LISTENER_NONE, LISTENER_STARTTLS, LISTENER_IMPLICIT, LISTENE
 enum profile_tls { PROFILE_NONE, PROFILE_OPPORTUNISTIC, PROFILE_STARTTLS, PROFILE_IMPLICIT };
 
 /* Which deliveries leave their dialogue behind. */
-enum transcript { TRANSCRIPT_NEVER, TRANSCRIPT_FAILURE, TRANSCRIPT_ALWAYS };
+enum transcript_policy { TRANSCRIPT_NEVER, TRANSCRIPT_FAILURE, TRANSCRIPT_ALWAYS };
 
 enum tls_verify { VERIFY_NAME, VERIFY_OFF, VERIFY_FINGERPRINT };
 

@@ -275,6 +275,7 @@ client_new(const struct client_settings *settings, bool has_tls)
 	client->has_tls = has_tls;
 	client->state = CLIENT_STATE_GREETING;
 	buf_init(&client->output);
+	buf_init(&client->token);
 	smtp_reply_init(&client->reply);
 	return client;
 }
@@ -299,10 +300,21 @@ show_reply(struct client *client)
 		    client, false, smtp_reply_format(&client->reply, text, sizeof(text)));
 }
 
+/* A challenge stays as it is, it must be answered. */
+static void
+hide_secrets(struct client *client)
+{
+	if (client->state == CLIENT_STATE_AUTH && client->reply.code != 334 &&
+	    client->reply.text.size > 0)
+		client_hide_secrets(client, client->reply.text.bytes);
+}
+
 /* No SMTP: the connection is worth nothing, as if it were lost. */
 static enum client_event
-on_broken(struct client *client, const struct err *err)
+on_broken(struct client *client, struct err *err)
 {
+	if (client->state == CLIENT_STATE_AUTH)
+		client_hide_secrets(client, err->text);
 	return client_lost(client, err->text);
 }
 
@@ -334,6 +346,7 @@ client_input(struct client *client, const uint8_t *bytes, size_t size, size_t *u
 			break;
 		if (outcome == SMTP_REPLY_BROKEN)
 			return on_broken(client, &err);
+		hide_secrets(client);
 		show_reply(client);
 		event = rows[client->state].on_reply(client, &client->reply);
 		smtp_reply_clear(&client->reply);

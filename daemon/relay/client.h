@@ -116,6 +116,8 @@ unsigned client_mail_max(const struct client *client);
 /* The method that was used, "" without AUTH. */
 const char *client_auth_used(const struct client *client);
 
+/* Every recipient that was tried was taken. */
+bool client_transaction_is_delivered(const struct client_transaction *transaction);
 /* Frees refusals; the transaction may be sent again. */
 void client_transaction_reset(struct client_transaction *transaction);
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TOKEN_MIN 4 /* shorter ones stand in words that nobody means */
+
 /* A command line has 512 octets (RFC 5321 4.5.3.1.4); a longer initial response waits for 334. */
 #define INITIAL_RESPONSE_MAX 480
 
@@ -45,6 +47,15 @@ fits_command(const struct client *client)
 	return (size + 2) / 3 * 4 <= INITIAL_RESPONSE_MAX;
 }
 
+/* A line of AUTH; `shown` stands for it in the transcript. */
+static void
+put_token(struct client *client, const char *line, size_t prefix, const char *shown)
+{
+	client_wipe(&client->token);
+	buf_text(&client->token, line + prefix);
+	client_put_secret(client, line, shown);
+}
+
 static int
 send_initial(struct client *client, struct err *err_out)
 {
@@ -55,9 +66,12 @@ send_initial(struct client *client, struct err *err_out)
 	(void)snprintf(shown, sizeof(shown), "AUTH %s ", auth_method_name(client->method));
 	buf_init(&line);
 	status = answer_challenge(client, shown, "", &line, err_out);
-	strcat(shown, "<secret>");
-	if (status == 0)
-		client_put_secret(client, line.bytes, shown);
+	if (status == 0) {
+		size_t prefix = strlen(shown);
+
+		strcat(shown, "<secret>");
+		put_token(client, line.bytes, prefix, shown);
+	}
 	client_wipe(&line);
 	return status;
 }
@@ -67,6 +81,25 @@ client_forget_auth(struct client *client)
 {
 	client_auth_free(client->auth);
 	client->auth = NULL;
+	client_wipe(&client->token);
+}
+
+static void
+hide(char *text, const void *word, size_t size)
+{
+	char *end = text + strlen(text);
+
+	if (size < TOKEN_MIN)
+		return;
+	for (; (text = memmem(text, (size_t)(end - text), word, size)) != NULL; text += size)
+		memset(text, '*', size);
+}
+
+void
+client_hide_secrets(const struct client *client, char *text)
+{
+	hide(text, client->settings->secret, client->settings->secret_size);
+	hide(text, client->token.bytes, client->token.size);
 }
 
 static int
@@ -132,7 +165,7 @@ on_challenge(struct client *client, const struct smtp_reply *reply)
 	status = answer_challenge(client, "", smtp_reply_text(reply), &line, &err);
 	/* What can't be answered is cancelled (RFC 4954 section 4); the upstream then says 501. */
 	if (status == 0)
-		client_put_secret(client, line.bytes, "<secret>");
+		put_token(client, line.bytes, 0, "<secret>");
 	else
 		client_put(client, "*");
 	client_wipe(&line);

@@ -44,6 +44,7 @@ struct client {
 	struct capabilities capabilities;
 
 	struct client_auth *auth;
+	struct buf token; /* what AUTH was told last, in base64 */
 	enum auth_method method;
 	unsigned methods_refused;
 	bool has_authenticated;
@@ -83,6 +84,8 @@ enum client_event client_become_ready(struct client *client);
 enum client_event client_begin_auth(struct client *client);
 enum client_event client_on_auth(struct client *client, const struct smtp_reply *reply);
 void client_forget_auth(struct client *client);
+/* Servers that repeat what they don't understand repeat a password: stars take its place. */
+void client_hide_secrets(const struct client *client, char *text);
 
 /* ---- client_envelope.c ---- */
 

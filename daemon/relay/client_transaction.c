@@ -252,6 +252,16 @@ client_next(struct client *client)
 	return CLIENT_WAITS;
 }
 
+bool
+client_transaction_is_delivered(const struct client_transaction *transaction)
+{
+	for (size_t i = 0; i < transaction->recipient_count; i++)
+		if (transaction->recipients[i].refusal != NULL)
+			return false;
+	return transaction->verdict.outcome == ATTEMPT_ATTEMPTED &&
+	       transaction->verdict.fate == FATE_DELIVERED;
+}
+
 void
 client_transaction_reset(struct client_transaction *transaction)
 {

@@ -56,6 +56,7 @@ delivery_free(struct delivery *delivery)
 	free((void *)(uintptr_t)delivery->transaction.wishes.envid);
 	free(delivery->transaction.recipients);
 	free(delivery->sender);
+	free(delivery->transcript);
 	free(delivery);
 }
 
@@ -342,6 +343,7 @@ send_report(struct delivery *delivery, struct msg_report *report,
 	report->profile_id = delivery->profile_id;
 	report->upstream = facts != NULL ? facts->upstream : "";
 	report->tls = facts != NULL ? facts->tls : "";
+	report->transcript = delivery->transcript;
 	reports_add(delivery->table->reports, report, fates);
 	delivery_free(delivery);
 }

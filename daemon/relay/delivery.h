@@ -36,6 +36,7 @@ struct delivery {
 	struct upstream *upstream; /* that it was given to */
 	struct slot *slot;         /* the connection it is on, or NULL */
 	struct capture *capture;   /* the Maildir file it goes to, or NULL */
+	char *transcript;          /* for the report, or NULL */
 };
 
 /* All attempts that have no report yet. */

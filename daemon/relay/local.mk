@@ -41,6 +41,9 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/relay.h \
 	daemon/relay/report.c \
 	daemon/relay/report.h \
+	daemon/relay/slot_transcript.c \
+	daemon/relay/transcript.c \
+	daemon/relay/transcript.h \
 	daemon/relay/upstream.c \
 	daemon/relay/upstream.h \
 	daemon/relay/upstream_pace.c \

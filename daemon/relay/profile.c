@@ -86,6 +86,8 @@ check_values(struct profile *profile, const struct msg_profile *message)
 	else if (message->tls > PROFILE_IMPLICIT || message->tls_verify > VERIFY_FINGERPRINT ||
 		 message->tls_min > TLS_VERSION_1_3)
 		set_problem(profile, "the profile's TLS settings are out of range");
+	else if (message->transcript > TRANSCRIPT_ALWAYS)
+		set_problem(profile, "the profile's transcript is out of range");
 }
 
 struct profile *
@@ -117,6 +119,7 @@ profile_new(const struct msg_profile *message, const struct profile_surroundings
 			       : message->connections > CONNECTIONS_MAX ? CONNECTIONS_MAX
 									: message->connections;
 	profile->bandwidth = message->bandwidth;
+	profile->transcript = message->transcript;
 	check_values(profile, message);
 	if (profile->problem == NULL && profile->capture[0] == '\0') {
 		choose_auth(profile);

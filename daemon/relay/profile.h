@@ -33,6 +33,7 @@ struct profile {
 	int64_t timeout_ms, block_timeout_ms, dot_timeout_ms;
 	unsigned connections;
 	uint64_t bandwidth; /* bytes a second; 0: no limit */
+	enum transcript_policy transcript;
 };
 
 struct profile_surroundings {

@@ -3,6 +3,7 @@
 
 #include "common/list.h"
 #include "common/xalloc.h"
+#include "daemon/core/values.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,7 @@ free_report(struct report *report)
 	free((void *)(uintptr_t)message->reason);
 	free((void *)(uintptr_t)message->upstream);
 	free((void *)(uintptr_t)message->tls);
+	free((void *)(uintptr_t)message->transcript);
 	free(report);
 }
 
@@ -84,6 +86,7 @@ reports_add(
 	report->message.reason = copy_text(from->reason, 1000);
 	report->message.upstream = copy_text(from->upstream, 319);
 	report->message.tls = copy_text(from->tls, 63);
+	report->message.transcript = copy_text(from->transcript, TRANSCRIPT_BYTES);
 	list_append(&reports->kept, &report->link);
 	if (reports->link != NULL)
 		link_send(reports->link, MSG_REPORT, &report->message);

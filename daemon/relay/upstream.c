@@ -333,6 +333,7 @@ upstreams_give_up(struct delivery *delivery)
 	transaction->verdict = classify_loss(PHASE_DOT);
 	reply_set(&transaction->reply, 0, "",
 	    "The relay stopped before the upstream answered the final dot");
+	slot_give_transcript(slot, delivery);
 	delivery_end(delivery, channel_facts(slot->channel), slot->sent_count > 0);
 	slot_abandon(slot);
 }

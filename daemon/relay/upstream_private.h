@@ -2,8 +2,8 @@
  * upstream_private - an upstream's inside, for the files that make it up
  *
  * upstream.c has the settings, what waits, and who finds a connection for it; upstream_slot.c the
- * life of one connection; upstream_pace.c moves bodies, within the bandwidth. Nobody else includes
- * this.
+ * life of one connection; upstream_pace.c moves bodies, within the bandwidth; slot_transcript.c
+ * writes down what is said. Nobody else includes this.
  */
 #ifndef POSTERN_RELAY_UPSTREAM_PRIVATE_H
 #define POSTERN_RELAY_UPSTREAM_PRIVATE_H
@@ -12,6 +12,7 @@
 #include "daemon/core/loop.h"
 #include "daemon/relay/channel.h"
 #include "daemon/relay/pace.h"
+#include "daemon/relay/transcript.h"
 #include "daemon/relay/upstream.h"
 
 #define URGENT 2 /* and below: priorities that wait for no connection that was opened for another */
@@ -48,6 +49,8 @@ struct slot {
 	struct timer *idle;
 	unsigned sent_count;
 	bool is_opening, is_last_message;
+	enum transcript_policy keeps; /* which transcripts */
+	struct transcript transcript;
 };
 
 static inline struct loop *
@@ -72,6 +75,19 @@ void slot_begin(struct slot *slot, struct delivery *delivery);
 /* Ends the connection, with QUIT or at once; the slot is freed in a later turn. */
 void slot_finish(struct slot *slot);
 void slot_abandon(struct slot *slot);
+
+/* slot_transcript.c */
+
+/* The connection begins. */
+void slot_open_transcript(struct slot *slot);
+void slot_note_step(struct slot *slot, const struct channel_step *step);
+void slot_note_line(struct slot *slot, bool is_sent, const char *line);
+/* A transaction begins. */
+void slot_begin_transcript(struct slot *slot);
+/* It has its verdict: what was said goes along with the delivery, if that is wanted. */
+void slot_give_transcript(struct slot *slot, struct delivery *delivery);
+/* The connection never became ready, for which the delivery fails. */
+void slot_give_failure(struct slot *slot, const struct client_end *end, struct delivery *delivery);
 
 /* upstream_pace.c */
 

@@ -18,6 +18,7 @@ free_slot(void *object)
 	struct slot *slot = object;
 
 	timer_free(slot->idle);
+	transcript_fini(&slot->transcript);
 	free(slot);
 }
 
@@ -71,6 +72,7 @@ slot_begin(struct slot *slot, struct delivery *delivery)
 	delivery->slot = slot;
 	delivery->begun_at_ms = loop_now_ms(upstream_loop(slot->upstream));
 	slot_join_transfers(slot);
+	slot_begin_transcript(slot);
 	channel_send(slot->channel, &delivery->transaction);
 }
 
@@ -142,6 +144,16 @@ report_problem(struct slot *slot, struct delivery *delivery)
 }
 
 static void
+end_delivery(struct slot *slot, struct delivery *delivery)
+{
+	slot_give_transcript(slot, delivery);
+	if (delivery->transaction.verdict.outcome != ATTEMPT_ATTEMPTED)
+		report_problem(slot, delivery);
+	else
+		delivery_end(delivery, channel_facts(slot->channel), slot->sent_count > 0);
+}
+
+static void
 on_done(struct channel *channel, void *ctx)
 {
 	struct slot *slot = ctx;
@@ -151,10 +163,8 @@ on_done(struct channel *channel, void *ctx)
 	slot_leave_transfers(slot);
 	if (may_move(slot, &delivery->transaction))
 		upstream_wait(slot->upstream, delivery);
-	else if (delivery->transaction.verdict.outcome != ATTEMPT_ATTEMPTED)
-		report_problem(slot, delivery);
 	else
-		delivery_end(delivery, channel_facts(channel), slot->sent_count > 0);
+		end_delivery(slot, delivery);
 	slot->delivery = NULL;
 	slot->sent_count++;
 }
@@ -196,9 +206,9 @@ is_everyones(enum attempt_outcome outcome)
 
 /* A connection could not be made. Beside others that work, or that yet may, it is one too many. */
 static void
-on_open_failed(
-    struct upstream *upstream, const struct client_end *end, const struct channel_facts *facts)
+on_open_failed(struct slot *slot, const struct client_end *end, const struct channel_facts *facts)
 {
+	struct upstream *upstream = slot->upstream;
 	char reason[1000];
 
 	if (is_everyones(end->verdict.outcome))
@@ -207,6 +217,7 @@ on_open_failed(
 		timer_set(upstream->again, OPEN_AGAIN_MS);
 		return;
 	}
+	slot_give_failure(slot, end, upstream_first_waiting(upstream));
 	(void)diagnosis_reason(upstream->profile, end, reason, sizeof(reason));
 	upstream_fail_waiting(upstream, end->verdict.outcome, &end->reply, reason, facts);
 }
@@ -221,11 +232,23 @@ on_closed(struct channel *channel, const struct client_end *end, void *ctx)
 	log_disconnected(upstream, end, channel_facts(channel));
 	remove_slot(slot);
 	if (was_opening)
-		on_open_failed(upstream, end, channel_facts(channel));
+		on_open_failed(slot, end, channel_facts(channel));
 	upstream_dispatch(upstream);
 }
 
 /* ---- opening ---- */
+
+static void
+on_step(struct channel *channel, const struct channel_step *step, void *ctx)
+{
+	slot_note_step(ctx, step);
+}
+
+static void
+on_line(bool is_sent, const char *line, void *ctx)
+{
+	slot_note_line(ctx, is_sent, line);
+}
 
 static void
 open_slot(struct upstream *upstream)
@@ -236,6 +259,14 @@ open_slot(struct upstream *upstream)
 	    .on_done = on_done,
 	    .on_closed = on_closed,
 	};
+	static const struct channel_callbacks with_transcript = {
+	    .on_ready = on_ready,
+	    .on_body_wanted = on_body_wanted,
+	    .on_done = on_done,
+	    .on_closed = on_closed,
+	    .on_step = on_step,
+	    .on_line = on_line,
+	};
 	struct slot *slot = xcalloc(1, sizeof(*slot));
 
 	slot->upstream = upstream;
@@ -245,8 +276,10 @@ open_slot(struct upstream *upstream)
 	list_append(&upstream->slots, &slot->link);
 	upstream->slot_count++;
 	upstream->opening_count++;
-	slot->channel = channel_open(upstream_loop(upstream), upstream->set->settings.dns,
-	    upstream->profile, &callbacks, slot);
+	slot_open_transcript(slot);
+	slot->channel =
+	    channel_open(upstream_loop(upstream), upstream->set->settings.dns, upstream->profile,
+		slot->keeps == TRANSCRIPT_NEVER ? &callbacks : &with_transcript, slot);
 }
 
 /* The first is always worth a try: without one, queue could not be told what is wrong. */

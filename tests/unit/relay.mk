@@ -7,7 +7,8 @@ check_PROGRAMS += \
 	tests/unit/test_dns \
 	tests/unit/test_dotstuff \
 	tests/unit/test_pace \
-	tests/unit/test_relay
+	tests/unit/test_relay \
+	tests/unit/test_transcript
 endif
 RELAY_LIBS = daemon/relay/librelay.a daemon/core/libcore.a daemon/config/libconf.a \
 	common/libcommon.a $(CMOCKA_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) $(SECCOMP_LIBS) $(CONFIG_LIBS) \
@@ -46,6 +47,10 @@ tests_unit_test_relay_SOURCES = \
 	tests/unit/test_relay.c
 tests_unit_test_relay_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_relay_LDADD = $(RELAY_LIBS)
+
+tests_unit_test_transcript_SOURCES = tests/unit/test_transcript.c
+tests_unit_test_transcript_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_transcript_LDADD = daemon/relay/librelay.a common/libcommon.a $(CMOCKA_LIBS)
 
 EXTRA_DIST += \
 	tests/dialogue/client-envelope.txt \

@@ -206,6 +206,7 @@ see_report(struct relay_world *world, const struct msg_report *report)
 
 	*seen = (struct report_seen){.attempt = report->attempt, .outcome = report->outcome};
 	(void)snprintf(seen->reason, sizeof(seen->reason), "%s", report->reason);
+	(void)snprintf(seen->transcript, sizeof(seen->transcript), "%s", report->transcript);
 	(void)snprintf(seen->upstream, sizeof(seen->upstream), "%s", report->upstream);
 	while (message_list_next(&fates, REC_FATE, &fate) && seen->fate_count < 8) {
 		unsigned i = seen->fate_count++;

@@ -74,6 +74,7 @@ struct relay_world {
 			char reply[256];
 		} fates[8];
 		char reason[1024];
+		char transcript[4096]; /* its beginning */
 		char upstream[320];
 	} seen[256];
 

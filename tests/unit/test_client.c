@@ -36,12 +36,13 @@ struct mail {
 
 struct talk {
 	struct client_settings settings;
-	char username[64], secret[64];
+	char username[64], secret[512];
 	bool has_tls;
 	struct mail mails[MAILS_MAX];
 	size_t mail_count, mail_next;
 	struct client *client;
 	struct buf expected, happened;
+	struct buf shown; /* the transcript */
 	struct buf input; /* what the client has not read yet */
 };
 
@@ -151,6 +152,36 @@ each_pair(struct talk *talk, char *words, void (*fn)(struct talk *, const char *
 }
 
 /* ---- what happens ---- */
+
+static void
+on_line(bool is_sent, const char *line, void *ctx)
+{
+	struct talk *talk = ctx;
+
+	buf_printf(&talk->shown, "%s %s\n", is_sent ? "C:" : "S:", line);
+}
+
+/* What was said to log in, and the password itself, stands nowhere; nor when a server repeats it. */
+static void
+check_secrets(const struct talk *talk, const char *name)
+{
+	char *text = xstrdup(talk->happened.bytes), *rest = text, *line;
+	bool is_token = false;
+
+	if (strlen(talk->secret) >= 4 && strstr(talk->shown.bytes, talk->secret) != NULL)
+		fail_msg("%s: the password is shown in\n%s", name, talk->shown.bytes);
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		const char *token = strncmp(line, "C: AUTH ", 8) == 0 ? strchr(line + 8, ' ')
+				    : is_token && line[0] == 'C'      ? line + 2
+								      : NULL;
+
+		if (token != NULL && strlen(token) > 4 &&
+		    strstr(talk->shown.bytes, token + 1) != NULL)
+			fail_msg("%s: %s is shown in\n%s", name, token, talk->shown.bytes);
+		is_token = strncmp(line, "S: 334", 6) == 0;
+	}
+	free(text);
+}
 
 static void
 drain_output(struct talk *talk)
@@ -283,6 +314,8 @@ begin(struct talk *talk)
 	talk->settings.secret_size = strlen(talk->secret);
 	talk->settings.timeout_ms = 1000;
 	talk->settings.dot_timeout_ms = 2000;
+	talk->settings.on_line = on_line;
+	talk->settings.line_ctx = talk;
 	talk->client = client_new(&talk->settings, talk->has_tls);
 }
 
@@ -321,7 +354,9 @@ finish(struct talk *talk, const char *file, const char *name)
 	if (strcmp(talk->expected.bytes, talk->happened.bytes) != 0)
 		fail_msg("%s: %s\n---- expected\n%s---- happened\n%s", file, name,
 		    talk->expected.bytes, talk->happened.bytes);
+	check_secrets(talk, name);
 	client_free(talk->client);
+	buf_fini(&talk->shown);
 	for (size_t i = 0; i < talk->mail_count; i++)
 		client_transaction_reset(&talk->mails[i].transaction);
 	buf_fini(&talk->expected);

@@ -392,6 +392,102 @@ test_changed_profile(void **state)
 	close_scene(scene);
 }
 
+static void
+check_lines(const char *transcript, const char *const *lines)
+{
+	for (; *lines != NULL; lines++) {
+		const char *found = strstr(transcript, *lines);
+
+		if (found == NULL)
+			fail_msg("there is no `%s` behind\n%s", *lines, transcript);
+		transcript = found + strlen(*lines);
+	}
+}
+
+static void
+test_transcripts_of_failures(void **state)
+{
+	static const struct upstream_row script[] = {
+	    {"EHLO", "250-up\r\n250 AUTH LOGIN\r\n", ACT_REPLY},
+	    {"AUTH", "334 VXNlcm5hbWU6\r\n", ACT_REPLY},
+	    {"bWU=", "334 UGFzc3dvcmQ6\r\n", ACT_REPLY},
+	    {"c2VjcmV0", "235 2.7.0 ok\r\n", ACT_REPLY},
+	    {"RCPT TO:<b@", "550 5.1.1 unknown\r\n", ACT_REPLY},
+	    {NULL, NULL, ACT_REPLY},
+	};
+	static const char *const first[] = {"0.0", "* 20",
+	    ", a new connection to 127.0.0.1:", "* connect: 127.0.0.1[127.0.0.1]:", "S: 220 up",
+	    "C: EHLO relay.example", "S: 250 up", "C: AUTH LOGIN\n", "S: 334 VXNlcm5hbWU6",
+	    "C: <secret>\n", "C: <secret>\n", "S: 235 ", "C: MAIL FROM:<sender@a.example>",
+	    "C: RCPT TO:<b@x>", "S: 550 5.1.1 unknown\n", NULL};
+	static const char *const later[] = {
+	    " that was kept after 2 messages, whose first has its beginning\n",
+	    "C: MAIL FROM:", "C: RCPT TO:<a@x>", "S: 550 5.1.1 unknown", "C: <message>\n",
+	    "S: 250 2.0.0 taken\n", NULL};
+	struct scene *scene = open_scene(script);
+	struct relay_world *world = &scene->world;
+
+	world->profile.auth = "auto";
+	world->profile.username = "me";
+	world->profile.secret = BYTES("secret");
+	world->profile.transcript = TRANSCRIPT_FAILURE;
+	world->profile.connections = 1;
+	relay_world_deliver(world, 1, "b@x", BODY);
+	relay_world_deliver(world, 2, "a@x", BODY);
+	relay_world_deliver(world, 3, "a@x,b@x", BODY);
+	WAIT_UNTIL(world, world->reports == 3);
+	check_lines(world->seen[0].transcript, first);
+	assert_null(strstr(world->seen[0].transcript, "c2VjcmV0"));
+	assert_null(strstr(world->seen[0].transcript, "bWU="));
+	assert_string_equal(world->seen[1].transcript, "");
+	check_lines(world->seen[2].transcript, later);
+	close_scene(scene);
+}
+
+static void
+test_transcripts_always_and_never(void **state)
+{
+	static const char *const lines[] = {"a new connection to", "C: EHLO", "C: DATA\n",
+	    "S: 354 go", "C: <message>\n", "S: 250 2.0.0 taken\n", NULL};
+
+	for (enum transcript_policy policy = TRANSCRIPT_NEVER; policy <= TRANSCRIPT_ALWAYS;
+	     policy++) {
+		struct scene *scene = open_scene(kind);
+		struct relay_world *world = &scene->world;
+
+		world->profile.transcript = policy;
+		relay_world_deliver(world, 1, "a@x", BODY);
+		WAIT_UNTIL(world, world->reports == 1);
+		if (policy == TRANSCRIPT_ALWAYS)
+			check_lines(world->seen[0].transcript, lines);
+		else
+			assert_string_equal(world->seen[0].transcript, "");
+		close_scene(scene);
+	}
+}
+
+/* Of those that fail together the first has it. */
+static void
+test_transcript_of_a_profile_in_trouble(void **state)
+{
+	static const struct upstream_row script[] = {
+	    {"EHLO", "421 4.3.2 not now\r\n", ACT_REPLY}, {NULL, NULL, ACT_REPLY}};
+	static const char *const lines[] = {"a new connection to", "C: EHLO relay.example\n",
+	    "S: 421 4.3.2 not now\n", "* ehlo: 421 4.3.2 not now\n", NULL};
+	struct scene *scene = open_scene(script);
+	struct relay_world *world = &scene->world;
+
+	world->profile.transcript = TRANSCRIPT_FAILURE;
+	world->profile.connections = 1;
+	relay_world_deliver(world, 1, "a@x", BODY);
+	relay_world_deliver(world, 2, "a@x", BODY);
+	WAIT_UNTIL(world, world->reports == 2);
+	assert_int_equal(world->seen[0].outcome, ATTEMPT_UNREACHABLE);
+	check_lines(world->seen[0].transcript, lines);
+	assert_string_equal(world->seen[1].transcript, "");
+	close_scene(scene);
+}
+
 static char *
 read_captured(const struct relay_world *world)
 {
@@ -514,6 +610,9 @@ main(void)
 	    cmocka_unit_test(test_bandwidth),
 	    cmocka_unit_test(test_abort),
 	    cmocka_unit_test(test_changed_profile),
+	    cmocka_unit_test(test_transcripts_of_failures),
+	    cmocka_unit_test(test_transcripts_always_and_never),
+	    cmocka_unit_test(test_transcript_of_a_profile_in_trouble),
 	    cmocka_unit_test(test_capture),
 	    cmocka_unit_test(test_profile_test),
 	    cmocka_unit_test(test_drain_past_the_dot),
