@@ -137,6 +137,7 @@ struct config {
 		size_t retry_count;
 		int64_t hold_max_ms;    /* how long a client may have a message held; 0: not */
 		bool has_bounces;       /* queue.bounce */
+		unsigned lower_share;   /* percent; 0: lower priorities wait for all higher ones */
 		uint64_t memory_bytes;  /* bodies that wait in memory for relay */
 		uint64_t reserve_bytes; /* given up when the disk is full; 0: none */
 	} queue;

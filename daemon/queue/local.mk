@@ -26,6 +26,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/fate_notice.c \
 	daemon/queue/fate_private.h \
 	daemon/queue/fate_record.c \
+	daemon/queue/flow.c \
+	daemon/queue/flow.h \
 	daemon/queue/handover.c \
 	daemon/queue/handover.h \
 	daemon/queue/idmap.c \
@@ -64,6 +66,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/routes_profiles.c \
 	daemon/queue/scheduler.c \
 	daemon/queue/scheduler.h \
+	daemon/queue/scheduler_flows.c \
 	daemon/queue/scheduler_private.h \
 	daemon/queue/scheduler_relay.c \
 	daemon/queue/scheduler_routes.c \
@@ -71,6 +74,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/schema.h \
 	daemon/queue/settlement.c \
 	daemon/queue/settlement.h \
+	daemon/queue/shares.c \
+	daemon/queue/shares.h \
 	daemon/queue/storage.c \
 	daemon/queue/storage.h \
 	daemon/queue/store.h \

@@ -5,9 +5,9 @@
 
 #include <stdlib.h>
 
-/* However many users share a profile, each gets a look in. */
-#define USER_SHARE_MIN 100
-#define WAKE_MAX 2000
+/* In one commit: others wait a few milliseconds for it at most. */
+#define WAKE_MAX 500
+#define FLOWS_MAX 1000
 /* Clocks may be set: look at least this often while something is deferred. */
 #define WAKE_LOOK_MS 60000
 /* Not at once again after a failure, a full disk say. */
@@ -16,56 +16,85 @@
 struct refill {
 	struct loop *loop;
 	struct storage *storage;
-	struct routes *routes;
 	struct refill_callbacks callbacks;
 	void *ctx;
 	struct timer *timer;
 	int64_t wake_at_ms; /* 0: nothing is deferred */
 	bool is_waking;
 	struct wake_job wake;
+	bool is_asking, wants_again;
+	struct flows_job flows;
 };
 
 /* ---- windows ---- */
 
-struct window_request {
-	struct window_job job;
-	struct refill *refill;
-	struct profile *profile;
-};
-
 static void
 on_window(struct job *job)
 {
-	struct window_request *request = (struct window_request *)(void *)job;
-	struct refill *refill = request->refill;
+	struct window_job *window = (struct window_job *)(void *)job;
+	struct refill *refill = job->ctx;
 
-	refill->callbacks.on_window(
-	    request->profile, request->job.priority, &request->job, refill->ctx);
-	free(request->job.user_ids);
-	free(request->job.rows_out);
-	free(request);
+	refill->callbacks.on_window(window, refill->ctx);
+	free(window->rows_out);
+	free(window);
 }
 
 void
-refill_window(struct refill *refill, struct profile *profile, uint8_t priority, uint32_t limit)
+refill_window(
+    struct refill *refill, uint64_t user_id, uint8_t priority, uint64_t after, uint32_t limit)
 {
-	struct window_request *request = xcalloc(1, sizeof(*request));
-	size_t count;
+	struct window_job *window = xcalloc(1, sizeof(*window));
 
-	request->refill = refill;
-	request->profile = profile;
-	request->job.user_ids = routes_users_of(refill->routes, profile, &count);
-	request->job.user_count = (uint32_t)count;
-	request->job.priority = priority;
-	if (count > 0)
-		limit /= (uint32_t)count;
-	if (limit < USER_SHARE_MIN)
-		limit = USER_SHARE_MIN;
-	/* What is known already comes up again. */
-	request->job.limit = limit + profile->known;
-	request->job.job.on_done = on_window;
-	request->job.job.urgency = JOB_READS;
-	storage_post(refill->storage, STORE_WINDOW, &request->job.job);
+	*window = (struct window_job){
+	    .job = {.on_done = on_window, .ctx = refill, .urgency = JOB_READS},
+	    .user_id = user_id,
+	    .priority = priority,
+	    .after = after,
+	    .limit = limit,
+	};
+	storage_post(refill->storage, STORE_WINDOW, &window->job);
+}
+
+/* ---- who has something ready ---- */
+
+static void on_flows(struct job *job);
+
+static void
+ask_for_flows(struct refill *refill, struct flow_row after)
+{
+	refill->is_asking = true;
+	refill->flows = (struct flows_job){
+	    .job = {.on_done = on_flows, .ctx = refill, .urgency = JOB_READS},
+	    .after = after,
+	    .limit = FLOWS_MAX,
+	};
+	storage_post(refill->storage, STORE_FLOWS, &refill->flows.job);
+}
+
+static void
+on_flows(struct job *job)
+{
+	struct refill *refill = job->ctx;
+	struct flows_job done = refill->flows;
+
+	refill->is_asking = false;
+	if (done.row_count_out == done.limit) {
+		ask_for_flows(refill, done.rows_out[done.row_count_out - 1]);
+	} else if (refill->wants_again) {
+		refill->wants_again = false;
+		refill_flows(refill);
+	}
+	refill->callbacks.on_flows(&done, refill->ctx);
+	free(done.rows_out);
+}
+
+void
+refill_flows(struct refill *refill)
+{
+	if (refill->is_asking)
+		refill->wants_again = true;
+	else
+		ask_for_flows(refill, (struct flow_row){0});
 }
 
 /* ---- single messages ---- */
@@ -112,13 +141,14 @@ on_woken(struct job *job)
 	int64_t next_ms = refill->wake.next_at_ms_out;
 
 	refill->is_waking = false;
-	if (job->outcome != JOB_DONE)
+	if (job->outcome != JOB_DONE) {
 		next_ms = now_ms + WAKE_RETRY_MS;
+		refill->wake.row_count_out = 0;
+	}
 	if (next_ms != 0 && (refill->wake_at_ms == 0 || next_ms < refill->wake_at_ms))
 		refill->wake_at_ms = next_ms;
 	set_timer(refill);
-	for (uint32_t i = 0; i < refill->wake.row_count_out && job->outcome == JOB_DONE; i++)
-		refill->callbacks.on_woken(&refill->wake.rows_out[i], refill->ctx);
+	refill->callbacks.on_woken(&refill->wake, refill->ctx);
 	free(refill->wake.rows_out);
 }
 
@@ -158,18 +188,18 @@ refill_wake_at(struct refill *refill, int64_t at_ms)
 }
 
 struct refill *
-refill_new(struct loop *loop, struct storage *storage, struct routes *routes,
-    const struct refill_callbacks *callbacks, void *ctx)
+refill_new(
+    struct loop *loop, struct storage *storage, const struct refill_callbacks *callbacks, void *ctx)
 {
 	struct refill *refill = xcalloc(1, sizeof(*refill));
 
 	refill->loop = loop;
 	refill->storage = storage;
-	refill->routes = routes;
 	refill->callbacks = *callbacks;
 	refill->ctx = ctx;
 	refill->timer = timer_new(loop, on_timer, refill);
 	wake(refill);
+	refill_flows(refill);
 	return refill;
 }
 

@@ -9,26 +9,29 @@
 #ifndef POSTERN_QUEUE_REFILL_H
 #define POSTERN_QUEUE_REFILL_H
 
-#include "daemon/queue/routes.h"
+#include "daemon/core/loop.h"
+#include "daemon/queue/storage.h"
 
 struct refill;
 
 struct refill_callbacks {
-	void (*on_window)(
-	    struct profile *profile, uint8_t priority, const struct window_job *job, void *ctx);
-	/* A deferred message became ready. */
-	void (*on_woken)(const struct ready_row *row, void *ctx);
+	void (*on_window)(const struct window_job *job, void *ctx);
+	void (*on_flows)(const struct flows_job *job, void *ctx);
+	/* Deferred messages became ready. */
+	void (*on_woken)(const struct wake_job *job, void *ctx);
 	/* Gives the mail; NULL: there is no such message, or it could not be read. */
 	void (*on_loaded)(uint64_t message_id, struct mail *mail, bool is_failed, void *ctx);
 };
 
-/* Also asks at once for what was deferred before the start. */
-struct refill *refill_new(struct loop *loop, struct storage *storage, struct routes *routes,
+/* Also asks at once who has something ready, and for what was deferred, before the start. */
+struct refill *refill_new(struct loop *loop, struct storage *storage,
     const struct refill_callbacks *callbacks, void *ctx);
 void refill_free(struct refill *refill);
 
 void refill_window(
-    struct refill *refill, struct profile *profile, uint8_t priority, uint32_t limit);
+    struct refill *refill, uint64_t user_id, uint8_t priority, uint64_t after, uint32_t limit);
+/* Who has something ready: in slices, to on_flows. */
+void refill_flows(struct refill *refill);
 void refill_load(struct refill *refill, uint64_t message_id);
 /* Something was deferred until then. */
 void refill_wake_at(struct refill *refill, int64_t at_ms);

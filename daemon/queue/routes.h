@@ -10,12 +10,11 @@
 #define POSTERN_QUEUE_ROUTES_H
 
 #include "daemon/core/role.h"
+#include "daemon/queue/flow.h"
 #include "daemon/queue/idmap.h"
+#include "daemon/queue/shares.h"
 #include "daemon/queue/storage.h"
 #include "daemon/queue/usage.h"
-#include "daemon/queue/window.h"
-
-#define PRIORITIES 5
 
 struct profile {
 	uint64_t id;
@@ -37,12 +36,12 @@ struct profile {
 	char last_error[512];
 
 	/* the scheduler's */
-	unsigned out;   /* messages at relay, or being loaded for it */
-	unsigned known; /* entries in memory */
+	unsigned out;          /* messages at relay, or being loaded for it */
+	unsigned ordinary_out; /* of them, those of priority 3 to 5 */
+	unsigned slow_width;   /* after a trouble, as many as went well; 0: that is long ago */
 	int64_t pause_until_ms;
-	struct window ready[PRIORITIES];
-	bool is_spilled[PRIORITIES]; /* there may be more on disk */
-	bool is_loading[PRIORITIES];
+	struct ring rings[PRIORITIES];
+	struct shares shares;
 	struct timer *timer;
 	void *look; /* the timer's context */
 };
@@ -77,6 +76,8 @@ struct routes {
 	bool is_complete;          /* a whole map has come */
 	/* The user's mail goes elsewhere, or nowhere, from now on. */
 	void (*on_user_moved)(uint64_t user_id, struct profile *to, void *ctx);
+	/* It is about to be filled in. */
+	void (*on_new_profile)(struct profile *profile, void *ctx);
 	/* It may send again, or more. */
 	void (*on_profile_changed)(struct profile *profile, void *ctx);
 	void (*on_complete)(void *ctx);
@@ -117,5 +118,7 @@ void profile_note_trouble(struct routes *routes, struct profile *profile,
 void profile_note_success(struct routes *routes, struct profile *profile);
 /* Deliveries that it may have at relay just now. */
 unsigned profile_width(const struct routes *routes, const struct profile *profile);
+/* The priorities that may have one more of these; 0: none. */
+unsigned profile_open_to(const struct routes *routes, const struct profile *profile);
 
 #endif

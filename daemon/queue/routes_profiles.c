@@ -17,8 +17,6 @@
 void
 routes_free_profile(struct profile *profile)
 {
-	for (int i = 0; i < PRIORITIES; i++)
-		window_fini(&profile->ready[i]);
 	timer_free(profile->timer);
 	free(profile->look);
 	free(profile->name);
@@ -83,6 +81,7 @@ profile_note_trouble(struct routes *routes, struct profile *profile,
 	profile->first_attempt = next_attempt;
 	profile->failures++;
 	profile->trouble = backoff_is_stop(outcome) ? TROUBLE_STOPPED : TROUBLE_LIMITED;
+	profile->slow_width = 1;
 	profile->until_ms = loop_wall_ms(routes->role->loop) +
 			    backoff_profile_ms(outcome, profile->failures, backoff_chance());
 	(void)snprintf(profile->last_error, sizeof(profile->last_error), "%.500s", report->reason);
@@ -113,6 +112,9 @@ forget_trouble(struct routes *routes, struct profile *profile)
 void
 profile_note_success(struct routes *routes, struct profile *profile)
 {
+	/* One more for each: twice as many after each round of them. */
+	if (profile->slow_width > 0 && ++profile->slow_width >= profile->connections)
+		profile->slow_width = 0;
 	if (profile->trouble == TROUBLE_NONE)
 		return;
 	forget_trouble(routes, profile);
@@ -126,10 +128,26 @@ profile_width(const struct routes *routes, const struct profile *profile)
 		return 0;
 	if (loop_now_ms(routes->role->loop) < profile->pause_until_ms)
 		return 0;
-	if (profile->trouble == TROUBLE_NONE)
-		return profile->connections;
 	/* After a trouble one message goes ahead and looks. */
-	return loop_wall_ms(routes->role->loop) >= profile->until_ms ? 1 : 0;
+	if (profile->trouble != TROUBLE_NONE)
+		return loop_wall_ms(routes->role->loop) >= profile->until_ms ? 1 : 0;
+	if (profile->slow_width > 0 && profile->slow_width < profile->connections)
+		return profile->slow_width;
+	return profile->connections;
+}
+
+unsigned
+profile_open_to(const struct routes *routes, const struct profile *profile)
+{
+	unsigned width = profile_width(routes, profile);
+
+	if (profile->out >= width)
+		return 0;
+	/* The last of several is kept for what is urgent: it need not wait until a long transfer
+	 * is through. */
+	if (width >= 2 && profile->ordinary_out + 1 >= width)
+		return PRIORITY_BITS_URGENT;
+	return PRIORITY_BITS_ALL;
 }
 
 /* ---- the map ---- */
@@ -143,6 +161,7 @@ new_profile(struct routes *routes, uint64_t id)
 	profile->name = xstrdup("");
 	profile->bounce_sender = xstrdup("");
 	idmap_put(&routes->profiles, id, profile);
+	routes->on_new_profile(profile, routes->ctx);
 	return profile;
 }
 
@@ -160,6 +179,7 @@ routes_remember(struct routes *routes, const struct profile_row *row)
 	if (profile->version != row->version)
 		return;
 	profile->trouble = row->trouble;
+	profile->slow_width = 1;
 	profile->failures = row->failures;
 	profile->until_ms = row->until_ms;
 	memcpy(profile->last_error, row->last_error, sizeof(profile->last_error));

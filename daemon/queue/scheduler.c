@@ -1,15 +1,15 @@
-/* scheduler - which message goes next. What is read from disk comes in through refill.c. */
+/*
+ * scheduler - begins attempts and ends them. What is ready stands in scheduler_flows.c; what is read
+ * from disk comes in through refill.c.
+ */
 #include "daemon/queue/scheduler.h"
 
 #include "common/log.h"
 #include "common/xalloc.h"
-#include "daemon/queue/refill.h"
 #include "daemon/queue/scheduler_private.h"
 
 #include <stdlib.h>
 
-/* What a profile and priority may have in memory. */
-#define WINDOW_MAX 10000
 #define REST_MS 1000
 /* Clocks may be set: no timer waits longer without looking again. */
 #define LOOK_EVERY_MS 60000
@@ -17,18 +17,17 @@
 /* ---- entries ---- */
 
 struct entry *
-scheduler_new_entry(
-    struct scheduler *scheduler, const struct ready_row *row, struct profile *profile)
+scheduler_new_entry(struct scheduler *scheduler, const struct ready_row *row)
 {
 	struct entry *entry = xcalloc(1, sizeof(*entry));
 
 	entry->id = row->message_id;
 	entry->user_id = row->user_id;
 	entry->received_at_ms = row->received_at_ms;
+	entry->size = row->size;
+	entry->recipient_count = row->recipient_count;
 	entry->priority = row->priority;
-	entry->profile = profile;
-	if (profile != NULL)
-		profile->known++;
+	list_init(&entry->link);
 	idmap_put(&scheduler->entries, entry->id, entry);
 	return entry;
 }
@@ -37,8 +36,6 @@ void
 scheduler_free_entry(struct scheduler *scheduler, struct entry *entry)
 {
 	(void)idmap_remove(&scheduler->entries, entry->id);
-	if (entry->profile != NULL)
-		entry->profile->known--;
 	scheduler->memory_bytes -= entry->footprint;
 	for (uint32_t i = 0; i < entry->slice_count; i++)
 		slice_release(&entry->slices[i]);
@@ -75,53 +72,44 @@ keep_body(struct scheduler *scheduler, struct entry *entry, struct mail *mail,
 		entry->slices[i] = slice_of(slices[i].chunk, slices[i].offset, slices[i].size);
 }
 
-/* ---- windows ---- */
+/* ---- which is next ---- */
 
-static void
-make_ready(struct entry *entry)
+static unsigned
+waiting_priorities(const struct profile *profile)
 {
-	entry->state = ENTRY_READY;
-	window_push(&entry->profile->ready[entry->priority - 1], entry);
+	unsigned waiting = 0;
+
+	for (uint8_t priority = 1; priority <= PRIORITIES; priority++)
+		if (ring_is_waiting(&profile->rings[priority - 1]))
+			waiting |= PRIORITY_BIT(priority);
+	return waiting;
 }
 
-/* Takes a ready message into memory if its profile has room for it; else it is found later. */
+/* NULL: nothing of that priority is in memory. */
 static struct entry *
-admit(struct scheduler *scheduler, const struct ready_row *row)
+next_of(struct scheduler *scheduler, struct profile *profile, uint8_t priority)
 {
-	struct profile *profile = routes_of_user(&scheduler->routes, row->user_id);
-	unsigned at = row->priority - 1u;
-	struct entry *entry;
-
-	if (profile == NULL || at >= PRIORITIES)
-		return NULL;
-	if (profile->is_spilled[at] || profile->ready[at].count >= WINDOW_MAX) {
-		profile->is_spilled[at] = true;
-		return NULL;
-	}
-	entry = scheduler_new_entry(scheduler, row, profile);
-	make_ready(entry);
-	return entry;
+	return priority == 0 ? NULL : scheduler_next(scheduler, &profile->rings[priority - 1]);
 }
 
-/* The next message of the profile, or NULL: none, or disk is being asked. */
+/* The next message of the profile, out of its window, or NULL: none may go, or disk is being asked
+ * and what may be of a higher priority is waited for. */
 static struct entry *
 choose(struct scheduler *scheduler, struct profile *profile)
 {
-	for (int i = 0; i < PRIORITIES; i++) {
-		struct entry *entry = window_pop(&profile->ready[i]);
+	unsigned percent = scheduler->role->config->queue.lower_share;
+	unsigned waiting =
+	    waiting_priorities(profile) & profile_open_to(&scheduler->routes, profile);
+	struct entry *entry =
+	    next_of(scheduler, profile, shares_due(&profile->shares, waiting, percent));
 
-		if (entry != NULL)
-			return entry;
-		if (profile->is_spilled[i] && !profile->is_loading[i]) {
-			profile->is_spilled[i] = false;
-			profile->is_loading[i] = true;
-			refill_window(scheduler->refill, profile, (uint8_t)(i + 1), WINDOW_MAX);
-		}
-		/* What may be of a higher priority is waited for. */
-		if (profile->is_loading[i])
-			return NULL;
-	}
-	return NULL;
+	if (entry == NULL)
+		entry = next_of(scheduler, profile, shares_highest(waiting));
+	if (entry == NULL)
+		return NULL;
+	shares_note(&profile->shares, entry->priority, waiting);
+	scheduler_take(scheduler, entry);
+	return entry;
 }
 
 /* ---- attempts ---- */
@@ -137,6 +125,29 @@ begin_attempt(struct scheduler *scheduler, struct entry *entry)
 	scheduler->callbacks.on_attempt(entry, scheduler->relay, scheduler->ctx);
 }
 
+static bool
+is_ordinary(const struct entry *entry)
+{
+	return (PRIORITY_BIT(entry->priority) & PRIORITY_BITS_URGENT) == 0;
+}
+
+static void
+go_out(struct profile *profile, struct entry *entry)
+{
+	entry->profile = profile;
+	profile->out++;
+	profile->ordinary_out += is_ordinary(entry);
+}
+
+static void
+come_back(struct entry *entry)
+{
+	if (entry->profile == NULL)
+		return;
+	entry->profile->out--;
+	entry->profile->ordinary_out -= is_ordinary(entry);
+}
+
 void
 scheduler_pump(struct scheduler *scheduler, struct profile *profile)
 {
@@ -144,9 +155,8 @@ scheduler_pump(struct scheduler *scheduler, struct profile *profile)
 
 	if (!scheduler->is_relay_ready || scheduler->role->is_draining)
 		return;
-	while (profile->out < profile_width(&scheduler->routes, profile) &&
-	       (entry = choose(scheduler, profile)) != NULL) {
-		profile->out++;
+	while ((entry = choose(scheduler, profile)) != NULL) {
+		go_out(profile, entry);
 		if (entry->mail != NULL) {
 			begin_attempt(scheduler, entry);
 		} else {
@@ -157,13 +167,19 @@ scheduler_pump(struct scheduler *scheduler, struct profile *profile)
 }
 
 void
+scheduler_pump_all(struct scheduler *scheduler)
+{
+	IDMAP_EACH(&scheduler->routes.profiles, slot)
+	scheduler_pump(scheduler, slot->object);
+}
+
+void
 scheduler_settling(struct scheduler *scheduler, struct entry *entry)
 {
 	entry->state = ENTRY_SETTLING;
-	if (entry->profile == NULL)
-		return;
-	entry->profile->out--;
-	scheduler_pump(scheduler, entry->profile);
+	come_back(entry);
+	if (entry->profile != NULL)
+		scheduler_pump(scheduler, entry->profile);
 }
 
 void
@@ -177,25 +193,28 @@ scheduler_settled(struct scheduler *scheduler, struct entry *entry, int64_t next
 static void
 ready_again(struct scheduler *scheduler, struct entry *entry)
 {
-	struct profile *profile = entry->profile;
-
 	entry->attempt = 0;
-	/* Its user may have moved; what is not in a window is found on disk. */
-	if (profile == NULL || entry->is_removed || entry->is_to_hold ||
-	    routes_of_user(&scheduler->routes, entry->user_id) != profile) {
-		scheduler_free_entry(scheduler, entry);
-		scheduler_look_everywhere(scheduler);
-		return;
-	}
-	make_ready(entry);
+	if (entry->user_id == 0 || entry->is_removed || entry->is_to_hold)
+		scheduler_leave_to_disk(scheduler, entry);
+	else
+		scheduler_readmit(scheduler, entry);
 }
 
 void
 scheduler_return(struct scheduler *scheduler, struct entry *entry)
 {
-	if (entry->profile != NULL)
-		entry->profile->out--;
+	come_back(entry);
 	ready_again(scheduler, entry);
+}
+
+static uint32_t
+count_pending(const struct mail *mail)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < mail->recipient_count; i++)
+		count += recipient_is_pending(&mail->recipients[i]);
+	return count;
 }
 
 void
@@ -203,6 +222,7 @@ scheduler_settled_in_part(struct scheduler *scheduler, struct entry *entry)
 {
 	struct profile *profile = entry->profile;
 
+	entry->recipient_count = count_pending(entry->mail);
 	ready_again(scheduler, entry);
 	if (profile != NULL)
 		scheduler_pump(scheduler, profile);
@@ -239,39 +259,20 @@ scheduler_look(struct scheduler *scheduler, struct profile *profile)
 /* ---- from disk ---- */
 
 static void
-on_window(struct profile *profile, uint8_t priority, const struct window_job *job, void *ctx)
+on_woken(const struct wake_job *job, void *ctx)
 {
 	struct scheduler *scheduler = ctx;
 
-	profile->is_loading[priority - 1] = false;
-	if (job->has_more_out || job->job.outcome != JOB_DONE)
-		profile->is_spilled[priority - 1] = true;
-	for (uint32_t i = 0; i < job->row_count_out; i++) {
-		const struct ready_row *row = &job->rows_out[i];
-
-		if (scheduler_find(scheduler, row->message_id) == NULL &&
-		    routes_of_user(&scheduler->routes, row->user_id) == profile)
-			make_ready(scheduler_new_entry(scheduler, row, profile));
-	}
-	scheduler_pump(scheduler, profile);
-}
-
-static void
-on_woken(const struct ready_row *row, void *ctx)
-{
-	struct scheduler *scheduler = ctx;
-	struct profile *profile = routes_of_user(&scheduler->routes, row->user_id);
-
-	if (scheduler_find(scheduler, row->message_id) == NULL)
-		(void)admit(scheduler, row);
-	if (profile != NULL)
-		scheduler_pump(scheduler, profile);
+	for (uint32_t i = 0; i < job->row_count_out; i++)
+		if (scheduler_find(scheduler, job->rows_out[i].message_id) == NULL)
+			(void)scheduler_admit(scheduler, &job->rows_out[i]);
+	scheduler_pump_all(scheduler);
 }
 
 static void
 drop_chosen(struct scheduler *scheduler, struct entry *entry)
 {
-	entry->profile->out--;
+	come_back(entry);
 	scheduler_free_entry(scheduler, entry);
 }
 
@@ -310,6 +311,8 @@ scheduler_add(struct scheduler *scheduler, struct mail *mail, const struct slice
 	struct ready_row row = {.message_id = mail->id,
 	    .user_id = mail->user_id,
 	    .received_at_ms = mail->received_at_ms,
+	    .size = mail->size,
+	    .recipient_count = mail->recipient_count,
 	    .priority = mail->priority};
 	struct profile *profile;
 	struct entry *entry;
@@ -321,7 +324,8 @@ scheduler_add(struct scheduler *scheduler, struct mail *mail, const struct slice
 		return;
 	}
 	profile = routes_of_user(&scheduler->routes, mail->user_id);
-	entry = scheduler_find(scheduler, mail->id) == NULL ? admit(scheduler, &row) : NULL;
+	entry =
+	    scheduler_find(scheduler, mail->id) == NULL ? scheduler_admit(scheduler, &row) : NULL;
 	if (entry != NULL)
 		keep_body(scheduler, entry, mail, slices, slice_count);
 	else
@@ -340,17 +344,6 @@ uint64_t
 scheduler_next_attempt(const struct scheduler *scheduler)
 {
 	return scheduler->next_attempt;
-}
-
-void
-scheduler_forget(struct scheduler *scheduler, uint64_t message_id)
-{
-	struct entry *entry = scheduler_find(scheduler, message_id);
-
-	if (entry == NULL || entry->state != ENTRY_READY)
-		return;
-	window_remove(&entry->profile->ready[entry->priority - 1], entry);
-	scheduler_free_entry(scheduler, entry);
 }
 
 static int
@@ -382,7 +375,8 @@ scheduler_routes(struct scheduler *scheduler)
 }
 
 static const struct refill_callbacks refill_callbacks = {
-    .on_window = on_window,
+    .on_window = scheduler_on_window,
+    .on_flows = scheduler_on_flows,
     .on_woken = on_woken,
     .on_loaded = on_loaded,
 };
@@ -402,14 +396,14 @@ scheduler_new(struct role_context *role, struct storage *storage,
 	scheduler->routes = (struct routes){.role = role,
 	    .storage = storage,
 	    .on_user_moved = scheduler_on_user_moved,
+	    .on_new_profile = scheduler_on_new_profile,
 	    .on_profile_changed = scheduler_on_profile_changed,
 	    .on_complete = scheduler_on_routes_complete,
 	    .on_unrouted = scheduler_on_unrouted,
 	    .ctx = scheduler};
 	routes_init(&scheduler->routes);
 	scheduler->orphans = orphans_new(role, storage, &scheduler->routes);
-	scheduler->refill =
-	    refill_new(role->loop, storage, &scheduler->routes, &refill_callbacks, scheduler);
+	scheduler->refill = refill_new(role->loop, storage, &refill_callbacks, scheduler);
 	return scheduler;
 }
 
@@ -423,6 +417,7 @@ scheduler_free(struct scheduler *scheduler)
 			break;
 		}
 	idmap_fini(&scheduler->entries);
+	scheduler_free_senders(scheduler);
 	refill_free(scheduler->refill);
 	orphans_free(scheduler->orphans);
 	routes_fini(&scheduler->routes);

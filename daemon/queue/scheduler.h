@@ -6,10 +6,12 @@
  * Context  loop
  * Units    milliseconds; *_at_ms are wall clock
  *
- * Per profile and priority a window of the oldest ready messages is in memory; when it runs out
- * it is filled from disk. Deferred messages are not in memory at all: at their time the store
- * makes them ready. Nothing of this is on disk but the times: after a crash everything that is
- * not yet settled is ready again.
+ * Each profile decides for itself: the highest priority first, with a share for lower ones
+ * (shares.h), within a priority the users in turn (flow.h), of a user the oldest. Of each user and
+ * priority the oldest ready messages are in memory, few in all; the rest is read when they run
+ * out. Deferred messages are not in memory at all: at their time the store makes them ready.
+ * Nothing of this is on disk but the times: after a crash everything that is not yet settled is
+ * ready again.
  */
 #ifndef POSTERN_QUEUE_SCHEDULER_H
 #define POSTERN_QUEUE_SCHEDULER_H

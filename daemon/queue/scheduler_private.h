@@ -1,15 +1,24 @@
 /*
  * scheduler_private - the scheduler's inside, for the files that make it up
  *
- * scheduler.c keeps the entries, fills the windows and begins attempts; scheduler_routes.c follows
- * profiles and users that change, scheduler_relay.c the relay that comes and goes. Nobody else
- * includes this.
+ * scheduler.c keeps the entries and begins attempts; scheduler_flows.c has what each user has
+ * ready, in memory and on disk; scheduler_routes.c follows profiles and users that change,
+ * scheduler_relay.c the relay that comes and goes. Nobody else includes this.
  */
 #ifndef POSTERN_QUEUE_SCHEDULER_PRIVATE_H
 #define POSTERN_QUEUE_SCHEDULER_PRIVATE_H
 
 #include "daemon/queue/orphans.h"
+#include "daemon/queue/refill.h"
 #include "daemon/queue/scheduler.h"
+
+/* A user that has something ready: a flow for each priority. */
+struct sender {
+	struct scheduler *scheduler;
+	uint64_t user_id;
+	struct profile *profile; /* NULL: its mail has no way out, and none of it is in memory */
+	struct flow flows[PRIORITIES];
+};
 
 struct scheduler {
 	struct role_context *role;
@@ -20,6 +29,8 @@ struct scheduler {
 	struct refill *refill;
 	struct orphans *orphans;
 	struct idmap entries;
+	struct idmap senders; /* by user */
+	size_t ready_count;   /* entries in windows */
 	uint64_t next_attempt;
 	uint64_t memory_bytes;
 	struct link *relay;
@@ -27,16 +38,42 @@ struct scheduler {
 	uint32_t listed_count; /* of that, so far */
 };
 
-/* A profile of NULL: the message was sent before this start of the queue. */
-struct entry *scheduler_new_entry(
-    struct scheduler *scheduler, const struct ready_row *row, struct profile *profile);
+/* Of a message that is not in a window (yet). */
+struct entry *scheduler_new_entry(struct scheduler *scheduler, const struct ready_row *row);
 void scheduler_free_entry(struct scheduler *scheduler, struct entry *entry);
 
 /* Begins what the profile may have at relay. */
 void scheduler_pump(struct scheduler *scheduler, struct profile *profile);
+void scheduler_pump_all(struct scheduler *scheduler);
+
+/* ---- scheduler_flows.c ---- */
+
+/* A message that is ready on disk and that isn't known: takes it into memory if it belongs there;
+ * NULL: it is found on disk when its turn comes. */
+struct entry *scheduler_admit(struct scheduler *scheduler, const struct ready_row *row);
+/* Back into its window, or to disk: then it is freed. */
+void scheduler_readmit(struct scheduler *scheduler, struct entry *entry);
+/* Frees it; what disk says of it holds. */
+void scheduler_leave_to_disk(struct scheduler *scheduler, struct entry *entry);
+/* The next message of this priority, still in its window; NULL: none, or disk is being asked. */
+struct entry *scheduler_next(struct scheduler *scheduler, struct ring *ring);
+/* It goes: out of its window. */
+void scheduler_take(struct scheduler *scheduler, struct entry *entry);
+/* The user's mail takes another way; NULL: it has none. */
+void scheduler_move(struct scheduler *scheduler, struct sender *sender, struct profile *to);
+/* All of them, wherever their routes lead. */
+void scheduler_move_all(struct scheduler *scheduler);
+void scheduler_free_senders(struct scheduler *scheduler);
+
+/* For the rings; ctx is the scheduler. */
+void scheduler_on_idle(struct flow *flow, void *ctx);
+/* For refill; ctx is the scheduler. */
+void scheduler_on_window(const struct window_job *job, void *ctx);
+void scheduler_on_flows(const struct flows_job *job, void *ctx);
 
 /* For the routes; ctx is the scheduler. */
 void scheduler_on_user_moved(uint64_t user_id, struct profile *to, void *ctx);
+void scheduler_on_new_profile(struct profile *profile, void *ctx);
 void scheduler_on_profile_changed(struct profile *profile, void *ctx);
 void scheduler_on_routes_complete(void *ctx);
 void scheduler_on_unrouted(void *ctx);

@@ -38,7 +38,7 @@ note_listed(struct scheduler *scheduler, const struct rec_attempt *attempt)
 	if (entry == NULL) {
 		struct ready_row row = {.message_id = attempt->message_id, .priority = 1};
 
-		entry = scheduler_new_entry(scheduler, &row, NULL);
+		entry = scheduler_new_entry(scheduler, &row);
 		entry->state = ENTRY_SENDING;
 		entry->attempt = attempt->attempt;
 		entry->was_handed_over = true;
@@ -101,8 +101,7 @@ scheduler_in_flight(struct scheduler *scheduler, const struct msg_in_flight *in_
 		return true;
 	settle_lost(scheduler);
 	scheduler->is_relay_ready = true;
-	IDMAP_EACH(&scheduler->routes.profiles, slot)
-	scheduler_pump(scheduler, slot->object);
+	scheduler_pump_all(scheduler);
 	return true;
 }
 

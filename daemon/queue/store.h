@@ -28,6 +28,7 @@ enum store_job_kind {
 	STORE_LOAD,
 	STORE_BODY,
 	STORE_WINDOW,
+	STORE_FLOWS,
 	STORE_WAKE,
 	STORE_SCAN,
 	STORE_COUNT,
@@ -111,19 +112,37 @@ struct body_job {
 struct ready_row {
 	uint64_t message_id, user_id;
 	int64_t received_at_ms;
+	uint64_t size;
+	uint32_t recipient_count; /* those that are not done */
 	uint8_t priority;
 };
 
-/* The oldest ready messages of one priority, at most `limit` for each of the users; gives rows. */
+/* The first ready messages of one user and priority behind `after`, at most `limit`; gives rows. */
 struct window_job {
 	struct job job;
-	uint64_t *user_ids;
-	uint32_t user_count;
+	uint64_t user_id;
 	uint8_t priority;
+	uint64_t after;
 	uint32_t limit;
 	struct ready_row *rows_out;
 	uint32_t row_count_out;
-	bool has_more_out; /* some user reached the limit */
+	bool has_more_out; /* the limit was reached */
+};
+
+/* Some user has something ready at this priority. */
+struct flow_row {
+	uint64_t user_id;
+	uint8_t priority;
+};
+
+/* Who has something ready, behind `after` and at most `limit`; gives rows. Costs as much as there
+ * are rows, however many messages each stands for. */
+struct flows_job {
+	struct job job;
+	struct flow_row after;
+	uint32_t limit;
+	struct flow_row *rows_out;
+	uint32_t row_count_out;
 };
 
 /* Deferred messages whose time has come become ready, at most `limit`; gives rows. */

@@ -21,6 +21,7 @@
 	" client, has_wishes, begins_at, age"
 #define LOOK_COLUMNS                                                                               \
 	"user_id, state, next_at > 0, priority, is_in_file, has_wishes, begins_at, login, list"
+#define READY_COLUMNS "id, user_id, received_at, priority, size, pending"
 #define WISHES_COLUMNS                                                                             \
 	"envid, is_smtputf8, has_utf8_header, ret, has_auth, has_mt_priority, mt_priority,"        \
 	" requires_tls"
@@ -28,8 +29,8 @@
 static const char *const statements_sql[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
-    [SQL_INSERT_MESSAGE] = "INSERT INTO message(" MESSAGE_COLUMNS ") VALUES"
-			   "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_INSERT_MESSAGE] = "INSERT INTO message(" MESSAGE_COLUMNS ", pending) VALUES"
+			   "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_INSERT_RECIPIENT] = "INSERT INTO recipient(message, position, state, attempts, code,"
 			     " address, enhanced, reply, notify, orcpt)"
 			     " VALUES(?,?,0,0,0,?,'','',?,?)",
@@ -41,7 +42,8 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_DELETE_WISHES] = "DELETE FROM wishes WHERE message = ?",
     [SQL_DELETE_BODY] = "DELETE FROM body WHERE id BETWEEN ?1 << 20 AND (?1 << 20) + 0xfffff",
     [SQL_UPDATE_MESSAGE] = "UPDATE message SET state = ?2, next_at = ?3, attempts = ?4,"
-			   " last_attempt = ?5 WHERE id = ?1",
+			   " last_attempt = ?5, pending = (SELECT count(*) FROM recipient"
+			   " WHERE message = ?1 AND state IN (0, 3)) WHERE id = ?1",
     [SQL_UPDATE_RECIPIENT] = "UPDATE recipient SET state = ?3, attempts = attempts + 1, code = ?4,"
 			     " enhanced = ?5, reply = ?6 WHERE message = ?1 AND position = ?2",
     [SQL_GET_MESSAGE] = "SELECT " MESSAGE_COLUMNS " FROM message WHERE id = ?",
@@ -53,10 +55,13 @@ static const char *const statements_sql[SQL_COUNT] = {
 			   " notify, orcpt FROM recipient WHERE message = ? ORDER BY position",
     [SQL_GET_WISHES] = "SELECT " WISHES_COLUMNS " FROM wishes WHERE message = ?",
     [SQL_GET_BODY] = "SELECT bytes FROM body WHERE id BETWEEN ? AND ? ORDER BY id",
-    [SQL_GET_WINDOW] = "SELECT id, user_id, received_at, priority FROM message"
-		       " INDEXED BY message_order WHERE state = 0 AND next_at = 0 AND user_id = ?"
-		       " AND priority = ? ORDER BY id LIMIT ?",
-    [SQL_GET_DUE] = "SELECT id, user_id, received_at, priority FROM message"
+    [SQL_GET_WINDOW] = "SELECT " READY_COLUMNS " FROM message INDEXED BY message_order"
+		       " WHERE state = 0 AND next_at = 0 AND user_id = ? AND priority = ?"
+		       " AND id > ? ORDER BY id LIMIT ?",
+    [SQL_GET_NEXT_FLOW] = "SELECT user_id, priority FROM message INDEXED BY message_order"
+			  " WHERE state = 0 AND next_at = 0 AND (user_id, priority) > (?, ?)"
+			  " ORDER BY user_id, priority LIMIT 1",
+    [SQL_GET_DUE] = "SELECT " READY_COLUMNS " FROM message"
 		    " INDEXED BY message_order WHERE state = ? AND next_at BETWEEN 1 AND ?"
 		    " ORDER BY next_at LIMIT ?",
     [SQL_GET_NEXT_DUE] = "SELECT next_at FROM message INDEXED BY message_order"
@@ -425,6 +430,8 @@ store_run(struct store *store, struct job *job)
 		return store_body(store, at);
 	case STORE_WINDOW:
 		return store_window(store, at);
+	case STORE_FLOWS:
+		return store_flows(store, at);
 	case STORE_WAKE:
 		return store_wake(store, at);
 	case STORE_SCAN:

@@ -34,6 +34,7 @@ enum statement {
 	SQL_GET_WISHES,
 	SQL_GET_BODY,
 	SQL_GET_WINDOW,
+	SQL_GET_NEXT_FLOW,
 	SQL_GET_DUE,
 	SQL_GET_NEXT_DUE,
 	SQL_LOOK,
@@ -118,6 +119,7 @@ enum store_result store_remove_message(
 enum store_result store_load(struct store *store, uint64_t message_id, struct mail **out);
 enum store_result store_body(struct store *store, struct body_job *job);
 enum store_result store_window(struct store *store, struct window_job *job);
+enum store_result store_flows(struct store *store, struct flows_job *job);
 enum store_result store_wake(struct store *store, struct wake_job *job);
 enum store_result store_scan(struct store *store, struct scan_job *job);
 /* Ids of what a scan means, some at a time, into its search; false: that is all. */

@@ -187,7 +187,7 @@ store_body(struct store *store, struct body_job *job)
 	return sql_result(store, code);
 }
 
-/* Appends the rows of a statement that gives id, user, received_at, priority. */
+/* Appends the rows of a statement that gives READY_COLUMNS. */
 static enum store_result
 read_ready(struct store *store, sqlite3_stmt *row, struct ready_row **rows, uint32_t *count)
 {
@@ -204,6 +204,8 @@ read_ready(struct store *store, sqlite3_stmt *row, struct ready_row **rows, uint
 		    .user_id = (uint64_t)sqlite3_column_int64(row, 1),
 		    .received_at_ms = sqlite3_column_int64(row, 2),
 		    .priority = (uint8_t)sqlite3_column_int(row, 3),
+		    .size = (uint64_t)sqlite3_column_int64(row, 4),
+		    .recipient_count = (uint32_t)sqlite3_column_int64(row, 5),
 		};
 	}
 	return sql_result(store, code);
@@ -212,19 +214,36 @@ read_ready(struct store *store, sqlite3_stmt *row, struct ready_row **rows, uint
 enum store_result
 store_window(struct store *store, struct window_job *job)
 {
-	enum store_result result = STORE_OK;
+	enum store_result result = read_ready(store,
+	    sql_bind(store, SQL_GET_WINDOW, "iiii", (int64_t)job->user_id, (int64_t)job->priority,
+		(int64_t)job->after, (int64_t)job->limit),
+	    &job->rows_out, &job->row_count_out);
 
-	for (uint32_t i = 0; i < job->user_count && result == STORE_OK; i++) {
-		uint32_t before = job->row_count_out;
-
-		result = read_ready(store,
-		    sql_bind(store, SQL_GET_WINDOW, "iii", (int64_t)job->user_ids[i],
-			(int64_t)job->priority, (int64_t)job->limit),
-		    &job->rows_out, &job->row_count_out);
-		if (job->row_count_out - before == job->limit)
-			job->has_more_out = true;
-	}
+	job->has_more_out = job->row_count_out == job->limit;
 	return result;
+}
+
+/* One seek for each row, behind all messages of the one before. */
+enum store_result
+store_flows(struct store *store, struct flows_job *job)
+{
+	struct flow_row at = job->after;
+	int code = SQLITE_ROW;
+
+	job->rows_out = xcalloc(job->limit, sizeof(*job->rows_out));
+	while (job->row_count_out < job->limit) {
+		sqlite3_stmt *row = sql_bind(
+		    store, SQL_GET_NEXT_FLOW, "ii", (int64_t)at.user_id, (int64_t)at.priority);
+
+		code = sql_step(row);
+		if (code != SQLITE_ROW)
+			break;
+		at.user_id = (uint64_t)sqlite3_column_int64(row, 0);
+		at.priority = (uint8_t)sqlite3_column_int(row, 1);
+		job->rows_out[job->row_count_out++] = at;
+		(void)sqlite3_reset(row);
+	}
+	return sql_result(store, code);
 }
 
 /* Those of one state whose time has come. */
@@ -233,7 +252,8 @@ wake_state(struct store *store, struct wake_job *job, enum mail_state state)
 {
 	uint32_t first = job->row_count_out;
 	enum store_result result = read_ready(store,
-	    sql_bind(store, SQL_GET_DUE, "iii", (int64_t)state, job->now_ms, (int64_t)job->limit),
+	    sql_bind(store, SQL_GET_DUE, "iii", (int64_t)state, job->now_ms,
+		(int64_t)(job->limit - job->row_count_out)),
 	    &job->rows_out, &job->row_count_out);
 
 	for (uint32_t i = first; i < job->row_count_out && result == STORE_OK; i++) {

@@ -6,12 +6,12 @@
 static enum store_result
 insert_row(struct store *store, const struct mail *m)
 {
-	return sql_run(store, SQL_INSERT_MESSAGE, "iiiiiiiiiiiitttttttiii", (int64_t)m->id,
+	return sql_run(store, SQL_INSERT_MESSAGE, "iiiiiiiiiiiitttttttiiii", (int64_t)m->id,
 	    (int64_t)m->state, m->next_at_ms, (int64_t)m->user_id, (int64_t)m->priority,
 	    m->received_at_ms, (int64_t)m->attempts, (int64_t)m->last_attempt, (int64_t)m->size,
 	    (int64_t)m->has_8bit, (int64_t)m->is_in_file, (int64_t)m->is_notice, m->login, m->list,
 	    m->sender, m->header_from, m->message_id, m->subject, m->client, (int64_t)m->has_wishes,
-	    m->begins_at_ms, (int64_t)m->age);
+	    m->begins_at_ms, (int64_t)m->age, (int64_t)m->recipient_count);
 }
 
 static struct tally_class
@@ -122,18 +122,10 @@ store_insert(struct store *store, struct insert_job *job)
 }
 
 static enum store_result
-update_message(struct store *store, const struct fate_job *job)
+update_recipients(struct store *store, const struct fate_job *job)
 {
-	struct tally_class class;
-	enum store_result result;
-	bool is_there = store_class(store, job->message_id, &class, &result);
+	enum store_result result = STORE_OK;
 
-	if (result == STORE_OK)
-		result = sql_run(store, SQL_UPDATE_MESSAGE, "iiiii", (int64_t)job->message_id,
-		    (int64_t)job->state, job->next_at_ms, (int64_t)job->attempts,
-		    (int64_t)job->attempt);
-	if (result == STORE_OK && is_there)
-		store_tally_move(store, &class, job->state, job->next_at_ms);
 	for (uint32_t i = 0; i < job->row_count && result == STORE_OK; i++) {
 		const struct fate_row *row = &job->rows[i];
 
@@ -141,6 +133,25 @@ update_message(struct store *store, const struct fate_job *job)
 		    (int64_t)row->index, (int64_t)row->state, (int64_t)row->code, row->enhanced,
 		    row->reply);
 	}
+	return result;
+}
+
+/* The recipients first: the message's row counts those that are left. */
+static enum store_result
+update_message(struct store *store, const struct fate_job *job)
+{
+	struct tally_class class;
+	enum store_result result;
+	bool is_there = store_class(store, job->message_id, &class, &result);
+
+	if (result == STORE_OK)
+		result = update_recipients(store, job);
+	if (result == STORE_OK)
+		result = sql_run(store, SQL_UPDATE_MESSAGE, "iiiii", (int64_t)job->message_id,
+		    (int64_t)job->state, job->next_at_ms, (int64_t)job->attempts,
+		    (int64_t)job->attempt);
+	if (result == STORE_OK && is_there)
+		store_tally_move(store, &class, job->state, job->next_at_ms);
 	return result;
 }
 

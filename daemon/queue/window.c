@@ -1,97 +1,56 @@
-/* window - a binary heap by age. */
+/* window - a list by age. */
 #include "daemon/queue/window.h"
 
-#include "common/err.h"
-#include "common/xalloc.h"
-
-#include <stdlib.h>
-
 static bool
-is_before(const struct entry *a, const struct entry *b)
+is_older(const struct entry *a, const struct entry *b)
 {
 	if (a->received_at_ms != b->received_at_ms)
 		return a->received_at_ms < b->received_at_ms;
 	return a->id < b->id;
 }
 
-static void
-place(struct window *window, size_t at, struct entry *entry)
+void
+window_init(struct window *window)
 {
-	window->entries[at] = entry;
-	entry->window_at = at;
+	list_init(&window->entries);
+	window->count = 0;
 }
 
-static void
-sift_up(struct window *window, size_t at, struct entry *entry)
+static struct entry *
+entry_at(struct list *link)
 {
-	while (at > 0 && is_before(entry, window->entries[(at - 1) / 2])) {
-		place(window, at, window->entries[(at - 1) / 2]);
-		at = (at - 1) / 2;
-	}
-	place(window, at, entry);
+	return LIST_ENTRY(link, struct entry, link);
 }
 
-static void
-sift_down(struct window *window, size_t at, struct entry *entry)
+struct entry *
+window_oldest(const struct window *window)
 {
-	for (;;) {
-		size_t child = 2 * at + 1;
+	return window->count == 0 ? NULL : entry_at(window->entries.next);
+}
 
-		if (child >= window->count)
-			break;
-		if (child + 1 < window->count &&
-		    is_before(window->entries[child + 1], window->entries[child]))
-			child++;
-		if (!is_before(window->entries[child], entry))
-			break;
-		place(window, at, window->entries[child]);
-		at = child;
-	}
-	place(window, at, entry);
+struct entry *
+window_youngest(const struct window *window)
+{
+	return window->count == 0 ? NULL : entry_at(window->entries.prev);
 }
 
 void
-window_fini(struct window *window)
+window_insert(struct window *window, struct entry *entry)
 {
-	free(window->entries);
-	*window = (struct window){0};
-}
+	struct list *at = window->entries.prev;
 
-void
-window_push(struct window *window, struct entry *entry)
-{
-	if (window->count == window->capacity) {
-		window->capacity = window->capacity == 0 ? 32 : window->capacity * 2;
-		window->entries =
-		    xrealloc(window->entries, window->capacity, sizeof(struct entry *));
-	}
 	window->count++;
-	sift_up(window, window->count - 1, entry);
+	/* What comes back is mostly older than all that wait. */
+	if (window->count > 1 && is_older(entry, entry_at(window->entries.next)))
+		at = &window->entries;
+	while (at != &window->entries && is_older(entry, entry_at(at)))
+		at = at->prev;
+	list_insert_after(at, &entry->link);
 }
 
 void
 window_remove(struct window *window, struct entry *entry)
 {
-	size_t at = entry->window_at;
-	struct entry *last = window->entries[--window->count];
-
-	ensure(window->entries[at] == entry || last == entry);
-	if (last == entry)
-		return;
-	if (at > 0 && is_before(last, window->entries[(at - 1) / 2]))
-		sift_up(window, at, last);
-	else
-		sift_down(window, at, last);
-}
-
-struct entry *
-window_pop(struct window *window)
-{
-	struct entry *first;
-
-	if (window->count == 0)
-		return NULL;
-	first = window->entries[0];
-	window_remove(window, first);
-	return first;
+	list_remove(&entry->link);
+	window->count--;
 }

@@ -1,21 +1,24 @@
 /*
- * window - the messages of one profile and priority that can go next, oldest first: a heap
+ * window - the oldest ready messages of one flow, oldest first
  *
- * Owns     its array, never the entries
+ * Owns     nothing: the links are in the entries
  * Context  loop
+ * Units    milliseconds, wall clock; bytes
  */
 #ifndef POSTERN_QUEUE_WINDOW_H
 #define POSTERN_QUEUE_WINDOW_H
 
 #include "common/chunk.h"
+#include "common/list.h"
 #include "daemon/queue/mail.h"
 
 #include <stddef.h>
 
+struct flow;
 struct profile;
 
 enum entry_state {
-	ENTRY_READY,   /* in its profile's window */
+	ENTRY_READY,   /* in its flow's window */
 	ENTRY_LOADING, /* chosen; its details come from disk */
 	ENTRY_SENDING, /* given to relay */
 	ENTRY_SETTLING /* its fate is being written */
@@ -27,11 +30,14 @@ struct entry {
 	uint64_t attempt; /* 0: none yet */
 	int64_t received_at_ms;
 	int64_t began_at_ms;     /* of the attempt; 0: before this start of the queue */
-	struct profile *profile; /* NULL: sent since before this start of the queue */
-	size_t window_at;        /* place in the window, while ready */
-	size_t footprint;        /* bytes of memory counted for it */
-	struct mail *mail;       /* NULL: on disk only */
-	struct slice *slices;    /* of the whole body; NULL: on disk only */
+	struct profile *profile; /* once it was chosen; NULL: sent since before this start */
+	struct flow *flow;       /* while ready */
+	struct list link;        /* in the flow's window */
+	uint64_t size;
+	uint32_t recipient_count; /* those that are not done */
+	size_t footprint;         /* bytes of memory counted for it */
+	struct mail *mail;        /* NULL: on disk only */
+	struct slice *slices;     /* of the whole body; NULL: on disk only */
 	uint32_t slice_count;
 	uint8_t priority;
 	uint8_t state;        /* enum entry_state */
@@ -43,14 +49,16 @@ struct entry {
 };
 
 struct window {
-	struct entry **entries;
-	size_t count, capacity;
+	struct list entries;
+	uint32_t count;
 };
 
-void window_fini(struct window *window);
-void window_push(struct window *window, struct entry *entry);
-/* The oldest, taken out, or NULL. */
-struct entry *window_pop(struct window *window);
+void window_init(struct window *window);
+/* By its age: most are the youngest. */
+void window_insert(struct window *window, struct entry *entry);
 void window_remove(struct window *window, struct entry *entry);
+/* NULL: it is empty. */
+struct entry *window_oldest(const struct window *window);
+struct entry *window_youngest(const struct window *window);
 
 #endif

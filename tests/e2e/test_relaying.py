@@ -51,11 +51,12 @@ def test_connection_is_ended_politely_after_100_messages(postern, sink):
     assert sink.connections[0].commands[-1] == b'QUIT'
 
 
-@pytest.mark.parametrize('limit', [1, 3])
-def test_connections_at_once(postern, make_upstream, limit):
+@pytest.mark.parametrize('limit, priority, used', [(1, 3, 1), (3, 3, 2), (3, 2, 3)])
+def test_connections_at_once(postern, make_upstream, limit, priority, used):
+    """Of several the last is kept for priorities 1 and 2."""
     host = make_upstream('dot: sleep 0.2')
     postern.add_upstream(host, 'upstream', '--connections', limit)
-    user = postern.add_user()
+    user = postern.add_user('shop', '--priority', priority)
     postern.ctl('profile', 'pause', 'upstream')
     send_many(postern, user, 9)
     most, is_over = [], threading.Event()
@@ -70,7 +71,7 @@ def test_connections_at_once(postern, make_upstream, limit):
     is_over.set()
     watcher.join()
     postern.wait_until_queue_is(0)
-    assert max(most) == limit and len(host.connections) == limit
+    assert max(most) == used and len(host.connections) == used
 
 
 def test_connection_too_many_for_the_upstream(postern, make_upstream):
@@ -79,7 +80,7 @@ def test_connection_too_many_for_the_upstream(postern, make_upstream):
                          'banner connection=3: reply 421 4.7.0 Too many connections\n'
                          'dot: sleep 0.02')
     postern.add_upstream(host, 'upstream', '--connections', 3)
-    user = postern.add_user()
+    user = postern.add_user('shop', '--priority', 2)
     postern.ctl('profile', 'pause', 'upstream')
     send_many(postern, user, 30)
     postern.ctl('profile', 'resume', 'upstream')

@@ -287,7 +287,7 @@ world_send_routes(struct queue_world *world, uint32_t version)
 	    .name = "office",
 	    .list = "",
 	    .version = version,
-	    .connections = 2,
+	    .connections = 3,
 	    .retry = world->retry,
 	    .is_uncertain_held = world->is_uncertain_held,
 	    .bounce_sender = world->bounce_sender};

@@ -81,7 +81,7 @@ void world_connect_relay_unready(struct queue_world *world);
 /* A new smtpd in place of the last one, with ids of its own. */
 void world_connect_smtpd(struct queue_world *world);
 void world_drop_relay(struct queue_world *world);
-/* One profile (id 5, "office") and one user (id 7, "shop" of "web"). */
+/* One profile (id 5, "office": two messages at once, and an urgent one) and one user (id 7, "shop" of "web"). */
 void world_send_routes(struct queue_world *world, uint32_t version);
 
 bool world_wait(struct queue_world *world, bool (*is_true)(struct queue_world *world));

@@ -4,6 +4,7 @@ check_PROGRAMS += \
 	tests/unit/test_queue_backoff \
 	tests/unit/test_queue_caps \
 	tests/unit/test_queue_dsn \
+	tests/unit/test_queue_flow \
 	tests/unit/test_queue_hostile \
 	tests/unit/test_queue_idmap \
 	tests/unit/test_queue_journal \
@@ -12,6 +13,7 @@ check_PROGRAMS += \
 	tests/unit/test_queue_role \
 	tests/unit/test_queue_scan \
 	tests/unit/test_queue_settlement \
+	tests/unit/test_queue_shares \
 	tests/unit/test_queue_store \
 	tests/unit/test_queue_usage \
 	tests/unit/test_queue_used \
@@ -30,6 +32,10 @@ tests_unit_test_queue_caps_SOURCES = tests/unit/test_queue_caps.c tests/lib/queu
 	tests/lib/queue_world.h
 tests_unit_test_queue_caps_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_caps_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_flow_SOURCES = tests/unit/test_queue_flow.c
+tests_unit_test_queue_flow_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_flow_LDADD = daemon/queue/libqueue.a $(UNIT_LIBS)
 
 tests_unit_test_queue_hostile_SOURCES = tests/unit/test_queue_hostile.c tests/lib/queue_world.c \
 	tests/lib/queue_world.h $(QUEUE_RIG)
@@ -72,6 +78,10 @@ tests_unit_test_queue_scan_LDADD = $(QUEUE_TEST_LIBS)
 tests_unit_test_queue_settlement_SOURCES = tests/unit/test_queue_settlement.c $(QUEUE_RIG)
 tests_unit_test_queue_settlement_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_settlement_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_shares_SOURCES = tests/unit/test_queue_shares.c
+tests_unit_test_queue_shares_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_shares_LDADD = daemon/queue/libqueue.a $(UNIT_LIBS)
 
 tests_unit_test_queue_store_SOURCES = tests/unit/test_queue_store.c $(QUEUE_RIG) \
 	tests/lib/faultvfs.c tests/lib/faultvfs.h

@@ -205,6 +205,7 @@ static const struct {
     {"queue = { bounce = \"yes\"; };", "queue.bounce: must be true or false"},
     {"queue = { hold_max = \"a month\"; };", "queue.hold_max: \"a month\" must be a duration from"},
     {"queue = { hold_max = \"366d\"; };", "must be a duration from \"0ms\" to \"365d\""},
+    {"queue = { lower_share = 51; };", "queue.lower_share: \"51\" must be a number from 0 to 50"},
     {"queue = { memory = \"1K\"; };", "queue.memory: \"1K\" must be a size from \"1M\" to \"64G\""},
 
     {"sender_authorization = \"allow\";", "sender_authorization: \"allow\" must be block | alert"},

@@ -314,7 +314,7 @@ test_mail_of_a_removed_user_goes_out_by_its_list_else_the_default(void **state)
 	send_row(world, (struct msg_route){.row = ROUTE_USER, .id = 7, .is_gone = true});
 	assert_true(world_wait(world, is_told_of_no_profile));
 	world_connect_relay(world, NULL, 0);
-	/* The list has a way: of two connections one is left for the other. */
+	/* The list has a way: of the connections one is left for the other. */
 	send_row(
 	    world, (struct msg_route){.row = ROUTE_LIST, .id = 3, .name = "web", .profile_id = 5});
 	assert_true(world_wait_deliveries(world, 2));
@@ -328,7 +328,7 @@ test_mail_of_a_removed_user_goes_out_by_its_list_else_the_default(void **state)
 	assert_true(world_wait(world, is_told_of_no_profile));
 	send_row(world, (struct msg_route){.row = ROUTE_BEGIN});
 	send_row(world,
-	    (struct msg_route){.row = ROUTE_PROFILE, .id = 5, .name = "office", .connections = 2});
+	    (struct msg_route){.row = ROUTE_PROFILE, .id = 5, .name = "office", .connections = 3});
 	send_row(world, (struct msg_route){.row = ROUTE_LIST, .profile_id = 5});
 	send_row(world, (struct msg_route){.row = ROUTE_END});
 	assert_true(world_wait_deliveries(world, 3));
@@ -346,7 +346,7 @@ test_mail_of_a_removed_user_survives_a_restart_of_the_queue(void **state)
 	assert_true(world_start(world, NULL));
 	send_row(world, (struct msg_route){.row = ROUTE_BEGIN});
 	send_row(world,
-	    (struct msg_route){.row = ROUTE_PROFILE, .id = 5, .name = "office", .connections = 2});
+	    (struct msg_route){.row = ROUTE_PROFILE, .id = 5, .name = "office", .connections = 3});
 	send_row(
 	    world, (struct msg_route){.row = ROUTE_LIST, .id = 3, .name = "WEB", .profile_id = 5});
 	send_row(world, (struct msg_route){.row = ROUTE_LIST});
@@ -783,17 +783,68 @@ test_higher_priority_goes_first(void **state)
 	(void)world_submit(world, 1, 503, 1);
 	(void)world_submit(world, 1, 504, 3);
 	world_connect_relay(world, NULL, 0);
-	/* Two connections: two at once, the others as these end. */
-	assert_true(world_wait_deliveries(world, 2));
+	/* Three connections: three at once, the others as these end. */
+	assert_true(world_wait_deliveries(world, 3));
 	world_settle(world, 50);
-	assert_int_equal(world->delivery_count, 2);
-	world_report(world, &world->deliveries[0], delivered, 1);
-	world_report(world, &world->deliveries[1], delivered, 1);
+	assert_int_equal(world->delivery_count, 3);
+	for (int i = 0; i < 3; i++)
+		world_report(world, &world->deliveries[i], delivered, 1);
 	assert_true(world_wait_deliveries(world, 4));
 	assert_int_equal(world->deliveries[0].body.size, 503);
 	assert_int_equal(world->deliveries[1].body.size, 501);
 	assert_int_equal(world->deliveries[2].body.size, 504);
 	assert_int_equal(world->deliveries[3].body.size, 502);
+}
+
+static void
+test_last_connection_is_for_urgent_messages(void **state)
+{
+	struct queue_world *world = *state;
+
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	for (size_t size = 501; size <= 504; size++)
+		(void)world_submit(world, 1, size, 3);
+	assert_true(world_wait_deliveries(world, 2));
+	world_settle(world, 50);
+	assert_int_equal(world->delivery_count, 2);
+	(void)world_submit(world, 1, 601, 2);
+	assert_true(world_wait_deliveries(world, 3));
+	assert_int_equal(world->deliveries[2].body.size, 601);
+	(void)world_submit(world, 1, 602, 1);
+	/* It takes the next that is free, before those that have been waiting. */
+	world_report(world, &world->deliveries[0], delivered, 1);
+	assert_true(world_wait_deliveries(world, 4));
+	assert_int_equal(world->deliveries[3].body.size, 602);
+}
+
+/* After a trouble one goes ahead, and each that goes well makes room for one more. */
+static void
+test_profile_that_recovers_is_not_overrun(void **state)
+{
+	struct queue_world *world = *state;
+	struct msg_route resumed = {
+	    .row = ROUTE_PROFILE, .id = 5, .version = 2, .name = "office", .connections = 8};
+
+	start(world);
+	for (size_t size = 501; size <= 520; size++)
+		(void)world_submit(world, 1, size, 1);
+	world_connect_relay(world, NULL, 0);
+	assert_true(world_wait_deliveries(world, 3));
+	world_report_trouble(world, &world->deliveries[0], ATTEMPT_UNREACHABLE);
+	world_report_trouble(world, &world->deliveries[1], ATTEMPT_UNREACHABLE);
+	world_report_trouble(world, &world->deliveries[2], ATTEMPT_UNREACHABLE);
+	send_row(world, resumed);
+	assert_true(world_wait_deliveries(world, 4));
+	for (unsigned width = 1; width < 8; width *= 2) {
+		unsigned first = 2 + width;
+
+		world_settle(world, 30);
+		assert_int_equal(world->delivery_count, first + width);
+		for (unsigned i = first; i < first + width; i++)
+			world_report(world, &world->deliveries[i], delivered, 1);
+		assert_true(world_wait_deliveries(world, first + 3 * width));
+	}
 }
 
 static void
@@ -845,6 +896,8 @@ main(void)
 	    T(time_that_makes_no_sense_is_refused),
 	    T(filter_that_means_nothing_is_refused),
 	    T(higher_priority_goes_first),
+	    T(last_connection_is_for_urgent_messages),
+	    T(profile_that_recovers_is_not_overrun),
 	    T(second_queue_on_the_directory_is_refused),
 	};
 

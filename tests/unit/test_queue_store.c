@@ -169,21 +169,72 @@ test_notice_comes_in_the_commit_of_its_fate(void **state)
 }
 
 static void
-test_window_is_by_age_within_priority(void **state)
+insert_for(struct queue_rig *rig, uint64_t id, uint64_t user_id, uint8_t priority)
+{
+	struct mail *mail = rig_mail(id, 3);
+
+	mail->user_id = user_id;
+	mail->priority = priority;
+	assert_int_equal(rig_insert(rig, mail, "hello"), JOB_DONE);
+	free(mail);
+}
+
+static void
+test_window_goes_on_behind_an_id(void **state)
 {
 	struct queue_rig *rig = *state;
-	uint64_t users[] = {7};
-	struct window_job window = {.user_ids = users, .user_count = 1, .priority = 3, .limit = 2};
+	struct window_job first = {.user_id = 7, .priority = 3, .limit = 2};
+	struct window_job second = {.user_id = 7, .priority = 3, .limit = 2};
 
 	assert_true(rig_open(rig));
 	for (uint64_t i = 3; i > 0; i--)
-		insert(rig, (1 << 30) + i, 1);
-	assert_int_equal(rig_do(rig, STORE_WINDOW, JOB_READS, &window), JOB_DONE);
-	assert_int_equal(window.row_count_out, 2);
-	assert_true(window.has_more_out);
-	assert_int_equal(window.rows_out[0].message_id, (1 << 30) + 1);
-	assert_int_equal(window.rows_out[1].message_id, (1 << 30) + 2);
-	free(window.rows_out);
+		insert(rig, (1 << 30) + i, 2);
+	insert_for(rig, (1 << 30) + 8, 7, 2);
+	insert_for(rig, (1 << 30) + 9, 8, 3);
+	assert_int_equal(rig_do(rig, STORE_WINDOW, JOB_READS, &first), JOB_DONE);
+	assert_int_equal(first.row_count_out, 2);
+	assert_true(first.has_more_out);
+	assert_int_equal(first.rows_out[0].message_id, (1 << 30) + 1);
+	assert_int_equal(first.rows_out[1].message_id, (1 << 30) + 2);
+	assert_int_equal(first.rows_out[1].recipient_count, 2);
+	assert_int_equal(first.rows_out[1].priority, 3);
+	assert_true(first.rows_out[1].size > 0);
+	second.after = (1 << 30) + 2;
+	assert_int_equal(rig_do(rig, STORE_WINDOW, JOB_READS, &second), JOB_DONE);
+	assert_int_equal(second.row_count_out, 1);
+	assert_false(second.has_more_out);
+	assert_int_equal(second.rows_out[0].message_id, (1 << 30) + 3);
+	free(first.rows_out);
+	free(second.rows_out);
+}
+
+/* One row for each user and priority that has something ready, in slices. */
+static void
+test_flows_are_found_in_slices(void **state)
+{
+	struct queue_rig *rig = *state;
+	static const struct flow_row expected[] = {{7, 1}, {7, 3}, {9, 3}, {12, 5}};
+	struct flow_row after = {0};
+	unsigned found = 0;
+
+	assert_true(rig_open(rig));
+	for (unsigned i = 0; i < 40; i++)
+		insert_for(
+		    rig, (1 << 30) + 1 + i, expected[i % 4].user_id, expected[i % 4].priority);
+	for (;;) {
+		struct flows_job job = {.after = after, .limit = 3};
+
+		assert_int_equal(rig_do(rig, STORE_FLOWS, JOB_READS, &job), JOB_DONE);
+		for (unsigned i = 0; i < job.row_count_out; i++, found++) {
+			after = job.rows_out[i];
+			assert_int_equal(after.user_id, expected[found].user_id);
+			assert_int_equal(after.priority, expected[found].priority);
+		}
+		free(job.rows_out);
+		if (job.row_count_out < 3)
+			break;
+	}
+	assert_int_equal(found, 4);
 }
 
 static void
@@ -691,7 +742,8 @@ main(void)
 	    T(message_survives_restart),
 	    T(fate_keeps_what_is_pending_and_removes_what_is_over),
 	    T(notice_comes_in_the_commit_of_its_fate),
-	    T(window_is_by_age_within_priority),
+	    T(window_goes_on_behind_an_id),
+	    T(flows_are_found_in_slices),
 	    T(ids_that_are_taken_are_refused),
 	    T(ids_and_epoch_are_never_used_again),
 	    T(files_without_message_are_swept),
