@@ -26,6 +26,23 @@ backoff_message_ms(const int64_t *schedule_ms, size_t count, uint32_t attempts, 
 	return spread(schedule_ms[step < count ? step : count - 1], 10, chance);
 }
 
+int64_t
+backoff_longest_ms(const int64_t *schedule_ms, size_t count)
+{
+	int64_t longest_ms = PROFILE_MOST_MS;
+
+	for (size_t i = 0; i < count; i++)
+		if (schedule_ms[i] > longest_ms)
+			longest_ms = schedule_ms[i];
+	return longest_ms + longest_ms / 10;
+}
+
+bool
+backoff_is_over(int64_t until_ms, int64_t now_ms)
+{
+	return until_ms <= now_ms || until_ms - now_ms > PROFILE_STOP_MS + PROFILE_STOP_MS / 10;
+}
+
 int
 backoff_is_stop(enum attempt_outcome outcome)
 {

@@ -20,7 +20,12 @@ int64_t backoff_message_ms(
 /* How long a profile waits after its n-th trouble in a row: from 10 s, doubling, to 10 min. One
  * that an operator must mend is tried every 15 min. */
 int64_t backoff_profile_ms(enum attempt_outcome outcome, uint32_t failures, uint32_t chance);
-/* A number by chance, for the two above. */
+/* The longest that the first may be. */
+int64_t backoff_longest_ms(const int64_t *schedule_ms, size_t count);
+/* Whether a profile's time has passed. One that is further off than any that the second gives is
+ * none: the clock was set back. */
+bool backoff_is_over(int64_t until_ms, int64_t now_ms);
+/* A number by chance, for the first two. */
 uint32_t backoff_chance(void);
 /* Whether an operator must act before this can be expected to work. */
 int backoff_is_stop(enum attempt_outcome outcome);

@@ -66,6 +66,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/routes_profiles.c \
 	daemon/queue/scheduler.c \
 	daemon/queue/scheduler.h \
+	daemon/queue/scheduler_clock.c \
 	daemon/queue/scheduler_flows.c \
 	daemon/queue/scheduler_private.h \
 	daemon/queue/scheduler_relay.c \

@@ -28,7 +28,7 @@ static json_t *
 profile_state(struct operators *operators, const struct profile *profile, uint64_t waiting)
 {
 	static const char *const names[] = {"ok", "limited", "stopped"};
-	bool is_over = profile->until_ms <= loop_wall_ms(operators->role->loop);
+	bool is_over = backoff_is_over(profile->until_ms, loop_wall_ms(operators->role->loop));
 	enum profile_trouble trouble;
 
 	trouble = backoff_shown(profile->trouble, is_over, waiting);

@@ -160,6 +160,7 @@ on_space(uint64_t free_bytes, void *ctx)
 	struct queue *queue = ctx;
 	bool has_room = free_bytes >= queue->role->config->limits.free_space_bytes;
 
+	scheduler_watch_clock(queue->scheduler);
 	if (!queue->role->is_draining)
 		intake_set_state(queue->intake, has_room ? INTAKE_OPEN : INTAKE_DISK_FULL);
 }

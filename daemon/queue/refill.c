@@ -20,7 +20,8 @@ struct refill {
 	void *ctx;
 	struct timer *timer;
 	int64_t wake_at_ms; /* 0: nothing is deferred */
-	bool is_waking;
+	bool is_waking, looks_again;
+	int64_t longest_ms; /* what waits for longer is due as well; 0: it isn't looked for */
 	struct wake_job wake;
 	bool is_asking, wants_again;
 	struct flows_job flows;
@@ -145,6 +146,10 @@ on_woken(struct job *job)
 		next_ms = now_ms + WAKE_RETRY_MS;
 		refill->wake.row_count_out = 0;
 	}
+	if (refill->looks_again)
+		next_ms = now_ms;
+	else if (job->outcome == JOB_DONE && refill->wake.row_count_out < WAKE_MAX)
+		refill->longest_ms = 0;
 	if (next_ms != 0 && (refill->wake_at_ms == 0 || next_ms < refill->wake_at_ms))
 		refill->wake_at_ms = next_ms;
 	set_timer(refill);
@@ -156,10 +161,13 @@ static void
 wake(struct refill *refill)
 {
 	refill->is_waking = true;
+	refill->looks_again = false;
 	refill->wake_at_ms = 0;
 	refill->wake = (struct wake_job){
 	    .job = {.on_done = on_woken, .ctx = refill, .urgency = JOB_WRITES_LAZILY},
 	    .now_ms = loop_wall_ms(refill->loop),
+	    .latest_ms =
+		refill->longest_ms == 0 ? 0 : loop_wall_ms(refill->loop) + refill->longest_ms,
 	    .limit = WAKE_MAX,
 	};
 	storage_post(refill->storage, STORE_WAKE, &refill->wake.job);
@@ -185,6 +193,16 @@ refill_wake_at(struct refill *refill, int64_t at_ms)
 		return;
 	refill->wake_at_ms = at_ms;
 	set_timer(refill);
+}
+
+void
+refill_look(struct refill *refill, int64_t longest_ms)
+{
+	refill->longest_ms = longest_ms;
+	if (refill->is_waking)
+		refill->looks_again = true;
+	else
+		wake(refill);
 }
 
 struct refill *

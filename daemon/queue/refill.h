@@ -35,5 +35,7 @@ void refill_flows(struct refill *refill);
 void refill_load(struct refill *refill, uint64_t message_id);
 /* Something was deferred until then. */
 void refill_wake_at(struct refill *refill, int64_t at_ms);
+/* The clock may have been set: looks now whose time has come, and what waits for longer than that. */
+void refill_look(struct refill *refill, int64_t longest_ms);
 
 #endif

@@ -130,7 +130,7 @@ profile_width(const struct routes *routes, const struct profile *profile)
 		return 0;
 	/* After a trouble one message goes ahead and looks. */
 	if (profile->trouble != TROUBLE_NONE)
-		return loop_wall_ms(routes->role->loop) >= profile->until_ms ? 1 : 0;
+		return backoff_is_over(profile->until_ms, loop_wall_ms(routes->role->loop)) ? 1 : 0;
 	if (profile->slow_width > 0 && profile->slow_width < profile->connections)
 		return profile->slow_width;
 	return profile->connections;

@@ -391,6 +391,7 @@ scheduler_new(struct role_context *role, struct storage *storage,
 	scheduler->storage = storage;
 	scheduler->callbacks = *callbacks;
 	scheduler->ctx = ctx;
+	scheduler->clock_offset_ms = loop_wall_ms(role->loop) - loop_now_ms(role->loop);
 	/* Larger than any of an earlier start. */
 	scheduler->next_attempt = ((uint64_t)storage_epoch(storage) << 32) + 1;
 	scheduler->routes = (struct routes){.role = role,

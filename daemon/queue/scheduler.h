@@ -72,6 +72,8 @@ void scheduler_look_everywhere(struct scheduler *scheduler);
 void scheduler_released(struct scheduler *scheduler);
 /* A message was put off on disk until then. */
 void scheduler_wake_at(struct scheduler *scheduler, int64_t at_ms);
+/* About once a second: notices that the wall clock was set. */
+void scheduler_watch_clock(struct scheduler *scheduler);
 /* Gives the ids of what is in flight, sorted. */
 uint64_t *scheduler_sending(const struct scheduler *scheduler, size_t *count_out);
 

@@ -3,7 +3,8 @@
  *
  * scheduler.c keeps the entries and begins attempts; scheduler_flows.c has what each user has
  * ready, in memory and on disk; scheduler_routes.c follows profiles and users that change,
- * scheduler_relay.c the relay that comes and goes. Nobody else includes this.
+ * scheduler_relay.c the relay that comes and goes, scheduler_clock.c the clock that is set. Nobody else
+ * includes this.
  */
 #ifndef POSTERN_QUEUE_SCHEDULER_PRIVATE_H
 #define POSTERN_QUEUE_SCHEDULER_PRIVATE_H
@@ -34,13 +35,17 @@ struct scheduler {
 	uint64_t next_attempt;
 	uint64_t memory_bytes;
 	struct link *relay;
-	bool is_relay_ready;   /* it has said what it has in flight */
-	uint32_t listed_count; /* of that, so far */
+	bool is_relay_ready;     /* it has said what it has in flight */
+	uint32_t listed_count;   /* of that, so far */
+	int64_t clock_offset_ms; /* wall clock less monotonic */
 };
 
 /* Of a message that is not in a window (yet). */
 struct entry *scheduler_new_entry(struct scheduler *scheduler, const struct ready_row *row);
 void scheduler_free_entry(struct scheduler *scheduler, struct entry *entry);
+
+/* What is deferred for longer than any schedule says goes now; once they are all known. */
+void scheduler_look_for_strays(struct scheduler *scheduler);
 
 /* Begins what the profile may have at relay. */
 void scheduler_pump(struct scheduler *scheduler, struct profile *profile);

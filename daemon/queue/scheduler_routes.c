@@ -78,6 +78,8 @@ scheduler_on_routes_complete(void *ctx)
 	scheduler_move_all(scheduler);
 	IDMAP_EACH(&scheduler->routes.profiles, slot)
 	scheduler_look(scheduler, slot->object);
+	/* Now that the schedules are known it can be told what waits for too long. */
+	scheduler_look_for_strays(scheduler);
 }
 
 void

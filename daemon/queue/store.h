@@ -145,10 +145,13 @@ struct flows_job {
 	uint32_t row_count_out;
 };
 
-/* Deferred messages whose time has come become ready, at most `limit`; gives rows. */
+/* Deferred messages whose time has come become ready, at most `limit` of a kind; gives rows. So do
+ * those that wait beyond latest_ms: nobody put them off for so long, the clock was set back. What is
+ * scheduled waits for its time whenever that is. */
 struct wake_job {
 	struct job job;
 	int64_t now_ms;
+	int64_t latest_ms; /* 0: none is looked for */
 	uint32_t limit;
 	struct ready_row *rows_out;
 	uint32_t row_count_out;

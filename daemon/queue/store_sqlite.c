@@ -62,7 +62,7 @@ static const char *const statements_sql[SQL_COUNT] = {
 			  " WHERE state = 0 AND next_at = 0 AND (user_id, priority) > (?, ?)"
 			  " ORDER BY user_id, priority LIMIT 1",
     [SQL_GET_DUE] = "SELECT " READY_COLUMNS " FROM message"
-		    " INDEXED BY message_order WHERE state = ? AND next_at BETWEEN 1 AND ?"
+		    " INDEXED BY message_order WHERE state = ? AND next_at BETWEEN ? AND ?"
 		    " ORDER BY next_at LIMIT ?",
     [SQL_GET_NEXT_DUE] = "SELECT next_at FROM message INDEXED BY message_order"
 			 " WHERE state = ? AND next_at > 0 ORDER BY next_at LIMIT 1",

@@ -246,13 +246,14 @@ store_flows(struct store *store, struct flows_job *job)
 	return sql_result(store, code);
 }
 
-/* Those of one state whose time has come. */
+/* Those of one state whose time is between two. */
 static enum store_result
-wake_state(struct store *store, struct wake_job *job, enum mail_state state)
+wake_state(struct store *store, struct wake_job *job, enum mail_state state, int64_t from_ms,
+    int64_t until_ms)
 {
 	uint32_t first = job->row_count_out;
 	enum store_result result = read_ready(store,
-	    sql_bind(store, SQL_GET_DUE, "iii", (int64_t)state, job->now_ms,
+	    sql_bind(store, SQL_GET_DUE, "iiii", (int64_t)state, from_ms, until_ms,
 		(int64_t)(job->limit - job->row_count_out)),
 	    &job->rows_out, &job->row_count_out);
 
@@ -284,6 +285,20 @@ find_next_due(struct store *store, enum mail_state state, int64_t *next_at_ms)
 	return sql_result(store, code);
 }
 
+/* Those that wait for too long; there may be more of them. */
+static enum store_result
+wake_strays(struct store *store, struct wake_job *job)
+{
+	enum store_result result =
+	    wake_state(store, job, MAIL_WAITING, job->latest_ms + 1, INT64_MAX);
+
+	if (result == STORE_OK)
+		result = wake_state(store, job, MAIL_UNCERTAIN, job->latest_ms + 1, INT64_MAX);
+	if (job->row_count_out >= job->limit)
+		job->next_at_ms_out = job->now_ms;
+	return result;
+}
+
 enum store_result
 store_wake(struct store *store, struct wake_job *job)
 {
@@ -292,7 +307,9 @@ store_wake(struct store *store, struct wake_job *job)
 	enum store_result result = STORE_OK;
 
 	for (int i = 0; i < state_count && result == STORE_OK; i++)
-		result = wake_state(store, job, states[i]);
+		result = wake_state(store, job, states[i], 1, job->now_ms);
+	if (job->latest_ms != 0 && result == STORE_OK)
+		result = wake_strays(store, job);
 	for (int i = 0; i < state_count && result == STORE_OK; i++)
 		result = find_next_due(store, states[i], &job->next_at_ms_out);
 	return result;

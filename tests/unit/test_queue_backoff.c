@@ -76,6 +76,21 @@ test_limit_that_has_passed_is_shown_as_ok(void **state)
 		    rows[i].shown);
 }
 
+static void
+test_clock_set_back_makes_nobody_wait_longer(void **state)
+{
+	static const int64_t schedule_ms[] = {60000, 7200000, 3600000};
+	const int64_t now_ms = 1700000000000;
+
+	assert_int_equal(backoff_longest_ms(schedule_ms, 3), 7200000 + 720000);
+	/* What a message without any schedule waits. */
+	assert_int_equal(backoff_longest_ms(NULL, 0), 660000);
+	assert_true(backoff_is_over(now_ms, now_ms));
+	assert_false(backoff_is_over(now_ms + 1, now_ms));
+	assert_false(backoff_is_over(now_ms + 990000, now_ms));
+	assert_true(backoff_is_over(now_ms + 990001, now_ms));
+}
+
 int
 main(void)
 {
@@ -83,6 +98,7 @@ main(void)
 	    cmocka_unit_test(test_message_follows_the_schedule),
 	    cmocka_unit_test(test_profile_waits_longer_each_time),
 	    cmocka_unit_test(test_limit_that_has_passed_is_shown_as_ok),
+	    cmocka_unit_test(test_clock_set_back_makes_nobody_wait_longer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -707,6 +707,33 @@ test_scheduled_message_is_ready_at_its_time(void **state)
 	free(mail);
 }
 
+/* The clock was set back: nobody puts a message off for so long. */
+static void
+test_deferred_beyond_any_schedule_is_ready(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct mail *deferred = rig_mail(1 << 30, 1), *scheduled = mail_with_wishes((1 << 30) + 1);
+	struct wake_job wake = {.now_ms = 1000, .limit = 10};
+
+	assert_true(rig_open(rig));
+	deferred->next_at_ms = 5000;
+	assert_int_equal(rig_insert(rig, deferred, "body"), JOB_DONE);
+	assert_int_equal(rig_insert(rig, scheduled, "body"), JOB_DONE);
+	for (wake.latest_ms = 0; wake.latest_ms <= 5000; wake.latest_ms += 5000) {
+		assert_int_equal(rig_do(rig, STORE_WAKE, JOB_WRITES, &wake), JOB_DONE);
+		assert_int_equal(wake.row_count_out, 0);
+	}
+	wake = (struct wake_job){.now_ms = 1000, .latest_ms = 4999, .limit = 10};
+	assert_int_equal(rig_do(rig, STORE_WAKE, JOB_WRITES, &wake), JOB_DONE);
+	assert_int_equal(wake.row_count_out, 1);
+	assert_int_equal(wake.rows_out[0].message_id, 1 << 30);
+	/* What is scheduled waits for its time. */
+	assert_int_equal(wake.next_at_ms_out, 5000);
+	free(wake.rows_out);
+	free(deferred);
+	free(scheduled);
+}
+
 /* Locks belong to processes, so the second one must be another. */
 static void
 test_second_process_is_refused(void **state)
@@ -758,6 +785,7 @@ main(void)
 	    T(database_of_the_second_version_keeps_everything),
 	    T(wishes_are_kept_and_go_with_their_message),
 	    T(scheduled_message_is_ready_at_its_time),
+	    T(deferred_beyond_any_schedule_is_ready),
 	};
 
 	faultvfs_install();
