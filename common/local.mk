@@ -44,6 +44,8 @@ common_libcommon_a_SOURCES = \
 	common/smtp_verb.h \
 	common/utf8.c \
 	common/utf8.h \
+	common/varint.c \
+	common/varint.h \
 	common/xalloc.c \
 	common/xalloc.h \
 	common/xtext.c \

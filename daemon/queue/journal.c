@@ -2,13 +2,14 @@
  * journal - the records' format, described once for both directions.
  *
  *	version, kind        a byte each
- *	number               7 bits a byte, the lower ones first; the last has no top bit
+ *	number               a varint
  *	text                 its length as a number, its bytes, a NUL
  *	rows                 their number, then one behind the other
  */
 #include "daemon/queue/journal.h"
 
 #include "common/err.h"
+#include "common/varint.h"
 
 #include <string.h>
 
@@ -21,32 +22,13 @@ struct coder {
 	bool is_broken;
 };
 
-static void
-write_number(struct buf *out, uint64_t number)
-{
-	char bytes[10];
-	size_t size = 0;
-
-	for (; number >= 0x80; number >>= 7)
-		bytes[size++] = (char)((number & 0x7f) | 0x80);
-	bytes[size++] = (char)number;
-	buf_append(out, bytes, size);
-}
-
 static uint64_t
 read_number(struct coder *coder)
 {
 	uint64_t number = 0;
 
-	for (unsigned shift = 0; shift < 64 && coder->at < coder->end; shift += 7) {
-		uint8_t byte = *coder->at++;
-
-		number |= (uint64_t)(byte & 0x7f) << shift;
-		if (byte < 0x80)
-			return number;
-	}
-	coder->is_broken = true;
-	return 0;
+	coder->is_broken |= !varint_take(&coder->at, coder->end, &number);
+	return number;
 }
 
 static uint64_t
@@ -54,7 +36,7 @@ code_number(struct coder *coder, uint64_t number)
 {
 	if (coder->out == NULL)
 		return read_number(coder);
-	write_number(coder->out, number);
+	varint_append(coder->out, number);
 	return number;
 }
 
@@ -101,7 +83,7 @@ code_text(struct coder *coder, const char *text)
 		return read_text(coder);
 	text = text == NULL ? "" : text;
 	size = strlen(text);
-	write_number(coder->out, size);
+	varint_append(coder->out, size);
 	buf_append(coder->out, text, size + 1);
 	return text;
 }

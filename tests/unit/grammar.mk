@@ -22,6 +22,7 @@ check_PROGRAMS += \
 	tests/unit/test_smtp_verb \
 	tests/unit/test_trace \
 	tests/unit/test_utf8 \
+	tests/unit/test_varint \
 	tests/unit/test_xtext
 endif
 
@@ -100,6 +101,10 @@ tests_unit_test_trace_LDADD = daemon/smtpd/libsmtpd.a $(UNIT_LIBS) $(IDN2_LIBS)
 tests_unit_test_utf8_SOURCES = tests/unit/test_utf8.c
 tests_unit_test_utf8_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_utf8_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_varint_SOURCES = tests/unit/test_varint.c
+tests_unit_test_varint_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_varint_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_clock_SOURCES = tests/unit/test_clock.c
 tests_unit_test_clock_CFLAGS = $(UNIT_CFLAGS)
