@@ -142,6 +142,11 @@ struct config {
 		uint64_t reserve_bytes; /* given up when the disk is full; 0: none */
 	} queue;
 
+	struct {
+		int64_t keep_ms;       /* what became of messages */
+		int64_t stats_keep_ms; /* statistics */
+	} history;
+
 	enum unauthorized_action sender_authorization;
 	char **drop_headers; /* NULL-terminated, as written */
 

@@ -231,6 +231,11 @@ const struct option options[] = {
 	 "Room on state_dir's file system that is kept back, and given up when the disk is full, so that "
 	 "what is queued can still leave; 0 to keep none."},
 
+	{"history.keep", OPTION_DURATION, "ms", 0, 400 * DAY, "30d", ON_RELOAD, AT(history.keep_ms),
+	 NULL, "How long it can be asked what became of a message, from when it was accepted; 0 keeps nothing."},
+	{"history.stats_keep", OPTION_DURATION, "ms", 0, 3650 * DAY, "365d", ON_RELOAD,
+	 AT(history.stats_keep_ms), NULL, "How long the statistics of an hour are kept."},
+
 	{"sender_authorization", OPTION_CHOICE, "what to do", NO_RANGE, "block", ON_RELOAD,
 	 AT(sender_authorization), unauthorized,
 	 "What happens to a message with an unauthorized sender in lists that don't say it themselves."},

@@ -41,6 +41,8 @@ static const struct route routes[] = {
 	{"/v1/backups/*",                ROUTE_POST,                 ROLE_QUEUE,    ANSWER_BACKUP,   LONG, false, ""},
 	{"/v1/queue/check",              ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    LONG, false, ""},
 	{"/v1/queue",                    ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, ""},
+	{"/v1/track",                    ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, "to from message_id user list id since until limit transcript"},
+	{"/v1/stats",                    ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, "list user profile since until by"},
 	{"/v1/status",                   ROUTE_GET,                  ROLE_PARENT,   ANSWER_STATUS,   SOON, false, ""},
 	{"/v1/reload",                   ROUTE_POST,                 ROLE_PARENT,   ANSWER_AS_IS,    SOON, false, ""},
 	{"/v1/stop",                     ROUTE_POST,                 ROLE_PARENT,   ANSWER_AS_IS,    SOON, false, ""},

@@ -110,7 +110,13 @@ static const struct sandbox_rule bodies[] = {
 };
 
 static const struct sandbox_rule maildirs[] = {
-	ANY("mkdir"), ANY("mkdirat"), ANY("rename"), ANY("renameat"), ANY("renameat2"),
+	ANY("mkdir"), ANY("mkdirat"),
+	END
+};
+
+/* A captured message to its place; a damaged history out of the way. */
+static const struct sandbox_rule renaming[] = {
+	ANY("rename"), ANY("renameat"), ANY("renameat2"),
 	END
 };
 
@@ -134,6 +140,7 @@ const struct sandbox_group sandbox_groups[] = {
     {"a database", IS(ACCOUNTS) | IS(QUEUE), 0, database},
     {"bodies", IS(QUEUE), 0, bodies},
     {"Maildirs", IS(RELAY), 0, maildirs},
+    {"renaming", IS(QUEUE) | IS(RELAY), 0, renaming},
     {"no files", IS(SMTPD) | IS(CONTROL), ENOENT, no_files},
     {NULL, 0, 0, NULL},
 };

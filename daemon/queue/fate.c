@@ -265,8 +265,11 @@ fate_report(struct fates *fates, const struct msg_report *report)
 void
 fate_lost(struct fates *fates, struct entry *entry)
 {
-	struct msg_report report = {
-	    .message_id = entry->id, .attempt = entry->attempt, .upstream = "", .tls = ""};
+	struct msg_report report = {.message_id = entry->id,
+	    .attempt = entry->attempt,
+	    .upstream = "",
+	    .tls = "",
+	    .transcript = ""};
 	struct settlement *settlement = settlement_new(&report);
 
 	settlement->is_lost = true;

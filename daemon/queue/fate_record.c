@@ -60,6 +60,19 @@ add_rows(const struct settlement *settlement, const struct mail *mail, struct bu
 	}
 }
 
+static void
+write_transcript(struct settlement *settlement, const struct journal_record *attempt)
+{
+	struct journal_record record = *attempt;
+
+	buf_clear(&settlement->job.transcript);
+	if (*settlement->transcript == '\0')
+		return;
+	record.kind = JOURNAL_TRANSCRIPT;
+	record.transcript = settlement->transcript;
+	journal_write(&settlement->job.transcript, &record);
+}
+
 void
 fate_write_record(struct settlement *settlement, const struct entry *entry)
 {
@@ -91,4 +104,5 @@ fate_write_record(struct settlement *settlement, const struct entry *entry)
 	buf_clear(&settlement->job.record);
 	journal_write(&settlement->job.record, &record);
 	add_rows(settlement, mail, &settlement->job.record);
+	write_transcript(settlement, &record);
 }

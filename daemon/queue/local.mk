@@ -30,6 +30,20 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/flow.h \
 	daemon/queue/handover.c \
 	daemon/queue/handover.h \
+	daemon/queue/history.c \
+	daemon/queue/history.h \
+	daemon/queue/history_db.c \
+	daemon/queue/history_db.h \
+	daemon/queue/history_db_move.c \
+	daemon/queue/history_db_private.h \
+	daemon/queue/history_db_search.c \
+	daemon/queue/history_db_statistics.c \
+	daemon/queue/history_private.h \
+	daemon/queue/history_query.c \
+	daemon/queue/history_query.h \
+	daemon/queue/history_story.c \
+	daemon/queue/history_story.h \
+	daemon/queue/history_thread.c \
 	daemon/queue/idmap.c \
 	daemon/queue/idmap.h \
 	daemon/queue/ids.c \
@@ -40,6 +54,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/intake_private.h \
 	daemon/queue/journal.c \
 	daemon/queue/journal.h \
+	daemon/queue/latency.c \
+	daemon/queue/latency.h \
 	daemon/queue/mail.c \
 	daemon/queue/mail.h \
 	daemon/queue/operator_json.c \
@@ -53,6 +69,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/operators_private.h \
 	daemon/queue/operators_scan.c \
 	daemon/queue/operators_schedule.c \
+	daemon/queue/operators_stats.c \
+	daemon/queue/operators_track.c \
 	daemon/queue/operators_usage.c \
 	daemon/queue/orphans.c \
 	daemon/queue/orphans.h \
@@ -60,6 +78,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/queue.h \
 	daemon/queue/refill.c \
 	daemon/queue/refill.h \
+	daemon/queue/report.c \
+	daemon/queue/report.h \
 	daemon/queue/routes.c \
 	daemon/queue/routes.h \
 	daemon/queue/routes_private.h \
@@ -77,6 +97,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/settlement.h \
 	daemon/queue/shares.c \
 	daemon/queue/shares.h \
+	daemon/queue/statistics.c \
+	daemon/queue/statistics.h \
 	daemon/queue/storage.c \
 	daemon/queue/storage.h \
 	daemon/queue/store.h \

@@ -71,7 +71,10 @@ call_answer_storage_error(struct call *call, enum job_outcome outcome)
 void
 call_answer_unknown(struct call *call)
 {
-	call_answer_error(call, 404, "not_found", "no such message in the queue", "id");
+	call_answer_error(call, 404, "not_found",
+	    "no such message in the queue; of one that has gone, \"track --id ID\" tells what "
+	    "became of it",
+	    "id");
 }
 
 /* ---- routes ---- */
@@ -174,6 +177,10 @@ dispatch(struct call *call, const struct msg_call *msg)
 		call_start_backup(call, msg->path);
 	else if (strcmp(noun, "users") == 0 && is_get)
 		call_answer_usage(call, name);
+	else if (strcmp(noun, "track") == 0 && is_get)
+		call_start_track(call, msg->path);
+	else if (strcmp(noun, "stats") == 0 && is_get)
+		call_start_stats(call, msg->path);
 	else if (strcmp(noun, "messages") != 0)
 		call_answer_error(call, 404, "not_found", "no such thing in the queue", NULL);
 	else if (*name == '\0' && is_get)
@@ -214,7 +221,8 @@ operators_drop_link(struct operators *operators)
 
 struct operators *
 operators_new(struct role_context *role, struct storage *storage, struct scheduler *scheduler,
-    struct handovers *handovers, struct caps *caps, struct backups *backups)
+    struct handovers *handovers, struct caps *caps, struct backups *backups,
+    struct history *history)
 {
 	struct operators *operators = xcalloc(1, sizeof(*operators));
 
@@ -224,6 +232,7 @@ operators_new(struct role_context *role, struct storage *storage, struct schedul
 	operators->handovers = handovers;
 	operators->caps = caps;
 	operators->backups = backups;
+	operators->history = history;
 	return operators;
 }
 

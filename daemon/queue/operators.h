@@ -12,13 +12,14 @@
 #include "daemon/queue/backup.h"
 #include "daemon/queue/caps.h"
 #include "daemon/queue/handover.h"
+#include "daemon/queue/history.h"
 #include "daemon/queue/scheduler.h"
 
 struct operators;
 
 struct operators *operators_new(struct role_context *role, struct storage *storage,
     struct scheduler *scheduler, struct handovers *handovers, struct caps *caps,
-    struct backups *backups);
+    struct backups *backups, struct history *history);
 /* After storage_close(). */
 void operators_free(struct operators *operators);
 

@@ -1,6 +1,8 @@
 /* operators_filter - which messages a call means: what its query or its body says, looked at. */
+#include "common/clock.h"
 #include "common/ident.h"
 #include "common/xalloc.h"
+#include "daemon/config/units.h"
 #include "daemon/queue/operators_private.h"
 
 #include <errno.h>
@@ -22,6 +24,43 @@ call_parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *num
 	*number_out = strtoull(text, &end, 10);
 	return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0' && *number_out >= least &&
 	       *number_out <= most;
+}
+
+/* A time, or a duration that ends now. */
+static bool
+parse_moment(const char *text, int64_t now_ms, int64_t *at_ms_out)
+{
+	int64_t ago_ms;
+
+	if (unit_duration(text, &ago_ms) == 0)
+		*at_ms_out = ago_ms < now_ms ? now_ms - ago_ms : 1;
+	else if (!clock_parse_rfc3339(text, strlen(text), at_ms_out))
+		return false;
+	return *at_ms_out > 0;
+}
+
+const char *
+call_parse_span(struct call *call, const char *path, int64_t *since_ms_out, int64_t *until_ms_out,
+    const char **field_out)
+{
+	static const char *const names[] = {"since", "until"};
+	int64_t *const moments[] = {since_ms_out, until_ms_out};
+	int64_t now_ms = loop_wall_ms(call->operators->role->loop);
+
+	for (unsigned i = 0; i < 2; i++) {
+		char *text = operator_query(path, names[i]);
+		bool is_valid = text == NULL || parse_moment(text, now_ms, moments[i]);
+
+		free(text);
+		*field_out = names[i];
+		if (!is_valid)
+			return "since and until are a time as 2026-03-01T12:31:04Z, or how long "
+			       "ago, as 2h";
+	}
+	*field_out = "until";
+	if (*since_ms_out != 0 && *until_ms_out != 0 && *until_ms_out < *since_ms_out)
+		return "until must not lie before since";
+	return NULL;
 }
 
 /* ---- names ---- */

@@ -5,7 +5,7 @@
  * operators_scan.c the walk over messages that lists or changes them, operators_filter.c which
  * messages a call means, operators_schedule.c a new time for one, operators_body.c a body and the
  * recipients piece by piece, operators_usage.c what a user has sent, operators_backup.c checks and
- * backups. Nobody else includes this.
+ * backups, operators_track.c what became of messages, operators_stats.c what was counted. Nobody else includes this.
  */
 #ifndef POSTERN_QUEUE_OPERATORS_PRIVATE_H
 #define POSTERN_QUEUE_OPERATORS_PRIVATE_H
@@ -21,6 +21,7 @@ struct operators {
 	struct handovers *handovers;
 	struct caps *caps;
 	struct backups *backups;
+	struct history *history;
 	struct link *control;
 	unsigned generation; /* of the link */
 };
@@ -67,6 +68,8 @@ void call_start_check(struct call *call);
 void call_start_backup(struct call *call, const char *path);
 void call_start_recipients(struct call *call, uint64_t id, const char *path);
 void call_start_body(struct call *call, uint64_t id, const char *path);
+void call_start_track(struct call *call, const char *path);
+void call_start_stats(struct call *call, const char *path);
 /* The new time is on disk. */
 void call_answer_schedule(struct call *call);
 /* Nothing was found: whether it was answered because a name is unknown. */
@@ -74,6 +77,12 @@ bool call_answer_unknown_name(struct call *call);
 /* Walks on over the messages that the call's filter means. */
 void call_post_scan(struct call *call);
 
+/* As the API has a message of the queue. */
+json_t *call_message(struct operators *operators, const struct mail *mail);
+/* The query's since and until: a time, or how long ago; 0 if it isn't there. Gives NULL, or what is
+ * wrong with *field_out. */
+const char *call_parse_span(struct call *call, const char *path, int64_t *since_ms_out,
+    int64_t *until_ms_out, const char **field_out);
 /* Nothing but digits, within the limits. */
 bool call_parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *number_out);
 

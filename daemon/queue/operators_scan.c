@@ -47,8 +47,8 @@ reason(const struct mail *mail, const struct routes *routes, const struct profil
 	return json_null();
 }
 
-static json_t *
-shown(struct operators *operators, const struct mail *mail)
+json_t *
+call_message(struct operators *operators, const struct mail *mail)
 {
 	const struct routes *routes = scheduler_routes(operators->scheduler);
 	const struct profile *profile = routes_of_user(routes, mail->user_id);
@@ -78,7 +78,7 @@ take_page(struct call *call)
 
 		if (mail == NULL)
 			continue;
-		add_to_page(call, shown(call->operators, mail));
+		add_to_page(call, call_message(call->operators, mail));
 		free(mail);
 	}
 }

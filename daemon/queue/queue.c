@@ -9,6 +9,7 @@
 #include "common/xalloc.h"
 #include "daemon/queue/operators.h"
 #include "daemon/queue/handover.h"
+#include "daemon/queue/history.h"
 #include "daemon/queue/fate.h"
 #include "daemon/queue/intake.h"
 #include "daemon/queue/scheduler.h"
@@ -20,6 +21,7 @@
 struct queue {
 	struct role_context *role;
 	struct storage *storage;
+	struct history *history;
 	struct caps *caps;
 	struct intake *intake;
 	struct scheduler *scheduler;
@@ -161,6 +163,7 @@ on_space(uint64_t free_bytes, void *ctx)
 	bool has_room = free_bytes >= queue->role->config->limits.free_space_bytes;
 
 	scheduler_watch_clock(queue->scheduler);
+	history_set_room(queue->history, has_room);
 	if (!queue->role->is_draining)
 		intake_set_state(queue->intake, has_room ? INTAKE_OPEN : INTAKE_DISK_FULL);
 }
@@ -188,6 +191,7 @@ make_parts(struct queue *queue)
 	static const struct caps_callbacks caps_callbacks = {on_caps_ready, on_released};
 	struct role_context *role = queue->role;
 
+	queue->history = history_start(role, queue->storage, ".");
 	queue->scheduler = scheduler_new(role, queue->storage, &callbacks, queue);
 	queue->caps = caps_new(
 	    role, queue->storage, scheduler_routes(queue->scheduler), &caps_callbacks, queue);
@@ -197,8 +201,8 @@ make_parts(struct queue *queue)
 	queue->handovers = handovers_new(queue->storage, on_handover_end, queue);
 	queue->fates = fates_new(role, queue->storage, queue->scheduler, queue->intake);
 	queue->backups = backups_new(role, queue->storage);
-	queue->operators = operators_new(
-	    role, queue->storage, queue->scheduler, queue->handovers, queue->caps, queue->backups);
+	queue->operators = operators_new(role, queue->storage, queue->scheduler, queue->handovers,
+	    queue->caps, queue->backups, queue->history);
 	queue->profiles.job =
 	    (struct job){.on_done = on_profiles, .ctx = queue, .urgency = JOB_READS};
 	storage_post(queue->storage, STORE_PROFILES, &queue->profiles.job);
@@ -337,7 +341,9 @@ stop(struct role_context *role)
 
 	/* Nothing new begins while the last jobs end. */
 	scheduler_drop_relay(queue->scheduler, scheduler_relay(queue->scheduler));
+	history_stop(queue->history);
 	storage_close(queue->storage);
+	history_free(queue->history);
 	operators_free(queue->operators);
 	backups_free(queue->backups);
 	fates_free(queue->fates);

@@ -22,6 +22,7 @@ settlement_new(const struct msg_report *report)
 	settlement->attempt = settlement->job.attempt = report->attempt;
 	settlement->upstream = xstrdup(report->upstream);
 	settlement->tls = xstrdup(report->tls);
+	settlement->transcript = xstrdup(report->transcript);
 	settlement->connect_ms = report->connect_ms;
 	settlement->tls_ms = report->tls_ms;
 	settlement->send_ms = report->send_ms;
@@ -55,6 +56,8 @@ settlement_free(struct settlement *settlement)
 	free(settlement->actions);
 	free(settlement->texts);
 	buf_fini(&settlement->job.record);
+	buf_fini(&settlement->job.transcript);
+	free(settlement->transcript);
 	free(settlement->profile);
 	free(settlement->upstream);
 	free(settlement->tls);

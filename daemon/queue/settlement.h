@@ -20,7 +20,7 @@ struct settlement {
 	uint64_t attempt;
 	bool is_lost;  /* relay died with it: there is no report to acknowledge */
 	char *profile; /* its name, "" if nobody knows */
-	char *upstream, *tls;
+	char *upstream, *tls, *transcript;
 	uint32_t connect_ms, tls_ms, send_ms;
 	/* each row's */
 	bool *is_expired;

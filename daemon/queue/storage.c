@@ -37,6 +37,7 @@ struct storage {
 	bool keeps_files;
 	uint64_t *kept; /* files to be removed when they may be again */
 	size_t kept_count, kept_capacity;
+	uint64_t writes;
 	/* storage thread, after the start */
 	bool is_broken;
 	bool has_reserve;
@@ -382,6 +383,12 @@ storage_epoch(const struct storage *storage)
 	return store_epoch(storage->store);
 }
 
+uint64_t
+storage_writes(const struct storage *storage)
+{
+	return storage->writes;
+}
+
 static void
 post(struct storage *storage, struct worker *worker, struct job *job)
 {
@@ -396,6 +403,7 @@ void
 storage_post(struct storage *storage, enum store_job_kind kind, struct job *job)
 {
 	job->kind = (int)kind;
+	storage->writes += job->urgency != JOB_READS;
 	post(storage, storage->store_worker, job);
 }
 

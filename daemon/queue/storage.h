@@ -45,6 +45,9 @@ uint32_t storage_epoch(const struct storage *storage);
 /* When the backup was made that this start opened; 0: it is none. */
 int64_t storage_backup_at_ms(const struct storage *storage);
 
+/* How many jobs that write were posted. */
+uint64_t storage_writes(const struct storage *storage);
+
 /* Takes the job until on_done. `kind` is enum store_job_kind. */
 void storage_post(struct storage *storage, enum store_job_kind kind, struct job *job);
 void storage_post_file(

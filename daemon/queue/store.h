@@ -84,6 +84,7 @@ struct fate_job {
 	struct fate_row *rows;
 	uint32_t row_count;
 	struct buf record;           /* of the journal; none if it is empty */
+	struct buf transcript;       /* likewise */
 	struct mail *notice;         /* NULL: none */
 	const char *notice_profile;  /* where it will go, for the journal */
 	struct slice *notice_slices; /* its body */

@@ -164,6 +164,8 @@ store_fate(struct store *store, struct fate_job *job)
 
 	if (result == STORE_OK && job->record.size > 0)
 		result = store_add_journal(store, &job->record);
+	if (result == STORE_OK && job->transcript.size > 0)
+		result = store_add_journal(store, &job->transcript);
 	if (result != STORE_OK || job->notice == NULL)
 		return result;
 	result = insert_message(store, job->notice, job->notice_slices, job->notice_slice_count);

@@ -6,10 +6,12 @@ check_PROGRAMS += \
 	tests/unit/test_queue_dsn \
 	tests/unit/test_queue_flow \
 	tests/unit/test_queue_hostile \
+	tests/unit/test_queue_history \
 	tests/unit/test_queue_idmap \
 	tests/unit/test_queue_journal \
 	tests/unit/test_queue_notices \
 	tests/unit/test_queue_power \
+	tests/unit/test_queue_report \
 	tests/unit/test_queue_role \
 	tests/unit/test_queue_scan \
 	tests/unit/test_queue_settlement \
@@ -46,6 +48,11 @@ tests_unit_test_queue_dsn_SOURCES = tests/unit/test_queue_dsn.c $(QUEUE_RIG)
 tests_unit_test_queue_dsn_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_dsn_LDADD = $(QUEUE_TEST_LIBS)
 
+tests_unit_test_queue_history_SOURCES = tests/unit/test_queue_history.c $(QUEUE_RIG) \
+	tests/lib/faultvfs.c tests/lib/faultvfs.h
+tests_unit_test_queue_history_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_history_LDADD = $(QUEUE_TEST_LIBS)
+
 tests_unit_test_queue_idmap_SOURCES = tests/unit/test_queue_idmap.c
 tests_unit_test_queue_idmap_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_idmap_LDADD = daemon/queue/libqueue.a $(UNIT_LIBS)
@@ -64,6 +71,10 @@ tests_unit_test_queue_power_SOURCES = tests/unit/test_queue_power.c $(QUEUE_RIG)
 	tests/lib/powervfs.c tests/lib/powervfs.h
 tests_unit_test_queue_power_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_power_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_report_SOURCES = tests/unit/test_queue_report.c
+tests_unit_test_queue_report_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_report_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_role_SOURCES = tests/unit/test_queue_role.c tests/lib/queue_world.c \
 	tests/lib/queue_world.h

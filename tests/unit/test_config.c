@@ -205,6 +205,9 @@ static const struct {
     {"queue = { bounce = \"yes\"; };", "queue.bounce: must be true or false"},
     {"queue = { hold_max = \"a month\"; };", "queue.hold_max: \"a month\" must be a duration from"},
     {"queue = { hold_max = \"366d\"; };", "must be a duration from \"0ms\" to \"365d\""},
+    {"history = { keep = \"401d\"; };", "must be a duration from \"0ms\" to \"400d\""},
+    {"history = { keep = \"for ever\"; };", "history.keep: \"for ever\" must be a duration"},
+    {"history = { stats_keep = \"1y\"; };", "history.stats_keep: \"1y\" must be a duration"},
     {"queue = { lower_share = 51; };", "queue.lower_share: \"51\" must be a number from 0 to 50"},
     {"queue = { memory = \"1K\"; };", "queue.memory: \"1K\" must be a size from \"1M\" to \"64G\""},
 
@@ -307,6 +310,8 @@ test_defaults(void **state)
 	assert_int_equal(config->queue.retry_ms[6], 3600000);
 	assert_int_equal(config->queue.lifetime_ms, INT64_C(5) * 86400000);
 	assert_int_equal(config->queue.hold_max_ms, INT64_C(30) * 86400000);
+	assert_int_equal(config->history.keep_ms, INT64_C(30) * 86400000);
+	assert_int_equal(config->history.stats_keep_ms, INT64_C(365) * 86400000);
 	assert_true(config->queue.has_bounces);
 	assert_string_equal(config->drop_headers[1], "Resent-Bcc");
 	assert_null(config->drop_headers[3]);

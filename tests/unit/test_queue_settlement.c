@@ -49,7 +49,8 @@ static struct settlement *
 report(const uint8_t *fates, bool is_lost)
 {
 	struct msg_list_builder builder = {0};
-	struct msg_report message = {.message_id = 1, .attempt = 2, .upstream = "", .tls = ""};
+	struct msg_report message = {
+	    .message_id = 1, .attempt = 2, .upstream = "", .tls = "", .transcript = ""};
 	struct settlement *settlement;
 
 	for (uint16_t i = 0; i < 3; i++) {

@@ -65,7 +65,7 @@ static const struct probe probes[] = {
 	{"newfstatat", FILES, 0, ENOENT, SYS_newfstatat, {AT_FDCWD, PATH("/dev/null"), PATH(&stat_buffer), 0}},
 	{"unlinkat", FILES, ENOENT, 0, SYS_unlinkat, {AT_FDCWD, PATH("/no/such"), 0}},
 	{"mkdirat", IS(QUEUE) | IS(RELAY), ENOENT, 0, SYS_mkdirat, {AT_FDCWD, PATH("/no/such"), 0700}},
-	{"renameat2", IS(RELAY), ENOENT, 0, SYS_renameat2, {AT_FDCWD, PATH("/no/a"), AT_FDCWD, PATH("/no/b")}},
+	{"renameat2", IS(QUEUE) | IS(RELAY), ENOENT, 0, SYS_renameat2, {AT_FDCWD, PATH("/no/a"), AT_FDCWD, PATH("/no/b")}},
 	{"ftruncate", IS(ACCOUNTS) | IS(QUEUE), EBADF, 0, SYS_ftruncate, {-1, 0}},
 	{"fcntl", IS(ACCOUNTS) | IS(QUEUE), EBADF, 0, SYS_fcntl, {-1, F_SETLK, 0}},
 	{"fcntl", NOBODY, 0, 0, SYS_fcntl, {0, F_DUPFD, 100}},

@@ -1,0 +1,128 @@
+/*
+ * history_db_search - goes back hour by hour, and within an hour from the newest message to the
+ * oldest: those that have the query's key, or all of them. What is found is compared and told.
+ */
+#include "daemon/queue/history_db_private.h"
+
+/* A query that finds little among this many has to be narrowed. */
+#define LOOKED_AT_MAX 200000
+
+struct search {
+	struct history_db *db;
+	const struct history_query *query;
+	const struct history_story_ops *ops;
+	void *ctx;
+	bool has_key;
+	uint32_t key;
+	uint32_t looked_at, found;
+	bool is_over, is_cut;
+};
+
+/* True: it was one of those that are wanted. */
+static bool
+begin_story(struct search *search, const struct journal_record *first)
+{
+	if (!history_query_matches(search->query, first))
+		return false;
+	if (!search->ops->begin(first, search->ctx)) {
+		search->is_over = true;
+		return false;
+	}
+	return true;
+}
+
+static enum history_result
+tell(struct search *search, int64_t hour, int64_t message_id)
+{
+	sqlite3_stmt *row = history_bind(search->db, HISTORY_GET_EVENTS, 2, hour, message_id);
+	bool is_begun = false;
+	int code;
+
+	while ((code = history_step(row)) == SQLITE_ROW) {
+		struct journal_record record;
+
+		if (!journal_read(
+			sqlite3_column_blob(row, 0), (size_t)sqlite3_column_bytes(row, 0), &record))
+			continue;
+		if (!is_begun && !begin_story(search, &record))
+			break;
+		is_begun = true;
+		search->ops->add(&record, search->ctx);
+	}
+	(void)sqlite3_reset(row);
+	if (is_begun) {
+		search->ops->end(search->ctx);
+		search->found++;
+	}
+	return history_result_of(search->db, code);
+}
+
+/* The next older message that may be meant; 0: none in this hour. */
+static enum history_result
+next_message(struct search *search, int64_t hour, int64_t below, int64_t *message_id_out)
+{
+	sqlite3_stmt *row = search->has_key
+				? history_bind(search->db, HISTORY_GET_KEYED, 3, hour,
+				      (sqlite3_int64)search->key, below)
+				: history_bind(search->db, HISTORY_GET_LAST, 2, hour, below);
+	int code = history_step(row);
+
+	*message_id_out = code == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
+	(void)sqlite3_reset(row);
+	return history_result_of(search->db, code);
+}
+
+static enum history_result
+search_hour(struct search *search, int64_t hour)
+{
+	int64_t message_id = INT64_MAX;
+	enum history_result result = HISTORY_OK;
+
+	while (result == HISTORY_OK && !search->is_over) {
+		result = next_message(search, hour, message_id, &message_id);
+		if (message_id == 0)
+			break;
+		if (search->found == search->query->limit || search->looked_at++ == LOOKED_AT_MAX) {
+			search->is_over = true;
+			search->is_cut = search->found < search->query->limit;
+		} else if (result == HISTORY_OK) {
+			result = tell(search, hour, message_id);
+		}
+	}
+	return result;
+}
+
+/* The latest hour from `first` to `last` that has something; 0: none. */
+static enum history_result
+latest_hour(struct history_db *db, int64_t first, int64_t last, int64_t *hour_out)
+{
+	sqlite3_stmt *row = history_bind(db, HISTORY_GET_HOURS, 2, first, last);
+	int code = history_step(row);
+
+	*hour_out = code == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
+	(void)sqlite3_reset(row);
+	return history_result_of(db, code);
+}
+
+enum history_result
+history_db_search(struct history_db *db, const struct history_query *query,
+    const struct history_story_ops *ops, void *ctx, bool *is_cut_out)
+{
+	struct search search = {.db = db, .query = query, .ops = ops, .ctx = ctx};
+	int64_t first = query->since_ms / HOUR_MS, hour;
+	enum history_result result;
+
+	search.has_key = history_query_key(query, &search.key);
+	result = latest_hour(
+	    db, first, query->until_ms == 0 ? INT64_MAX : query->until_ms / HOUR_MS, &hour);
+	while (result == HISTORY_OK && hour != 0 && !search.is_over) {
+		if (query->message_id != 0)
+			result = tell(&search, hour, (int64_t)query->message_id);
+		else
+			result = search_hour(&search, hour);
+		if (result == HISTORY_OK)
+			result = latest_hour(db, first, hour - 1, &hour);
+	}
+	*is_cut_out = search.is_cut;
+	return result;
+}
