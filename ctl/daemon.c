@@ -94,7 +94,5 @@ const struct command daemon_commands[] = {
 	run_reload},
     {"stop", NULL, "", 0, 0, NULL, "finish what is under way, then end", run_stop},
     {"explain", NULL, "", 0, 0, NULL, NULL, NULL},
-    {"stats", NULL, "", 0, 0, NULL, NULL, NULL},
-    {"track", NULL, "", 0, 0, NULL, NULL, NULL},
     {.noun = NULL},
 };

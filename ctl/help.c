@@ -10,6 +10,8 @@ const struct command *const command_tables[] = {
     user_commands,
     profile_commands,
     queue_commands,
+    track_commands,
+    stats_commands,
     alert_commands,
     client_commands,
     tls_commands,

@@ -12,6 +12,7 @@ ctl_libctl_a_SOURCES = \
 	ctl/export.c \
 	ctl/help.c \
 	ctl/help.h \
+	ctl/history.c \
 	ctl/invocation.c \
 	ctl/invocation.h \
 	ctl/list.c \
@@ -19,6 +20,8 @@ ctl_libctl_a_SOURCES = \
 	ctl/origin.c \
 	ctl/profile.c \
 	ctl/queue.c \
+	ctl/story.c \
+	ctl/story.h \
 	ctl/table.c \
 	ctl/table.h \
 	ctl/tls.c \

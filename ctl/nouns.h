@@ -10,6 +10,8 @@ extern const struct command list_commands[];
 extern const struct command user_commands[];
 extern const struct command profile_commands[];
 extern const struct command queue_commands[];
+extern const struct command track_commands[];
+extern const struct command stats_commands[];
 extern const struct command alert_commands[];
 extern const struct command client_commands[];
 extern const struct command tls_commands[];

@@ -2,6 +2,7 @@
 #include "ctl/copies.h"
 #include "ctl/invocation.h"
 #include "ctl/nouns.h"
+#include "ctl/story.h"
 
 #include "common/xalloc.h"
 
@@ -51,7 +52,8 @@ static const struct option_row ls_options[] = {
 
 static const struct option_row show_options[] = {
     {"body", VALUE_FLAG, NULL, "the message itself, as it is stored"},
-    {"transcript", VALUE_LATER, NULL, NULL},
+    {"transcript", VALUE_FLAG, NULL,
+	"what was tried, and what was said to upstreams, where that is kept"},
     {.name = NULL},
 };
 
@@ -141,6 +143,27 @@ print_message(json_t *message)
 	json_decref(recipients);
 }
 
+/* The history has it, whether the message is still in the queue or not. */
+static int
+print_transcripts(struct invocation *invocation)
+{
+	char *path = invocation_path(invocation, "/v1/track?transcript=1&id=", "");
+	json_t *messages = NULL;
+	int status = invocation_call(invocation, "GET", path, NULL, &messages);
+
+	free(path);
+	if (status != STATUS_DONE)
+		return status;
+	if (json_array_size(messages) == 0)
+		status = invocation_fail(STATUS_REFUSED, "no message of this id is known");
+	else if (invocation->is_json)
+		invocation_print_json(json_array_get(messages, 0));
+	else
+		story_print(stdout, json_array_get(messages, 0));
+	json_decref(messages);
+	return status;
+}
+
 static int
 run_show(struct invocation *invocation)
 {
@@ -150,6 +173,8 @@ run_show(struct invocation *invocation)
 
 	if (arguments_take_flag(&invocation->arguments, "body"))
 		return print_body(invocation);
+	if (arguments_take_flag(&invocation->arguments, "transcript"))
+		return print_transcripts(invocation);
 	path = invocation_path(invocation, "/v1/messages/", "");
 	status = invocation_call(invocation, "GET", path, NULL, &message);
 	free(path);

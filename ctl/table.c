@@ -206,6 +206,15 @@ table_print(FILE *out, const json_t *array, const struct column *all)
 }
 
 void
+table_print_value(FILE *out, const json_t *value)
+{
+	char *text = cell_text(value, COLUMN_PLAIN);
+
+	(void)fputs(text, out);
+	free(text);
+}
+
+void
 table_print_record(FILE *out, json_t *object)
 {
 	const char *field;
@@ -213,11 +222,10 @@ table_print_record(FILE *out, json_t *object)
 
 	json_object_foreach(object, field, value)
 	{
-		char *text = cell_text(value, COLUMN_PLAIN);
-
 		for (const char *at = field; *at != '\0'; at++)
 			(void)fputc(*at == '_' ? '-' : *at, out);
-		(void)fprintf(out, ": %s\n", text);
-		free(text);
+		(void)fputs(": ", out);
+		table_print_value(out, value);
+		(void)fputc('\n', out);
 	}
 }

@@ -27,6 +27,8 @@ struct column {
 
 /* A line with the headings, then a line for each element. */
 void table_print(FILE *out, const json_t *array, const struct column *columns);
+/* One value as it stands in a table. */
+void table_print_value(FILE *out, const json_t *value);
 /* `field: value` lines, named like the options. */
 void table_print_record(FILE *out, json_t *object);
 

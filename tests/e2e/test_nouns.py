@@ -128,7 +128,6 @@ def test_profile_files_and_states(postern, tmp_path):
     ['profile', 'set', 'up', '--pop3-host', 'h'], ['profile', 'set', 'up', '--available', 'all'],
     ['profile', 'set', 'up', '--auth', 'xoauth2'], ['profile', 'set', 'up', '--auth', 'ntlm'],
     ['list', 'set', 'web', '--alert-to', 'a@b.example'], ['explain', '--user', 'u', '--from', 'x'],
-    ['track'], ['stats'], ['queue', 'show', '1', '--transcript'],
 ])
 def test_what_is_not_built_is_refused(postern, arguments):
     postern.ctl('profile', 'add', 'up', '--host', 'h.example')

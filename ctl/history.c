@@ -1,0 +1,141 @@
+/* history - track and stats: what became of messages, and how much of it there was. */
+#include "ctl/invocation.h"
+#include "ctl/nouns.h"
+#include "ctl/story.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct option_row track_options[] = {
+    {"to", VALUE_TEXT, "ADDR", "to this recipient, or @DOMAIN"},
+    {"from", VALUE_TEXT, "ADDR", "from this sender, or @DOMAIN"},
+    {"message-id", VALUE_TEXT, "ID", "with this Message-ID:"},
+    {"user", VALUE_TEXT, "U", "of this user"},
+    {"list", VALUE_TEXT, "L", "of this list's users"},
+    {"id", VALUE_TEXT, "ID", "the one with this id"},
+    {"since", VALUE_TEXT, "TIME", "accepted since then: a time, or how long ago, as 2h"},
+    {"until", VALUE_TEXT, "TIME", "accepted until then"},
+    {"limit", VALUE_NUMBER, "N", "so many at most, the newest; default 100"},
+    {"transcript", VALUE_FLAG, NULL, "with what was said to upstreams, where that is kept"},
+    {.name = NULL},
+};
+
+static const struct option_row stats_options[] = {
+    {"list", VALUE_TEXT, "L", "of this list"},
+    {"user", VALUE_TEXT, "U", "of this user"},
+    {"profile", VALUE_TEXT, "P", "of what went through this profile"},
+    {"since", VALUE_TEXT, "TIME", "a time, or how long ago; default 24h"},
+    {"until", VALUE_TEXT, "TIME", "until then"},
+    {"by", VALUE_TEXT, "list|user|profile|hour|day", "a row for each; default user"},
+    {.name = NULL},
+};
+
+static const struct column stats_columns[] = {
+    {"AT", "at", COLUMN_IF_ANY},
+    {"USER", "user", COLUMN_IF_ANY},
+    {"LIST", "list", COLUMN_IF_ANY},
+    {"PROFILE", "profile", COLUMN_IF_ANY},
+    {"ACCEPTED", "accepted", COLUMN_NUMBER},
+    {"SENT", "sent", COLUMN_NUMBER},
+    {"BOUNCED", "bounced", COLUMN_NUMBER},
+    {"REMOVED", "removed", COLUMN_NUMBER},
+    {"DEFERRED", "deferred", COLUMN_NUMBER},
+    {"BLOCKED", "blocked", COLUMN_NUMBER},
+    {"REJECTED", "rejected", COLUMN_NUMBER},
+    {"BYTES", "bytes", COLUMN_SIZE},
+    {"P50", "p50", COLUMN_NUMBER},
+    {"P90", "p90", COLUMN_NUMBER},
+    {"P99", "p99", COLUMN_NUMBER},
+    {NULL, NULL, COLUMN_PLAIN},
+};
+
+/* ---- track ---- */
+
+static int
+run_track(struct invocation *invocation)
+{
+	char *path = invocation_query(invocation, "/v1/track");
+	json_t *messages = NULL, *message;
+	int status = invocation_call(invocation, "GET", path, NULL, &messages);
+	size_t i;
+
+	free(path);
+	if (status != STATUS_DONE)
+		return status;
+	if (invocation->is_json)
+		invocation_print_json(messages);
+	else
+		json_array_foreach(messages, i, message)
+		{
+			if (i > 0)
+				(void)putchar('\n');
+			story_print(stdout, message);
+		}
+	if (json_array_size(messages) == 0 &&
+	    json_object_get(invocation->arguments.fields, "id") != NULL)
+		status = invocation_fail(STATUS_REFUSED,
+		    "no message of this id is known: it was never accepted, or longer ago than "
+		    "history.keep");
+	json_decref(messages);
+	return status;
+}
+
+/* ---- stats ---- */
+
+/* For the table: the percentiles beside the counters. */
+static void
+flatten(json_t *row)
+{
+	static const char *const fields[] = {"p50", "p90", "p99"};
+	json_t *latency = json_object_get(row, "latency");
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		(void)json_object_set(row, fields[i], json_object_get(latency, fields[i]));
+}
+
+/* Its last row is the sum. */
+static void
+print_stats(json_t *result)
+{
+	json_t *rows = json_object_get(result, "rows"), *total = json_object_get(result, "total");
+	json_t *first = json_array_get(rows, 0), *row;
+	static const char *const labels[] = {"at", "user", "profile", "list"};
+	size_t i;
+
+	for (i = 0; i < sizeof(labels) / sizeof(labels[0]); i++)
+		if (json_object_get(first, labels[i]) != NULL) {
+			(void)json_object_set_new(total, labels[i], json_string("total"));
+			break;
+		}
+	(void)json_array_append(rows, total);
+	json_array_foreach(rows, i, row) flatten(row);
+	table_print(stdout, rows, stats_columns);
+}
+
+static int
+run_stats(struct invocation *invocation)
+{
+	char *path = invocation_query(invocation, "/v1/stats");
+	json_t *result = NULL;
+	int status = invocation_call(invocation, "GET", path, NULL, &result);
+
+	free(path);
+	if (status != STATUS_DONE)
+		return status;
+	if (invocation->is_json)
+		invocation_print_json(result);
+	else
+		print_stats(result);
+	json_decref(result);
+	return STATUS_DONE;
+}
+
+const struct command track_commands[] = {
+    {"track", NULL, "", 0, 0, track_options, "what became of messages", run_track},
+    {.noun = NULL},
+};
+
+const struct command stats_commands[] = {
+    {"stats", NULL, "", 0, 0, stats_options, "how much was sent, and how fast", run_stats},
+    {.noun = NULL},
+};

@@ -1,0 +1,212 @@
+"""What became of messages: found by every key, told like a story, counted without a gap."""
+import os
+import signal
+import time
+
+import pytest
+
+from posternd import CtlError, wait_until
+
+HEADER = b'Message-ID: <%s@example.com>\r\nFrom: Shop <shop@example.com>\r\nSubject: Order\r\n\r\n'
+MIXED = ('rcpt match=full: reply 452 4.2.2 Mailbox full\n'
+         'rcpt match=gone: reply 550 5.1.1 No such user')
+
+
+def send(postern, name, *recipients, sender='bounces+7@mailer.example'):
+    with postern.client(postern.user) as client:
+        client.sendmail(sender, recipients, HEADER % name.encode() + b'hello\r\n')
+
+
+@pytest.fixture
+def tracked(postern, make_upstream):
+    """One message that was delivered, one of which a recipient waits and another failed."""
+    postern.upstream = make_upstream(MIXED)
+    postern.add_upstream(postern.upstream)
+    postern.user = postern.add_user()
+    send(postern, 'one', 'kate@example.net')
+    postern.upstream.wait_for(1)
+    send(postern, 'two', 'ok@example.org', 'full@example.net', 'gone@example.net')
+    wait_until(lambda: len(fates(postern, '--message-id', 'two@example.com')) == 3, 'three fates')
+    return postern
+
+
+def tracked_id(postern, name):
+    found = postern.ctl('track', '--message-id', f'<{name}@example.com>')
+    return found[0]['id'] if found else '0'
+
+
+def fates(postern, *options):
+    """{recipient: state} of those that have heard something."""
+    return {recipient['to']: recipient['state']
+            for message in postern.ctl('track', *options)
+            for recipient in message['recipients'] if recipient['code']}
+
+
+def tracked_names(postern, *options):
+    return [message['message_id'][1:4] for message in postern.ctl('track', *options)]
+
+
+@pytest.mark.parametrize('options, names', [
+    (['--to', 'kate@example.net'], ['one']), (['--to', 'KATE@Example.NET'], ['one']),
+    (['--to', '@example.net', '--from', '@mailer.example'], ['two', 'one']),
+    (['--to', 'ok@example.org'], ['two']), (['--to', 'ok@example.net'], []),
+    (['--from', 'bounces+7@mailer.example'], ['two', 'one']),
+    (['--from', 'shop@example.com'], ['two', 'one']),
+    (['--message-id', 'one@example.com'], ['one']), (['--message-id', '<two@example.com>'], ['two']),
+    (['--user', 'shop', '--limit', '1', '--from', '@mailer.example'], ['two']),
+    (['--list', 'web', '--to', 'gone@example.net'], ['two']), (['--user', 'nobody'], []),
+    (['--since', '1h', '--to', 'kate@example.net'], ['one']), (['--until', '1h'], []),
+    (['--since', '2020-01-01T00:00:00Z', '--until', '2020-01-02T00:00:00Z'], [])])
+def test_found_by_each_key(tracked, options, names):
+    assert tracked_names(tracked, *options) == names
+
+
+def test_story_of_one_that_was_delivered(tracked):
+    message, = tracked.ctl('track', '--to', 'kate@example.net')
+    assert (message['fate'], message['state'], message['user'], message['list'],
+            message['profile'], message['subject'], message['priority']) == (
+        'delivered', 'delivered', 'shop', 'web', 'upstream', 'Order', 3)
+    assert message['client'].startswith('127.0.0.1:') and message['ended_at']
+    attempt, = message['attempts']
+    assert (attempt['fate'], attempt['code'], attempt['to'], attempt['profile']) == (
+        'delivered', 250, ['kate@example.net'], 'upstream')
+    assert str(tracked.upstream.port) in attempt['upstream'] and attempt['at']
+    text = tracked.run_ctl('track', '--to', 'kate@example.net').stdout
+    for words in ('accepted from 127.0.0.1:', 'as shop of web', 'delivered to kate@example.net'
+                  ' through upstream', '250 '):
+        assert words in text, text
+
+
+def test_story_of_one_that_is_still_in_the_queue(tracked):
+    message, = tracked.ctl('track', '--to', 'full@example.net')
+    assert message['fate'] is None and message['state'] == 'deferred'
+    assert {recipient['to']: recipient['state'] for recipient in message['recipients']} == {
+        'ok@example.org': 'delivered', 'full@example.net': 'deferred',
+        'gone@example.net': 'failed'}
+    assert [(attempt['fate'], attempt['to']) for attempt in message['attempts']] == [
+        ('delivered', ['ok@example.org']), ('deferred', ['full@example.net']),
+        ('failed', ['gone@example.net'])]
+    assert 'Mailbox full' in tracked.run_ctl('track', '--to', 'full@example.net').stdout
+
+
+def test_message_is_found_before_any_attempt(postern, sink):
+    postern.add_upstream(sink)
+    postern.ctl('profile', 'pause', 'upstream')
+    postern.user = postern.add_user()
+    send(postern, 'now', 'kate@example.net')
+    message, = postern.ctl('track', '--to', 'kate@example.net')
+    assert message['state'] == 'ready' and message['attempts'] == [] and message['fate'] is None
+    assert message['profile'] == 'upstream'
+    postern.ctl('queue', 'rm', message['id'])
+    message, = postern.ctl('track', '--to', 'kate@example.net')
+    assert message['fate'] == 'removed' and message['recipients'][0]['state'] == 'removed'
+
+
+def test_show_of_one_that_has_gone_points_to_its_history(tracked):
+    ident = tracked_id(tracked, 'one')
+    done = tracked.run_ctl('queue', 'show', ident)
+    assert done.returncode == 1 and 'track --id' in done.stderr
+    assert tracked.ctl('track', '--id', ident)[0]['fate'] == 'delivered'
+    assert 'delivered to kate' in tracked.run_ctl('queue', 'show', ident, '--transcript').stdout
+    with pytest.raises(CtlError) as caught:
+        tracked.ctl('track', '--id', 'ZZZZZZ')
+    assert caught.value.status == 1
+
+
+@pytest.mark.parametrize('options', [
+    ['--limit', '0'], ['--since', 'yesterday'], ['--id', '!'], ['--until', '2h', '--since', '1h']])
+def test_what_makes_no_sense_is_refused(postern, options):
+    done = postern.run_ctl('track', *options)
+    assert done.returncode == 1 and options[0][2:] in done.stderr, done
+
+
+def totals(postern, *options):
+    return postern.ctl('stats', *options)['total']
+
+
+def adds_up(postern):
+    """Whether what was accepted is what has an end and what is in the queue."""
+    total = totals(postern)
+    waiting = len(postern.queued('--limit', '1000'))
+    return total['accepted'] == total['sent'] + total['bounced'] + total['removed'] + waiting
+
+
+def test_statistics_add_up(tracked):
+    total = totals(tracked)
+    # Two of the user's, and the notice of the recipient that failed.
+    assert (total['accepted'], total['notices'], total['recipients']) == (3, 1, 5)
+    assert total['failed'] == 1 and total['deferred'] >= 1 and total['bytes'] > 0
+    wait_until(lambda: totals(tracked)['delivered'] == 3, 'all that can be is delivered')
+    assert adds_up(tracked)
+    assert 0 <= totals(tracked)['latency']['p50'] < 60
+    for options in (['--user', 'shop'], ['--list', 'web'], ['--profile', 'upstream'],
+                    ['--by', 'hour'], ['--by', 'day'], ['--by', 'profile']):
+        result = tracked.ctl('stats', *options)
+        assert result['total']['accepted'] == 3, options
+        assert sum(row['accepted'] for row in result['rows']) == 3
+    assert totals(tracked, '--user', 'other')['accepted'] == 0
+    text = tracked.run_ctl('stats', '--by', 'list').stdout
+    assert text.splitlines()[0].split()[:3] == ['LIST', 'ACCEPTED', 'SENT']
+    assert text.splitlines()[-1].split()[:2] == ['total', '3']
+    assert tracked.run_ctl('stats', '--by', 'moon').returncode == 1
+
+
+def kill_queue(postern):
+    postern.expect_trouble('queue|451')
+    old = postern.roles()['queue']
+    os.kill(old, signal.SIGKILL)
+    wait_until(lambda: postern.roles().get('queue', old) != old
+               and postern.ctl('status')['queue'] is not None, 'queue is back')
+
+
+def test_statistics_and_history_survive_kill(tracked):
+    for number in range(20):
+        send(tracked, f'{number:03}', f'r{number}@example.net')
+        if number % 7 == 3:
+            kill_queue(tracked)
+    tracked.ctl('queue', 'retry', '--all')
+    wait_until(lambda: len(tracked.queued()) == 1, 'all but the one that waits are through')
+    wait_until(lambda: adds_up(tracked), 'the statistics add up')
+    assert totals(tracked)['accepted'] == 23
+    for number in range(20):
+        message, = tracked.ctl('track', '--to', f'r{number}@example.net')
+        assert message['fate'] == 'delivered', message
+
+
+def test_names_of_removed_users_keep_their_figures(tracked):
+    wait_until(lambda: totals(tracked)['delivered'] == 3, 'all that can be is delivered')
+    tracked.ctl('queue', 'rm', '--all')
+    tracked.ctl('user', 'rm', 'shop')
+    assert totals(tracked, '--user', 'shop')['accepted'] == 3
+    assert tracked_names(tracked, '--user', 'shop', '--to', 'kate@example.net') == ['one']
+
+
+def test_damaged_history_is_set_aside_and_mail_goes_on(tracked):
+    tracked.expect_trouble('history')
+    tracked.stop()
+    path = tracked.state_dir / 'history.db'
+    path.write_bytes(b'this is no database, whatever its name says' * 200)
+    tracked.start()
+    tracked.wait_for_log('history.db.damaged', 'a new history begins')
+    send(tracked, 'new', 'anna@example.net')
+    wait_until(lambda: fates(tracked, '--to', 'anna@example.net') == {
+        'anna@example.net': 'delivered'}, 'delivered')
+    assert tracked_names(tracked, '--to', 'kate@example.net') == []
+    assert (tracked.state_dir / 'history.db.damaged').exists()
+    assert 'history-damaged' in [alert['kind'] for alert in tracked.ctl('alert', 'ls')]
+
+
+def test_nothing_is_kept_if_nobody_wants_it(make_postern, sink):
+    postern = make_postern(config='history = { keep = "0"; };')
+    postern.add_upstream(sink)
+    postern.user = postern.add_user()
+    send(postern, 'one', 'kate@example.net')
+    sink.wait_for(1)
+    wait_until(lambda: totals(postern)['sent'] == 1, 'one is counted')
+    assert tracked_names(postern, '--to', 'kate@example.net') == []
+
+
+def test_search_is_quick(tracked):
+    began = time.monotonic()
+    tracked.ctl('track', '--to', 'kate@example.net')
+    assert time.monotonic() - began < 5
