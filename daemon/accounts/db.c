@@ -242,9 +242,12 @@ set_up(struct db *db, struct err *err_out)
 	/* Exclusive before the first access: then the WAL needs no shared memory file, and a
 	 * second daemon finds out at once. */
 	(void)sqlite3_busy_timeout(db->handle, BUSY_MS);
+	/* A file that is refused stays as it is. */
+	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	if (execute(db, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT", err_out) != 0 ||
 	    identify(db, &version, err_out) != 0 || check_integrity(db, err_out) != 0)
 		return -1;
+	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	if (execute(db,
 		"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
 		"PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY",

@@ -254,13 +254,28 @@ look_for_forgotten(struct bodies *bodies)
 	add_problem(problem, bodies->job);
 }
 
+/* No backup is made of damaged pages: it could not be restored. */
+static void
+note_damage(struct copy_job *job)
+{
+	if (*job->name == '\0')
+		return;
+	job->verdict = COPY_FAILED;
+	(void)err_set(&job->problem, "no backup was made: %.400s", job->problems[0].text);
+}
+
 /* Bodies first: what the held rows point to must be there. */
 static void
 look(struct bodies *bodies, struct store_copy *copy)
 {
 	struct copy_job *job = bodies->job;
+	int result = store_copy_check(copy, add_problem, job, &job->problem);
 
-	if (store_copy_check(copy, add_problem, job, &job->problem) != 0 ||
+	if (result > 0) {
+		note_damage(job);
+		return;
+	}
+	if (result < 0 ||
 	    store_copy_measure(copy, &job->messages, &job->bytes, &job->problem) != 0 ||
 	    store_copy_each_file(copy, on_body, bodies, &job->problem) != 0) {
 		job->verdict = COPY_FAILED;

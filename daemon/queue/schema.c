@@ -136,8 +136,7 @@ refuse_damaged(const char *path, const char *how, struct err *err_out)
 {
 	return err_set(err_out,
 	    "%s is damaged (%.200s); it was left as it is: restore a backup, or move it away to "
-	    "start with an empty queue and save what can be read of it with sqlite3's .recover, as "
-	    "backup.md says",
+	    "start with an empty queue; backup.md says how to save what can still be read",
 	    path, how);
 }
 
@@ -232,17 +231,20 @@ schema_open(sqlite3 *db, const char *path, struct err *err_out)
 {
 	int64_t version = 0; /* 0: a new file */
 
-	/* Looks before it writes anything: a foreign file stays as it is. */
+	/* Looks before it writes anything, at its end too: a file that is foreign or damaged stays
+	 * as it is. */
+	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	if (sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE", NULL, NULL, NULL) != SQLITE_OK)
 		return refuse(db, path, err_out);
 	if (check_owner(db, path, &version, err_out) != 0)
 		return -1;
+	if (version > 0 && check_pages(db, path, err_out) != 0)
+		return -1;
+	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	if (sqlite3_exec(db, pragmas_sql, NULL, NULL, NULL) != SQLITE_OK)
 		return refuse(db, path, err_out);
 	if (version == 0 && sqlite3_exec(db, tables_sql, NULL, NULL, NULL) != SQLITE_OK)
 		return refuse(db, path, err_out);
-	if (version > 0 && check_pages(db, path, err_out) != 0)
-		return -1;
 	for (int64_t next = version + 1; version > 0 && next <= SCHEMA_VERSION; next++)
 		if (sqlite3_exec(db, steps_sql[next], NULL, NULL, NULL) != SQLITE_OK)
 			return refuse(db, path, err_out);

@@ -23,7 +23,8 @@ __attribute__((warn_unused_result)) int store_copy_open(const char *path,
     const atomic_bool *is_stopping, struct store_copy **copy_out, struct err *err_out);
 void store_copy_close(struct store_copy *copy); /* NULL is allowed */
 
-/* Names each thing that is wrong: pages, and rows that miss or don't belong to each other. */
+/* Names each thing that is wrong: pages, and rows that miss or don't belong to each other. 1: pages
+ * are damaged, and nothing more can be said. */
 typedef void store_copy_problem_fn(const char *problem, void *ctx);
 __attribute__((warn_unused_result)) int store_copy_check(
     struct store_copy *copy, store_copy_problem_fn *on_problem, void *ctx, struct err *err_out);

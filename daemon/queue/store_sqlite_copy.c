@@ -125,17 +125,22 @@ struct checking {
 };
 
 static void
-take_page_verdict(sqlite3_stmt *row, void *ctx)
+tell_of_damage(struct checking *checking, const char *how)
 {
-	struct checking *checking = ctx;
-	const char *text = sql_text(row, 0);
 	char problem[256];
 
-	if (strcmp(text, "ok") == 0)
-		return;
 	checking->has_damaged_pages = true;
-	(void)snprintf(problem, sizeof(problem), "the database is damaged: %.200s", text);
+	(void)snprintf(problem, sizeof(problem), "the database is damaged: %.200s", how);
 	checking->on_problem(problem, checking->ctx);
+}
+
+static void
+take_page_verdict(sqlite3_stmt *row, void *ctx)
+{
+	const char *text = sql_text(row, 0);
+
+	if (strcmp(text, "ok") != 0)
+		tell_of_damage(ctx, text);
 }
 
 static void
@@ -159,11 +164,15 @@ store_copy_check(
 	struct checking checking = {.on_problem = on_problem, .ctx = ctx};
 
 	if (each_row(copy, "PRAGMA integrity_check(" PAGE_PROBLEMS_MAX ")", take_page_verdict,
-		&checking, err_out) != 0)
-		return -1;
-	/* What such pages say of each other is no news. */
-	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]) && !checking.has_damaged_pages;
-	     i++) {
+		&checking, err_out) != 0) {
+		if (sqlite3_errcode(copy->db) != SQLITE_CORRUPT)
+			return -1;
+		/* So much so that even the check has to give up. */
+		tell_of_damage(&checking, sqlite3_errmsg(copy->db));
+	}
+	if (checking.has_damaged_pages)
+		return 1;
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		checking.problem = checks[i].problem;
 		if (each_row(copy, checks[i].sql, take_count, &checking, err_out) != 0)
 			return -1;

@@ -60,6 +60,8 @@ begin(struct store *store, struct snapshot_job *job)
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
 	struct snapshot *snapshot;
 
+	/* What the disk has, not what the cache still knows. */
+	(void)sqlite3_db_release_memory(store->db);
 	if (create_file(job->path) != 0)
 		return fail(store, job, strerror(errno));
 	snapshot = xcalloc(1, sizeof(*snapshot));

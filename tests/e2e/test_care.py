@@ -1,6 +1,7 @@
 """The queue looked after: check, backup, restore, export, and what is done with a damaged one."""
 import json
 import os
+import pathlib
 import shutil
 import sqlite3
 import subprocess
@@ -252,3 +253,99 @@ def test_export_has_the_whole_envelope(postern, make_upstream, tmp_path):
     assert [to['to'] for to in envelope['recipients']] == recipients
     assert envelope['recipients'][999]['notify'] == ['success', 'delay']
     assert envelope['recipients'][999]['orcpt'] == 'rfc822;r999@example.net'
+
+
+# ---- damage ----
+
+PAGE = 4096
+NOISE = b'\xa5' * PAGE
+DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / 'doc' / 'backup.md'
+
+
+def damage_leaves(path, table):
+    """Spoils a page of the table that has only rows, as a disk does that forgets a sector."""
+    connection = database(path.parent)
+    [root] = connection.execute('SELECT rootpage FROM sqlite_schema WHERE name = ?',
+                                [table]).fetchone()
+    connection.close()
+    data = bytearray(path.read_bytes())
+    page = data[(root - 1) * PAGE:root * PAGE]
+    assert page[0] == 5, 'the table has pages below its root'
+    child = int.from_bytes(page[int.from_bytes(page[12:14], 'big'):][:4], 'big')
+    data[(child - 1) * PAGE:child * PAGE] = NOISE
+    path.write_bytes(data)
+
+
+def documented_commands(heading):
+    """The commands of a section of backup.md, as an administrator would type them."""
+    section = DOCUMENT.read_text().partition(f'## {heading}\n')[2].partition('\n## ')[0]
+    lines, is_code = [], False
+    for line in section.splitlines():
+        is_code = line.startswith('    ')
+        if is_code:
+            lines.append(line[4:])
+    return '\n'.join(lines)
+
+
+@pytest.mark.user
+def test_damaged_queue_is_refused_and_what_can_be_read_is_saved(waiting, tmp_path):
+    """What backup.md says to type brings back every message that the damage did not touch."""
+    waiting.expect_trouble('swept away')
+    with waiting.client(waiting.user) as client:
+        for number in range(300):
+            client.sendmail('a@example.com', [f'more{number}@example.net'],
+                            b'Subject: more\r\n\r\n' + b'hello\r\n' * 300)
+    waiting.ctl('profile', 'pause', 'upstream')
+    waiting.stop()
+    path = waiting.state_dir / 'queue.db'
+    damage_leaves(path, 'message')
+    before = path.read_bytes()
+    started = subprocess.run([waiting.programs['posternd'], '-f', '-c', waiting.config_path],
+                             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert started.returncode == 71
+    assert 'queue.db is damaged' in started.stderr and 'backup.md' in started.stderr
+    assert path.read_bytes() == before
+
+    kept = tmp_path / 'postern-damaged'
+    shutil.copytree(waiting.state_dir, kept)
+    commands = documented_commands('Save what can be saved')
+    for name, place in (('/root/postern-damaged', kept), ('/root', tmp_path),
+                        ('/var/lib/postern', waiting.state_dir)):
+        commands = commands.replace(name, str(place))
+    commands = '\n'.join(line for line in commands.splitlines()
+                         if not line.startswith(('systemctl', 'posternctl')))
+    if not IS_ROOT:
+        commands = commands.replace('chown', 'true')
+    subprocess.run(['sh', '-e', '-c', commands], check=True, cwd=tmp_path)
+
+    waiting.start()
+    done = waiting.run_ctl('queue', 'check')
+    assert done.returncode == 0, done.stderr
+    saved = waiting.queued('--state', 'held', '--limit', '1000')
+    print(f'{len(saved)} of 304 messages were saved')
+    assert 200 < len(saved) < 304 and len(waiting.queued('--limit', '1000')) == len(saved)
+    waiting.upstream.set_script('')
+    waiting.ctl('profile', 'resume', 'upstream')
+    waiting.ctl('queue', 'release', '--all')
+    wait_until(lambda: len(waiting.upstream.messages) == len(saved), 'what was saved goes out')
+
+
+def test_damage_that_appears_in_a_running_queue_is_found_by_a_check(waiting):
+    """In a page that nobody reads for now."""
+    waiting.ctl('profile', 'pause', 'upstream')
+    with waiting.client(waiting.user) as client:
+        for number in range(100):
+            client.sendmail('a@example.com', [f'more{number}@example.net'],
+                            b'Subject: more\r\n\r\n' + b'hello\r\n' * 1000)
+    waiting.restart()       # nothing of it is in its cache
+    damage = waiting.state_dir / 'queue.db'
+    data = damage.read_bytes()
+    at = data.rindex(b'hello\r\nhello\r\n') // PAGE * PAGE
+    with open(damage, 'r+b') as file:
+        file.seek(at)
+        file.write(NOISE)
+    done = waiting.run_ctl('queue', 'check')
+    assert done.returncode == 1
+    assert 'damaged' in done.stderr or 'body is not as long' in done.stderr, done.stderr
+    assert waiting.run_ctl('queue', 'backup', 'monday').returncode == 1
+    waiting.expect_trouble('.')
