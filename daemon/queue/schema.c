@@ -45,6 +45,7 @@ static const char pragmas_sql[] =
     "PRAGMA synchronous=FULL;"
     "PRAGMA secure_delete=OFF;" /* Debian's default writes each deleted page once more */
     "PRAGMA wal_autocheckpoint=0;"
+    "PRAGMA journal_size_limit=67108864;" /* a log that grew beyond it is cut back */
     "PRAGMA cache_size=-16384;"
     "PRAGMA temp_store=MEMORY;";
 

@@ -1,6 +1,7 @@
 /* storage - group commit, checkpoints, and what happens when the disk is full or broken. */
 #include "daemon/queue/storage.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 
@@ -18,6 +19,7 @@
 #define IDLE_LOG_BYTES (1u << 20)
 #define IDLE_LONG_MS 1000
 #define SPACE_EVERY_MS 1000
+#define SHRINK_EVERY_MS 1000
 /* Flushes of several files at a time share the file system's own commits. */
 #define FILE_WORKERS 8
 
@@ -41,6 +43,8 @@ struct storage {
 	/* storage thread, after the start */
 	bool is_broken;
 	bool has_reserve;
+	bool is_shrinking;    /* since there was nothing to do */
+	int64_t shrink_at_ms; /* monotonic: not before, while there is */
 	unsigned idle_turns;
 	atomic_bool wants_reserve; /* the loop saw room for it again */
 	atomic_bool has_problem;   /* the loop is to be told; problem is set */
@@ -127,6 +131,21 @@ is_small(const struct job *job)
 	return job->kind == STORE_FATE || job->kind == STORE_PROFILE || job->kind == STORE_RESERVE;
 }
 
+/* After a flood: a load that never rests would never let the file shrink. In a transaction that is
+ * flushed anyway. */
+static enum store_result
+shrink_along(struct storage *storage)
+{
+	int64_t now_ms = clock_monotonic_ms();
+	bool has_freed;
+
+	if (now_ms < storage->shrink_at_ms)
+		return STORE_OK;
+	storage->shrink_at_ms = now_ms + SHRINK_EVERY_MS;
+	return store_is_hollow(storage->store) ? store_shrink(storage->store, &has_freed)
+					       : STORE_OK;
+}
+
 /* Runs the batch's writes as one transaction; their outcomes hold only if it returns STORE_OK. */
 static enum store_result
 run_transaction(struct storage *storage, struct list *batch, bool only_small)
@@ -150,7 +169,10 @@ run_transaction(struct storage *storage, struct list *batch, bool only_small)
 			log_problem(LOG_ERROR, "the store refused a job: %s",
 			    store_problem(storage->store));
 	}
-	return store_commit(storage->store);
+	if (!only_small)
+		result = shrink_along(storage);
+	return result == STORE_FULL || result == STORE_BROKEN ? result
+							      : store_commit(storage->store);
 }
 
 static void
@@ -219,6 +241,7 @@ run_batch(struct list *batch, void *ctx)
 	struct storage *storage = ctx;
 
 	storage->idle_turns = 0;
+	storage->is_shrinking = false;
 	if (storage->is_broken)
 		set_outcomes(batch, JOB_FAILED);
 	else if (has_writes(batch))
@@ -230,6 +253,17 @@ run_batch(struct list *batch, void *ctx)
 		checkpoint(storage);
 }
 
+/* One slice; false: there is no more, and nothing to be written for it. */
+static bool
+shrink_idly(struct storage *storage)
+{
+	enum store_result result = store_shrink(storage->store, &storage->is_shrinking);
+
+	if (result == STORE_BROKEN)
+		set_broken(storage, store_problem(storage->store));
+	return storage->is_shrinking || store_wal_bytes(storage->store) > 0;
+}
+
 static int64_t
 on_idle(void *ctx)
 {
@@ -238,11 +272,10 @@ on_idle(void *ctx)
 
 	if (storage->is_broken)
 		return -1;
-	if (waiting == 0) {
-		if (atomic_exchange(&storage->wants_reserve, false))
-			make_reserve(storage);
-		return store_shrink(storage->store) ? IDLE_MS : IDLE_LONG_MS;
-	}
+	if (waiting == 0 && atomic_exchange(&storage->wants_reserve, false))
+		make_reserve(storage);
+	if ((waiting == 0 || storage->is_shrinking) && waiting < IDLE_LOG_BYTES)
+		return shrink_idly(storage) ? IDLE_MS : IDLE_LONG_MS;
 	if (waiting < IDLE_LOG_BYTES && ++storage->idle_turns * IDLE_MS < IDLE_LONG_MS)
 		return IDLE_MS;
 	storage->idle_turns = 0;

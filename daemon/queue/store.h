@@ -354,8 +354,11 @@ const char *store_problem(const struct store *store);
 /* Bytes that wait in the write-ahead log for a checkpoint. */
 uint64_t store_wal_bytes(const struct store *store);
 enum store_result store_checkpoint(struct store *store);
-/* Gives pages that deletes left free back to the file system, some at a time. False: no more. */
-bool store_shrink(struct store *store);
+/* Whether most of a file of some size is pages that deletes left free. */
+bool store_is_hollow(struct store *store);
+/* Gives such pages back to the file system, some at a time; the file is shorter behind the next
+ * checkpoint. In a transaction or by itself. */
+enum store_result store_shrink(struct store *store, bool *has_freed_out);
 /* Whether a message points to this body file; before the storage thread runs. */
 bool store_has_file(struct store *store, uint64_t message_id);
 

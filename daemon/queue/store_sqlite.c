@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define SHRINK_PAGES "256"
+#define HOLLOW_PAGES_MIN 4096 /* 16 MiB: what the next flood would take again is left alone */
 /* Columns of a whole message, in the order in which read_message() takes them. */
 #define MESSAGE_COLUMNS                                                                            \
 	"id, state, next_at, user_id, priority, received_at, attempts, last_attempt, size,"        \
@@ -114,6 +115,8 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_GET_REMOVED] = "SELECT received_at, login, list, (SELECT count(*) FROM recipient"
 			" WHERE message = id AND recipient.state IN (0, 3))"
 			" FROM message WHERE id = ?",
+    [SQL_FREE_PAGES] = "PRAGMA freelist_count",
+    [SQL_PAGES] = "PRAGMA page_count",
     [SQL_SHRINK] = "PRAGMA incremental_vacuum(" SHRINK_PAGES ")",
 };
 
@@ -355,15 +358,33 @@ store_checkpoint(struct store *store)
 }
 
 bool
-store_shrink(struct store *store)
+store_is_hollow(struct store *store)
+{
+	int64_t free_pages = 0, pages = 0;
+	sqlite3_stmt *row = store->statements[SQL_FREE_PAGES];
+
+	if (sql_step(row) == SQLITE_ROW)
+		free_pages = sqlite3_column_int64(row, 0);
+	(void)sqlite3_reset(row);
+	row = store->statements[SQL_PAGES];
+	if (sql_step(row) == SQLITE_ROW)
+		pages = sqlite3_column_int64(row, 0);
+	(void)sqlite3_reset(row);
+	return free_pages >= HOLLOW_PAGES_MIN && free_pages > pages / 2;
+}
+
+enum store_result
+store_shrink(struct store *store, bool *has_freed_out)
 {
 	int code;
-	unsigned freed = 0;
 
+	*has_freed_out = false;
 	/* Gives one row for each page. */
 	while ((code = sql_step(store->statements[SQL_SHRINK])) == SQLITE_ROW)
-		freed++;
-	return code == SQLITE_DONE && freed > 0;
+		*has_freed_out = true;
+	if (code != SQLITE_DONE)
+		*has_freed_out = false;
+	return sql_result(store, code);
 }
 
 bool

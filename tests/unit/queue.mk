@@ -16,6 +16,7 @@ check_PROGRAMS += \
 	tests/unit/test_queue_scan \
 	tests/unit/test_queue_settlement \
 	tests/unit/test_queue_shares \
+	tests/unit/test_queue_shrink \
 	tests/unit/test_queue_store \
 	tests/unit/test_queue_usage \
 	tests/unit/test_queue_used \
@@ -93,6 +94,10 @@ tests_unit_test_queue_settlement_LDADD = $(QUEUE_TEST_LIBS)
 tests_unit_test_queue_shares_SOURCES = tests/unit/test_queue_shares.c
 tests_unit_test_queue_shares_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_shares_LDADD = daemon/queue/libqueue.a $(UNIT_LIBS)
+
+tests_unit_test_queue_shrink_SOURCES = tests/unit/test_queue_shrink.c $(QUEUE_RIG)
+tests_unit_test_queue_shrink_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_shrink_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_store_SOURCES = tests/unit/test_queue_store.c $(QUEUE_RIG) \
 	tests/lib/faultvfs.c tests/lib/faultvfs.h

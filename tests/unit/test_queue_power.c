@@ -254,10 +254,13 @@ commit_batch(struct load *load)
 	static void (*const jobs[])(struct load *) = {
 	    insert, insert, insert, settle, settle, operate, write_small_things};
 	unsigned count = 1 + pick(load, 4);
+	bool has_freed;
 
 	assert_int_equal(store_begin(load->store), STORE_OK);
 	for (unsigned i = 0; i < count; i++)
 		jobs[pick(load, sizeof(jobs) / sizeof(jobs[0]))](load);
+	if (pick(load, 4) == 0)
+		assert_int_equal(store_shrink(load->store, &has_freed), STORE_OK);
 	if (pick(load, 10) == 0)
 		store_rollback(load->store);
 	else
@@ -268,12 +271,14 @@ commit_batch(struct load *load)
 static void
 run_load(struct load *load, unsigned batches)
 {
+	bool has_freed;
+
 	for (unsigned i = 0; i < batches; i++) {
 		commit_batch(load);
 		if (pick(load, 6) == 0)
 			assert_int_equal(store_checkpoint(load->store), STORE_OK);
 		if (pick(load, 8) == 0)
-			(void)store_shrink(load->store);
+			assert_int_equal(store_shrink(load->store, &has_freed), STORE_OK);
 		if (pick(load, 15) == 0) {
 			store_close(load->store);
 			load->store = open_store();
