@@ -55,6 +55,8 @@ struct config_pair {
 };
 
 enum auth_without_tls { AUTH_CLEAR_NEVER, AUTH_CLEAR_LOOPBACK, AUTH_CLEAR_ALWAYS };
+/* Of what waits beyond its lifetime for a profile that takes nothing. */
+enum on_expiry { ON_EXPIRY_HOLD, ON_EXPIRY_BOUNCE };
 enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_JOURNAL };
 
 #define CONFIG_RETRY_MAX 32
@@ -135,8 +137,12 @@ struct config {
 		int64_t lifetime_ms;
 		int64_t retry_ms[CONFIG_RETRY_MAX]; /* the last one repeats */
 		size_t retry_count;
-		int64_t hold_max_ms;    /* how long a client may have a message held; 0: not */
-		bool has_bounces;       /* queue.bounce */
+		int64_t hold_max_ms;      /* how long a client may have a message held; 0: not */
+		bool has_bounces;         /* queue.bounce */
+		int64_t delay_warning_ms; /* 0: senders hear of no delay */
+		enum on_expiry on_expiry;
+		struct cap notices;     /* to the senders of one user */
+		char *notice_profile;   /* NULL: the one that the message went through */
 		unsigned lower_share;   /* percent; 0: lower priorities wait for all higher ones */
 		uint64_t memory_bytes;  /* bodies that wait in memory for relay */
 		uint64_t reserve_bytes; /* given up when the disk is full; 0: none */

@@ -28,6 +28,8 @@ static const struct option_choice unauthorized[] = {
 	{"block", UNAUTHORIZED_BLOCK, false}, {"alert", UNAUTHORIZED_ALERT, false}, {NULL, 0, false}};
 static const struct option_choice over_limit[] = {
 	{"refuse", OVER_LIMIT_REFUSE, false}, {"hold", OVER_LIMIT_HOLD, false}, {NULL, 0, false}};
+static const struct option_choice on_expiry[] = {
+	{"hold", ON_EXPIRY_HOLD, false}, {"bounce", ON_EXPIRY_BOUNCE, false}, {NULL, 0, false}};
 static const struct option_choice log_targets[] = {
 	{"stderr", LOG_TARGET_STDERR, false}, {"syslog", LOG_TARGET_SYSLOG, false},
 	{"journal", LOG_TARGET_JOURNAL, false}, {NULL, 0, false}};
@@ -215,7 +217,19 @@ const struct option options[] = {
 	 AT(queue.lifetime_ms), NULL, "How long a message is tried before its sender is told."},
 	{"queue.retry", OPTION_SCHEDULE, "ms", RETRY_MIN_MS, RETRY_MAX_MS, "1m 2m 5m 10m 20m 30m 1h", ON_RELOAD,
 	 AT(queue), NULL, "Waiting times between attempts; the last one repeats."},
-	{"queue.delay_warning", OPTION_REFUSED, "", NO_RANGE, NULL, ON_RELOAD, 0, NULL, ""},
+	{"queue.delay_warning", OPTION_DURATION, "ms", 0, 90 * DAY, "4h", ON_RELOAD,
+	 AT(queue.delay_warning_ms), NULL,
+	 "How long a message waits before its sender is told that it is late; 0 to tell nobody."},
+	{"queue.on_expiry", OPTION_CHOICE, "what to do", NO_RANGE, "hold", ON_RELOAD,
+	 AT(queue.on_expiry), on_expiry,
+	 "What happens to a message whose lifetime ends while its profile is limited or stopped: hold (it "
+	 "waits on, and an alert says so) or bounce (its sender is told that it failed)."},
+	{"queue.notices", OPTION_CAP, "notices", NO_RANGE, "100/h", ON_RELOAD, AT(queue.notices), NULL,
+	 "Notices that go to the senders of one user in any hour and any day; what is beyond is an alert "
+	 "alone."},
+	{"queue.notice_profile", OPTION_TEXT, "profile", 1, 255, NULL, ON_RELOAD,
+	 AT(queue.notice_profile), NULL,
+	 "Profile that notices go through; if absent, the one of the message that they are about."},
 	{"queue.bounce", OPTION_BOOL, "yes or no", NO_RANGE, "true", ON_RELOAD, AT(queue.has_bounces),
 	 NULL, "Whether senders are told of messages that could not be delivered."},
 	{"queue.hold_max", OPTION_DURATION, "ms", 0, 365 * DAY, "30d", ON_RELOAD,

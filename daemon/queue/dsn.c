@@ -48,6 +48,8 @@ dsn_subject(const struct dsn *dsn)
 {
 	if (has_action(dsn, DSN_FAILED))
 		return "Your message could not be delivered";
+	if (has_action(dsn, DSN_DELAYED))
+		return "Your message is delayed";
 	if (has_action(dsn, DSN_RELAYED))
 		return "Your message was handed on";
 	return "Your message was delivered";
@@ -114,12 +116,16 @@ put_words_for(const struct dsn_recipient *recipient, struct buf *out)
 	buf_text(out, "\r\n  <");
 	utf8_append_clean(out, recipient->address, strlen(recipient->address));
 	buf_text(out, ">\r\n");
-	if (recipient->is_expired)
+	if (recipient->is_expired && recipient->attempted_at_ms == 0)
+		buf_text(out, "    Its time was over before it could be sent:\r\n");
+	else if (recipient->is_expired)
 		buf_text(out, "    It was tried until its time was over. The last answer was:\r\n");
 	else if (recipient->code != 0 && recipient->action == DSN_FAILED)
 		buf_text(out, "    The receiving server refused it:\r\n");
+	else if (recipient->code != 0 && recipient->action == DSN_DELAYED)
+		buf_text(out, "    The last answer was:\r\n");
 	dsn_write_reply(recipient, &reply);
-	if (reply.size > 0 && recipient->action == DSN_FAILED)
+	if (reply.size > 0 && (recipient->action == DSN_FAILED || recipient->action == DSN_DELAYED))
 		put_folded(out, "    ", reply.bytes);
 	buf_fini(&reply);
 }
@@ -132,6 +138,7 @@ put_section(const struct dsn *dsn, enum dsn_action action, const char *before, s
 		const char *verb, *after;
 	} sentences[DSN_ACTION_COUNT] = {
 	    [DSN_FAILED] = {"could not be delivered to", "It will not be tried again."},
+	    [DSN_DELAYED] = {"has not yet been delivered to", "You need not send it again."},
 	    [DSN_RELAYED] = {"was handed to the mail server in charge of",
 		"That server does not say what becomes of it."},
 	    [DSN_DELIVERED] = {"was delivered to", "It was written down here, not sent on."},
@@ -168,6 +175,13 @@ put_words(const struct dsn *dsn, struct buf *out)
 	start = out->size;
 	for (int action = DSN_FAILED; action < DSN_ACTION_COUNT; action++)
 		put_section(dsn, (enum dsn_action)action, out->size == start ? "" : "\r\nIt ", out);
+	if (dsn->why != NULL && *dsn->why != '\0') {
+		buf_text(out, "\r\n");
+		put_folded(out, "", dsn->why);
+	}
+	if (has_action(dsn, DSN_DELAYED))
+		buf_printf(out, "\r\nIt is tried until %s.\r\n",
+		    clock_rfc5322(dsn->retry_until_ms, date, sizeof(date)));
 	buf_printf(out, "\r\nIf you ask for help, please name the id %s.\r\n",
 	    ident_format(dsn->mail->id, ident));
 }

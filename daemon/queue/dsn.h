@@ -14,6 +14,7 @@
 enum dsn_action {
 	DSN_NONE,
 	DSN_FAILED,    /* for good */
+	DSN_DELAYED,   /* still tried */
 	DSN_RELAYED,   /* an upstream took it that says no more of it (RFC 3461 5.2.2) */
 	DSN_DELIVERED, /* into a mailbox of ours */
 	DSN_ACTION_COUNT
@@ -21,11 +22,12 @@ enum dsn_action {
 
 struct dsn_recipient {
 	const char *address;
-	const char *orcpt;    /* as its client gave it, or "" */
-	const char *enhanced; /* "": 5.0.0 or 2.0.0 */
-	const char *reply;    /* the upstream's words, or ours */
-	const char *upstream; /* host[ip]:port, or "" */
-	uint16_t code;        /* 0: there was no reply */
+	const char *orcpt;       /* as its client gave it, or "" */
+	const char *enhanced;    /* "": 5.0.0 or 2.0.0 */
+	const char *reply;       /* the upstream's words, or ours */
+	const char *upstream;    /* host[ip]:port, or "" */
+	uint16_t code;           /* 0: there was no reply */
+	int64_t attempted_at_ms; /* the last attempt; 0: not known, or none */
 	bool is_expired;
 	enum dsn_action action;
 };
@@ -39,6 +41,8 @@ struct dsn {
 	const char *original; /* the message that it is about, as far as it was read; any bytes */
 	size_t original_size;
 	uint64_t notice_id;
+	const char *why;        /* what is delayed waits; a sentence, or NULL or "" */
+	int64_t retry_until_ms; /* of what is delayed */
 	int64_t now_ms;
 };
 

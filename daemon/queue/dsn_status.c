@@ -106,8 +106,9 @@ put_original(const char *orcpt, bool is_global, struct buf *out)
 static void
 put_status(const struct dsn_recipient *recipient, struct buf *out)
 {
-	bool is_failed = recipient->action == DSN_FAILED;
-	char class = is_failed ? '5' : '2';
+	char class = recipient->action == DSN_FAILED    ? '5'
+		     : recipient->action == DSN_DELAYED ? '4'
+							: '2';
 
 	/* RFC 3464 2.3.4: of a failure the class is 5; what expired is 4.4.7. */
 	if (recipient->is_expired)
@@ -118,11 +119,27 @@ put_status(const struct dsn_recipient *recipient, struct buf *out)
 		buf_printf(out, "%c.0.0", class);
 }
 
+/* RFC 3464 2.3.7, 2.3.9. */
 static void
-put_recipient(const struct dsn_recipient *recipient, bool is_global, struct buf *out)
+put_dates(const struct dsn *dsn, const struct dsn_recipient *recipient, struct buf *out)
+{
+	char date[CLOCK_RFC5322_SIZE];
+
+	if (recipient->attempted_at_ms != 0)
+		buf_printf(out, "Last-Attempt-Date: %s\r\n",
+		    clock_rfc5322(recipient->attempted_at_ms, date, sizeof(date)));
+	if (recipient->action == DSN_DELAYED)
+		buf_printf(out, "Will-Retry-Until: %s\r\n",
+		    clock_rfc5322(dsn->retry_until_ms, date, sizeof(date)));
+}
+
+static void
+put_recipient(
+    const struct dsn *dsn, const struct dsn_recipient *recipient, bool is_global, struct buf *out)
 {
 	static const char *const actions[DSN_ACTION_COUNT] = {[DSN_NONE] = "",
 	    [DSN_FAILED] = "failed",
+	    [DSN_DELAYED] = "delayed",
 	    [DSN_RELAYED] = "relayed",
 	    [DSN_DELIVERED] = "delivered"};
 
@@ -147,6 +164,7 @@ put_recipient(const struct dsn_recipient *recipient, bool is_global, struct buf 
 		buf_text(out, "\r\n");
 		buf_fini(&reply);
 	}
+	put_dates(dsn, recipient, out);
 }
 
 static void
@@ -173,5 +191,5 @@ dsn_write_status(const struct dsn *dsn, bool is_global, struct buf *out)
 	buf_printf(out, "Arrival-Date: %s\r\n",
 	    clock_rfc5322(dsn->mail->received_at_ms, date, sizeof(date)));
 	for (size_t i = 0; i < dsn->recipient_count; i++)
-		put_recipient(&dsn->recipients[i], is_global, out);
+		put_recipient(dsn, &dsn->recipients[i], is_global, out);
 }

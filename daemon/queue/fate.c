@@ -43,14 +43,14 @@ finish(struct settlement *settlement, struct entry *entry)
 	const struct fate_job *job = &settlement->job;
 
 	fate_log(settlement, entry, loop_wall_ms(fates->role->loop));
-	if (!settlement->is_lost)
+	if (settlement_is_reported(settlement))
 		acknowledge(fates, entry->id, settlement->attempt);
 	if (job->is_over && entry->mail->is_in_file)
 		storage_remove_file(fates->storage, entry->id);
-	if (job->notice != NULL) {
-		scheduler_add(
-		    fates->scheduler, job->notice, job->notice_slices, job->notice_slice_count);
-		settlement->job.notice = NULL;
+	if (job->notice.mail != NULL) {
+		scheduler_add(fates->scheduler, job->notice.mail, job->notice.slices,
+		    job->notice.slice_count);
+		settlement->job.notice.mail = NULL;
 	}
 	if (!job->is_over && job->state == MAIL_WAITING && job->next_at_ms == 0) {
 		settlement_apply(settlement, entry->mail);
@@ -91,7 +91,6 @@ fate_post(struct settlement *settlement)
 {
 	fate_write_record(
 	    settlement, scheduler_find(settlement->fates->scheduler, settlement->job.message_id));
-	settlement->job.notice_profile = settlement->profile;
 	settlement->job.job.on_done = on_fate_written;
 	/* Nobody waits for a fate: it may go with the next messages. */
 	settlement->job.job.urgency = JOB_WRITES_LAZILY;
@@ -158,13 +157,26 @@ settle(struct settlement *settlement, struct entry *entry)
 	}
 	if (!entry->is_removed)
 		alert_operator(fates, settlement, mail);
-	if (settlement->told_count > 0)
-		fate_begin_notice(settlement, entry);
-	else
+	if (settlement->told_count == 0 || fate_make_notice(settlement, entry))
 		fate_post(settlement);
 }
 
-/* Read back because the queue was started after the attempt had begun. */
+/* Its fate was written before the queue ended, only the acknowledgement got lost; or an operator
+ * removed it. Or it is not to end for its age after all. */
+static bool
+is_superseded(const struct settlement *settlement, const struct mail *mail)
+{
+	const struct role_context *role = settlement->fates->role;
+
+	if (mail == NULL || mail->last_attempt >= settlement->attempt)
+		return true;
+	if (!settlement->is_overdue)
+		return false;
+	return (mail->state != MAIL_WAITING && mail->state != MAIL_UNCERTAIN) ||
+	       loop_wall_ms(role->loop) - mail->begins_at_ms < role->config->queue.lifetime_ms;
+}
+
+/* Read back because the queue was started after the attempt had begun, or there was none. */
 static void
 on_loaded(struct job *job)
 {
@@ -178,14 +190,13 @@ on_loaded(struct job *job)
 		end(settlement);
 		return;
 	}
-	/* Its fate was written before the queue ended, only the acknowledgement got lost; or an
-	 * operator removed it. */
-	if (mail == NULL || mail->last_attempt >= settlement->attempt) {
+	if (is_superseded(settlement, mail)) {
 		int64_t next_at_ms = mail == NULL ? 0 : mail->next_at_ms;
 		bool is_ready = mail != NULL && next_at_ms == 0;
 
 		free(mail);
-		acknowledge(fates, entry->id, settlement->attempt);
+		if (settlement_is_reported(settlement))
+			acknowledge(fates, entry->id, settlement->attempt);
 		scheduler_settled(fates->scheduler, entry, next_at_ms);
 		end(settlement);
 		if (is_ready)
@@ -276,16 +287,39 @@ fate_lost(struct fates *fates, struct entry *entry)
 	begin(fates, settlement, entry, entry->profile);
 }
 
+void
+fate_overdue(struct fates *fates, struct entry *entry)
+{
+	struct msg_report report = {.message_id = entry->id,
+	    .attempt = entry->attempt,
+	    .upstream = "",
+	    .tls = "",
+	    .transcript = ""};
+	const struct profile *profile =
+	    routes_of_user(scheduler_routes(fates->scheduler), entry->user_id);
+	struct settlement *settlement = settlement_new(&report);
+
+	settlement->is_overdue = true;
+	telling_explain(profile, loop_wall_ms(fates->role->loop), settlement->why);
+	begin(fates, settlement, entry, profile);
+}
+
+size_t
+fates_under_way(const struct fates *fates)
+{
+	return fates->settling.count;
+}
+
 struct fates *
 fates_new(struct role_context *role, struct storage *storage, struct scheduler *scheduler,
-    struct intake *intake)
+    struct notices *notices)
 {
 	struct fates *fates = xcalloc(1, sizeof(*fates));
 
 	fates->role = role;
 	fates->storage = storage;
 	fates->scheduler = scheduler;
-	fates->intake = intake;
+	fates->notices = notices;
 	return fates;
 }
 

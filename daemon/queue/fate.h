@@ -12,18 +12,23 @@
 #ifndef POSTERN_QUEUE_FATE_H
 #define POSTERN_QUEUE_FATE_H
 
-#include "daemon/queue/intake.h"
+#include "daemon/queue/notices.h"
 #include "daemon/queue/scheduler.h"
 
 struct fates;
 
 struct fates *fates_new(struct role_context *role, struct storage *storage,
-    struct scheduler *scheduler, struct intake *intake);
+    struct scheduler *scheduler, struct notices *notices);
 /* After storage_close(). */
 void fates_free(struct fates *fates);
 
 void fate_report(struct fates *fates, const struct msg_report *report);
 /* Relay died between the message's last byte and its report. */
 void fate_lost(struct fates *fates, struct entry *entry);
+/* The message waited beyond its lifetime without an attempt: its recipients fail, unless it was put
+ * off or held meanwhile. The entry is from scheduler_claim(). */
+void fate_overdue(struct fates *fates, struct entry *entry);
+/* Fates that are being written. */
+size_t fates_under_way(const struct fates *fates);
 
 #endif

@@ -14,7 +14,7 @@ struct fates {
 	struct role_context *role;
 	struct storage *storage;
 	struct scheduler *scheduler;
-	struct intake *intake;
+	struct notices *notices;
 	struct idmap settling; /* by message */
 };
 
@@ -22,7 +22,7 @@ struct fates {
 void fate_post(struct settlement *settlement);
 /* Fills in what the journal is to have of it. */
 void fate_write_record(struct settlement *settlement, const struct entry *entry);
-/* Reads what is needed of the message, writes the notice, then does fate_post(). */
-void fate_begin_notice(struct settlement *settlement, struct entry *entry);
+/* Makes the notice of a settlement. False: that takes a moment, and does fate_post() in the end. */
+bool fate_make_notice(struct settlement *settlement, const struct entry *entry);
 
 #endif

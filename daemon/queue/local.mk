@@ -1,6 +1,10 @@
 # daemon/queue: the queue role
 noinst_LIBRARIES += daemon/queue/libqueue.a
 daemon_queue_libqueue_a_SOURCES = \
+	daemon/queue/aging.c \
+	daemon/queue/aging.h \
+	daemon/queue/aging_private.h \
+	daemon/queue/aging_warning.c \
 	daemon/queue/backoff.c \
 	daemon/queue/backoff.h \
 	daemon/queue/backup.c \
@@ -58,6 +62,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/latency.h \
 	daemon/queue/mail.c \
 	daemon/queue/mail.h \
+	daemon/queue/notices.c \
+	daemon/queue/notices.h \
 	daemon/queue/operator_json.c \
 	daemon/queue/operator_json.h \
 	daemon/queue/operators.c \
@@ -108,6 +114,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/store_sqlite_copy.c \
 	daemon/queue/store_sqlite_find.c \
 	daemon/queue/store_sqlite_journal.c \
+	daemon/queue/store_sqlite_age.c \
 	daemon/queue/store_sqlite_read.c \
 	daemon/queue/store_sqlite_scan.c \
 	daemon/queue/store_sqlite_snapshot.c \

@@ -34,6 +34,12 @@ mail_text(struct mail *message, const char *text)
 	return copy;
 }
 
+bool
+recipient_hears_of_delay(const struct recipient *recipient)
+{
+	return recipient->notify == NOTIFY_UNSAID || (recipient->notify & NOTIFY_DELAY) != 0;
+}
+
 static size_t
 commit_text_bytes(const struct msg_commit *commit)
 {
@@ -81,6 +87,17 @@ take_recipient(struct mail *message, struct recipient *to, const struct rec_reci
 	       (from->notify & ~(NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY)) == 0;
 }
 
+static bool
+hears_of_delay(const struct mail *message)
+{
+	if (*message->sender == '\0')
+		return false;
+	for (uint32_t i = 0; i < message->recipient_count; i++)
+		if (recipient_hears_of_delay(&message->recipients[i]))
+			return true;
+	return false;
+}
+
 struct mail *
 mail_from_commit(const struct msg_commit *commit, int64_t received_at_ms)
 {
@@ -106,6 +123,8 @@ mail_from_commit(const struct msg_commit *commit, int64_t received_at_ms)
 	is_sound = take_wishes(message, commit->wishes);
 	for (; message_list_next(&list, REC_RECIPIENT, &from); to++)
 		is_sound &= take_recipient(message, to, &from);
+	if (!hears_of_delay(message))
+		message->age = AGE_DELAYED;
 	if (is_sound)
 		return message;
 	free(message);

@@ -98,6 +98,8 @@ struct mail *mail_from_commit(const struct msg_commit *commit, int64_t received_
 /* But for what is being sent, which is ready on disk. */
 enum shown_state mail_shown_as(enum mail_state state, bool has_time);
 
+/* Whether its sender wants to (RFC 3461 4.1): who said nothing hears of it, as is custom. */
+bool recipient_hears_of_delay(const struct recipient *recipient);
 bool recipient_is_pending(const struct recipient *recipient);
 /* An upstream may take only some recipients at a time. A round of attempts is over when each
  * pending one has had its turn: due are those who had fewer turns than others. */

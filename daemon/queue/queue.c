@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/xalloc.h"
+#include "daemon/queue/aging.h"
 #include "daemon/queue/operators.h"
 #include "daemon/queue/handover.h"
 #include "daemon/queue/history.h"
@@ -26,6 +27,8 @@ struct queue {
 	struct intake *intake;
 	struct scheduler *scheduler;
 	struct handovers *handovers;
+	struct notices *notices;
+	struct aging *aging;
 	struct fates *fates;
 	struct operators *operators;
 	struct backups *backups;
@@ -199,7 +202,11 @@ make_parts(struct queue *queue)
 	    scheduler_routes(queue->scheduler), on_stored, queue);
 	intake_set_clients(queue->intake, role->config->limits.connections);
 	queue->handovers = handovers_new(queue->storage, on_handover_end, queue);
-	queue->fates = fates_new(role, queue->storage, queue->scheduler, queue->intake);
+	queue->notices =
+	    notices_new(role, queue->storage, scheduler_routes(queue->scheduler), queue->intake);
+	queue->fates = fates_new(role, queue->storage, queue->scheduler, queue->notices);
+	queue->aging =
+	    aging_new(role, queue->storage, queue->scheduler, queue->fates, queue->notices);
 	queue->backups = backups_new(role, queue->storage);
 	queue->operators = operators_new(role, queue->storage, queue->scheduler, queue->handovers,
 	    queue->caps, queue->backups, queue->history);
@@ -321,6 +328,8 @@ reload(struct role_context *role)
 	struct queue *queue = role->state;
 
 	caps_reload(queue->caps);
+	routes_find_notice_profile(scheduler_routes(queue->scheduler));
+	aging_reload(queue->aging);
 	intake_set_clients(queue->intake, role->config->limits.connections);
 }
 
@@ -346,7 +355,9 @@ stop(struct role_context *role)
 	history_free(queue->history);
 	operators_free(queue->operators);
 	backups_free(queue->backups);
+	aging_free(queue->aging);
 	fates_free(queue->fates);
+	notices_free(queue->notices);
 	handovers_free(queue->handovers);
 	intake_free(queue->intake);
 	caps_free(queue->caps);

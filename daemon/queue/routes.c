@@ -1,6 +1,7 @@
 /* routes - the map: users, lists, and the mail of those whose user is gone. */
 #include "daemon/queue/routes_private.h"
 
+#include "common/log.h"
 #include "common/xalloc.h"
 
 #include <stdlib.h>
@@ -102,9 +103,12 @@ new_user(struct routes *routes, uint64_t id)
 	return user;
 }
 
+static void lead_orphan(struct routes *routes, struct user *user);
+
 static void
 move_user(struct routes *routes, struct user *user, uint64_t profile_id)
 {
+	struct user *notices;
 	struct profile *profile;
 
 	user->profile_id = profile_id;
@@ -116,6 +120,9 @@ move_user(struct routes *routes, struct user *user, uint64_t profile_id)
 	routes->on_user_moved(user->id, profile, routes->ctx);
 	if (profile == NULL)
 		routes->on_unrouted(routes->ctx);
+	notices = idmap_get(&routes->users, user->id | NOTICE_FLOW);
+	if (notices != NULL && notices != user)
+		lead_orphan(routes, notices);
 }
 
 static uint64_t
@@ -131,10 +138,22 @@ way_of_list(const struct routes *routes, const char *name)
 	return routes->other_profile_id;
 }
 
+static uint64_t
+way_of_notices(const struct routes *routes, uint64_t user_id, const char *list)
+{
+	const struct user *user = idmap_get(&routes->users, user_id & ~NOTICE_FLOW);
+
+	if (routes->notice_profile_id != 0)
+		return routes->notice_profile_id;
+	return user == NULL ? way_of_list(routes, list) : user->profile_id;
+}
+
 static void
 lead_orphan(struct routes *routes, struct user *user)
 {
-	uint64_t profile_id = way_of_list(routes, user->list);
+	uint64_t profile_id = (user->id & NOTICE_FLOW) != 0
+				  ? way_of_notices(routes, user->id, user->list)
+				  : way_of_list(routes, user->list);
 
 	user->is_orphan = true;
 	user->is_stale = false;
@@ -148,6 +167,39 @@ lead_orphans(struct routes *routes)
 	IDMAP_EACH(&routes->users, slot)
 	if (((struct user *)slot->object)->is_orphan)
 		lead_orphan(routes, slot->object);
+}
+
+struct profile *
+routes_of_notices(const struct routes *routes, uint64_t user_id)
+{
+	struct profile *profile = routes_profile(routes, way_of_notices(routes, user_id, ""));
+
+	return profile == NULL || profile->is_gone ? NULL : profile;
+}
+
+/* A name that nobody bears is told once for each map and each config. */
+void
+routes_find_notice_profile(struct routes *routes)
+{
+	const char *name = routes->role->config->queue.notice_profile;
+	uint64_t before = routes->notice_profile_id;
+
+	routes->notice_profile_id = 0;
+	IDMAP_EACH(&routes->profiles, slot)
+	{
+		const struct profile *profile = slot->object;
+
+		if (name != NULL && !profile->is_gone && strcasecmp(profile->name, name) == 0)
+			routes->notice_profile_id = profile->id;
+	}
+	if (name != NULL && routes->notice_profile_id == 0)
+		log_problem(LOG_WARNING,
+		    "queue.notice_profile: there is no profile %s; notices go as the mail that "
+		    "they "
+		    "are about",
+		    name);
+	if (before != routes->notice_profile_id)
+		lead_orphans(routes);
 }
 
 struct user *
@@ -188,12 +240,16 @@ routes_drop_orphans(struct routes *routes)
 void
 routes_note_mail(struct routes *routes, uint64_t user_id, const char *login, const char *list)
 {
-	const struct user *user;
+	struct user *user = idmap_get(&routes->users, user_id);
 
+	/* Not to be dropped by an answer that was asked for before it was there. */
+	if (user != NULL)
+		user->has_mail = true;
 	/* The whole map asks for everybody's. */
 	if (!routes->is_complete || routes_of_user(routes, user_id) != NULL)
 		return;
 	user = routes_adopt(routes, user_id, login, list);
+	user->has_mail = true;
 	if (routes_of_user(routes, user_id) == NULL && !user->is_told)
 		routes->on_unrouted(routes->ctx);
 }
@@ -312,6 +368,7 @@ end_map(struct routes *routes)
 	IDMAP_EACH(&routes->profiles, slot)
 	if (((struct profile *)slot->object)->is_stale)
 		((struct profile *)slot->object)->is_gone = true;
+	routes_find_notice_profile(routes);
 	lead_orphans(routes);
 	routes->is_complete = true;
 	if (routes->on_limits != NULL)
@@ -320,13 +377,21 @@ end_map(struct routes *routes)
 	routes->on_unrouted(routes->ctx);
 }
 
+static void
+take_profile(struct routes *routes, const struct msg_route *route)
+{
+	routes_take_profile(routes, route);
+	if (routes->is_complete && routes->role->config->queue.notice_profile != NULL)
+		routes_find_notice_profile(routes);
+}
+
 void
 routes_take(struct routes *routes, const struct msg_route *route)
 {
 	if (route->row == ROUTE_BEGIN)
 		begin_map(routes);
 	else if (route->row == ROUTE_PROFILE && route->id != 0)
-		routes_take_profile(routes, route);
+		take_profile(routes, route);
 	else if (route->row == ROUTE_USER && route->id != 0)
 		take_user(routes, route);
 	else if (route->row == ROUTE_LIST)

@@ -16,6 +16,10 @@
 #include "daemon/queue/storage.h"
 #include "daemon/queue/usage.h"
 
+/* The flow of the notices to a user's senders: they may have a way of their own, and the user's own
+ * mail does not wait behind them. In a row it stands where the user's id does. */
+#define NOTICE_FLOW (UINT64_C(1) << 62)
+
 struct profile {
 	uint64_t id;
 	char *name;
@@ -34,6 +38,7 @@ struct profile {
 	int64_t until_ms;       /* while there is trouble: the next try */
 	uint64_t first_attempt; /* older ones say nothing new about the trouble */
 	char last_error[512];
+	uint32_t overdue; /* messages beyond their lifetime that an operator is about to hear of */
 
 	/* the scheduler's */
 	unsigned out;          /* messages at relay, or being loaded for it */
@@ -51,9 +56,10 @@ struct user {
 	uint64_t profile_id;
 	char *login, *list;
 	bool is_stale;
-	bool is_orphan; /* removed, but it had mail here: its list's way is taken */
-	bool has_mail;  /* of an orphan */
-	bool is_told;   /* that its mail has no way out */
+	bool
+	    is_orphan; /* removed, but it had mail here: its list's way is taken. Or a flow of notices */
+	bool has_mail; /* of an orphan */
+	bool is_told;  /* that its mail has no way out */
 
 	struct usage_caps limits; /* of its own, if it has_…; otherwise the config's hold */
 	bool has_messages, has_recipients;
@@ -72,8 +78,9 @@ struct routes {
 	struct role_context *role;
 	struct storage *storage;
 	struct idmap profiles, users, lists;
-	uint64_t other_profile_id; /* for those of no list that is known; 0: nowhere */
-	bool is_complete;          /* a whole map has come */
+	uint64_t other_profile_id;  /* for those of no list that is known; 0: nowhere */
+	uint64_t notice_profile_id; /* queue.notice_profile; 0: each user's own */
+	bool is_complete;           /* a whole map has come */
 	/* The user's mail goes elsewhere, or nowhere, from now on. */
 	void (*on_user_moved)(uint64_t user_id, struct profile *to, void *ctx);
 	/* It is about to be filled in. */
@@ -101,6 +108,10 @@ struct profile *routes_of_user(const struct routes *routes, uint64_t user_id);
 /* The user, an orphan if accounts doesn't name it: it has mail here. */
 struct user *routes_adopt(
     struct routes *routes, uint64_t user_id, const char *login, const char *list);
+/* The one that takes the notices to this user's senders. NULL: they wait. */
+struct profile *routes_of_notices(const struct routes *routes, uint64_t user_id);
+/* Looks for queue.notice_profile again: the config or the profiles changed. */
+void routes_find_notice_profile(struct routes *routes);
 /* Forgets the orphans without mail, and that the others have some. */
 void routes_drop_orphans(struct routes *routes);
 /* A message of this user was taken: it has a way out, or that is noticed. */

@@ -346,6 +346,21 @@ scheduler_next_attempt(const struct scheduler *scheduler)
 	return scheduler->next_attempt;
 }
 
+struct entry *
+scheduler_claim(struct scheduler *scheduler, uint64_t message_id, uint64_t user_id)
+{
+	struct ready_row row = {.message_id = message_id, .user_id = user_id, .priority = 1};
+	struct entry *entry;
+
+	scheduler_forget(scheduler, message_id);
+	if (scheduler_find(scheduler, message_id) != NULL)
+		return NULL;
+	entry = scheduler_new_entry(scheduler, &row);
+	entry->state = ENTRY_SENDING;
+	entry->attempt = scheduler->next_attempt++;
+	return entry;
+}
+
 static int
 compare_ids(const void *a, const void *b)
 {

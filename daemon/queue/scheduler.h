@@ -64,6 +64,10 @@ void scheduler_rest(struct scheduler *scheduler, struct profile *profile);
 /* The profile's trouble changed: look when it may send again. */
 void scheduler_look(struct scheduler *scheduler, struct profile *profile);
 
+/* Takes a message that waits for a fate without an attempt: a sending entry of no profile. NULL: it
+ * is on its way. */
+struct entry *scheduler_claim(struct scheduler *scheduler, uint64_t message_id, uint64_t user_id);
+
 /* An operator changed the message on disk. */
 void scheduler_forget(struct scheduler *scheduler, uint64_t message_id);
 /* Messages may be ready on disk: look there. */

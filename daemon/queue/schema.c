@@ -60,7 +60,7 @@ static const char pragmas_sql[] =
 #define INDEXES_SQL                                                                                \
 	"CREATE INDEX message_order ON message(state, next_at, user_id, priority);"                \
 	"CREATE INDEX message_later ON message(user_id, state) WHERE next_at > 0;"                 \
-	"CREATE INDEX message_age ON message(age, begins_at);"
+	"CREATE INDEX message_age ON message(age, state, begins_at);"
 
 #define OWNER_SQL                                                                                  \
 	"CREATE TABLE owner("                                                                      \

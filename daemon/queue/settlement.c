@@ -47,10 +47,8 @@ settlement_new(const struct msg_report *report)
 void
 settlement_free(struct settlement *settlement)
 {
-	for (uint32_t i = 0; i < settlement->job.notice_slice_count; i++)
-		slice_release(&settlement->job.notice_slices[i]);
-	free(settlement->job.notice_slices);
-	free(settlement->job.notice);
+	notice_fini(&settlement->job.notice);
+	free(settlement->told);
 	free(settlement->job.rows);
 	free(settlement->is_expired);
 	free(settlement->actions);
@@ -65,6 +63,12 @@ settlement_free(struct settlement *settlement)
 	free(settlement);
 }
 
+bool
+settlement_is_reported(const struct settlement *settlement)
+{
+	return !settlement->is_lost && !settlement->is_overdue;
+}
+
 static struct fate_row *
 find_row(struct fate_row *rows, uint32_t count, uint32_t guess, uint16_t index)
 {
@@ -76,8 +80,18 @@ find_row(struct fate_row *rows, uint32_t count, uint32_t guess, uint16_t index)
 	return NULL;
 }
 
-/* One row for each recipient of the attempt that was tried, in their order; still with enum fate in
- * `state`. */
+/* Of a recipient that no report names. */
+static const char *
+describe_silence(const struct settlement *settlement)
+{
+	if (settlement->is_lost)
+		return "the relay process ended before it could say what became of it";
+	return settlement->is_overdue ? settlement->why
+				      : "the attempt had no result for this recipient";
+}
+
+/* One row for each recipient of the attempt that was tried, in their order (without one, for each
+ * that is pending); still with enum fate in `state`. */
 static void
 match_rows(struct settlement *settlement, const struct mail *mail)
 {
@@ -88,7 +102,8 @@ match_rows(struct settlement *settlement, const struct mail *mail)
 		const struct recipient *recipient = &mail->recipients[i];
 		const struct fate_row *found;
 
-		if (!recipient_is_due(recipient, round))
+		if (!recipient_is_due(recipient, round) &&
+		    !(settlement->is_overdue && recipient_is_pending(recipient)))
 			continue;
 		found = find_row(
 		    settlement->job.rows, settlement->job.row_count, seen++, recipient->index);
@@ -100,10 +115,7 @@ match_rows(struct settlement *settlement, const struct mail *mail)
 			rows[count++] = (struct fate_row){.index = recipient->index,
 			    .state = settlement->is_lost ? FATE_UNCERTAIN : FATE_DEFERRED,
 			    .enhanced = "",
-			    .reply = settlement->is_lost
-					 ? "the relay process ended before it could say what "
-					   "became of it"
-					 : "the attempt had no result for this recipient"};
+			    .reply = describe_silence(settlement)};
 	}
 	free(settlement->job.rows);
 	settlement->job.rows = rows;

@@ -11,6 +11,7 @@
 #include "daemon/config/config.h"
 #include "daemon/queue/bodyfile.h"
 #include "daemon/queue/dsn.h"
+#include "daemon/queue/notices.h"
 #include "daemon/queue/telling.h"
 
 struct settlement {
@@ -18,8 +19,10 @@ struct settlement {
 	struct fates *fates;
 	/* the report */
 	uint64_t attempt;
-	bool is_lost;  /* relay died with it: there is no report to acknowledge */
-	char *profile; /* its name, "" if nobody knows */
+	bool is_lost;               /* relay died with it: there is no report to acknowledge */
+	bool is_overdue;            /* its lifetime ended without an attempt: the same */
+	char why[TELLING_WHY_SIZE]; /* there was none */
+	char *profile;              /* its name, "" if nobody knows */
 	char *upstream, *tls, *transcript;
 	uint32_t connect_ms, tls_ms, send_ms;
 	/* each row's */
@@ -29,8 +32,8 @@ struct settlement {
 	uint32_t untried_count; /* recipients of the attempt whose turn is yet to come */
 	char *texts;            /* of the rows */
 	struct load_job load;
-	struct body_job body;
-	struct bodyfile_job file;
+	struct dsn_recipient *told;
+	struct notice_order order;
 	struct timer *retry;
 };
 
@@ -46,6 +49,8 @@ struct settlement_basis {
 /* Copies the report. */
 struct settlement *settlement_new(const struct msg_report *report);
 void settlement_free(struct settlement *settlement);
+/* Whether relay waits for it to be acknowledged. */
+bool settlement_is_reported(const struct settlement *settlement);
 
 /* Fills the job: each due recipient's new state, what is left, the next attempt, who is told what. A
  * recipient that the report does not name is deferred, one that was not tried is not touched. Expiry

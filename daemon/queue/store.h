@@ -39,6 +39,8 @@ enum store_job_kind {
 	STORE_SWEEP_USED,
 	STORE_LOAD_USED,
 	STORE_RELEASE,
+	STORE_AGED,
+	STORE_AGE,
 	STORE_JOURNAL_ADD,
 	STORE_JOURNAL_READ,
 	STORE_SNAPSHOT
@@ -71,6 +73,17 @@ struct fate_row {
 	const char *enhanced, *reply;
 };
 
+/* A message of ours, which goes into the store with what it tells of. */
+struct notice {
+	struct mail *mail;    /* NULL: none */
+	char *profile;        /* where it will go, for the journal */
+	struct slice *slices; /* its body */
+	uint32_t slice_count;
+};
+
+/* Frees what it points to. */
+void notice_fini(struct notice *notice);
+
 /* What an attempt did to a message, and the notice that tells of it. Borrows. */
 struct fate_job {
 	struct job job;
@@ -83,12 +96,9 @@ struct fate_job {
 	uint64_t attempt;
 	struct fate_row *rows;
 	uint32_t row_count;
-	struct buf record;           /* of the journal; none if it is empty */
-	struct buf transcript;       /* likewise */
-	struct mail *notice;         /* NULL: none */
-	const char *notice_profile;  /* where it will go, for the journal */
-	struct slice *notice_slices; /* its body */
-	uint32_t notice_slice_count;
+	struct buf record;     /* of the journal; none if it is empty */
+	struct buf transcript; /* likewise */
+	struct notice notice;
 };
 
 /* Everything of one message but its body; gives message_out, NULL when there is none. */
@@ -268,6 +278,39 @@ struct used_job {
 	uint32_t row_count_out;
 	uint64_t *waiting_out;
 	uint32_t waiting_count_out;
+};
+
+/* A message that has been waiting for long. */
+struct aged_row {
+	uint64_t message_id, user_id;
+	int64_t begins_at_ms, next_at_ms;
+};
+
+#define AGED_ROWS_MAX 100
+
+/* Messages of one state and age that began by `until_ms`, the oldest first, behind the one named;
+ * AGED_ROWS_MAX at the most. */
+struct aged_job {
+	struct job job;
+	uint8_t state, age;
+	int64_t until_ms;
+	int64_t after_begins_at_ms;
+	uint64_t after_id;
+	struct aged_row rows[AGED_ROWS_MAX];
+	uint32_t row_count_out;
+	bool is_end_out;
+};
+
+/* Messages get an age, unless they have it or a later attempt than that one has ended. With a single
+ * one goes the notice that tells of it, if it was changed. Borrows. */
+struct age_job {
+	struct job job;
+	const uint64_t *ids;
+	uint32_t count;
+	uint8_t age;
+	uint64_t last_attempt;
+	struct notice notice;
+	bool is_done_out; /* the last one was changed */
 };
 
 #define RELEASES_A_JOB 200

@@ -113,10 +113,15 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_FORGET_JOURNAL] = "DELETE FROM journal WHERE id IN (SELECT id FROM journal WHERE id <= ?"
 			   " AND id < (SELECT max(id) FROM journal) ORDER BY id LIMIT ?)",
     [SQL_GET_REMOVED] = "SELECT received_at, login, list, (SELECT count(*) FROM recipient"
-			" WHERE message = id AND recipient.state IN (0, 3))"
+			" WHERE message = id AND recipient.state IN (0, 3, 4))"
 			" FROM message WHERE id = ?",
     [SQL_FREE_PAGES] = "PRAGMA freelist_count",
     [SQL_PAGES] = "PRAGMA page_count",
+    [SQL_GET_AGED] = "SELECT id, user_id, begins_at, next_at FROM message"
+		     " INDEXED BY message_age WHERE age = ? AND state = ? AND begins_at <= ?"
+		     " AND (begins_at, id) > (?, ?) ORDER BY begins_at, id LIMIT ?",
+    [SQL_SET_AGE] = "UPDATE message SET age = ?2 WHERE id = ?1 AND age < ?2"
+		    " AND last_attempt <= ?3",
     [SQL_SHRINK] = "PRAGMA incremental_vacuum(" SHRINK_PAGES ")",
 };
 
@@ -474,6 +479,10 @@ store_run(struct store *store, struct job *job)
 		return store_load_used(store, at);
 	case STORE_RELEASE:
 		return store_release(store, at);
+	case STORE_AGED:
+		return store_aged(store, at);
+	case STORE_AGE:
+		return store_age(store, at);
 	case STORE_JOURNAL_ADD:
 		return store_add_journal(store, ((struct journal_add_job *)at)->record);
 	case STORE_JOURNAL_READ:

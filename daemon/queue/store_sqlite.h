@@ -65,6 +65,8 @@ enum statement {
 	SQL_GET_REMOVED,
 	SQL_FREE_PAGES,
 	SQL_PAGES,
+	SQL_GET_AGED,
+	SQL_SET_AGE,
 	SQL_SHRINK,
 	SQL_COUNT
 };
@@ -158,6 +160,10 @@ enum store_result store_charge(struct store *store, const struct charge *charge)
 enum store_result store_sweep_used(struct store *store, const struct used_job *job);
 enum store_result store_load_used(struct store *store, struct used_job *job);
 enum store_result store_release(struct store *store, struct release_job *job);
+/* None: nothing is done. */
+enum store_result store_add_notice(struct store *store, const struct notice *notice);
+enum store_result store_aged(struct store *store, struct aged_job *job);
+enum store_result store_age(struct store *store, struct age_job *job);
 /* Where the journal ends, when the database has been opened. */
 enum store_result store_open_journal(struct store *store);
 enum store_result store_add_journal(struct store *store, const struct buf *record);

@@ -121,6 +121,18 @@ store_insert(struct store *store, struct insert_job *job)
 	return result == STORE_OK ? store_charge(store, &job->charge) : result;
 }
 
+enum store_result
+store_add_notice(struct store *store, const struct notice *notice)
+{
+	enum store_result result;
+
+	if (notice->mail == NULL)
+		return STORE_OK;
+	result = insert_message(store, notice->mail, notice->slices, notice->slice_count);
+	return result == STORE_OK ? store_note_accepted(store, notice->mail, notice->profile)
+				  : result;
+}
+
 static enum store_result
 update_recipients(struct store *store, const struct fate_job *job)
 {
@@ -166,9 +178,5 @@ store_fate(struct store *store, struct fate_job *job)
 		result = store_add_journal(store, &job->record);
 	if (result == STORE_OK && job->transcript.size > 0)
 		result = store_add_journal(store, &job->transcript);
-	if (result != STORE_OK || job->notice == NULL)
-		return result;
-	result = insert_message(store, job->notice, job->notice_slices, job->notice_slice_count);
-	return result == STORE_OK ? store_note_accepted(store, job->notice, job->notice_profile)
-				  : result;
+	return result == STORE_OK ? store_add_notice(store, &job->notice) : result;
 }

@@ -1,7 +1,10 @@
 /* telling - NOTIFY, and what must never have a notice. */
 #include "daemon/queue/telling.h"
 
+#include "common/clock.h"
 #include "common/mailaddr.h"
+
+#include <stdio.h>
 
 static bool
 is_bounce_sender(const struct routes *routes, const char *address)
@@ -43,4 +46,37 @@ telling_of_fate(const struct telling *telling, const struct recipient *recipient
 	if (row->state != RECIPIENT_DELIVERED || (notify & NOTIFY_SUCCESS) == 0 || row->has_dsn)
 		return DSN_NONE;
 	return is_captured ? DSN_DELIVERED : DSN_RELAYED;
+}
+
+enum dsn_action
+telling_of_delay(const struct telling *telling, const struct recipient *recipient)
+{
+	bool is_told = telling->config->queue.has_bounces && recipient_is_pending(recipient) &&
+		       recipient_hears_of_delay(recipient) &&
+		       !telling_is_barred(telling, recipient);
+
+	return is_told ? DSN_DELAYED : DSN_NONE;
+}
+
+void
+telling_explain(const struct profile *profile, int64_t now_ms, char why[static TELLING_WHY_SIZE])
+{
+	char date[CLOCK_RFC5322_SIZE];
+
+	*why = '\0';
+	if (profile == NULL)
+		(void)snprintf(why, TELLING_WHY_SIZE,
+		    "No server takes this mail just now; an operator was told.");
+	else if (profile->is_paused)
+		(void)snprintf(why, TELLING_WHY_SIZE,
+		    "An operator has paused the server that it goes through.");
+	else if (profile->trouble == TROUBLE_STOPPED)
+		(void)snprintf(why, TELLING_WHY_SIZE,
+		    "The server that it goes through can't be used just now; an operator was "
+		    "told.");
+	else if (profile->trouble == TROUBLE_LIMITED)
+		(void)snprintf(why, TELLING_WHY_SIZE,
+		    "The server that it goes through takes no mail before %s.",
+		    clock_rfc5322(profile->until_ms > now_ms ? profile->until_ms : now_ms, date,
+			sizeof(date)));
 }

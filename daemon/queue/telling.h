@@ -26,4 +26,13 @@ bool telling_is_barred(const struct telling *telling, const struct recipient *re
 enum dsn_action telling_of_fate(const struct telling *telling, const struct recipient *recipient,
     const struct fate_row *row, bool is_captured);
 
+/* Of one that is still waiting. */
+enum dsn_action telling_of_delay(const struct telling *telling, const struct recipient *recipient);
+
+#define TELLING_WHY_SIZE 160
+/* Why a profile's mail doesn't go, in a sentence for its senders, who are not told what is between
+ * the profile and its operator; "" if nothing stands in its way. NULL: there is none. */
+void telling_explain(
+    const struct profile *profile, int64_t now_ms, char why[static TELLING_WHY_SIZE]);
+
 #endif

@@ -158,6 +158,87 @@ def test_expired(make_postern, make_upstream):
     postern.wait_for_log('event=expired', 'to=<b@example.net>')
 
 
+def test_delay(make_postern, make_upstream):
+    """Once, of those that still wait, with their last answer and until when they are tried."""
+    postern = make_postern(config='queue = { delay_warning = "1s"; lifetime = "2d"; };')
+    postern.host = make_upstream('rcpt match=<b@: reply 450 4.2.0 Mailbox busy')
+    postern.add_upstream(postern.host)
+    postern.user = postern.add_user()
+    with postern.client(postern.user) as client:
+        client.ehlo()
+        client.mail('shop@example.com', ['RET=FULL', 'ENVID=QQ+2B1'])
+        client.rcpt('a@example.net')
+        client.rcpt('b@example.net', ['ORCPT=rfc822;sales+2Beu@example.com', 'NOTIFY=DELAY,FAILURE'])
+        client.rcpt('b@example.org', ['NOTIFY=FAILURE'])
+        client.rcpt('b@example.com')
+        client.data(HEADERS + b'\r\nsecret body\r\n')
+    postern.wait_for_log('event=delayed', 'from=<shop@example.com>', 'recipients=2')
+    postern.wait_until_queue_is(1)
+    got, = (message for message in postern.host.messages if message.sender == '')
+    notice = parse(got)
+    assert notice.defects == [] and notice['Auto-Submitted'] == 'auto-replied'
+    words, status, header = notice.iter_parts()
+    assert header.get_content_type() == 'text/rfc822-headers' and b'secret body' not in got.body
+    assert 'Mailbox busy' in words.get_content()
+    message, *recipients = status.get_payload()
+    assert message['Original-Envelope-Id'] == 'QQ+1'
+    assert [r['Final-Recipient'] for r in recipients] == [
+        'rfc822; b@example.net', 'rfc822; b@example.com']
+    assert recipients[0]['Original-Recipient'] == 'rfc822; sales+eu@example.com'
+    arrived = email.utils.parsedate_to_datetime(message['Arrival-Date'])
+    for recipient in recipients:
+        assert (recipient['Action'], recipient['Status']) == ('delayed', '4.2.0')
+        assert recipient['Diagnostic-Code'] == 'smtp; 450 4.2.0 Mailbox busy'
+        until = email.utils.parsedate_to_datetime(recipient['Will-Retry-Until'])
+        assert (until - arrived).days == 2
+    postern.restart()
+    postern.ctl('queue', 'retry', '--all')
+    postern.wait_for_log('event=deferred', count=6)
+    postern.host.set_script('')
+    postern.ctl('queue', 'retry', '--all')
+    assert notices(postern) == [got]
+
+
+def test_delay_while_the_profile_is_stopped(make_postern, make_upstream):
+    """Nothing is tried, and the notice has a way of its own."""
+    postern = make_postern(config='queue = { delay_warning = "1s"; notice_profile = "spare"; };')
+    postern.expect_trouble('profile-stopped|no profile spare')
+    spare = postern.add_capture('spare')
+    postern.host = make_upstream('auth: reply 535 5.7.8 Wrong password', auth=('PLAIN',))
+    postern.add_upstream(postern.host, 'upstream', '--tls', 'none', '--auth', 'plain', '--username', 'u',
+                         '--password-stdin', stdin='wrong\n')
+    postern.user = postern.add_user()
+    send(postern, 'a@example.net')
+    text, = postern.captured(spare)
+    assert b'Action: delayed' in text and b"can't be used" in text
+    assert b'Wrong password' not in text
+
+
+def test_no_more_than_so_many(make_postern, make_upstream):
+    postern = make_postern(config='queue = { notices = "2/h"; };')
+    postern.host = make_upstream(REFUSAL)
+    postern.add_upstream(postern.host)
+    postern.user = postern.add_user()
+    for _ in range(5):
+        send(postern, 'b@example.net')
+    postern.wait_for_log('event=bounced', 'to=<b@example.net>', count=5)
+    postern.wait_until_queue_is(0)
+    assert len(notices(postern, 2)) == 2
+    limited, = (a for a in postern.ctl('alert', 'ls') if a['kind'] == 'notices-limited')
+    assert (limited['user'], limited['count']) == ('shop', 3)
+
+
+def test_unknown_notice_profile_is_warned_of(make_postern, make_upstream):
+    postern = make_postern(config='queue = { notice_profile = "none"; };')
+    postern.expect_trouble('there is no profile none')
+    postern.host = make_upstream(REFUSAL)
+    postern.add_upstream(postern.host)
+    postern.user = postern.add_user()
+    postern.wait_for_log('queue.notice_profile: there is no profile none')
+    send(postern, 'b@example.net')
+    notices(postern)
+
+
 def test_header_in_8_bit(relaying):
     """What isn't ASCII in the header comes back as it was, and the upstream is told of it."""
     header = 'From: <shop@example.com>\r\nSubject: Gr\u00fc\u00dfe\r\n'.encode()

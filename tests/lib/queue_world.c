@@ -307,6 +307,12 @@ world_send_routes(struct queue_world *world, uint32_t version)
 	link_send(world->accounts, MSG_ROUTE, &end);
 }
 
+void
+world_send_row(struct queue_world *world, const struct msg_route *row)
+{
+	link_send(world->accounts, MSG_ROUTE, row);
+}
+
 /* ---- waiting ---- */
 
 bool

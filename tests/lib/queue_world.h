@@ -84,6 +84,9 @@ void world_drop_relay(struct queue_world *world);
 /* One profile (id 5, "office": two messages at once, and an urgent one) and one user (id 7, "shop" of "web"). */
 void world_send_routes(struct queue_world *world, uint32_t version);
 
+/* One more row; texts that are NULL are "". */
+void world_send_row(struct queue_world *world, const struct msg_route *row);
+
 bool world_wait(struct queue_world *world, bool (*is_true)(struct queue_world *world));
 bool world_wait_deliveries(struct queue_world *world, unsigned count);
 /* Turns the loop for so long: what should not come would have come. */

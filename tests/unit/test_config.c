@@ -201,7 +201,12 @@ static const struct {
     {"queue = { retry = \"1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s "
      "1s 1s 1s 1s 1s 1s 1s 1s 1s\"; };",
 	"1 to 32 with blanks"},
-    {"queue = { delay_warning = \"4h\"; };", "config:1: queue.delay_warning is not available in"},
+    {"queue = { delay_warning = \"91d\"; };",
+	"queue.delay_warning: \"91d\" must be a duration from"},
+    {"queue = { on_expiry = \"drop\"; };", "queue.on_expiry: \"drop\" must be hold | bounce"},
+    {"queue = { notices = \"5/m\"; };",
+	"queue.notices: \"5/m\" must be none, or one or both of N/h"},
+    {"queue = { notice_profile = \"\"; };", "queue.notice_profile: \"\" must be"},
     {"queue = { bounce = \"yes\"; };", "queue.bounce: must be true or false"},
     {"queue = { hold_max = \"a month\"; };", "queue.hold_max: \"a month\" must be a duration from"},
     {"queue = { hold_max = \"366d\"; };", "must be a duration from \"0ms\" to \"365d\""},

@@ -58,10 +58,12 @@ static const char golden[] =
     "Status: 5.1.1\r\n"
     "Remote-MTA: dns; mx.example.net\r\n"
     "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n"
+    "Last-Attempt-Date: Wed, 15 Nov 2023 22:13:20 +0000\r\n"
     "\r\n"
     "Final-Recipient: rfc822; r1@example.net\r\n"
     "Action: failed\r\n"
     "Status: 4.4.7\r\n"
+    "Last-Attempt-Date: Wed, 15 Nov 2023 22:13:20 +0000\r\n"
     "\r\n"
     "--=_1000005_1700086400000\r\n"
     "Content-Type: text/rfc822-headers\r\n"
@@ -97,6 +99,7 @@ refused(const char *address)
 	    .reply = "no such user",
 	    .upstream = "mx.example.net[192.0.2.1]:25",
 	    .code = 550,
+	    .attempted_at_ms = 1700086400000,
 	    .action = DSN_FAILED};
 }
 
@@ -139,6 +142,7 @@ test_golden_text(void **state)
 		.enhanced = "",
 		.reply = "the connection broke",
 		.upstream = "",
+		.attempted_at_ms = 1700086400000,
 		.is_expired = true,
 		.action = DSN_FAILED},
 	};
@@ -234,6 +238,78 @@ test_success_is_told_with_its_own_words(void **state)
 	free(mail);
 }
 
+/* RFC 3461 5.2.5, RFC 3464 2.3.9; RET=FULL is of failures alone (RFC 3461 4.3). */
+static void
+test_delay(void **state)
+{
+	static const char original[] = "Subject: Your order\r\n\r\nsecret body\r\n";
+	struct mail *mail = rig_mail(1 << 30, 2);
+	struct dsn_recipient recipients[] = {
+	    {.address = "r0@example.net",
+		.orcpt = "rfc822;dana+2B1@example.net",
+		.enhanced = "4.2.0",
+		.reply = "Mailbox busy",
+		.upstream = "",
+		.code = 450,
+		.action = DSN_DELAYED},
+	    {.address = "r1@example.net",
+		.orcpt = "",
+		.enhanced = "",
+		.reply = "",
+		.upstream = "",
+		.action = DSN_DELAYED},
+	};
+	struct dsn dsn = make_dsn(mail, recipients, 2, original);
+	struct buf out = {0};
+
+	mail->wishes.ret = RET_FULL;
+	mail->wishes.envid = mail_text(mail, "QQ+2B1");
+	dsn.why = "The server that it goes through takes no mail before tomorrow.";
+	dsn.retry_until_ms = 1700432000000;
+	(void)dsn_write(&dsn, &out);
+	check_lines(&out);
+	assert_true(has(&out, "Subject: Your message is delayed\r\n"));
+	assert_true(has(&out,
+	    "has not yet been delivered to these recipients. You need not send it again.\r\n"
+	    "\r\n  <r0@example.net>\r\n    The last answer was:\r\n"
+	    "    450 4.2.0 Mailbox busy\r\n\r\n  <r1@example.net>\r\n\r\n"
+	    "The server that it goes through takes no mail before tomorrow.\r\n\r\n"
+	    "It is tried until Sun, 19 Nov 2023 22:13:20 +0000.\r\n"));
+	assert_true(has(&out, "Original-Envelope-Id: QQ+1\r\n"));
+	assert_true(has(&out,
+	    "Original-Recipient: rfc822; dana+1@example.net\r\n"
+	    "Final-Recipient: rfc822; r0@example.net\r\nAction: delayed\r\nStatus: 4.2.0\r\n"
+	    "Diagnostic-Code: smtp; 450 4.2.0 Mailbox busy\r\n"
+	    "Will-Retry-Until: Sun, 19 Nov 2023 22:13:20 +0000\r\n"
+	    "\r\nFinal-Recipient: rfc822; r1@example.net\r\nAction: delayed\r\nStatus: 4.0.0\r\n"
+	    "Will-Retry-Until: "));
+	assert_null(strstr(out.bytes, "secret body"));
+	buf_fini(&out);
+	free(mail);
+}
+
+static void
+test_overdue_without_an_attempt(void **state)
+{
+	struct mail *mail = rig_mail(1 << 30, 1);
+	struct dsn_recipient recipient = {.address = "r0@example.net",
+	    .orcpt = "",
+	    .enhanced = "",
+	    .reply = "The server that it goes through can't be used.",
+	    .upstream = "",
+	    .is_expired = true,
+	    .action = DSN_FAILED};
+	struct dsn dsn = make_dsn(mail, &recipient, 1, "\r\n");
+	struct buf out = {0};
+
+	(void)dsn_write(&dsn, &out);
+	assert_true(has(&out, "    Its time was over before it could be sent:\r\n    The server"));
+	assert_true(has(&out, "Action: failed\r\nStatus: 4.4.7\r\n\r\n--"));
+	assert_null(strstr(out.bytes, "Last-Attempt-Date"));
+	buf_fini(&out);
+	free(mail);
+}
+
 static void
 test_failures_and_success_share_a_notice(void **state)
 {
@@ -325,6 +401,8 @@ main(void)
 	    cmocka_unit_test(test_foreign_text_stays_on_its_line),
 	    cmocka_unit_test(test_what_the_client_gave_comes_back_to_it),
 	    cmocka_unit_test(test_success_is_told_with_its_own_words),
+	    cmocka_unit_test(test_delay),
+	    cmocka_unit_test(test_overdue_without_an_attempt),
 	    cmocka_unit_test(test_failures_and_success_share_a_notice),
 	    cmocka_unit_test(test_message_comes_back_whole_if_that_was_asked_for),
 	    cmocka_unit_test(test_addresses_in_utf8),

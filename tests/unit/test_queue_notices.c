@@ -137,6 +137,242 @@ test_notice_bears_the_bounce_sender_of_its_profile(void **state)
 	assert_non_null(strstr(world->alert, "undeliverable r0@example.net"));
 }
 
+/* ---- what waits for long ---- */
+
+static bool
+body_has(const struct world_delivery *delivery, const char *text)
+{
+	if (strstr(delivery->body.bytes, text) != NULL)
+		return true;
+	print_message("%s\nlacks %s\n", delivery->body.bytes, text);
+	return false;
+}
+
+static unsigned
+count_in_body(const struct world_delivery *delivery, const char *text)
+{
+	unsigned count = 0;
+
+	for (const char *at = delivery->body.bytes; (at = strstr(at, text)) != NULL; at++)
+		count++;
+	return count;
+}
+
+static const enum fate deferred[] = {FATE_DEFERRED, FATE_DEFERRED, FATE_DEFERRED};
+
+static void
+test_delay_is_told_once(void **state)
+{
+	static const char config[] = "queue = { delay_warning = \"300ms\"; };";
+	struct queue_world *world = *state;
+
+	start(world, config);
+	world_connect_relay(world, NULL, 0);
+	(void)world_submit(world, 3, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_report(world, &world->deliveries[0], deferred, 3);
+	assert_true(world_wait_deliveries(world, 2));
+	assert_string_equal(world->deliveries[1].sender, "");
+	assert_string_equal(world->deliveries[1].recipients, "shop@example.org");
+	assert_int_equal(count_in_body(&world->deliveries[1], "Action: delayed\r\n"), 3);
+	assert_true(body_has(&world->deliveries[1], "Will-Retry-Until: "));
+	assert_true(body_has(&world->deliveries[1], "451 4.3.0 try again"));
+	world_report_of(world, &world->deliveries[1], 0, FATE_DELIVERED);
+	assert_true(world_wait(world, is_all_acknowledged));
+	/* Not again, also by another process; and nothing is told of the notice. */
+	world_settle(world, 700);
+	world_kill(world);
+	start(world, config);
+	world_connect_relay(world, NULL, 0);
+	world_settle(world, 1000);
+	assert_int_equal(world->delivery_count, 2);
+	assert_true(queue_has(world, "\"deferred\":1"));
+}
+
+/* The notices have another one. */
+static void
+add_other_profile(struct queue_world *world)
+{
+	world_send_row(world,
+	    &(struct msg_route){
+		.row = ROUTE_PROFILE, .id = 6, .name = "other", .version = 1, .connections = 3});
+}
+
+static void
+test_delay_is_told_without_an_attempt_through_the_notices_profile(void **state)
+{
+	static const char config[] =
+	    "queue = { delay_warning = \"400ms\"; notice_profile = \"Other\"; };";
+	struct queue_world *world = *state;
+
+	start(world, config);
+	add_other_profile(world);
+	world_connect_relay(world, NULL, 0);
+	(void)world_submit(world, 1, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_report_trouble(world, &world->deliveries[0], ATTEMPT_AUTH_REFUSED);
+	/* Behind it, and never tried. */
+	(void)world_submit(world, 1, 500, 3);
+	assert_true(world_wait_deliveries(world, 3));
+	for (unsigned i = 1; i < 3; i++) {
+		assert_int_equal(world->deliveries[i].profile_id, 6);
+		assert_true(body_has(&world->deliveries[i], "can't be used just now"));
+		world_report_of(world, &world->deliveries[i], 0, FATE_DELIVERED);
+	}
+	assert_true(world_wait(world, is_all_acknowledged));
+	assert_true(queue_has(world, "\"ready\":2"));
+}
+
+static bool
+is_one_ready(struct queue_world *world)
+{
+	return world_call(world, "GET", "/v1/queue", "") == 200 &&
+	       strstr(world->result, "\"ready\":1") != NULL;
+}
+
+static void
+test_notices_go_the_way_of_the_mail_when_their_profile_goes(void **state)
+{
+	struct queue_world *world = *state;
+
+	start(world, "queue = { notice_profile = \"other\"; };");
+	add_other_profile(world);
+	world_connect_relay(world, NULL, 0);
+	(void)world_submit(world, 1, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_report_of(world, &world->deliveries[0], 0, FATE_FAILED);
+	assert_true(world_wait_deliveries(world, 2));
+	assert_int_equal(world->deliveries[1].profile_id, 6);
+	world_report_trouble(world, &world->deliveries[1], ATTEMPT_AUTH_REFUSED);
+	assert_true(world_wait(world, is_one_ready));
+	assert_int_equal(world->delivery_count, 2);
+	world_send_row(world, &(struct msg_route){.row = ROUTE_PROFILE, .id = 6, .is_gone = true});
+	assert_true(world_wait_deliveries(world, 3));
+	assert_int_equal(world->deliveries[2].profile_id, 5);
+	/* The same from disk. */
+	world_kill(world);
+	start(world, "queue = { notice_profile = \"other\"; };");
+	world_connect_relay(world, NULL, 0);
+	assert_true(world_wait_deliveries(world, 4));
+	assert_int_equal(world->deliveries[3].profile_id, 5);
+}
+
+static bool
+are_two_ready(struct queue_world *world)
+{
+	return world_call(world, "GET", "/v1/queue", "") == 200 &&
+	       strstr(world->result, "\"ready\":2") != NULL;
+}
+
+static void
+test_what_is_held_or_scheduled_is_not_late(void **state)
+{
+	struct rec_wishes wishes = {.hold_until_ms = clock_wall_ms() + 3600000};
+	struct queue_world *world = *state;
+
+	start(world, "queue = { delay_warning = \"300ms\"; };");
+	(void)world_submit(world, 1, 500, 3);
+	assert_int_equal(world_call(world, "POST", "/v1/messages/hold", "{\"all\":true}"), 200);
+	world->wishes = &wishes;
+	(void)world_submit(world, 1, 500, 3);
+	world_settle(world, 1200);
+	assert_true(queue_has(world, "\"ready\":0,\"deferred\":0,\"scheduled\":1,\"held\":1"));
+	assert_int_equal(world_call(world, "POST", "/v1/messages/release", "{\"all\":true}"), 200);
+	/* It is now, and has a notice. */
+	assert_true(world_wait(world, are_two_ready));
+	world_connect_relay(world, NULL, 0);
+	assert_true(world_wait_deliveries(world, 2));
+	assert_int_equal(count_in_body(&world->deliveries[0], "Action: delayed\r\n") +
+			     count_in_body(&world->deliveries[1], "Action: delayed\r\n"),
+	    1);
+}
+
+static bool
+has_overdue_alert(struct queue_world *world)
+{
+	return strstr(world->alert, "expired-waiting office 1 messages wait") != NULL;
+}
+
+static void
+test_what_waits_beyond_its_lifetime_has_its_attempt_when_the_profile_is_back(void **state)
+{
+	static const char config[] = "queue = { delay_warning = \"0\"; lifetime = \"1s\"; };";
+	struct queue_world *world = *state;
+	unsigned alerts;
+
+	start(world, config);
+	world_connect_relay(world, NULL, 0);
+	(void)world_submit(world, 1, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_report_trouble(world, &world->deliveries[0], ATTEMPT_AUTH_REFUSED);
+	assert_true(world_wait(world, has_overdue_alert));
+	alerts = world->alerts;
+	world_settle(world, 700);
+	/* Once. */
+	assert_int_equal(world->alerts, alerts);
+	assert_true(queue_has(world, "\"ready\":1"));
+	world_send_routes(world, 2);
+	assert_true(world_wait_deliveries(world, 2));
+	world_report_of(world, &world->deliveries[1], 0, FATE_DEFERRED);
+	assert_true(world_wait_deliveries(world, 3));
+	assert_true(body_has(&world->deliveries[2], "Status: 4.4.7\r\n"));
+	assert_true(body_has(&world->deliveries[2], "Last-Attempt-Date: "));
+}
+
+static void
+test_what_waits_beyond_its_lifetime_fails_if_the_config_says_so(void **state)
+{
+	static const char config[] = "queue = { delay_warning = \"0\"; lifetime = \"1s\";"
+				     " on_expiry = \"bounce\"; notice_profile = \"other\"; };";
+	struct queue_world *world = *state;
+
+	start(world, config);
+	add_other_profile(world);
+	world_connect_relay(world, NULL, 0);
+	(void)world_submit(world, 2, 100000, 3);
+	(void)world_submit(world, 1, 500, 3);
+	assert_true(world_wait_deliveries(world, 2));
+	/* One goes on and is not touched, one waits. */
+	world_report_trouble(world, &world->deliveries[0], ATTEMPT_AUTH_REFUSED);
+	assert_true(world_wait_deliveries(world, 3));
+	assert_string_equal(world->deliveries[2].recipients, "shop@example.org");
+	assert_int_equal(count_in_body(&world->deliveries[2], "Status: 4.4.7\r\n"), 2);
+	assert_true(body_has(&world->deliveries[2], "Its time was over before it could be sent"));
+	world_report_of(world, &world->deliveries[2], 0, FATE_DELIVERED);
+	world_settle(world, 500);
+	assert_int_equal(world->delivery_count, 3);
+	assert_true(queue_has(world, "\"ready\":0,\"deferred\":0"));
+	assert_int_equal(world_count_bodies(world), 0);
+	world_report_of(world, &world->deliveries[1], 0, FATE_DELIVERED);
+	assert_true(
+	    world_wait(world, is_all_acknowledged) || !world->deliveries[0].is_acknowledged);
+}
+
+static void
+test_no_more_notices_than_allowed(void **state)
+{
+	struct queue_world *world = *state;
+
+	start(world, "queue = { notices = \"2/h\"; };");
+	world_connect_relay(world, NULL, 0);
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned at = world->delivery_count;
+
+		(void)world_submit(world, 1, 500, 3);
+		assert_true(world_wait_deliveries(world, at + 1));
+		world_report_of(world, &world->deliveries[at], 0, FATE_FAILED);
+		if (i >= 2)
+			continue;
+		assert_true(world_wait_deliveries(world, at + 2));
+		world_report_of(world, &world->deliveries[at + 1], 0, FATE_DELIVERED);
+	}
+	assert_true(world_wait(world, is_all_acknowledged));
+	assert_int_equal(world->delivery_count, 6);
+	assert_int_equal(world->alerts, 2);
+	assert_non_null(strstr(world->alert, "notices-limited"));
+	assert_true(queue_has(world, "\"ready\":0,\"deferred\":0"));
+}
+
 int
 main(void)
 {
@@ -144,6 +380,13 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    T(uncertain_recipient_waits_for_an_operator_if_the_profile_says_so),
 	    T(notice_bears_the_bounce_sender_of_its_profile),
+	    T(delay_is_told_once),
+	    T(delay_is_told_without_an_attempt_through_the_notices_profile),
+	    T(notices_go_the_way_of_the_mail_when_their_profile_goes),
+	    T(what_is_held_or_scheduled_is_not_late),
+	    T(what_waits_beyond_its_lifetime_has_its_attempt_when_the_profile_is_back),
+	    T(what_waits_beyond_its_lifetime_fails_if_the_config_says_so),
+	    T(no_more_notices_than_allowed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -186,6 +186,7 @@ settle(struct load *load)
 {
 	struct fate_row row = {
 	    .code = 250, .state = RECIPIENT_DELIVERED, .enhanced = "", .reply = "ok"};
+	static char nowhere[] = "";
 	struct mail *notice = rig_mail(load->next_id, 1);
 	struct chunk *chunk = chunk_from("notice", 6);
 	struct slice slice = slice_of(chunk, 0, 6);
@@ -197,17 +198,38 @@ settle(struct load *load)
 	    .attempt = load->attempt++,
 	    .rows = &row,
 	    .row_count = 1,
-	    .notice_profile = "",
-	    .notice_slices = &slice,
-	    .notice_slice_count = 1};
+	    .notice = {.profile = nowhere, .slices = &slice, .slice_count = 1}};
 
 	notice->size = 6;
 	notice->is_notice = true;
 	if (pick(load, 3) == 0) {
-		job.notice = notice;
+		job.notice.mail = notice;
 		load->next_id++;
 	}
 	run(load, STORE_FATE, &job);
+	slice_release(&slice);
+	chunk_release(chunk);
+	free(notice);
+}
+
+/* Someone is told of how long it waits. */
+static void
+age(struct load *load)
+{
+	static char nowhere[] = "";
+	struct mail *notice = rig_mail(load->next_id++, 1);
+	struct chunk *chunk = chunk_from("notice", 6);
+	struct slice slice = slice_of(chunk, 0, 6);
+	uint64_t id = some_id(load);
+	struct age_job job = {.ids = &id,
+	    .count = 1,
+	    .age = (uint8_t)(1 + pick(load, 2)),
+	    .last_attempt = load->attempt,
+	    .notice = {.mail = notice, .profile = nowhere, .slices = &slice, .slice_count = 1}};
+
+	notice->size = 6;
+	notice->is_notice = true;
+	run(load, STORE_AGE, &job);
 	slice_release(&slice);
 	chunk_release(chunk);
 	free(notice);
@@ -252,7 +274,7 @@ static void
 commit_batch(struct load *load)
 {
 	static void (*const jobs[])(struct load *) = {
-	    insert, insert, insert, settle, settle, operate, write_small_things};
+	    insert, insert, insert, settle, settle, age, operate, write_small_things};
 	unsigned count = 1 + pick(load, 4);
 	bool has_freed;
 

@@ -287,15 +287,6 @@ test_lost_relay_makes_its_messages_uncertain(void **state)
 	assert_true(world_wait_deliveries(world, 2));
 }
 
-static void
-send_row(struct queue_world *world, struct msg_route row)
-{
-	row.list = row.bounce_sender = "";
-	if (row.name == NULL)
-		row.name = "";
-	link_send(world->accounts, MSG_ROUTE, &row);
-}
-
 static bool
 is_told_of_no_profile(struct queue_world *world)
 {
@@ -311,26 +302,26 @@ test_mail_of_a_removed_user_goes_out_by_its_list_else_the_default(void **state)
 	start(world);
 	(void)world_submit(world, 1, 500, 3);
 	(void)world_submit(world, 1, 600, 3);
-	send_row(world, (struct msg_route){.row = ROUTE_USER, .id = 7, .is_gone = true});
+	world_send_row(world, &(struct msg_route){.row = ROUTE_USER, .id = 7, .is_gone = true});
 	assert_true(world_wait(world, is_told_of_no_profile));
 	world_connect_relay(world, NULL, 0);
 	/* The list has a way: of the connections one is left for the other. */
-	send_row(
-	    world, (struct msg_route){.row = ROUTE_LIST, .id = 3, .name = "web", .profile_id = 5});
+	world_send_row(
+	    world, &(struct msg_route){.row = ROUTE_LIST, .id = 3, .name = "web", .profile_id = 5});
 	assert_true(world_wait_deliveries(world, 2));
 	world_report(world, &world->deliveries[0], delivered, 1);
 	world_report(world, &world->deliveries[1], delivered, 1);
 	assert_true(world_wait(world, is_all_acknowledged));
 	assert_int_equal(world->alerts, 1);
 	/* Without a list too, and when the map comes anew. */
-	send_row(world, (struct msg_route){.row = ROUTE_LIST, .id = 3, .is_gone = true});
+	world_send_row(world, &(struct msg_route){.row = ROUTE_LIST, .id = 3, .is_gone = true});
 	(void)world_submit(world, 1, 700, 3);
 	assert_true(world_wait(world, is_told_of_no_profile));
-	send_row(world, (struct msg_route){.row = ROUTE_BEGIN});
-	send_row(world,
-	    (struct msg_route){.row = ROUTE_PROFILE, .id = 5, .name = "office", .connections = 3});
-	send_row(world, (struct msg_route){.row = ROUTE_LIST, .profile_id = 5});
-	send_row(world, (struct msg_route){.row = ROUTE_END});
+	world_send_row(world, &(struct msg_route){.row = ROUTE_BEGIN});
+	world_send_row(world,
+	    &(struct msg_route){.row = ROUTE_PROFILE, .id = 5, .name = "office", .connections = 3});
+	world_send_row(world, &(struct msg_route){.row = ROUTE_LIST, .profile_id = 5});
+	world_send_row(world, &(struct msg_route){.row = ROUTE_END});
 	assert_true(world_wait_deliveries(world, 3));
 	assert_int_equal(world->deliveries[2].body.size, 700);
 }
@@ -344,13 +335,13 @@ test_mail_of_a_removed_user_survives_a_restart_of_the_queue(void **state)
 	(void)world_submit(world, 1, 500, 3);
 	world_kill(world);
 	assert_true(world_start(world, NULL));
-	send_row(world, (struct msg_route){.row = ROUTE_BEGIN});
-	send_row(world,
-	    (struct msg_route){.row = ROUTE_PROFILE, .id = 5, .name = "office", .connections = 3});
-	send_row(
-	    world, (struct msg_route){.row = ROUTE_LIST, .id = 3, .name = "WEB", .profile_id = 5});
-	send_row(world, (struct msg_route){.row = ROUTE_LIST});
-	send_row(world, (struct msg_route){.row = ROUTE_END});
+	world_send_row(world, &(struct msg_route){.row = ROUTE_BEGIN});
+	world_send_row(world,
+	    &(struct msg_route){.row = ROUTE_PROFILE, .id = 5, .name = "office", .connections = 3});
+	world_send_row(
+	    world, &(struct msg_route){.row = ROUTE_LIST, .id = 3, .name = "WEB", .profile_id = 5});
+	world_send_row(world, &(struct msg_route){.row = ROUTE_LIST});
+	world_send_row(world, &(struct msg_route){.row = ROUTE_END});
 	world_connect_relay(world, NULL, 0);
 	assert_true(world_wait_deliveries(world, 1));
 	assert_int_equal(world->deliveries[0].profile_id, 5);
@@ -365,8 +356,8 @@ test_removed_profile_without_another_is_told_once(void **state)
 	start(world);
 	(void)world_submit(world, 1, 500, 3);
 	(void)world_submit(world, 1, 500, 3);
-	send_row(world, (struct msg_route){.row = ROUTE_PROFILE, .id = 5, .is_gone = true});
-	send_row(world, (struct msg_route){.row = ROUTE_USER, .id = 7, .name = "shop"});
+	world_send_row(world, &(struct msg_route){.row = ROUTE_PROFILE, .id = 5, .is_gone = true});
+	world_send_row(world, &(struct msg_route){.row = ROUTE_USER, .id = 7, .name = "shop"});
 	assert_true(world_wait(world, is_told_of_no_profile));
 	(void)world_submit(world, 1, 500, 3);
 	assert_true(queue_has(world, "\"ready\":3"));
@@ -761,8 +752,8 @@ test_filter_that_means_nothing_is_refused(void **state)
 	struct queue_world *world = *state;
 
 	start(world);
-	send_row(
-	    world, (struct msg_route){.row = ROUTE_LIST, .id = 3, .name = "web", .profile_id = 5});
+	world_send_row(
+	    world, &(struct msg_route){.row = ROUTE_LIST, .id = 3, .name = "web", .profile_id = 5});
 	(void)world_submit(world, 1, 500, 3);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		unsigned status = world_call(world, rows[i].method, rows[i].path, rows[i].body);
@@ -834,7 +825,7 @@ test_profile_that_recovers_is_not_overrun(void **state)
 	world_report_trouble(world, &world->deliveries[0], ATTEMPT_UNREACHABLE);
 	world_report_trouble(world, &world->deliveries[1], ATTEMPT_UNREACHABLE);
 	world_report_trouble(world, &world->deliveries[2], ATTEMPT_UNREACHABLE);
-	send_row(world, resumed);
+	world_send_row(world, &resumed);
 	assert_true(world_wait_deliveries(world, 4));
 	for (unsigned width = 1; width < 8; width *= 2) {
 		unsigned first = 2 + width;

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -408,6 +409,94 @@ test_report_that_tried_nobody_waits(void **state)
 	free(mail);
 }
 
+static void
+test_who_hears_of_a_delay(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t notify, state;
+		bool is_notice, has_null_sender, has_no_bounces;
+		uint8_t action;
+	} cases[] = {
+	    {"nothing said", NOTIFY_UNSAID, .action = DSN_DELAYED},
+	    {"wanted", NOTIFY_DELAY, .action = DSN_DELAYED},
+	    {"never", NOTIFY_NEVER, .action = DSN_NONE},
+	    {"failure only", NOTIFY_FAILURE, .action = DSN_NONE},
+	    {"uncertain", NOTIFY_UNSAID, RECIPIENT_UNCERTAIN, .action = DSN_DELAYED},
+	    {"undecided", NOTIFY_UNSAID, RECIPIENT_UNDECIDED, .action = DSN_NONE},
+	    {"delivered", NOTIFY_DELAY, RECIPIENT_DELIVERED, .action = DSN_NONE},
+	    {"failed", NOTIFY_DELAY, RECIPIENT_FAILED, .action = DSN_NONE},
+	    {"a notice", NOTIFY_UNSAID, .is_notice = true, .action = DSN_NONE},
+	    {"null sender", NOTIFY_DELAY, .has_null_sender = true, .action = DSN_NONE},
+	    {"bounces off", NOTIFY_UNSAID, .has_no_bounces = true, .action = DSN_NONE},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config config = {.queue = {.has_bounces = !cases[i].has_no_bounces}};
+		struct mail *mail = rig_mail(1, 1);
+		struct telling telling = {.config = &config, .routes = &routes, .mail = mail};
+
+		print_message("%s\n", cases[i].name);
+		mail->is_notice = cases[i].is_notice;
+		mail->recipients[0].notify = cases[i].notify;
+		mail->recipients[0].state = cases[i].state;
+		if (cases[i].has_null_sender)
+			mail->sender = "";
+		assert_int_equal(telling_of_delay(&telling, &mail->recipients[0]), cases[i].action);
+		free(mail);
+	}
+}
+
+static void
+test_why_mail_waits(void **state)
+{
+	static const struct profile paused = {.is_paused = true, .trouble = TROUBLE_LIMITED},
+				    stopped = {.trouble = TROUBLE_STOPPED, .last_error = "secret"},
+				    limited = {.trouble = TROUBLE_LIMITED,
+					.until_ms = NOW_MS + 60000},
+				    none = {0};
+	char why[TELLING_WHY_SIZE];
+
+	telling_explain(NULL, NOW_MS, why);
+	assert_string_equal(why, "No server takes this mail just now; an operator was told.");
+	telling_explain(&paused, NOW_MS, why);
+	assert_string_equal(why, "An operator has paused the server that it goes through.");
+	telling_explain(&stopped, NOW_MS, why);
+	assert_non_null(strstr(why, "can't be used just now"));
+	assert_null(strstr(why, "secret"));
+	telling_explain(&limited, NOW_MS, why);
+	assert_non_null(strstr(why, "takes no mail before Tue, 14 Nov 2023 22:14:20 +0000."));
+	telling_explain(&none, NOW_MS, why);
+	assert_string_equal(why, "");
+}
+
+static void
+test_overdue_message_fails_for_all_that_wait(void **state)
+{
+	struct config config = {.queue = {.lifetime_ms = LIFETIME_MS, .has_bounces = true}};
+	static const uint8_t nobody[] = {NONE, NONE, NONE};
+	struct settlement *settlement = report(nobody, false);
+	struct mail *mail = rig_mail(1, 3);
+
+	settlement->is_overdue = true;
+	(void)snprintf(settlement->why, sizeof(settlement->why), "it was stopped");
+	mail->begins_at_ms = NOW_MS - LIFETIME_MS;
+	/* One had its turn in this round, one is another's to decide. */
+	mail->recipients[0].attempts = 1;
+	mail->recipients[2].state = RECIPIENT_UNDECIDED;
+	decide(settlement, mail, &config);
+	assert_int_equal(settlement->job.row_count, 2);
+	assert_int_equal(count_failed(settlement), 2);
+	assert_int_equal(settlement->told_count, 2);
+	assert_string_equal(settlement->job.rows[0].reply, "it was stopped");
+	assert_true(settlement->is_expired[0] && settlement->is_expired[1]);
+	assert_false(settlement->job.is_over);
+	assert_int_equal(settlement->job.next_at_ms, 0);
+	assert_false(settlement_is_reported(settlement));
+	settlement_free(settlement);
+	free(mail);
+}
+
 int
 main(void)
 {
@@ -420,6 +509,9 @@ main(void)
 	    cmocka_unit_test(test_profile_has_a_schedule_of_its_own),
 	    cmocka_unit_test(test_uncertain_recipients_wait_for_an_operator_if_the_profile_says_so),
 	    cmocka_unit_test(test_undecided_recipient_is_not_due),
+	    cmocka_unit_test(test_who_hears_of_a_delay),
+	    cmocka_unit_test(test_why_mail_waits),
+	    cmocka_unit_test(test_overdue_message_fails_for_all_that_wait),
 	    cmocka_unit_test(test_lifetime_counts_from_the_time_that_the_client_named),
 	};
 

@@ -146,11 +146,10 @@ test_notice_comes_in_the_commit_of_its_fate(void **state)
 	struct chunk *chunk = chunk_from("notice", 6);
 	struct slice slices[] = {slice_of(chunk, 0, 2), slice_of(chunk, 2, 4)};
 	struct body_job body = {.message_id = (1 << 30) + 5, .limit_bytes = 65536};
+	static char none[] = "";
 	struct fate_job fate = {.message_id = 1 << 30,
 	    .is_over = true,
-	    .notice = notice,
-	    .notice_slices = slices,
-	    .notice_slice_count = 2};
+	    .notice = {.mail = notice, .profile = none, .slices = slices, .slice_count = 2}};
 
 	assert_true(rig_open(rig));
 	insert(rig, 1 << 30, 1);
