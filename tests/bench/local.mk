@@ -1,7 +1,7 @@
-# bench tools: a load generator and a counting sink (tests/bench/run puts postern between them), and
-# a crowd of clients that send no mail (tests/bench/crowd)
+# bench tools: a load generator and a counting sink (tests/bench/run, priority and fair put postern
+# between them), and a crowd of clients that send no mail (tests/bench/crowd)
 noinst_PROGRAMS += tests/bench/smtpcrowd tests/bench/smtpgen tests/bench/smtpsink
-EXTRA_DIST += tests/bench/crowd tests/bench/procs.py tests/bench/rigs.py tests/bench/run
+EXTRA_DIST += tests/bench/backlog.py tests/bench/crowd tests/bench/fair tests/bench/priority tests/bench/procs.py tests/bench/rigs.py tests/bench/run
 
 tests_bench_smtpgen_SOURCES = \
 	tests/bench/dialogue.c \

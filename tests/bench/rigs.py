@@ -41,10 +41,9 @@ def run_quietly(words, **more):
 
 
 class Sink:
-    def __init__(self, build, delay_ms=0):
+    def __init__(self, build, *options):
         self.process = subprocess.Popen(
-            [f"{build}/tests/bench/smtpsink", "--delay", str(delay_ms)],
-            stdout=subprocess.PIPE, text=True)
+            [f"{build}/tests/bench/smtpsink", *map(str, options)], stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline().partition("=")[2])
         self.conn = socket.create_connection(("127.0.0.1", self.port))
         self.file = self.conn.makefile("rw", newline="")
@@ -81,14 +80,15 @@ class Postern:
     # all clients come from one address and are one user
     LIMITS = "limits = { connections_per_client = 0; connections_per_user = 0; };"
 
-    def __init__(self, build, directory, sink_port, connections=20, ports=None, more=LIMITS):
-        """`ports` on all addresses instead of one that is free on loopback, `more` options."""
+    def __init__(self, build, directory, sink_port, connections=20, ports=None, more=LIMITS, profile=()):
+        """`ports` on all addresses instead of one that is free on loopback, `more` options, those of
+        the `profile`."""
         self.directory = directory
         self.port = int(ports.split("-")[-1]) if ports else free_port()
         address = "*" if ports else "127.0.0.1"
         os.makedirs(directory)
         self.socket = f"{directory}/run/control.sock"
-        self.ctl = [f"{build}/posternctl", "-s", self.socket]
+        self.words = [f"{build}/posternctl", "-s", self.socket]
         config = f"{directory}/postern.conf"
         with open(config, "w") as file:
             file.write(f'''hostname = "relay.bench.example";
@@ -106,12 +106,17 @@ log = {{ target = "stderr"; level = "info"; }};
             words = self.as_nobody(words)
         self.process = subprocess.Popen(words, stdout=self.log, stderr=self.log)
         wait_for_banner(self.port)
-        run_quietly(self.ctl + ["list", "add", "bench"])
-        run_quietly(self.ctl + ["user", "add", USER, "--list", "bench", "--password-stdin"],
-                    input=PASSWORD + "\n")
-        run_quietly(self.ctl + ["profile", "add", "sink", "--host", "127.0.0.1", "--port", str(sink_port),
-                                "--tls", "none", "--auth", "none", "--connections", str(connections),
-                                "--default"])
+        self.ctl("list", "add", "bench")
+        self.add_user(USER)
+        self.ctl("profile", "add", "sink", "--host", "127.0.0.1", "--port", sink_port, "--tls", "none",
+                 "--auth", "none", "--connections", connections, "--default", *profile)
+
+    def ctl(self, *words, **more):
+        run_quietly(self.words + [str(word) for word in words], **more)
+
+    def add_user(self, login, *options):
+        self.ctl("user", "add", login, "--list", "bench", "--password-stdin", *options,
+                 input=PASSWORD + "\n")
 
     def as_nobody(self, words):
         """Root would need the accounts of an installation."""
@@ -215,23 +220,24 @@ service auth {{
 class Postfix:
     name = "postfix"
 
-    def __init__(self, build, directory, sink_port, connections=20, ports=None, more=""):
-        """`ports` on all addresses instead of one that is free on loopback, `more` options."""
+    def __init__(self, build, directory, sink_port, connections=20, ports=None, more="", services=""):
+        """`ports` on all addresses instead of one that is free on loopback, `more` options, and
+        `services` of master.cf."""
         self.directory = directory
         self.port = int(ports.split("-")[-1]) if ports else free_port()
         address = "*" if ports else "127.0.0.1"
         for part in ("queue/private", "data", "conf", "dovecot"):
-            os.makedirs(f"{directory}/{part}")
+            os.makedirs(f"{directory}/{part}", exist_ok=True)
         shutil.chown(f"{directory}/data", "postfix")
         shutil.chown(f"{directory}/queue/private", "postfix")
         self.make_certificate()
         self.has_sasl = shutil.which("dovecot") is not None
         values = {"dir": directory, "port": self.port, "sink_port": sink_port,
                   "connections": connections, "has_sasl": "yes" if self.has_sasl else "no"}
-        for name, text in (("conf/main.cf", MAIN_CF), ("conf/master.cf", MASTER_CF),
-                           ("dovecot.conf", DOVECOT_CONF)):
+        for name, text, last in (("conf/main.cf", MAIN_CF, more), ("conf/master.cf", MASTER_CF, services),
+                                 ("dovecot.conf", DOVECOT_CONF, "")):
             with open(f"{directory}/{name}", "w") as file:
-                file.write(text.format(**values))
+                file.write(text.format(**values) + last)
         with open(f"{directory}/passwd", "w") as file:
             file.write(f"{USER}:{{PLAIN}}{PASSWORD}\n")
         run_quietly(["postfix", "-c", f"{directory}/conf", "check"])

@@ -29,9 +29,18 @@
 #define HEADER_MAX 16384 /* so far is looked for the Message-ID */
 #define LINE_MAX_SIZE 4096
 #define EVENTS 64
+#define LIMITED_READ 4096          /* at a time, with --read-rate: all get their turn */
+#define LIMITED_BUFFER (64 * 1024) /* of the kernel, then */
+#define SLEPT_US 5000              /* what a wait may take too long is made up for */
 
-static const char usage[] = "usage: smtpsink [--port PORT] [--ids FILE] [--delay MS]\n"
-			    "  --delay   before each reply to the end of the data\n";
+static const char usage[] =
+    "usage: smtpsink [options]\n"
+    "  --port PORT\n"
+    "  --ids FILE       Message-IDs that were taken, one a line\n"
+    "  --log FILE       when each was taken: microseconds of the monotonic clock, Message-ID\n"
+    "  --delay MS       before each reply to the end of the data\n"
+    "  --pace N         so many of these replies a second in all, in the order of the data\n"
+    "  --read-rate N    so many bytes a second in all\n";
 
 struct client {
 	int fd;
@@ -52,6 +61,9 @@ static struct {
 	uint64_t messages, without_id, bytes, connections;
 	uint64_t first_us, last_us;
 	uint64_t delay_ms;
+	uint64_t pace, paced_us;         /* replies a second, and when the last of them is due */
+	uint64_t read_rate, readable_us; /* bytes a second, and when the next may be read */
+	FILE *log;
 	struct client *clients;
 	int epoll_fd;
 } sink;
@@ -103,6 +115,25 @@ note_id(struct client *client)
 		return;
 	}
 	idset_add(&sink.ids, at + 1, (size_t)(end - at - 1));
+	if (sink.log != NULL)
+		(void)fprintf(sink.log, "%" PRIu64 " %.*s\n",
+		    client->due_ms > 0 ? client->due_ms * 1000 : sink.last_us, (int)(end - at - 1),
+		    at + 1);
+}
+
+/* When the reply to the message is due. */
+static uint64_t
+find_due_ms(void)
+{
+	uint64_t now = now_us();
+
+	if (sink.pace > 0) {
+		sink.paced_us += 1000000 / sink.pace;
+		if (sink.paced_us < now)
+			sink.paced_us = now;
+		return sink.paced_us / 1000;
+	}
+	return sink.delay_ms > 0 ? now / 1000 + sink.delay_ms : 0;
 }
 
 static void
@@ -112,6 +143,7 @@ end_message(struct client *client)
 	sink.last_us = now_us();
 	if (sink.first_us == 0)
 		sink.first_us = sink.last_us;
+	client->due_ms = find_due_ms();
 	if (client->header.size > 0)
 		note_id(client);
 	else
@@ -119,8 +151,6 @@ end_message(struct client *client)
 	buf_clear(&client->header);
 	client->has_data = false;
 	buf_text(&client->out, "250 2.0.0 Ok\r\n");
-	if (sink.delay_ms > 0)
-		client->due_ms = now_us() / 1000 + sink.delay_ms;
 }
 
 static void
@@ -270,10 +300,51 @@ send_replies(struct client *client)
 }
 
 static void
+send_what_is_due(void)
+{
+	struct client *next;
+
+	for (struct client *at = sink.clients; at != NULL; at = next) {
+		next = at->next;
+		if (at->due_ms != 0 && (!send_replies(at) || (at->is_ending && at->due_ms == 0)))
+			drop(at);
+	}
+}
+
+/* Until as much time has passed as what was read before takes. */
+static void
+wait_to_read(void)
+{
+	const struct timespec moment = {.tv_nsec = 500000};
+
+	while (sink.read_rate > 0 && now_us() < sink.readable_us && !is_stopping)
+		(void)nanosleep(&moment, NULL);
+}
+
+static ssize_t
+read_some(struct client *client, char *bytes, size_t size)
+{
+	ssize_t got;
+
+	wait_to_read();
+	if (sink.read_rate > 0 && size > LIMITED_READ)
+		size = LIMITED_READ;
+	got = read(client->fd, bytes, size);
+	if (got > 0 && sink.read_rate > 0) {
+		uint64_t earliest_us = now_us() - SLEPT_US;
+
+		if (sink.readable_us < earliest_us)
+			sink.readable_us = earliest_us;
+		sink.readable_us += (uint64_t)got * 1000000 / sink.read_rate;
+	}
+	return got;
+}
+
+static void
 serve(struct client *client)
 {
 	static char bytes[READ_SIZE];
-	ssize_t got = read(client->fd, bytes, sizeof(bytes));
+	ssize_t got = read_some(client, bytes, sizeof(bytes));
 	size_t at = 0;
 
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
@@ -316,33 +387,22 @@ accept_clients(int listener)
 }
 
 static void
-send_what_is_due(void)
-{
-	struct client *next;
-
-	for (struct client *at = sink.clients; at != NULL; at = next) {
-		next = at->next;
-		if (at->due_ms != 0 && (!send_replies(at) || (at->is_ending && at->due_ms == 0)))
-			drop(at);
-	}
-}
-
-static void
 run(int listener)
 {
+	bool has_due = sink.delay_ms > 0 || sink.pace > 0;
 	struct epoll_event events[EVENTS];
 	struct epoll_event of_listener = {.events = EPOLLIN, .data.ptr = NULL};
 
 	(void)epoll_ctl(sink.epoll_fd, EPOLL_CTL_ADD, listener, &of_listener);
 	while (!is_stopping) {
-		int count = epoll_wait(sink.epoll_fd, events, EVENTS, sink.delay_ms > 0 ? 1 : 200);
+		int count = epoll_wait(sink.epoll_fd, events, EVENTS, has_due ? 1 : 200);
 
 		for (int i = 0; i < count; i++)
 			if (events[i].data.ptr == NULL)
 				accept_clients(listener);
 			else
 				serve(events[i].data.ptr);
-		if (sink.delay_ms > 0)
+		if (has_due)
 			send_what_is_due();
 	}
 }
@@ -358,6 +418,8 @@ listen_on(uint16_t port)
 	int on = 1;
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (sink.read_rate > 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){LIMITED_BUFFER}, sizeof(int));
 	if (bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, 1024) != 0 ||
 	    getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
 		perror("smtpsink: listen");
@@ -396,7 +458,10 @@ main(int argc, char **argv)
 	static const struct option rows[] = {
 	    {"port", required_argument, NULL, 'p'},
 	    {"ids", required_argument, NULL, 'i'},
+	    {"log", required_argument, NULL, 'l'},
 	    {"delay", required_argument, NULL, 'd'},
+	    {"pace", required_argument, NULL, 'n'},
+	    {"read-rate", required_argument, NULL, 'r'},
 	    {NULL, 0, NULL, 0},
 	};
 	const char *ids_path = NULL;
@@ -410,6 +475,12 @@ main(int argc, char **argv)
 			ids_path = optarg;
 		else if (option == 'd')
 			sink.delay_ms = strtoull(optarg, NULL, 10);
+		else if (option == 'n')
+			sink.pace = strtoull(optarg, NULL, 10);
+		else if (option == 'r')
+			sink.read_rate = strtoull(optarg, NULL, 10);
+		else if (option == 'l' && (sink.log = fopen(optarg, "w")) != NULL)
+			(void)setvbuf(sink.log, NULL, _IOLBF, 0);
 		else
 			return fputs(usage, stderr), 2;
 	}
