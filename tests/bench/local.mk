@@ -1,7 +1,9 @@
 # bench tools: a load generator and a counting sink (tests/bench/run, priority and fair put postern
-# between them), and a crowd of clients that send no mail (tests/bench/crowd)
-noinst_PROGRAMS += tests/bench/smtpcrowd tests/bench/smtpgen tests/bench/smtpsink
-EXTRA_DIST += tests/bench/backlog.py tests/bench/crowd tests/bench/fair tests/bench/priority tests/bench/procs.py tests/bench/rigs.py tests/bench/run
+# between them), a crowd of clients that send no mail (tests/bench/crowd), and what fills a queue
+# (tests/bench/million)
+noinst_PROGRAMS += tests/bench/queuefill tests/bench/smtpcrowd tests/bench/smtpgen tests/bench/smtpsink
+EXTRA_DIST += tests/bench/backlog.py tests/bench/crowd tests/bench/fair tests/bench/million \
+	tests/bench/priority tests/bench/procs.py tests/bench/rigs.py tests/bench/run
 
 tests_bench_smtpgen_SOURCES = \
 	tests/bench/dialogue.c \
@@ -24,3 +26,11 @@ tests_bench_smtpcrowd_SOURCES = \
 	tests/bench/wire.c \
 	tests/bench/wire.h
 tests_bench_smtpcrowd_LDADD = common/libcommon.a $(OPENSSL_LIBS)
+
+tests_bench_queuefill_SOURCES = \
+	tests/bench/queuefill.c \
+	tests/lib/queue_fill.c \
+	tests/lib/queue_fill.h
+tests_bench_queuefill_LDADD = daemon/queue/libqueue.a daemon/core/libcore.a \
+	daemon/config/libconf.a common/libcommon.a $(EVENT_LIBS) $(OPENSSL_LIBS) $(SECCOMP_LIBS) \
+	$(SQLITE_LIBS) $(CONFIG_LIBS) $(JANSSON_LIBS) $(IDN2_LIBS)

@@ -101,10 +101,10 @@ log = {{ target = "stderr"; level = "info"; }};
 {more}
 ''')
         self.log = open(f"{directory}/log", "w")
-        words = [f"{build}/posternd", "-f", "-c", config]
+        self.words = [f"{build}/posternd", "-f", "-c", config]
         if os.geteuid() == 0:
-            words = self.as_nobody(words)
-        self.process = subprocess.Popen(words, stdout=self.log, stderr=self.log)
+            self.words = self.as_nobody(self.words)
+        self.start()
         wait_for_banner(self.port)
         self.ctl("list", "add", "bench")
         self.add_user(USER)
@@ -118,6 +118,9 @@ log = {{ target = "stderr"; level = "info"; }};
         self.ctl("user", "add", login, "--list", "bench", "--password-stdin", *options,
                  input=PASSWORD + "\n")
 
+    def start(self):
+        self.process = subprocess.Popen(self.words, stdout=self.log, stderr=self.log)
+
     def as_nobody(self, words):
         """Root would need the accounts of an installation."""
         shutil.chown(self.directory, "nobody")
@@ -127,12 +130,15 @@ log = {{ target = "stderr"; level = "info"; }};
     def roots(self):
         return [self.process.pid]
 
-    def close(self):
+    def stop(self):
         self.process.terminate()
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
+
+    def close(self):
+        self.stop()
         self.log.close()
 
 
