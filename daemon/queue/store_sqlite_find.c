@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Commits that wait for a slice wait a few milliseconds at most. */
-#define SLICE_MS 4
 /* So many steps are quick enough to go without a look at the clock. */
 #define STEPS_A_LOOK 64
 

@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A slice of a list loads messages for so long. */
-#define LOAD_MS 4
-
 /* ---- what is meant ---- */
 
 static int
@@ -173,18 +170,22 @@ change(struct store *store, struct scan_job *job, uint64_t id)
 	return act(store, job, id, &look);
 }
 
+/* What this slice has no time for is the next one's. */
 static enum store_result
 change_found(struct store *store, struct scan_job *job)
 {
 	struct scan_search *search = job->search;
+	int64_t until_ms = clock_monotonic_ms() + SLICE_MS;
 	enum store_result result = STORE_OK;
 
 	job->ids_out = xcalloc(search->found_count + 1, sizeof(*job->ids_out));
 	job->in_file_out = xcalloc(search->found_count + 1, sizeof(*job->in_file_out));
-	for (uint32_t i = 0; i < search->found_count && result == STORE_OK; i++)
-		result = change(store, job, search->found[i]);
-	search->found_count = 0;
-	job->is_end_out = search->is_over;
+	while (search->taken < search->found_count && result == STORE_OK) {
+		result = change(store, job, search->found[search->taken++]);
+		if (clock_monotonic_ms() >= until_ms)
+			break;
+	}
+	job->is_end_out = search->is_over && search->taken == search->found_count;
 	return result;
 }
 
@@ -195,7 +196,7 @@ load_found(struct store *store, struct scan_job *job)
 {
 	struct scan_search *search = job->search;
 	uint32_t left = search->found_count - search->taken;
-	int64_t until_ms = clock_monotonic_ms() + LOAD_MS;
+	int64_t until_ms = clock_monotonic_ms() + SLICE_MS;
 	enum store_result result = STORE_OK;
 
 	job->mails_out = xcalloc(left + 1, sizeof(*job->mails_out));
@@ -209,23 +210,37 @@ load_found(struct store *store, struct scan_job *job)
 	return result;
 }
 
+/* More, when what was found before is done with. */
+static enum store_result
+find_more(struct store *store, struct scan_job *job)
+{
+	enum store_result result;
+	bool has_more;
+
+	if (job->action != SCAN_LIST && job->search != NULL) {
+		if (job->search->taken < job->search->found_count)
+			return STORE_OK;
+		job->search->found_count = job->search->taken = 0;
+	}
+	if (job->search != NULL && job->search->is_over)
+		return STORE_OK;
+	result = store_find(store, job, &has_more);
+	job->search->is_over = !has_more;
+	return result;
+}
+
 enum store_result
 store_scan(struct store *store, struct scan_job *job)
 {
-	enum store_result result = STORE_OK;
-	struct scan_search *search;
-	bool has_more = false;
+	enum store_result result = find_more(store, job);
+	struct scan_search *search = job->search;
 
 	job->is_end_out = false;
-	if (job->search == NULL || !job->search->is_over)
-		result = store_find(store, job, &has_more);
-	search = job->search;
-	search->is_over = !has_more;
 	if (result != STORE_OK)
 		return result;
 	if (job->action != SCAN_LIST)
 		return change_found(store, job);
-	if (has_more)
+	if (!search->is_over)
 		return STORE_OK;
 	if (search->taken == 0)
 		qsort(search->found, search->found_count, sizeof(*search->found), compare_ids);

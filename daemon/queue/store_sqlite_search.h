@@ -9,6 +9,10 @@
 
 #include "daemon/queue/tally.h"
 
+/* Commits that wait for a slice wait a few milliseconds at most: so long it may search, and as long
+ * again load or change what it found. */
+#define SLICE_MS 4
+
 /* Messages of one class, in the order of their ids. */
 struct scan_stream {
 	struct tally_class class;
