@@ -39,7 +39,6 @@
 #define STR(x) XSTR(x)
 
 static const char pragmas_sql[] =
-    "PRAGMA locking_mode=EXCLUSIVE;" /* no shared memory file, nobody else */
     "PRAGMA page_size=4096;"
     "PRAGMA auto_vacuum=INCREMENTAL;"
     "PRAGMA journal_mode=WAL;"
@@ -242,8 +241,6 @@ schema_open(sqlite3 *db, const char *path, struct err *err_out)
 	/* Looks before it writes anything, at its end too: a file that is foreign or damaged stays
 	 * as it is. */
 	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	if (sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE", NULL, NULL, NULL) != SQLITE_OK)
-		return refuse(db, path, err_out);
 	if (check_owner(db, path, &version, err_out) != 0)
 		return -1;
 	if (version > 0 && check_pages(db, path, err_out) != 0)
@@ -256,7 +253,7 @@ schema_open(sqlite3 *db, const char *path, struct err *err_out)
 	for (int64_t next = version + 1; version > 0 && next <= SCHEMA_VERSION; next++)
 		if (sqlite3_exec(db, steps_sql[next], NULL, NULL, NULL) != SQLITE_OK)
 			return refuse(db, path, err_out);
-	/* Each start has a number of its own; this is also the write that takes the lock. */
+	/* Each start has a number of its own. */
 	if (sqlite3_exec(db, "UPDATE meta SET value = value + 1 WHERE name = 'epoch'", NULL, NULL,
 		NULL) != SQLITE_OK)
 		return refuse(db, path, err_out);

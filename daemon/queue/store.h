@@ -400,6 +400,8 @@ __attribute__((warn_unused_result)) int store_open(
     const char *path, struct store **store_out, struct err *err_out);
 /* Checkpoints if it can. */
 void store_close(struct store *store);
+/* It won't: what was written can't be trusted to be there. */
+void store_give_up(struct store *store);
 
 /* As it was when the store was opened. */
 uint64_t store_next_id(const struct store *store);

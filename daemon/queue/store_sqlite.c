@@ -252,16 +252,24 @@ read_meta(struct store *store, struct err *err_out)
 	return 0;
 }
 
-static int
-open_database(struct store *store, const char *path, struct err *err_out)
+int
+store_connect(const char *path, sqlite3 **db_out, struct err *err_out)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
 		    SQLITE_OPEN_PRIVATECACHE;
 
-	if (sqlite3_open_v2(path, &store->db, flags, NULL) != SQLITE_OK)
+	if (sqlite3_open_v2(path, db_out, flags, "unix-excl") != SQLITE_OK)
 		return err_set(err_out, "opening %s: %s", path,
-		    store->db == NULL ? "out of memory" : sqlite3_errmsg(store->db));
-	(void)sqlite3_extended_result_codes(store->db, 0);
+		    *db_out == NULL ? "out of memory" : sqlite3_errmsg(*db_out));
+	(void)sqlite3_extended_result_codes(*db_out, 0);
+	return 0;
+}
+
+static int
+open_database(struct store *store, const char *path, struct err *err_out)
+{
+	if (store_connect(path, &store->db, err_out) != 0)
+		return -1;
 	(void)sqlite3_wal_hook(store->db, on_wal, store);
 	if (schema_open(store->db, path, err_out) != 0)
 		return -1;
@@ -302,6 +310,12 @@ store_close(struct store *store)
 	buf_fini(&store->journal.record);
 	tally_fini(&store->tally);
 	free(store);
+}
+
+void
+store_give_up(struct store *store)
+{
+	(void)sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 }
 
 uint64_t
@@ -360,16 +374,18 @@ store_problem(const struct store *store)
 uint64_t
 store_wal_bytes(const struct store *store)
 {
-	return (uint64_t)store->wal_pages * 4096;
+	return (uint64_t)store->wal_pages * PAGE_BYTES;
 }
 
 enum store_result
 store_checkpoint(struct store *store)
 {
-	enum store_result result = sql_result(store,
-	    sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
+	int in_log = 0, copied = 0;
+	enum store_result result =
+	    sql_result(store, sqlite3_wal_checkpoint_v2(
+				  store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &copied));
 
-	if (result == STORE_OK)
+	if (result == STORE_OK && copied == in_log)
 		store->wal_pages = 0;
 	return result;
 }

@@ -15,6 +15,8 @@
 /* Pieces of one body: body.id is message << BODY_PIECE_BITS | piece. */
 #define BODY_PIECE_BITS 20
 
+#define PAGE_BYTES 4096
+
 enum statement {
 	SQL_BEGIN,
 	SQL_COMMIT,
@@ -108,6 +110,10 @@ struct look {
 	const char *login, *list; /* until the statement is reset */
 };
 
+/* Opens the file for this process alone, which may have several connections to it. The caller
+ * closes *db_out also after a failure. */
+__attribute__((warn_unused_result)) int store_connect(
+    const char *path, sqlite3 **db_out, struct err *err_out);
 /* Binds the parameters by their letters: i int64, t text, b slice (pointer and size follow as
  * struct slice *), and steps once. */
 sqlite3_stmt *sql_bind(struct store *store, enum statement which, const char *types, ...);

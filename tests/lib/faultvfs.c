@@ -9,6 +9,7 @@
 
 struct fault_file {
 	sqlite3_file base;
+	bool is_database;
 	sqlite3_file real[];
 };
 
@@ -16,6 +17,7 @@ static sqlite3_vfs *real_vfs;
 static sqlite3_vfs fault_vfs;
 static atomic_uint writes_left, syncs_left;
 static atomic_long quota_bytes;
+static atomic_bool fails_checkpoints;
 
 /* Counts down; true from the last count on. */
 static bool
@@ -70,7 +72,9 @@ fault_truncate(sqlite3_file *file, sqlite3_int64 size)
 static int
 fault_sync(sqlite3_file *file, int flags)
 {
-	if (is_due(&syncs_left))
+	bool is_checkpoint = ((struct fault_file *)(void *)file)->is_database;
+
+	if (is_due(&syncs_left) || (is_checkpoint && atomic_load(&fails_checkpoints)))
 		return SQLITE_IOERR_FSYNC;
 	return real_of(file)->pMethods->xSync(real_of(file), flags);
 }
@@ -117,9 +121,37 @@ fault_traits(sqlite3_file *file)
 	return real_of(file)->pMethods->xDeviceCharacteristics(real_of(file));
 }
 
-/* Version 1: no shared memory. WAL works with it in exclusive locking mode. */
+static int
+fault_shm_map(sqlite3_file *file, int page, int size, int is_write, void volatile **at)
+{
+	return real_of(file)->pMethods->xShmMap(real_of(file), page, size, is_write, at);
+}
+
+static int
+fault_shm_lock(sqlite3_file *file, int offset, int n, int flags)
+{
+	return real_of(file)->pMethods->xShmLock(real_of(file), offset, n, flags);
+}
+
+static void
+fault_shm_barrier(sqlite3_file *file)
+{
+	real_of(file)->pMethods->xShmBarrier(real_of(file));
+}
+
+static int
+fault_shm_unmap(sqlite3_file *file, int is_last)
+{
+	return real_of(file)->pMethods->xShmUnmap(real_of(file), is_last);
+}
+
+/* Version 2: with the index of the write-ahead log, without mapped files. */
 static const sqlite3_io_methods fault_methods = {
-    .iVersion = 1,
+    .iVersion = 2,
+    .xShmMap = fault_shm_map,
+    .xShmLock = fault_shm_lock,
+    .xShmBarrier = fault_shm_barrier,
+    .xShmUnmap = fault_shm_unmap,
     .xClose = fault_close,
     .xRead = fault_read,
     .xWrite = fault_write,
@@ -140,6 +172,7 @@ fault_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, in
 	int code;
 
 	file->pMethods = NULL;
+	((struct fault_file *)(void *)file)->is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0;
 	code = real_vfs->xOpen(real_vfs, name, real_of(file), flags, flags_out);
 	if (code == SQLITE_OK)
 		file->pMethods = &fault_methods;
@@ -149,10 +182,9 @@ fault_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, in
 void
 faultvfs_install(void)
 {
-	real_vfs = sqlite3_vfs_find(NULL);
+	real_vfs = sqlite3_vfs_find("unix-excl");
 	assert(real_vfs != NULL);
-	fault_vfs = *real_vfs;
-	fault_vfs.zName = "fault";
+	fault_vfs = *real_vfs; /* in its place, also by its name */
 	fault_vfs.szOsFile = (int)sizeof(struct fault_file) + real_vfs->szOsFile;
 	fault_vfs.xOpen = fault_open;
 	fault_vfs.pNext = NULL;
@@ -175,4 +207,10 @@ void
 faultvfs_set_quota(long bytes)
 {
 	atomic_store(&quota_bytes, bytes);
+}
+
+void
+faultvfs_fail_checkpoints(bool fails)
+{
+	atomic_store(&fails_checkpoints, fails);
 }

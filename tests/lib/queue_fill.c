@@ -10,7 +10,7 @@
 
 #define MESSAGES_A_COMMIT 2000
 #define WAL_MAX (64u << 20)
-#define DAY_MS INT64_C(86400000)
+#define HALF_HOUR_MS INT64_C(1800000)
 
 /* splitmix64: the same number always gives the same one. */
 static uint64_t
@@ -47,7 +47,8 @@ set_state(struct mail *mail, const struct fill_options *options, uint64_t random
 		left -= rows[at++].per_mille;
 	mail->state = (uint8_t)rows[at].state;
 	if (rows[at].has_time)
-		mail->next_at_ms = options->now_ms + DAY_MS + (int64_t)(random >> 32) % DAY_MS;
+		mail->next_at_ms =
+		    options->now_ms + HALF_HOUR_MS + (int64_t)(random >> 32) % HALF_HOUR_MS;
 }
 
 struct mail *

@@ -23,7 +23,8 @@ struct fill_options {
 	uint64_t count;
 	uint32_t body_bytes;
 	bool is_all_ready; /* otherwise some are deferred, held, scheduled, uncertain */
-	int64_t now_ms; /* the newest is as old as this; deferred ones wait for a day behind it */
+	int64_t
+	    now_ms; /* the newest is as old as this; the time of deferred ones is half an hour to an hour behind it */
 };
 
 /* The n-th message, with this id; the caller frees it. */

@@ -35,6 +35,7 @@ tear_down(void **state)
 	faultvfs_fail_write(0);
 	faultvfs_fail_sync(0);
 	faultvfs_set_quota(0);
+	faultvfs_fail_checkpoints(false);
 	rig_fini(*state);
 	free(*state);
 	return 0;
@@ -359,6 +360,34 @@ test_failed_write_loses_nothing_that_was_stored(void **state)
 				assert_true(is_there(rig, first + i));
 		rig_close(rig);
 	}
+}
+
+/* While commits go on, beside them. */
+static void
+test_failed_checkpoint_ends_the_role_and_loses_nothing(void **state)
+{
+	struct queue_rig *rig = *state;
+	static char body[30000];
+	uint64_t stored = 0;
+
+	memset(body, 'x', sizeof(body) - 1);
+	assert_true(rig_open(rig));
+	faultvfs_fail_checkpoints(true);
+	while (stored < 200 && !rig->is_broken) {
+		struct mail *mail = rig_mail((1 << 30) + stored, 1);
+
+		stored += rig_insert(rig, mail, body) == JOB_DONE;
+		free(mail);
+		loop_turn(rig->loop, 0);
+	}
+	assert_true(rig->is_broken);
+	assert_true(stored > 0);
+	rig_close(rig);
+	/* The next flush would not fail, and not bring back what was lost. */
+	faultvfs_fail_checkpoints(false);
+	assert_true(rig_open(rig));
+	for (uint64_t i = 0; i < stored; i++)
+		assert_true(is_there(rig, (1 << 30) + i));
 }
 
 static void
@@ -734,30 +763,43 @@ test_deferred_beyond_any_schedule_is_ready(void **state)
 }
 
 /* Locks belong to processes, so the second one must be another. */
+/* In a process that never had it open: locks within one are another matter. */
+static void
+open_when_told(const char *path, int fd)
+{
+	struct store *store;
+	struct err err;
+	char byte;
+
+	if (read(fd, &byte, 1) != 1)
+		_exit(3);
+	if (store_open(path, &store, &err) == 0)
+		_exit(1);
+	_exit(strstr(err.text, "in use by another process") != NULL ? 0 : 2);
+}
+
 static void
 test_second_process_is_refused(void **state)
 {
 	struct queue_rig *rig = *state;
-	int status = 0;
+	int status = 0, fds[2];
+	char path[128];
 	pid_t child;
 
+	(void)snprintf(path, sizeof(path), "%s/queue.db", rig->directory);
+	assert_int_equal(pipe(fds), 0);
+	child = fork();
+	if (child == 0)
+		open_when_told(path, fds[0]);
 	assert_true(rig_open(rig));
 	insert(rig, 1 << 30, 1);
-	child = fork();
-	if (child == 0) {
-		struct store *store;
-		struct err err;
-		char path[128];
-
-		(void)snprintf(path, sizeof(path), "%s/queue.db", rig->directory);
-		if (store_open(path, &store, &err) == 0)
-			_exit(1);
-		_exit(strstr(err.text, "in use by another process") != NULL ? 0 : 2);
-	}
+	assert_int_equal(write(fds[1], "x", 1), 1);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 	assert_true(is_there(rig, 1 << 30));
+	(void)close(fds[0]);
+	(void)close(fds[1]);
 }
 
 int
@@ -775,6 +817,7 @@ main(void)
 	    T(files_without_message_are_swept),
 	    T(failed_flush_stores_nothing),
 	    T(failed_write_loses_nothing_that_was_stored),
+	    T(failed_checkpoint_ends_the_role_and_loses_nothing),
 	    T(full_disk_refuses_and_goes_on),
 	    T(file_that_is_no_database_is_left_alone),
 	    T(database_of_another_program_is_refused),
