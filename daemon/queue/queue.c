@@ -13,6 +13,7 @@
 #include "daemon/queue/history.h"
 #include "daemon/queue/fate.h"
 #include "daemon/queue/intake.h"
+#include "daemon/queue/refusals.h"
 #include "daemon/queue/scheduler.h"
 
 #include <stdlib.h>
@@ -23,6 +24,7 @@ struct queue {
 	struct role_context *role;
 	struct storage *storage;
 	struct history *history;
+	struct refusals *refusals;
 	struct caps *caps;
 	struct intake *intake;
 	struct scheduler *scheduler;
@@ -196,6 +198,7 @@ make_parts(struct queue *queue)
 
 	queue->history = history_start(role, queue->storage, ".");
 	queue->scheduler = scheduler_new(role, queue->storage, &callbacks, queue);
+	queue->refusals = refusals_new(role, queue->storage, scheduler_routes(queue->scheduler));
 	queue->caps = caps_new(
 	    role, queue->storage, scheduler_routes(queue->scheduler), &caps_callbacks, queue);
 	queue->intake = intake_new(role->loop, queue->storage, queue->caps,
@@ -296,6 +299,9 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 	case MSG_ABORT:
 		intake_abort(queue->intake, link, body->abort.stream);
 		break;
+	case MSG_REFUSED:
+		refusals_note(queue->refusals, &body->refused);
+		break;
 	case MSG_ROUTE:
 		routes_take(scheduler_routes(queue->scheduler), &body->route);
 		break;
@@ -350,9 +356,11 @@ stop(struct role_context *role)
 
 	/* Nothing new begins while the last jobs end. */
 	scheduler_drop_relay(queue->scheduler, scheduler_relay(queue->scheduler));
+	refusals_flush(queue->refusals);
 	history_stop(queue->history);
 	storage_close(queue->storage);
 	history_free(queue->history);
+	refusals_free(queue->refusals);
 	operators_free(queue->operators);
 	backups_free(queue->backups);
 	aging_free(queue->aging);

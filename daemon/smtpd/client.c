@@ -175,6 +175,7 @@ static const struct session_ports ports = {
     .message_send = client_message_send,
     .message_commit = client_message_commit,
     .message_abort = client_message_abort,
+    .refused = client_refused,
 };
 
 /* ---- the connection ---- */

@@ -73,6 +73,7 @@ void client_sasl_abort(void *ctx);
 struct grant *client_grant_find(void *ctx, uint64_t user_id);
 void client_grant_get(void *ctx, uint64_t user_id, const char *login);
 void client_alert(void *ctx, const struct msg_alert *alert);
+void client_refused(void *ctx, const struct msg_refused *refused);
 void client_abuse(void *ctx, const char *what);
 enum handoff_readiness client_readiness(void *ctx);
 uint32_t client_user_limit(void *ctx, uint64_t user_id, int64_t *until_ms_out);

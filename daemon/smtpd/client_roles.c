@@ -210,3 +210,12 @@ client_message_abort(void *ctx)
 	stream_abort(client->stream);
 	client->stream = NULL;
 }
+
+void
+client_refused(void *ctx, const struct msg_refused *refused)
+{
+	struct link *link = role_link(((struct client *)ctx)->house->role, ROLE_QUEUE, 0);
+
+	if (link != NULL)
+		link_send(link, MSG_REFUSED, refused);
+}

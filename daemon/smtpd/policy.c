@@ -82,6 +82,7 @@ passes(struct session *session, const struct grant *grant, const struct authoriz
 	if (verdict->outcome == AUTHORIZE_ALERT)
 		return true;
 	log_blocked(session, grant, verdict, text);
+	session_count_refusal(session, grant, true);
 	set_refusal(session, 550, "5.7.1", text);
 	session->transaction->refusal.is_logged = true;
 	return false;

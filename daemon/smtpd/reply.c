@@ -53,6 +53,17 @@ session_reply(struct session *session, unsigned code, const char *enhanced, cons
 	write_reply(session, code, enhanced, text);
 }
 
+void
+session_count_refusal(struct session *session, const struct grant *grant, bool is_blocked)
+{
+	struct msg_refused refused = {.user_id = grant->user_id,
+	    .login = grant->login,
+	    .list = grant->list,
+	    .is_blocked = is_blocked};
+
+	session->setup.ports->refused(session->setup.ctx, &refused);
+}
+
 static void
 log_refusal(struct session *session, const char *reason, unsigned code, const char *enhanced,
     const char *text)
@@ -60,6 +71,8 @@ log_refusal(struct session *session, const char *reason, unsigned code, const ch
 	struct log_line line;
 	uint64_t id = session->transaction == NULL ? 0 : session->transaction->id;
 
+	if (session->transaction != NULL && session->transaction->grant != NULL)
+		session_count_refusal(session, session->transaction->grant, false);
 	if (!log_begin(&line, LOG_INFO, EVENT_REJECTED, id))
 		return;
 	session_log(session, &line);

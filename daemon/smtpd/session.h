@@ -59,6 +59,8 @@ struct session_ports {
 	void (*message_send)(void *ctx, const struct slice *slice);
 	void (*message_commit)(void *ctx, const struct msg_commit *commit);
 	void (*message_abort)(void *ctx);
+	/* For the statistics, whether there was a message or not. */
+	void (*refused)(void *ctx, const struct msg_refused *refused);
 };
 
 struct session_setup {

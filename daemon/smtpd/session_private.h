@@ -133,6 +133,8 @@ bool session_has_tls(const struct session *session);
 /* The ordinary reply to a command: `enhanced` is "" for replies that have none. */
 void session_reply(struct session *session, unsigned code, const char *enhanced, const char *format,
     ...) __attribute__((format(printf, 4, 5)));
+/* For the statistics of the user. */
+void session_count_refusal(struct session *session, const struct grant *grant, bool is_blocked);
 /* A reply of 400 and more: goes to the log as `rejected`, and counts if the client is to blame. */
 void session_refuse(struct session *session, unsigned code, const char *enhanced,
     const char *format, ...) __attribute__((format(printf, 4, 5)));

@@ -511,11 +511,13 @@ static void
 on_count(struct play *play, const char *what, const char *expected)
 {
 	const struct world *world = &play->world;
-	unsigned count = strcmp(what, "aborts") == 0    ? world->aborts
-			 : strcmp(what, "commits") == 0 ? world->commits
-			 : strcmp(what, "alerts") == 0  ? world->alerts
-			 : strcmp(what, "abuses") == 0  ? world->abuses
-							: world->sasl_aborts;
+	unsigned count = strcmp(what, "aborts") == 0     ? world->aborts
+			 : strcmp(what, "commits") == 0  ? world->commits
+			 : strcmp(what, "alerts") == 0   ? world->alerts
+			 : strcmp(what, "blocked") == 0  ? world->blocked
+			 : strcmp(what, "rejected") == 0 ? world->rejected
+			 : strcmp(what, "abuses") == 0   ? world->abuses
+							 : world->sasl_aborts;
 
 	if (count != strtoul(expected, NULL, 10))
 		fail(play, "%u %s", count, what);
@@ -597,10 +599,10 @@ static const struct {
     {"drain", on_drain, false},           /* the daemon stops */
     {"closed", on_closed, false},         /* the session has ended */
     {"open", on_open, false},             /* it hasn't */
-    {"count", on_count, false},           /* aborts, commits, alerts, sasl_aborts */
-    {"offers", on_offers, false},         /* a line of the last reply read with S+ */
-    {"lacks", on_lacks, false},           /* no line of it */
-    {"alerted", on_alerted, false},       /* the last alert was for this address */
+    {"count", on_count, false},     /* aborts, commits, alerts, blocked, rejected, sasl_aborts */
+    {"offers", on_offers, false},   /* a line of the last reply read with S+ */
+    {"lacks", on_lacks, false},     /* no line of it */
+    {"alerted", on_alerted, false}, /* the last alert was for this address */
 };
 
 static void

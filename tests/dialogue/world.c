@@ -119,6 +119,15 @@ port_alert(void *ctx, const struct msg_alert *alert)
 	buf_text(&world->alert, alert->address);
 }
 
+static void
+port_refused(void *ctx, const struct msg_refused *refused)
+{
+	struct world *world = ctx;
+
+	world->blocked += refused->is_blocked;
+	world->rejected += !refused->is_blocked;
+}
+
 static enum handoff_readiness
 port_readiness(void *ctx)
 {
@@ -261,6 +270,7 @@ static const struct session_ports ports = {
     .message_send = port_message_send,
     .message_commit = port_message_commit,
     .message_abort = port_message_abort,
+    .refused = port_refused,
 };
 
 /* ---- the client ---- */

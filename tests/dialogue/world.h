@@ -49,7 +49,7 @@ struct world {
 	bool keeps_credit; /* don't give it back at once */
 	unsigned aborts, commits;
 
-	unsigned alerts, abuses;
+	unsigned alerts, abuses, blocked, rejected;
 	uint32_t delay_ms; /* of the next SASL answer */
 	struct buf alert;  /* the last one's address */
 };

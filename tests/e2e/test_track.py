@@ -1,6 +1,7 @@
 """What became of messages: found by every key, told like a story, counted without a gap."""
 import os
 import signal
+import smtplib
 import time
 
 import pytest
@@ -210,3 +211,29 @@ def test_search_is_quick(tracked):
     began = time.monotonic()
     tracked.ctl('track', '--to', 'kate@example.net')
     assert time.monotonic() - began < 5
+
+
+def test_what_was_refused_is_counted(postern, sink):
+    postern.add_upstream(sink)
+    postern.user = postern.add_user('shop', '--senders', 'shop@example.com')
+    with pytest.raises(smtplib.SMTPSenderRefused):
+        send(postern, 'evil', 'kate@example.net', sender='evil@example.org')
+    with postern.client(postern.user) as client:
+        client.mail('shop@example.com')
+        assert client.rcpt('no address')[0] >= 500
+    send(postern, 'good', 'kate@example.net', sender='shop@example.com')
+    wait_until(lambda: totals(postern)['rejected'] == 1, 'it is counted')
+    row, = postern.ctl('stats', '--user', 'shop')['rows']
+    assert (row['blocked'], row['rejected'], row['accepted']) == (1, 1, 1)
+
+
+def test_transcript_of_a_failed_attempt_is_kept(tracked):
+    ident = tracked_id(tracked, 'two')
+    message, = tracked.ctl('track', '--id', ident)
+    assert 'transcript' not in message['attempts'][0]
+    message, = tracked.ctl('track', '--id', ident, '--transcript')
+    assert 'Mailbox full' in message['attempts'][0]['transcript']
+    for words in (['queue', 'show', ident, '--transcript'], ['track', '--id', ident, '--transcript']):
+        assert 'C: RCPT TO:<full@example.net>' in tracked.run_ctl(*words).stdout
+    message, = tracked.ctl('track', '--to', 'kate@example.net', '--transcript')
+    assert 'transcript' not in message['attempts'][0]

@@ -2,7 +2,6 @@
 if HAVE_CMOCKA
 check_PROGRAMS += \
 	tests/unit/test_queue_backoff \
-	tests/unit/test_queue_budget \
 	tests/unit/test_queue_caps \
 	tests/unit/test_queue_dsn \
 	tests/unit/test_queue_flow \
@@ -19,6 +18,7 @@ check_PROGRAMS += \
 	tests/unit/test_queue_shares \
 	tests/unit/test_queue_shrink \
 	tests/unit/test_queue_store \
+	tests/unit/test_queue_track \
 	tests/unit/test_queue_usage \
 	tests/unit/test_queue_used \
 	tests/unit/test_queue_window
@@ -31,10 +31,6 @@ QUEUE_RIG = tests/lib/queue_rig.c tests/lib/queue_rig.h
 tests_unit_test_queue_backoff_SOURCES = tests/unit/test_queue_backoff.c
 tests_unit_test_queue_backoff_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_backoff_LDADD = $(QUEUE_TEST_LIBS)
-
-tests_unit_test_queue_budget_SOURCES = tests/unit/test_queue_budget.c
-tests_unit_test_queue_budget_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_queue_budget_LDADD = daemon/queue/libqueue.a $(UNIT_LIBS)
 
 tests_unit_test_queue_caps_SOURCES = tests/unit/test_queue_caps.c tests/lib/queue_world.c \
 	tests/lib/queue_world.h
@@ -108,6 +104,11 @@ tests_unit_test_queue_store_SOURCES = tests/unit/test_queue_store.c $(QUEUE_RIG)
 	tests/lib/faultvfs.c tests/lib/faultvfs.h
 tests_unit_test_queue_store_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_store_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_track_SOURCES = tests/unit/test_queue_track.c tests/lib/queue_world.c \
+	tests/lib/queue_world.h
+tests_unit_test_queue_track_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_track_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_usage_SOURCES = tests/unit/test_queue_usage.c
 tests_unit_test_queue_usage_CFLAGS = $(UNIT_CFLAGS)

@@ -289,6 +289,7 @@ test_each_change_is_written_down_with_it(void **state)
 	insert(rig, FIRST + 1);
 	end_message(rig, FIRST, JOB_DONE);
 	assert_int_equal(rig_do(rig, STORE_SCAN, JOB_WRITES, &removal), JOB_DONE);
+	store_end_scan(&removal);
 	free(removal.ids_out);
 	free(removal.in_file_out);
 	rig_close(rig);
