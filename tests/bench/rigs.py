@@ -101,9 +101,9 @@ log = {{ target = "stderr"; level = "info"; }};
 {more}
 ''')
         self.log = open(f"{directory}/log", "w")
-        self.words = [f"{build}/posternd", "-f", "-c", config]
+        self.command = [f"{build}/posternd", "-f", "-c", config]
         if os.geteuid() == 0:
-            self.words = self.as_nobody(self.words)
+            self.command = self.as_nobody(self.command)
         self.start()
         wait_for_banner(self.port)
         self.ctl("list", "add", "bench")
@@ -119,7 +119,7 @@ log = {{ target = "stderr"; level = "info"; }};
                  input=PASSWORD + "\n")
 
     def start(self):
-        self.process = subprocess.Popen(self.words, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(self.command, stdout=self.log, stderr=self.log)
 
     def as_nobody(self, words):
         """Root would need the accounts of an installation."""
