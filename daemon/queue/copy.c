@@ -74,14 +74,14 @@ size_of(int at, const char *name)
 }
 
 static bool
-has_room(struct copy_job *job, int state)
+has_room(struct copy_job *job, int state, int backups)
 {
 	uint64_t needed = size_of(state, "queue.db") + size_of(state, "queue.db-wal");
 	struct statvfs fs;
 	uint64_t available;
 
-	if (fstatvfs(state, &fs) != 0) {
-		fail(job, "looking for room in", "state_dir");
+	if (fstatvfs(backups, &fs) != 0) {
+		fail(job, "looking for room in", BACKUP_DIRECTORY);
 		return false;
 	}
 	available = (uint64_t)fs.f_bavail * fs.f_frsize;
@@ -90,7 +90,7 @@ has_room(struct copy_job *job, int state)
 	job->verdict = COPY_NO_ROOM;
 	(void)err_set(&job->problem,
 	    "a copy of the queue takes up to %" PRIu64
-	    " MiB on the file system of state_dir; %" PRIu64
+	    " MiB on the file system of state_dir/" BACKUP_DIRECTORY "; %" PRIu64
 	    " MiB are free, of which limits.free_space keeps %" PRIu64 " MiB",
 	    (needed >> 20) + 1, available >> 20, job->free_bytes >> 20);
 	return false;
@@ -119,7 +119,7 @@ static void
 prepare(struct copy_job *job, int state, int backups)
 {
 	copy_sweep(backups);
-	if (has_room(job, state))
+	if (has_room(job, state, backups))
 		make_directory(job, backups);
 }
 

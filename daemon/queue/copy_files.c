@@ -129,8 +129,9 @@ copy_give_file(int from, int to, const char *path)
 {
 	if (linkat(from, path, to, path, 0) == 0)
 		return 0;
-	/* Some file systems have no links, others not so many to one file. */
-	return errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP || errno == ENOSYS
+	/* Some file systems have no links, others not so many to one file; and another one may be
+	 * mounted on `backups`. */
+	return errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP || errno == EXDEV
 		   ? copy_file(from, to, path)
 		   : -1;
 }

@@ -185,6 +185,26 @@ def test_backup_without_room_is_refused_and_leaves_nothing(tmp_path, make_poster
         subprocess.run(['umount', '-l', postern.state_dir], check=True)
 
 
+@pytest.mark.root
+def test_backups_may_lie_on_another_file_system(waiting):
+    """No links can lead there: bodies are copied."""
+    if not IS_ROOT:
+        pytest.skip('only root can mount a file system')
+    backups = waiting.state_dir / 'backups'
+    backups.mkdir()
+    shutil.chown(backups, 'postern', 'postern')
+    subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=160m,mode=0700,uid=postern', 'postern-test',
+                    backups], check=True)
+    try:
+        assert waiting.ctl('queue', 'backup', 'monday')['sound']
+        [body] = (backups / 'monday').glob('bodies/*/*')
+        [original] = waiting.state_dir.glob('bodies/*/*')
+        assert body.read_bytes() == original.read_bytes() and body.stat().st_nlink == 1
+    finally:
+        waiting.stop()
+        subprocess.run(['umount', '-l', backups], check=True)
+
+
 def test_backup_under_load_has_everything_that_it_points_to(make_rig, tmp_path):
     """Messages come and go, large ones too, while copies are made: each of them is whole, and what
     was promised before and is not out is in it."""
