@@ -10,10 +10,13 @@
 struct backups {
 	struct role_context *role;
 	struct storage *storage;
-	bool is_running;
+	struct history *history;
+	bool is_running, is_stopping;
 	struct snapshot_job snapshot;
+	struct history_copy_job past;
 	struct copy_job copy;
-	char *path; /* of the copied database */
+	struct err problem;
+	char *path; /* of what is being copied */
 	uint64_t *removed;
 	backup_end_fn *on_end;
 	void *ctx;
@@ -23,7 +26,8 @@ static void
 end(struct backups *backups)
 {
 	backups->is_running = false;
-	storage_let_files_go(backups->storage);
+	if (!backups->is_stopping)
+		storage_let_files_go(backups->storage);
 	free(backups->path);
 	backups->path = NULL;
 	free(backups->removed);
@@ -50,17 +54,21 @@ on_discarded(struct job *job)
 	struct backups *backups = job->ctx;
 
 	backups->copy.verdict = COPY_FAILED;
-	backups->copy.problem = backups->snapshot.problem;
+	backups->copy.problem = backups->problem;
 	end(backups);
 }
 
 static void
-discard(struct backups *backups)
+discard(struct backups *backups, const struct err *problem)
 {
+	backups->problem = *problem;
+	if (*problem->text == '\0')
+		(void)err_set(&backups->problem, "the queue could not be read");
 	backups->copy.job.on_done = on_discarded;
-	if (*backups->snapshot.problem.text == '\0')
-		(void)err_set(&backups->snapshot.problem, "the queue could not be read");
-	storage_post_copy(backups->storage, COPY_DISCARD, &backups->copy);
+	if (backups->is_stopping)
+		on_discarded(&backups->copy.job);
+	else
+		storage_post_copy(backups->storage, COPY_DISCARD, &backups->copy);
 }
 
 static int
@@ -90,10 +98,41 @@ finish(struct backups *backups)
 	storage_post_copy(backups->storage, COPY_FINISH, &backups->copy);
 }
 
+/* ---- what is copied ---- */
+
 static void
-post_part(struct backups *backups)
+set_path(struct backups *backups, const char *file)
 {
-	storage_post(backups->storage, STORE_SNAPSHOT, &backups->snapshot.job);
+	char path[BACKUP_PATH_SIZE];
+
+	free(backups->path);
+	backups->path = xasprintf(
+	    "%s/%s", storage_directory(backups->storage), copy_path(&backups->copy, file, path));
+}
+
+static void
+on_past(struct job *job)
+{
+	struct backups *backups = job->ctx;
+
+	if (job->outcome != JOB_DONE || backups->is_stopping) {
+		discard(backups, &backups->past.problem);
+	} else if (backups->past.is_end_out) {
+		finish(backups);
+	} else {
+		backups->past.is_first = false;
+		history_copy(backups->history, &backups->past);
+	}
+}
+
+/* Behind the queue: what had happened by then is in the one or the other. */
+static void
+copy_past(struct backups *backups)
+{
+	set_path(backups, "history.db");
+	backups->past = (struct history_copy_job){
+	    .job = {.on_done = on_past, .ctx = backups}, .path = backups->path, .is_first = true};
+	history_copy(backups->history, &backups->past);
 }
 
 static void
@@ -102,12 +141,14 @@ on_part(struct job *job)
 	struct backups *backups = job->ctx;
 
 	if (job->outcome != JOB_DONE) {
-		discard(backups);
-	} else if (backups->snapshot.is_end_out) {
-		finish(backups);
-	} else {
+		discard(backups, &backups->snapshot.problem);
+	} else if (!backups->snapshot.is_end_out) {
 		backups->snapshot.is_first = false;
-		post_part(backups);
+		storage_post(backups->storage, STORE_SNAPSHOT, &backups->snapshot.job);
+	} else if (*backups->copy.name != '\0') {
+		copy_past(backups);
+	} else {
+		finish(backups);
 	}
 }
 
@@ -115,26 +156,24 @@ static void
 on_prepared(struct job *job)
 {
 	struct backups *backups = job->ctx;
-	char path[BACKUP_PATH_SIZE];
 
 	if (job->outcome != JOB_DONE || backups->copy.verdict != COPY_OK) {
 		on_copied(job);
 		return;
 	}
 	storage_keep_files(backups->storage);
-	backups->path = xasprintf(
-	    "%s/%s", storage_directory(backups->storage), copy_database_path(&backups->copy, path));
+	set_path(backups, "queue.db");
 	backups->snapshot =
 	    (struct snapshot_job){.job = {.on_done = on_part, .ctx = backups, .urgency = JOB_READS},
 		.path = backups->path,
 		.is_first = true};
-	post_part(backups);
+	storage_post(backups->storage, STORE_SNAPSHOT, &backups->snapshot.job);
 }
 
 bool
 backup_start(struct backups *backups, const char *name, backup_end_fn *on_end, void *ctx)
 {
-	if (backups->is_running)
+	if (backups->is_running || backups->is_stopping)
 		return false;
 	backups->is_running = true;
 	backups->on_end = on_end;
@@ -147,13 +186,20 @@ backup_start(struct backups *backups, const char *name, backup_end_fn *on_end, v
 }
 
 struct backups *
-backups_new(struct role_context *role, struct storage *storage)
+backups_new(struct role_context *role, struct storage *storage, struct history *history)
 {
 	struct backups *backups = xcalloc(1, sizeof(*backups));
 
 	backups->role = role;
 	backups->storage = storage;
+	backups->history = history;
 	return backups;
+}
+
+void
+backups_stop(struct backups *backups)
+{
+	backups->is_stopping = true;
 }
 
 void

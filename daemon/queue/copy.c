@@ -37,12 +37,12 @@ partial_name(const struct copy_job *job, char name[static BACKUP_PATH_SIZE])
 }
 
 const char *
-copy_database_path(const struct copy_job *job, char path[static BACKUP_PATH_SIZE])
+copy_path(const struct copy_job *job, const char *file, char path[static BACKUP_PATH_SIZE])
 {
 	char name[BACKUP_PATH_SIZE];
 
-	(void)snprintf(
-	    path, BACKUP_PATH_SIZE, BACKUP_DIRECTORY "/%.100s/queue.db", partial_name(job, name));
+	(void)snprintf(path, BACKUP_PATH_SIZE, BACKUP_DIRECTORY "/%.100s/%.40s",
+	    partial_name(job, name), file);
 	return path;
 }
 
@@ -80,6 +80,8 @@ has_room(struct copy_job *job, int state, int backups)
 	struct statvfs fs;
 	uint64_t available;
 
+	if (*job->name != '\0')
+		needed += size_of(state, "history.db") + size_of(state, "history.db-wal");
 	if (fstatvfs(backups, &fs) != 0) {
 		fail(job, "looking for room in", BACKUP_DIRECTORY);
 		return false;
@@ -294,7 +296,7 @@ look_at(struct copier *copier, struct copy_job *job, int state, int directory)
 	char path[BACKUP_PATH_SIZE], *full;
 	struct store_copy *copy = NULL;
 
-	full = xasprintf("%s/%s", copier->directory, copy_database_path(job, path));
+	full = xasprintf("%s/%s", copier->directory, copy_path(job, "queue.db", path));
 	bodies.from = copy_open_directory(state, "bodies");
 	if (*job->name != '\0')
 		bodies.to = copy_make_directory(directory, "bodies");
@@ -327,7 +329,8 @@ finish(struct copier *copier, struct copy_job *job, int state, int backups)
 	}
 	look_at(copier, job, state, directory);
 	if (job->verdict == COPY_OK && *job->name != '\0' &&
-	    (copy_flush(directory, "queue.db") != 0 || fsync(directory) != 0))
+	    (copy_flush(directory, "queue.db") != 0 || copy_flush(directory, "history.db") != 0 ||
+		fsync(directory) != 0))
 		fail(job, "flushing", name);
 	(void)close(directory);
 	if (job->verdict == COPY_OK && atomic_load(&copier->is_stopping)) {

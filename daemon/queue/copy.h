@@ -47,8 +47,9 @@ struct copy_job {
 	uint64_t messages, bytes, files;
 };
 
-/* The path of the copied database. */
-const char *copy_database_path(const struct copy_job *job, char path[static BACKUP_PATH_SIZE]);
+/* Where a copied file goes, below the state directory. */
+const char *copy_path(
+    const struct copy_job *job, const char *file, char path[static BACKUP_PATH_SIZE]);
 
 struct copier;
 /* `directory` is the state directory. */

@@ -260,6 +260,18 @@ history_ask(struct history *history, enum history_question kind, struct job *job
 }
 
 void
+history_copy(struct history *history, struct history_copy_job *job)
+{
+	job->job.urgency = JOB_READS;
+	job->job.kind = HISTORY_JOB_COPY;
+	job->job.outcome = JOB_FAILED;
+	if (history->is_stopping)
+		job->job.on_done(&job->job);
+	else
+		worker_post(history->worker, &job->job);
+}
+
+void
 history_set_room(struct history *history, bool has_room)
 {
 	if (history->has_room && !has_room)

@@ -40,6 +40,15 @@ struct history_report_job {
 	struct report *report;
 };
 
+/* A part of a copy of history.db, as in snapshot_job; without a history there is nothing to copy. */
+struct history_copy_job {
+	struct job job;
+	const char *path;
+	bool is_first;
+	bool is_end_out;
+	struct err problem;
+};
+
 enum history_question { HISTORY_FIND, HISTORY_REPORT };
 
 struct history *history_start(
@@ -53,5 +62,6 @@ void history_free(struct history *history);
 void history_set_room(struct history *history, bool has_room);
 
 void history_ask(struct history *history, enum history_question kind, struct job *job);
+void history_copy(struct history *history, struct history_copy_job *job);
 
 #endif

@@ -14,6 +14,7 @@
  */
 #include "common/xalloc.h"
 #include "daemon/queue/history_db_private.h"
+#include "daemon/queue/store_sqlite_pages.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -288,11 +289,33 @@ history_db_close(struct history_db *db)
 {
 	if (db == NULL)
 		return;
+	pages_copy_end(db->copy);
 	for (int i = 0; i < HISTORY_STATEMENTS; i++)
 		(void)sqlite3_finalize(db->statements[i]);
 	(void)sqlite3_close(db->db);
 	buf_fini(&db->bytes);
 	free(db);
+}
+
+int
+history_db_copy_part(struct history_db *db, const char *path, bool is_first, struct err *err_out)
+{
+	int result;
+
+	if (is_first) {
+		pages_copy_end(db->copy);
+		db->copy = NULL;
+		if (pages_copy_begin(db->db, path, &db->copy, err_out) != 0)
+			return -1;
+	}
+	if (db->copy == NULL)
+		return err_set(err_out, "history.db was opened again meanwhile");
+	result = pages_copy_part(db->copy, err_out);
+	if (result != 0) {
+		pages_copy_end(db->copy);
+		db->copy = NULL;
+	}
+	return result;
 }
 
 const char *

@@ -34,6 +34,11 @@ const char *history_db_problem(const struct history_db *db);
 /* The last number of the journal that stands here. */
 uint64_t history_db_moved(const struct history_db *db);
 
+/* Copies a part of it into the file `path`, which the first part makes. 1: that was the last; -1: the
+ * copy is given up. */
+__attribute__((warn_unused_result)) int history_db_copy_part(
+    struct history_db *db, const char *path, bool is_first, struct err *err_out);
+
 /* How long messages and statistics are kept; `now_ms` ends it. */
 struct history_keep {
 	int64_t now_ms, keep_ms, stats_keep_ms;

@@ -37,12 +37,15 @@ enum history_statement {
 	HISTORY_STATEMENTS
 };
 
+struct pages_copy;
+
 struct history_db {
 	sqlite3 *db;
 	sqlite3_stmt *statements[HISTORY_STATEMENTS];
 	uint64_t moved;
 	uint32_t wal_pages;
-	struct buf bytes; /* for statistics on their way to disk */
+	struct pages_copy *copy; /* NULL: none is being made */
+	struct buf bytes;        /* for statistics on their way to disk */
 	char problem[256];
 };
 

@@ -12,7 +12,7 @@
 
 #include <stdatomic.h>
 
-enum history_job_kind { HISTORY_JOB_FIND, HISTORY_JOB_REPORT, HISTORY_JOB_MOVE };
+enum history_job_kind { HISTORY_JOB_FIND, HISTORY_JOB_REPORT, HISTORY_JOB_MOVE, HISTORY_JOB_COPY };
 
 struct move_job {
 	struct job job;

@@ -131,12 +131,26 @@ run_report(struct history_thread *thread, struct history_report_job *job)
 	    thread->db, job->first_hour, job->last_hour, report_add, job->report);
 }
 
+/* It fails alone: the history is none the worse. */
+static void
+run_copy(struct history_thread *thread, struct history_copy_job *job)
+{
+	int result = history_db_copy_part(thread->db, job->path, job->is_first, &job->problem);
+
+	job->is_end_out = result > 0;
+	job->job.outcome = result < 0 ? JOB_FAILED : JOB_DONE;
+}
+
 static void
 run_job(struct history_thread *thread, struct job *job)
 {
 	void *at = job; /* each job begins with its struct job */
 	enum history_result result = open_db(thread);
 
+	if (result == HISTORY_OK && job->kind == HISTORY_JOB_COPY) {
+		run_copy(thread, at);
+		return;
+	}
 	if (result == HISTORY_OK) {
 		if (job->kind == HISTORY_JOB_MOVE)
 			result = run_move(thread, at);

@@ -121,6 +121,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/store_sqlite_find.c \
 	daemon/queue/store_sqlite_journal.c \
 	daemon/queue/store_sqlite_age.c \
+	daemon/queue/store_sqlite_pages.c \
+	daemon/queue/store_sqlite_pages.h \
 	daemon/queue/store_sqlite_read.c \
 	daemon/queue/store_sqlite_scan.c \
 	daemon/queue/store_sqlite_snapshot.c \

@@ -210,7 +210,7 @@ make_parts(struct queue *queue)
 	queue->fates = fates_new(role, queue->storage, queue->scheduler, queue->notices);
 	queue->aging =
 	    aging_new(role, queue->storage, queue->scheduler, queue->fates, queue->notices);
-	queue->backups = backups_new(role, queue->storage);
+	queue->backups = backups_new(role, queue->storage, queue->history);
 	queue->operators = operators_new(role, queue->storage, queue->scheduler, queue->handovers,
 	    queue->caps, queue->backups, queue->history);
 	queue->profiles.job =
@@ -357,6 +357,7 @@ stop(struct role_context *role)
 	/* Nothing new begins while the last jobs end. */
 	scheduler_drop_relay(queue->scheduler, scheduler_relay(queue->scheduler));
 	refusals_flush(queue->refusals);
+	backups_stop(queue->backups);
 	history_stop(queue->history);
 	storage_close(queue->storage);
 	history_free(queue->history);

@@ -73,7 +73,7 @@ enum statement {
 	SQL_COUNT
 };
 
-struct snapshot;
+struct pages_copy;
 
 struct store {
 	sqlite3 *db;
@@ -93,7 +93,7 @@ struct store {
 	} journal;
 	struct tally tally;
 	int64_t backup_at_ms;
-	struct snapshot *snapshot; /* NULL: none is being made */
+	struct pages_copy *snapshot; /* NULL: none is being made */
 	char problem[256];
 };
 

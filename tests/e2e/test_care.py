@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import sqlite3
 import subprocess
+from concurrent import futures
 
 import pytest
 
@@ -108,7 +109,7 @@ def test_restored_copy_sends_nothing_until_it_is_told(waiting, tmp_path, sink):
     backup = waiting.state_dir / 'backups' / 'monday'
     assert done['path'] == str(backup) and done['messages'] == 4
     assert {path.name for path in backup.iterdir()} == {
-        'accounts.db', 'bodies', 'queue.db', 'seal.key'}
+        'accounts.db', 'bodies', 'history.db', 'queue.db', 'seal.key'}
     assert backup.stat().st_mode & 0o777 == 0o700
     for path in backup.rglob('*'):
         assert path.stat().st_mode & 0o77 == 0, path
@@ -369,3 +370,30 @@ def test_damage_that_appears_in_a_running_queue_is_found_by_a_check(waiting):
     assert 'damaged' in done.stderr or 'body is not as long' in done.stderr, done.stderr
     assert waiting.run_ctl('queue', 'backup', 'monday').returncode == 1
     waiting.expect_trouble('.')
+
+
+def test_stop_ends_a_copy_that_is_under_way(waiting):
+    """It does not wait for it, and what there is of it is never taken for a backup."""
+    waiting.ctl('profile', 'pause', 'upstream')
+    with waiting.client(waiting.user) as client:
+        for number in range(60):
+            client.sendmail('a@example.com', [f'more{number}@example.net'],
+                            b'Subject: more\r\n\r\n' + (b'z' * 900 + b'\r\n') * 60)
+    for attempt in range(4):
+        with futures.ThreadPoolExecutor() as pool:
+            copying = [pool.submit(waiting.run_ctl, 'queue', *words)
+                       for words in (['backup', f'b{attempt}'], ['check'])]
+            wait_until(lambda: list((waiting.state_dir / 'backups').glob('.check.partial')) or
+                       list((waiting.state_dir / 'backups').glob('b*.partial')) or
+                       any(call.done() for call in copying), 'a copy is begun')
+            waiting.stop()
+            for call in copying:
+                call.result()
+        waiting.start()
+        names = {path.name for path in (waiting.state_dir / 'backups').iterdir()
+                 if path.suffix != '.partial'}
+        for name in names:
+            with database(waiting.state_dir / 'backups' / name) as connection:
+                assert connection.execute('SELECT count(*) FROM message').fetchone() == (64,)
+            connection.close()
+    assert waiting.ctl('queue', 'check')['messages'] == 64
