@@ -38,6 +38,7 @@ struct call {
 	uint32_t request_id;
 	bool is_single; /* one message by its id */
 	uint64_t single_id;
+	bool was_sending; /* it, when the store was asked: the attempt may end before the answer */
 	char *login, *list;
 	const char *unknown_field; /* the filter's name that accounts does not know */
 	uint64_t *user_ids, *sending, *ids;

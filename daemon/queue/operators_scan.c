@@ -164,9 +164,11 @@ apply_changes(struct call *call)
 static void
 answer_changes(struct call *call)
 {
+	bool is_sent = call->was_sending || is_sending(call->operators, call->single_id);
+
 	if (call->scan.action == SCAN_RELEASE || call->scan.action == SCAN_RETRY)
 		scheduler_released(call->operators->scheduler);
-	if (call->is_single && call->changed == 0 && is_sending(call->operators, call->single_id))
+	if (call->is_single && call->changed == 0 && is_sent)
 		call_answer_error(call, 409, "sending", "the message is being sent just now", "id");
 	else if (call->is_single && call->changed == 0)
 		call_answer_unknown(call);
@@ -203,6 +205,7 @@ call_post_scan(struct call *call)
 	call->sending =
 	    scheduler_sending(call->operators->scheduler, &call->scan.filter.sending_count);
 	call->scan.filter.sending = call->sending;
+	call->was_sending = is_sending(call->operators, call->single_id);
 	call->scan.filter.skips_sending = !is_list && call->scan.action != SCAN_HOLD;
 	call->scan.limit = is_list ? call->wanted : CHANGES_A_JOB;
 	call->scan.now_ms = loop_wall_ms(call->operators->role->loop);

@@ -678,7 +678,9 @@ test_operator_may_schedule_what_waits(void **state)
 	/* What is on its way can't be called back. */
 	assert_int_equal(schedule(world, id, "{\"at\":\"2h\"}"), 409);
 	assert_true(result_has(world, "being sent just now"));
+	/* Nor when the attempt ends before the answer. */
 	world_report(world, &world->deliveries[0], &mixed[1], 1);
+	assert_int_equal(schedule(world, id, "{\"at\":\"2h\"}"), 409);
 	assert_true(world_wait(world, is_all_acknowledged));
 	/* A deferred one too; held, it waits for the time when it is released. */
 	assert_int_equal(world_call(world, "POST", "/v1/messages/hold", "{\"all\":true}"), 200);
