@@ -110,6 +110,13 @@ check_operands(const struct command *command, char **words, unsigned count, stru
 	}
 	if (count > command->operands_max)
 		return refuse_operand(command, words[command->operands_max], err_out);
+	/* Of a script whose variable is not set: it must not come to name a whole collection. */
+	for (unsigned i = 0; i < count; i++) {
+		if (words[i][0] == '\0') {
+			(void)err_set(err_out, "\"\" names nothing: %s", command->operands);
+			return ARGS_USAGE;
+		}
+	}
 	return ARGS_OK;
 }
 

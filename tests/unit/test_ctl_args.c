@@ -44,6 +44,7 @@ static const struct row rows[] = {
     {{"--", "--note"}, "", ARGS_OK, "{}"},
     {{"n", "--", "--note"}, "", ARGS_USAGE, "\"--note\" (options stand before --)"},
     {{"n", "m"}, "", ARGS_USAGE, "too many names: \"m\"; one is taken: NAME"},
+    {{""}, "", ARGS_USAGE, "\"\" names nothing: NAME"},
     {{"-"}, "", ARGS_OK, "{}"},
     {{"n", "--priority-max", "3"}, "", ARGS_OK, "{\"priority_max\":3}"},
     {{"n", "--priority-max", "-3"}, "", ARGS_USAGE, "not a whole number"},
