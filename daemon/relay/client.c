@@ -300,11 +300,12 @@ show_reply(struct client *client)
 		    client, false, smtp_reply_format(&client->reply, text, sizeof(text)));
 }
 
-/* A challenge stays as it is, it must be answered. */
+/* A server that was told the password may repeat it with any reply from then on; and replies reach
+ * senders. A challenge stays as it is, it must be answered. */
 static void
 hide_secrets(struct client *client)
 {
-	if (client->state == CLIENT_STATE_AUTH && client->reply.code != 334 &&
+	if (client->state >= CLIENT_STATE_AUTH && client->reply.code != 334 &&
 	    client->reply.text.size > 0)
 		client_hide_secrets(client, client->reply.text.bytes);
 }
@@ -313,7 +314,7 @@ hide_secrets(struct client *client)
 static enum client_event
 on_broken(struct client *client, struct err *err)
 {
-	if (client->state == CLIENT_STATE_AUTH)
+	if (client->state >= CLIENT_STATE_AUTH)
 		client_hide_secrets(client, err->text);
 	return client_lost(client, err->text);
 }

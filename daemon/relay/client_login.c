@@ -76,11 +76,18 @@ send_initial(struct client *client, struct err *err_out)
 	return status;
 }
 
-void
-client_forget_auth(struct client *client)
+/* The token stays: the server may repeat it later on. */
+static void
+end_exchange(struct client *client)
 {
 	client_auth_free(client->auth);
 	client->auth = NULL;
+}
+
+void
+client_forget_auth(struct client *client)
+{
+	end_exchange(client);
 	client_wipe(&client->token);
 }
 
@@ -184,7 +191,7 @@ client_on_auth(struct client *client, const struct smtp_reply *reply)
 {
 	if (reply->code == 334)
 		return on_challenge(client, reply);
-	client_forget_auth(client);
+	end_exchange(client);
 	if (client_is_positive(reply)) {
 		client->has_authenticated = true;
 		return client_become_ready(client);
