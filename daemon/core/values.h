@@ -73,7 +73,7 @@ enum dsn_notify {
 /* How much of the message a failure notice gives back (RFC 3461 4.3). */
 enum dsn_ret { RET_UNSAID, RET_FULL, RET_HDRS };
 
-enum intake_state { INTAKE_OPEN, INTAKE_DISK_FULL, INTAKE_CLOSING };
+enum intake_state { INTAKE_OPEN, INTAKE_DISK_FULL, INTAKE_CLOSED };
 
 enum commit_outcome {
 	COMMIT_STORED,

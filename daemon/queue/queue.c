@@ -35,6 +35,7 @@ struct queue {
 	struct operators *operators;
 	struct backups *backups;
 	struct profiles_job profiles;
+	bool is_misplaced; /* storage_is_in_place() was false a second ago */
 };
 
 /* ---- between the parts ---- */
@@ -161,6 +162,30 @@ on_broken(const char *reason, void *ctx)
 	exit(EXIT_SYSTEM);
 }
 
+/* A new queue.db would be begun by the next start: what was taken until then would be forgotten. */
+static void
+watch_place(struct queue *queue)
+{
+	static const char reason[] =
+	    "queue.db was removed or replaced while it is in use: no mail is taken. What waits is "
+	    "still sent, but a stop would lose it: posternctl queue backup saves it";
+	bool is_misplaced = !storage_is_in_place(queue->storage);
+
+	if (is_misplaced && !queue->is_misplaced) {
+		log_problem(LOG_ERROR, "%s", reason);
+		role_alert(queue->role, "queue-removed", "", "", "", reason);
+	}
+	queue->is_misplaced = is_misplaced;
+}
+
+static enum intake_state
+intake_state(const struct queue *queue, bool has_room)
+{
+	if (queue->is_misplaced)
+		return INTAKE_CLOSED;
+	return has_room ? INTAKE_OPEN : INTAKE_DISK_FULL;
+}
+
 static void
 on_space(uint64_t free_bytes, void *ctx)
 {
@@ -169,8 +194,9 @@ on_space(uint64_t free_bytes, void *ctx)
 
 	scheduler_watch_clock(queue->scheduler);
 	history_set_room(queue->history, has_room);
+	watch_place(queue);
 	if (!queue->role->is_draining)
-		intake_set_state(queue->intake, has_room ? INTAKE_OPEN : INTAKE_DISK_FULL);
+		intake_set_state(queue->intake, intake_state(queue, has_room));
 }
 
 /* ---- the role ---- */
@@ -345,7 +371,7 @@ drain(struct role_context *role, int64_t within_ms)
 {
 	struct queue *queue = role->state;
 
-	intake_set_state(queue->intake, INTAKE_CLOSING);
+	intake_set_state(queue->intake, INTAKE_CLOSED);
 	role_drained(role);
 }
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -23,10 +24,12 @@
 #define SHRINK_EVERY_MS 1000
 /* Flushes of several files at a time share the file system's own commits. */
 #define FILE_WORKERS 8
+#define STORE_PATH_SIZE 4096
 
 struct storage {
 	struct storage_options options;
 	struct store *store;
+	struct stat store_file; /* as it was opened */
 	struct bodyfiles *files;
 	struct worker *store_worker;
 	struct checkpoints *checkpoints;
@@ -342,6 +345,12 @@ on_space_timer(void *ctx)
 	storage->options.on_space((uint64_t)fs.f_bavail * fs.f_frsize, storage->options.ctx);
 }
 
+static void
+format_store_path(const struct storage *storage, char path_out[STORE_PATH_SIZE])
+{
+	(void)snprintf(path_out, STORE_PATH_SIZE, "%s/queue.db", storage->options.directory);
+}
+
 static bool
 has_message(void *ctx, uint64_t message_id)
 {
@@ -351,15 +360,17 @@ has_message(void *ctx, uint64_t message_id)
 static int
 open_disk(struct storage *storage, struct err *err_out)
 {
-	char path[4096];
+	char path[STORE_PATH_SIZE];
 	unsigned swept;
 
-	(void)snprintf(path, sizeof(path), "%s/queue.db", storage->options.directory);
+	format_store_path(storage, path);
 	/* The store first: its lock keeps a second daemon away from the files. */
 	if (store_open(path, &storage->store, err_out) != 0 ||
 	    checkpointer_open(path, &storage->checkpointer, err_out) != 0 ||
 	    bodyfile_open(storage->options.directory, &storage->files, err_out) != 0)
 		return -1;
+	if (stat(path, &storage->store_file) != 0)
+		return err_set(err_out, "%s: %s", path, strerror(errno));
 	swept = bodyfile_sweep(storage->files, has_message, storage->store);
 	if (swept > 0)
 		log_problem(LOG_INFO, "%u unfinished bodies were swept away", swept);
@@ -444,6 +455,17 @@ uint32_t
 storage_epoch(const struct storage *storage)
 {
 	return store_epoch(storage->store);
+}
+
+bool
+storage_is_in_place(const struct storage *storage)
+{
+	char path[STORE_PATH_SIZE];
+	struct stat file;
+
+	format_store_path(storage, path);
+	return stat(path, &file) == 0 && file.st_dev == storage->store_file.st_dev &&
+	       file.st_ino == storage->store_file.st_ino;
 }
 
 uint64_t

@@ -45,6 +45,10 @@ uint32_t storage_epoch(const struct storage *storage);
 /* When the backup was made that this start opened; 0: it is none. */
 int64_t storage_backup_at_ms(const struct storage *storage);
 
+/* False: somebody removed queue.db, or put another one in its place. What is open is whole, and gone
+ * when it is closed. */
+bool storage_is_in_place(const struct storage *storage);
+
 /* How many jobs that write were posted. */
 uint64_t storage_writes(const struct storage *storage);
 

@@ -54,7 +54,7 @@ handoff_free(struct handoff *handoff)
 enum handoff_readiness
 handoff_readiness(const struct handoff *handoff)
 {
-	if (handoff->link == NULL || handoff->state == INTAKE_CLOSING || handoff->block.count == 0)
+	if (handoff->link == NULL || handoff->state == INTAKE_CLOSED || handoff->block.count == 0)
 		return HANDOFF_AWAY;
 	return handoff->state == INTAKE_DISK_FULL ? HANDOFF_FULL : HANDOFF_READY;
 }

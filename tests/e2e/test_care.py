@@ -140,6 +140,21 @@ def test_restored_copy_sends_nothing_until_it_is_told(waiting, tmp_path, sink):
         assert len(copy.log_lines('that of a backup')) == 1
 
 
+def test_queue_removed_beneath_it_takes_no_mail_and_can_be_saved(waiting, tmp_path):
+    waiting.expect_trouble('queue.db was removed or replaced')
+    for name in ('queue.db', 'queue.db-wal'):
+        (waiting.state_dir / name).unlink()
+    wait_until(lambda: any(alert['kind'] == 'queue-removed' for alert in waiting.ctl('alert', 'ls')),
+               'an operator is told')
+    with waiting.client(waiting.user) as client:
+        assert client.mail('a@example.com')[0] == 451
+    waiting.ctl('queue', 'backup', 'saved')
+    waiting.stop()
+    with restore(waiting.state_dir / 'backups' / 'saved', tmp_path / 'restored') as copy:
+        copy.expect_trouble('the queue is that of a backup')
+        assert len(copy.queued('--state', 'held')) == 4
+
+
 def test_backups_have_names_that_do_no_harm(waiting):
     assert waiting.run_ctl('queue', 'backup').returncode == 0
     waiting.ctl('queue', 'backup', 'monday')
