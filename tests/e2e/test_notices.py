@@ -237,6 +237,15 @@ def test_unknown_notice_profile_is_warned_of(make_postern, make_upstream):
     postern.wait_for_log('queue.notice_profile: there is no profile none')
     send(postern, 'b@example.net')
     notices(postern)
+    postern.ctl('profile', 'add', 'none', '--capture', 'none')
+    send(postern, 'b@example.net')
+    assert b'5.1.1' in postern.captured(postern.capture_dir / 'none')[0]
+    postern.write_config('queue = { notice_profile = "void"; };')
+    postern.expect_trouble('there is no profile void')
+    postern.ctl('reload')
+    postern.wait_for_log('queue.notice_profile: there is no profile void')
+    send(postern, 'b@example.net')
+    notices(postern, 2)
 
 
 def test_header_in_8_bit(relaying):

@@ -223,6 +223,94 @@ test_delay_is_told_without_an_attempt_through_the_notices_profile(void **state)
 	assert_true(queue_has(world, "\"ready\":2"));
 }
 
+#define LATE 6
+
+/* Which of the late messages the notice is about. */
+static void
+note_warning(const struct world_delivery *delivery, uint64_t first, uint64_t told[LATE])
+{
+	static const char field[] = "X-Postern-Queue-ID: ";
+	const char *at = strstr(delivery->body.bytes, field);
+	char text[IDENT_SIZE];
+	uint64_t id;
+
+	assert_non_null(at);
+	at += sizeof(field) - 1;
+	(void)snprintf(text, sizeof(text), "%.*s", (int)strcspn(at, "\r"), at);
+	assert_true(ident_parse(text, &id) && id >= first && id < first + LATE);
+	/* The same notice may go out again, never another one. */
+	assert_true(told[id - first] == 0 || told[id - first] == delivery->message_id);
+	told[id - first] = delivery->message_id;
+}
+
+static bool
+are_all_told(const uint64_t told[LATE])
+{
+	for (unsigned i = 0; i < LATE; i++)
+		if (told[i] == 0)
+			return false;
+	return true;
+}
+
+static void
+start_paused(struct queue_world *world)
+{
+	start(world, "queue = { delay_warning = \"200ms\"; notice_profile = \"other\"; };");
+	add_other_profile(world);
+	world_send_row(world, &(struct msg_route){.row = ROUTE_PROFILE,
+				  .id = 5,
+				  .name = "office",
+				  .version = 1,
+				  .connections = 2,
+				  .is_paused = true});
+}
+
+/* Notes and delivers what has come for so long. */
+static void
+take_warnings(struct queue_world *world, int64_t ms, uint64_t first, uint64_t told[LATE])
+{
+	for (; ms > 0; ms -= 10) {
+		world_settle(world, 10);
+		for (unsigned i = 0; i < world->delivery_count; i++) {
+			if (!world->deliveries[i].is_whole || world->deliveries[i].is_acknowledged)
+				continue;
+			note_warning(&world->deliveries[i], first, told);
+			world_report_of(world, &world->deliveries[i], 0, FATE_DELIVERED);
+		}
+	}
+}
+
+static bool
+has_only_the_late(struct queue_world *world)
+{
+	return world_call(world, "GET", "/v1/queue", "") == 200 &&
+	       strstr(world->result, "\"ready\":6,\"deferred\":0") != NULL;
+}
+
+static void
+test_each_delay_is_told_once_whatever_dies(void **state)
+{
+	struct queue_world *world = *state;
+	uint64_t first, told[LATE] = {0};
+
+	start_paused(world);
+	first = world_submit(world, 1, 500, 3);
+	for (unsigned i = 1; i < LATE; i++)
+		assert_int_equal(world_submit(world, 1, 500, 3), first + i);
+	/* What was not written down by then goes out again: those have an end. */
+	for (int64_t life = 0; life < 20 && world->delivery_count < 40; life++) {
+		world_connect_relay(world, NULL, 0);
+		take_warnings(world, 200 + life * 37 % 110, first, told);
+		world_kill(world);
+		start_paused(world);
+	}
+	world_connect_relay(world, NULL, 0);
+	for (int i = 0; i < 600 && !(are_all_told(told) && has_only_the_late(world)); i++)
+		take_warnings(world, 100, first, told);
+	assert_true(are_all_told(told));
+	assert_true(has_only_the_late(world));
+}
+
 static bool
 is_one_ready(struct queue_world *world)
 {
@@ -246,6 +334,11 @@ test_notices_go_the_way_of_the_mail_when_their_profile_goes(void **state)
 	world_report_trouble(world, &world->deliveries[1], ATTEMPT_AUTH_REFUSED);
 	assert_true(world_wait(world, is_one_ready));
 	assert_int_equal(world->delivery_count, 2);
+	/* It is its user's, and on its own way, also for operators. */
+	assert_int_equal(world_call(world, "GET", "/v1/messages?user=shop&profile=other", ""), 200);
+	assert_true(result_has(world, "\"profile\":\"other\",\"from\":\"\""));
+	assert_int_equal(world_call(world, "GET", "/v1/messages?profile=office", ""), 200);
+	assert_string_equal(world->result, "[]");
 	world_send_row(world, &(struct msg_route){.row = ROUTE_PROFILE, .id = 6, .is_gone = true});
 	assert_true(world_wait_deliveries(world, 3));
 	assert_int_equal(world->deliveries[2].profile_id, 5);
@@ -382,6 +475,7 @@ main(void)
 	    T(notice_bears_the_bounce_sender_of_its_profile),
 	    T(delay_is_told_once),
 	    T(delay_is_told_without_an_attempt_through_the_notices_profile),
+	    T(each_delay_is_told_once_whatever_dies),
 	    T(notices_go_the_way_of_the_mail_when_their_profile_goes),
 	    T(what_is_held_or_scheduled_is_not_late),
 	    T(what_waits_beyond_its_lifetime_has_its_attempt_when_the_profile_is_back),

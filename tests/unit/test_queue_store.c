@@ -473,6 +473,83 @@ test_database_of_another_program_is_refused(void **state)
 	assert_non_null(strstr(rig->reason, "of another program"));
 }
 
+static unsigned
+count_aged(struct queue_rig *rig, struct aged_job *job)
+{
+	job->row_count_out = 0;
+	assert_int_equal(rig_do(rig, STORE_AGED, JOB_READS, job), JOB_DONE);
+	return job->row_count_out;
+}
+
+static void
+test_what_waits_for_long_is_found_in_slices_the_oldest_first(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct aged_job look = {.state = MAIL_WAITING, .age = AGE_FRESH, .until_ms = 5000};
+	uint64_t last = 0;
+
+	assert_true(rig_open(rig));
+	for (uint64_t i = 0; i < AGED_ROWS_MAX + 10; i++) {
+		struct mail *mail = rig_mail((1 << 30) + i, 1);
+
+		/* Many of one moment, one that began later, one that is held. */
+		mail->begins_at_ms = i == 3 ? 5001 : i < 60 ? 4000 : 3000;
+		mail->state = i == 4 ? MAIL_HELD : MAIL_WAITING;
+		assert_int_equal(rig_insert(rig, mail, "body"), JOB_DONE);
+		free(mail);
+	}
+	assert_int_equal(count_aged(rig, &look), AGED_ROWS_MAX);
+	assert_false(look.is_end_out);
+	assert_int_equal(look.rows[0].message_id, (1 << 30) + 60);
+	assert_int_equal(look.rows[0].begins_at_ms, 3000);
+	look.after_begins_at_ms = look.rows[AGED_ROWS_MAX - 1].begins_at_ms;
+	last = look.after_id = look.rows[AGED_ROWS_MAX - 1].message_id;
+	assert_int_equal(count_aged(rig, &look), 8);
+	assert_true(look.is_end_out);
+	assert_true(look.rows[0].message_id > last);
+	assert_int_equal(look.rows[7].message_id, (1 << 30) + 59);
+}
+
+static void
+test_age_is_set_once_and_not_past_a_later_attempt(void **state)
+{
+	static char nowhere[] = "";
+	struct queue_rig *rig = *state;
+	struct mail *mail = rig_mail(1 << 30, 1);
+	struct mail *notice = rig_mail((1 << 30) + 5, 1);
+	uint64_t id = 1 << 30;
+	struct age_job job = {.ids = &id,
+	    .count = 1,
+	    .age = AGE_DELAYED,
+	    .last_attempt = 76,
+	    .notice = {.mail = notice, .profile = nowhere}};
+
+	assert_true(rig_open(rig));
+	mail->last_attempt = 77;
+	assert_int_equal(rig_insert(rig, mail, "body"), JOB_DONE);
+	free(mail);
+	/* An attempt has ended since it was read. */
+	assert_int_equal(rig_do(rig, STORE_AGE, JOB_WRITES, &job), JOB_DONE);
+	assert_false(job.is_done_out);
+	assert_false(is_there(rig, (1 << 30) + 5));
+	job.last_attempt = 77;
+	assert_int_equal(rig_do(rig, STORE_AGE, JOB_WRITES, &job), JOB_DONE);
+	assert_true(job.is_done_out);
+	assert_true(is_there(rig, (1 << 30) + 5));
+	mail = load(rig, 1 << 30);
+	assert_int_equal(mail->age, AGE_DELAYED);
+	free(mail);
+	/* Not twice; and not of what is gone. */
+	notice->id++;
+	assert_int_equal(rig_do(rig, STORE_AGE, JOB_WRITES, &job), JOB_DONE);
+	assert_false(job.is_done_out);
+	id = (1 << 30) + 9;
+	assert_int_equal(rig_do(rig, STORE_AGE, JOB_WRITES, &job), JOB_DONE);
+	assert_false(job.is_done_out);
+	assert_false(is_there(rig, (1 << 30) + 6));
+	free(notice);
+}
+
 static void
 test_newer_version_is_refused(void **state)
 {
@@ -821,6 +898,8 @@ main(void)
 	    T(full_disk_refuses_and_goes_on),
 	    T(file_that_is_no_database_is_left_alone),
 	    T(database_of_another_program_is_refused),
+	    T(what_waits_for_long_is_found_in_slices_the_oldest_first),
+	    T(age_is_set_once_and_not_past_a_later_attempt),
 	    T(newer_version_is_refused),
 	    T(second_process_is_refused),
 	    T(database_of_the_first_version_keeps_everything),
