@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static const char *const state_fields[] = {"state", "rate_limited_until", "last_error", "waiting"};
+static const char *const state_fields[] = {
+    "state", "rate_limited_until", "last_error", "waiting", "budget"};
 static const char *const user_fields[] = {"messages_used_hour", "messages_left_hour",
     "messages_used_day", "messages_left_day", "recipients_used_hour", "recipients_left_hour",
     "recipients_used_day", "recipients_left_day", "limited_until", "has_held"};
@@ -46,6 +47,7 @@ fare_well(json_t *profile)
 	(void)json_object_set_new(profile, "rate_limited_until", json_null());
 	(void)json_object_set_new(profile, "last_error", json_null());
 	(void)json_object_set_new(profile, "waiting", json_integer(0));
+	(void)json_object_set_new(profile, "budget", json_null());
 }
 
 /* Queue is away: what is not known is null. */

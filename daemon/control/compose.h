@@ -12,7 +12,7 @@
 
 #include <jansson.h>
 
-/* Adds state, rate_limited_until, last_error and waiting to one profile. `queue` is the answer to
+/* Adds state, rate_limited_until, last_error, waiting and budget to one profile. `queue` is the answer to
  * GET /v1/queue, or NULL. */
 void compose_profile(json_t *profile, const json_t *queue);
 void compose_profiles(json_t *profiles, const json_t *queue);

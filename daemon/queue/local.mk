@@ -11,6 +11,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/backup.h \
 	daemon/queue/bodyfile.c \
 	daemon/queue/bodyfile.h \
+	daemon/queue/budget.c \
+	daemon/queue/budget.h \
 	daemon/queue/caps.c \
 	daemon/queue/caps.h \
 	daemon/queue/caps_alert.c \
@@ -96,6 +98,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/routes_profiles.c \
 	daemon/queue/scheduler.c \
 	daemon/queue/scheduler.h \
+	daemon/queue/scheduler_budget.c \
 	daemon/queue/scheduler_clock.c \
 	daemon/queue/scheduler_flows.c \
 	daemon/queue/scheduler_private.h \
@@ -107,6 +110,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/settlement.h \
 	daemon/queue/shares.c \
 	daemon/queue/shares.h \
+	daemon/queue/slots.c \
+	daemon/queue/slots.h \
 	daemon/queue/statistics.c \
 	daemon/queue/statistics.h \
 	daemon/queue/storage.c \
@@ -123,6 +128,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/store_sqlite_age.c \
 	daemon/queue/store_sqlite_pages.c \
 	daemon/queue/store_sqlite_pages.h \
+	daemon/queue/store_sqlite_booked.c \
 	daemon/queue/store_sqlite_read.c \
 	daemon/queue/store_sqlite_scan.c \
 	daemon/queue/store_sqlite_snapshot.c \

@@ -24,20 +24,70 @@ count_waiting(const struct routes *routes, const struct count_job *job, struct i
 	}
 }
 
+/* A limit and what is left of it; null without one. */
+static void
+put_limit(json_t *to, const char *name, const char *left_name, uint32_t limit, uint32_t left)
+{
+	(void)json_object_set_new(to, name, limit == 0 ? json_null() : json_integer(limit));
+	(void)json_object_set_new(to, left_name, limit == 0 ? json_null() : json_integer(left));
+}
+
+/* What the profile's rates leave just now, the reserve included; null without rates. */
 static json_t *
-profile_state(struct operators *operators, const struct profile *profile, uint64_t waiting)
+profile_budget(struct profile *profile, int64_t now_ms)
+{
+	json_t *periods = json_array();
+
+	for (size_t i = 0; i < profile->budget.count; i++) {
+		const struct budget_window *window = &profile->budget.windows[i];
+		struct usage_count left = budget_left(&profile->budget, i, now_ms, true);
+		json_t *period;
+
+		if (window->limit.messages == 0 && window->limit.recipients == 0)
+			continue;
+		period = json_pack("{s:I}", "period", (json_int_t)(window->period_ms / 1000));
+		put_limit(
+		    period, "messages", "messages_left", window->limit.messages, left.messages);
+		put_limit(period, "recipients", "recipients_left", window->limit.recipients,
+		    left.recipients);
+		(void)json_array_append_new(periods, period);
+	}
+	if (json_array_size(periods) > 0)
+		return periods;
+	json_decref(periods);
+	return json_null();
+}
+
+/* Until when it waits, wall clock: for the upstream's sake, else for its own rates; 0: it does
+ * not. */
+static int64_t
+limited_until(struct operators *operators, const struct profile *profile, uint64_t waiting)
+{
+	const struct routes *routes = scheduler_routes(operators->scheduler);
+	int64_t now_ms = loop_wall_ms(operators->role->loop);
+	int64_t rate_ms = profile->rate_until_ms - routes_steady_ms(routes);
+
+	if (profile->trouble != TROUBLE_NONE)
+		return backoff_is_over(profile->until_ms, now_ms) ? 0 : profile->until_ms;
+	return waiting > 0 && profile->rate_until_ms != 0 && rate_ms > 0 ? now_ms + rate_ms : 0;
+}
+
+static json_t *
+profile_state(struct operators *operators, struct profile *profile, uint64_t waiting)
 {
 	static const char *const names[] = {"ok", "limited", "stopped"};
-	bool is_over = backoff_is_over(profile->until_ms, loop_wall_ms(operators->role->loop));
-	enum profile_trouble trouble;
+	int64_t until_ms = limited_until(operators, profile, waiting);
+	enum profile_trouble shown = backoff_shown(profile->trouble, until_ms == 0, waiting);
 
-	trouble = backoff_shown(profile->trouble, is_over, waiting);
-	return json_pack("{s:o,s:s,s:o,s:o,s:I,s:i}", "name", result_text(profile->name), "state",
-	    profile->is_paused ? "paused" : names[trouble], "rate_limited_until",
-	    trouble == TROUBLE_NONE || is_over ? json_null() : result_time(profile->until_ms),
+	if (shown == TROUBLE_NONE && until_ms != 0)
+		shown = TROUBLE_LIMITED;
+	return json_pack("{s:o,s:s,s:o,s:o,s:I,s:i,s:o}", "name", result_text(profile->name),
+	    "state", profile->is_paused ? "paused" : names[shown], "rate_limited_until",
+	    shown == TROUBLE_NONE || until_ms == 0 ? json_null() : result_time(until_ms),
 	    "last_error",
 	    *profile->last_error == '\0' ? json_null() : result_text(profile->last_error),
-	    "waiting", (json_int_t)waiting, "sending", (int)profile->out);
+	    "waiting", (json_int_t)waiting, "sending", (int)profile->out, "budget",
+	    profile_budget(profile, routes_steady_ms(scheduler_routes(operators->scheduler))));
 }
 
 static json_t *
@@ -51,7 +101,7 @@ profile_states(struct operators *operators, const struct count_job *job)
 	count_waiting(routes, job, &waiting);
 	IDMAP_EACH(&routes->profiles, slot)
 	{
-		const struct profile *profile = slot->object;
+		struct profile *profile = slot->object;
 		const uint64_t *number = idmap_get(&waiting, profile->id);
 
 		if (!profile->is_gone)

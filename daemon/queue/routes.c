@@ -11,9 +11,16 @@
 void
 routes_init(struct routes *routes)
 {
+	routes->steady_base_ms = loop_wall_ms(routes->role->loop) - loop_now_ms(routes->role->loop);
 	idmap_init(&routes->profiles);
 	idmap_init(&routes->users);
 	idmap_init(&routes->lists);
+}
+
+int64_t
+routes_steady_ms(const struct routes *routes)
+{
+	return routes->steady_base_ms + loop_now_ms(routes->role->loop);
 }
 
 void
@@ -371,6 +378,7 @@ end_map(struct routes *routes)
 	routes_find_notice_profile(routes);
 	lead_orphans(routes);
 	routes->is_complete = true;
+	routes->had_map = true;
 	if (routes->on_limits != NULL)
 		routes->on_limits(0, routes->limits_ctx);
 	routes->on_complete(routes->ctx);

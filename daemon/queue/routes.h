@@ -10,6 +10,7 @@
 #define POSTERN_QUEUE_ROUTES_H
 
 #include "daemon/core/role.h"
+#include "daemon/queue/budget.h"
 #include "daemon/queue/flow.h"
 #include "daemon/queue/idmap.h"
 #include "daemon/queue/shares.h"
@@ -47,6 +48,10 @@ struct profile {
 	int64_t pause_until_ms;
 	struct ring rings[PRIORITIES];
 	struct shares shares;
+	struct budget budget;  /* what its rates leave it */
+	int64_t rate_until_ms; /* steady; 0: nothing waits for its rates */
+	bool is_rate_for_all;  /* the urgent wait as well */
+	bool is_booking;
 	struct timer *timer;
 	void *look; /* the timer's context */
 };
@@ -81,6 +86,8 @@ struct routes {
 	uint64_t other_profile_id;  /* for those of no list that is known; 0: nowhere */
 	uint64_t notice_profile_id; /* queue.notice_profile; 0: each user's own */
 	bool is_complete;           /* a whole map has come */
+	bool had_map;               /* one had, some time */
+	int64_t steady_base_ms;     /* wall clock less monotonic, at the start */
 	/* The user's mail goes elsewhere, or nowhere, from now on. */
 	void (*on_user_moved)(uint64_t user_id, struct profile *to, void *ctx);
 	/* It is about to be filled in. */
@@ -99,6 +106,10 @@ struct routes {
 void routes_init(struct routes *routes);
 void routes_fini(struct routes *routes);
 void routes_take(struct routes *routes, const struct msg_route *route);
+/* The clock of the budgets: the wall clock of the start, and never set. */
+int64_t routes_steady_ms(const struct routes *routes);
+/* What was booked before the start. */
+void routes_load_budget(struct routes *routes, const struct booked_row *row);
 /* What was on disk about a profile's trouble. */
 void routes_remember(struct routes *routes, const struct profile_row *row);
 

@@ -17,6 +17,7 @@
 void
 routes_free_profile(struct profile *profile)
 {
+	budget_fini(&profile->budget);
 	timer_free(profile->timer);
 	free(profile->look);
 	free(profile->name);
@@ -165,16 +166,54 @@ new_profile(struct routes *routes, uint64_t id)
 	return profile;
 }
 
+/* Of one that accounts has not named (yet): it may do nothing. */
+static struct profile *
+known_profile(struct routes *routes, uint64_t id)
+{
+	struct profile *profile = routes_profile(routes, id);
+
+	if (profile != NULL)
+		return profile;
+	profile = new_profile(routes, id);
+	profile->is_gone = true;
+	return profile;
+}
+
+void
+routes_load_budget(struct routes *routes, const struct booked_row *row)
+{
+	if (row->profile_id == 0 || row->line.period_ms <= 0)
+		return;
+	budget_load(
+	    &known_profile(routes, row->profile_id)->budget, &row->line, routes_steady_ms(routes));
+}
+
+static void
+take_rates(struct routes *routes, struct profile *profile, const struct msg_route *route)
+{
+	struct rate messages, recipients;
+	struct err err;
+
+	if (rate_parse(*route->rate == '\0' ? "none" : route->rate, &messages, &err) != 0 ||
+	    rate_parse(*route->recipient_rate == '\0' ? "none" : route->recipient_rate, &recipients,
+		&err) != 0) {
+		log_problem(LOG_ERROR, "the rates of profile %s are not understood: %s",
+		    profile->name, err.text);
+		return;
+	}
+	budget_set(&profile->budget, &messages, &recipients,
+	    route->reserve < 100 ? route->reserve : 100, routes_steady_ms(routes));
+	if (!routes->had_map)
+		budget_assume_spent(&profile->budget, routes_steady_ms(routes));
+}
+
 void
 routes_remember(struct routes *routes, const struct profile_row *row)
 {
-	struct profile *profile = routes_profile(routes, row->profile_id);
+	struct profile *profile = known_profile(routes, row->profile_id);
 
-	if (profile == NULL) {
-		profile = new_profile(routes, row->profile_id);
-		profile->is_gone = true; /* until accounts names it */
+	if (*profile->name == '\0')
 		profile->version = row->version;
-	}
 	/* An operator changed or resumed it meanwhile. */
 	if (profile->version != row->version)
 		return;
@@ -207,6 +246,7 @@ routes_take_profile(struct routes *routes, const struct msg_route *route)
 	routes_set_text(&profile->name, route->name);
 	routes_set_text(&profile->bounce_sender, route->bounce_sender);
 	take_retry(profile, route->retry);
+	take_rates(routes, profile, route);
 	profile->is_uncertain_held = route->is_uncertain_held;
 	profile->is_stale = false;
 	profile->is_gone = route->is_gone;

@@ -92,22 +92,44 @@ next_of(struct scheduler *scheduler, struct profile *profile, uint8_t priority)
 	return priority == 0 ? NULL : scheduler_next(scheduler, &profile->rings[priority - 1]);
 }
 
-/* The next message of the profile, out of its window, or NULL: none may go, or disk is being asked
- * and what may be of a higher priority is waited for. */
+/* A lower one whose share is due, or NULL. If it has to wait for a rate nobody waits for it. */
 static struct entry *
-choose(struct scheduler *scheduler, struct profile *profile)
+due_of(struct scheduler *scheduler, struct profile *profile, unsigned waiting)
 {
 	unsigned percent = scheduler->role->config->queue.lower_share;
-	unsigned waiting =
-	    waiting_priorities(profile) & profile_open_to(&scheduler->routes, profile);
 	struct entry *entry =
 	    next_of(scheduler, profile, shares_due(&profile->shares, waiting, percent));
 
+	return entry != NULL && scheduler_has_budget(scheduler, profile, entry) ? entry : NULL;
+}
+
+/* Of the highest priority; NULL: none may go, or disk is being asked, and what may be of a higher
+ * priority is waited for. */
+static struct entry *
+highest_of(struct scheduler *scheduler, struct profile *profile, unsigned waiting)
+{
+	struct entry *entry = next_of(scheduler, profile, shares_highest(waiting));
+
+	if (entry == NULL || scheduler_has_budget(scheduler, profile, entry))
+		return entry;
+	scheduler_wait_for_rate(scheduler, profile, entry);
+	return NULL;
+}
+
+/* The next message of the profile, out of its window, or NULL. */
+static struct entry *
+choose(struct scheduler *scheduler, struct profile *profile)
+{
+	unsigned waiting =
+	    waiting_priorities(profile) & profile_open_to(&scheduler->routes, profile);
+	struct entry *entry = due_of(scheduler, profile, waiting);
+
 	if (entry == NULL)
-		entry = next_of(scheduler, profile, shares_highest(waiting));
+		entry = highest_of(scheduler, profile, waiting);
 	if (entry == NULL)
 		return NULL;
 	shares_note(&profile->shares, entry->priority, waiting);
+	scheduler_charge(scheduler, profile, entry);
 	scheduler_take(scheduler, entry);
 	return entry;
 }
@@ -203,17 +225,19 @@ ready_again(struct scheduler *scheduler, struct entry *entry)
 void
 scheduler_return(struct scheduler *scheduler, struct entry *entry)
 {
+	scheduler_take_back(entry, (struct usage_count){1, entry->recipient_count});
 	come_back(entry);
 	ready_again(scheduler, entry);
 }
 
+/* Those whose turn did not come, if there were any. */
 static uint32_t
-count_pending(const struct mail *mail)
+count_due(const struct mail *mail)
 {
-	uint32_t count = 0;
+	uint32_t count = 0, round = mail_round(mail);
 
 	for (uint32_t i = 0; i < mail->recipient_count; i++)
-		count += recipient_is_pending(&mail->recipients[i]);
+		count += recipient_is_due(&mail->recipients[i], round);
 	return count;
 }
 
@@ -221,8 +245,10 @@ void
 scheduler_settled_in_part(struct scheduler *scheduler, struct entry *entry)
 {
 	struct profile *profile = entry->profile;
+	uint32_t left = count_due(entry->mail);
 
-	entry->recipient_count = count_pending(entry->mail);
+	scheduler_take_back(entry, (struct usage_count){0, left});
+	entry->recipient_count = left;
 	ready_again(scheduler, entry);
 	if (profile != NULL)
 		scheduler_pump(scheduler, profile);
@@ -272,6 +298,7 @@ on_woken(const struct wake_job *job, void *ctx)
 static void
 drop_chosen(struct scheduler *scheduler, struct entry *entry)
 {
+	scheduler_take_back(entry, (struct usage_count){1, entry->recipient_count});
 	come_back(entry);
 	scheduler_free_entry(scheduler, entry);
 }
@@ -420,6 +447,7 @@ scheduler_new(struct role_context *role, struct storage *storage,
 	routes_init(&scheduler->routes);
 	scheduler->orphans = orphans_new(role, storage, &scheduler->routes);
 	scheduler->refill = refill_new(role->loop, storage, &refill_callbacks, scheduler);
+	scheduler_read_book(scheduler);
 	return scheduler;
 }
 

@@ -2,8 +2,9 @@
  * scheduler_private - the scheduler's inside, for the files that make it up
  *
  * scheduler.c keeps the entries and begins attempts; scheduler_flows.c has what each user has
- * ready, in memory and on disk; scheduler_routes.c follows profiles and users that change,
- * scheduler_relay.c the relay that comes and goes, scheduler_clock.c the clock that is set. Nobody else
+ * ready, in memory and on disk; scheduler_budget.c the profiles' rates; scheduler_routes.c follows
+ * profiles and users that change, scheduler_relay.c the relay that comes and goes,
+ * scheduler_clock.c the clock that is set. Nobody else
  * includes this.
  */
 #ifndef POSTERN_QUEUE_SCHEDULER_PRIVATE_H
@@ -32,6 +33,7 @@ struct scheduler {
 	struct idmap entries;
 	struct idmap senders; /* by user */
 	size_t ready_count;   /* entries in windows */
+	bool is_book_read;    /* what earlier starts have booked is known */
 	uint64_t next_attempt;
 	uint64_t memory_bytes;
 	struct link *relay;
@@ -69,6 +71,19 @@ void scheduler_move(struct scheduler *scheduler, struct sender *sender, struct p
 /* All of them, wherever their routes lead. */
 void scheduler_move_all(struct scheduler *scheduler);
 void scheduler_free_senders(struct scheduler *scheduler);
+
+/* ---- scheduler_budget.c ---- */
+
+void scheduler_read_book(struct scheduler *scheduler);
+/* Whether its profile's rates let it go now; books what it takes. */
+bool scheduler_has_budget(
+    struct scheduler *scheduler, struct profile *profile, const struct entry *entry);
+/* It is the next, and may not go: the profile pauses. */
+void scheduler_wait_for_rate(
+    struct scheduler *scheduler, struct profile *profile, const struct entry *entry);
+void scheduler_charge(struct scheduler *scheduler, struct profile *profile, struct entry *entry);
+/* So much of it was not sent after all. */
+void scheduler_take_back(struct entry *entry, struct usage_count count);
 
 /* For the rings; ctx is the scheduler. */
 void scheduler_on_idle(struct flow *flow, void *ctx);

@@ -15,6 +15,7 @@
  *	body       bodies below 64 KiB: rows (message << 20 | piece), in order
  *	profile    profiles that wait or are stopped
  *	used       what users with a limit sent lately; slot_ms is a slot's width, slot its number
+ *	booked     what a profile may have sent: a slot of a period that its rates name (budget.h)
  *	journal    what happened to messages (journal.h), until history.db has it
  *	meta       next_id: ids below it are never given again; epoch: how often this was opened
  *
@@ -54,6 +55,12 @@ static const char pragmas_sql[] =
 	" messages INTEGER NOT NULL, recipients INTEGER NOT NULL,"                                 \
 	" PRIMARY KEY(slot_ms, slot, user_id)) WITHOUT ROWID;"
 
+#define BOOKED_SQL                                                                                 \
+	"CREATE TABLE booked("                                                                     \
+	" profile INTEGER NOT NULL, period_ms INTEGER NOT NULL, slot INTEGER NOT NULL,"            \
+	" messages INTEGER NOT NULL, recipients INTEGER NOT NULL,"                                 \
+	" PRIMARY KEY(profile, period_ms, slot)) WITHOUT ROWID;"
+
 #define JOURNAL_SQL "CREATE TABLE journal(id INTEGER PRIMARY KEY, record BLOB NOT NULL);"
 
 #define INDEXES_SQL                                                                                \
@@ -89,7 +96,7 @@ static const char tables_sql[] =
     " message INTEGER PRIMARY KEY, is_smtputf8 INTEGER NOT NULL,"
     " has_utf8_header INTEGER NOT NULL, ret INTEGER NOT NULL, envid TEXT NOT NULL,"
     " has_auth INTEGER NOT NULL, has_mt_priority INTEGER NOT NULL,"
-    " mt_priority INTEGER NOT NULL, requires_tls INTEGER NOT NULL);" USED_SQL JOURNAL_SQL
+    " mt_priority INTEGER NOT NULL, requires_tls INTEGER NOT NULL);" USED_SQL BOOKED_SQL JOURNAL_SQL
     "CREATE TABLE body(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
     "CREATE TABLE profile("
     " id INTEGER PRIMARY KEY, version INTEGER NOT NULL, trouble INTEGER NOT NULL,"
@@ -123,7 +130,7 @@ static const char step_3_sql[] =
     "UPDATE message SET begins_at = hold_until FROM wishes"
     " WHERE wishes.message = message.id AND hold_until > received_at;"
     "ALTER TABLE wishes DROP COLUMN hold_until;"
-    "DROP INDEX message_order;" INDEXES_SQL JOURNAL_SQL OWNER_SQL
+    "DROP INDEX message_order;" INDEXES_SQL BOOKED_SQL JOURNAL_SQL OWNER_SQL
     "INSERT INTO owner SELECT DISTINCT user_id, login, list FROM message;"
     "PRAGMA user_version=3;"
     "COMMIT;";

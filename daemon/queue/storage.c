@@ -145,7 +145,8 @@ checkpoint(struct storage *storage)
 static bool
 is_small(const struct job *job)
 {
-	return job->kind == STORE_FATE || job->kind == STORE_PROFILE || job->kind == STORE_RESERVE;
+	return job->kind == STORE_FATE || job->kind == STORE_PROFILE || job->kind == STORE_BOOK ||
+	       job->kind == STORE_RESERVE;
 }
 
 /* After a flood: a load that never rests would never let the file shrink. In a transaction that is

@@ -16,6 +16,7 @@
 #include "common/buf.h"
 #include "common/chunk.h"
 #include "common/err.h"
+#include "daemon/queue/budget.h"
 #include "daemon/queue/mail.h"
 #include "daemon/queue/usage.h"
 #include "daemon/queue/worker.h"
@@ -36,6 +37,8 @@ enum store_job_kind {
 	STORE_RESERVE,
 	STORE_PROFILE,
 	STORE_PROFILES,
+	STORE_BOOK,
+	STORE_LOAD_BOOKED,
 	STORE_SWEEP_USED,
 	STORE_LOAD_USED,
 	STORE_RELEASE,
@@ -259,6 +262,27 @@ struct profile_job {
 struct profiles_job {
 	struct job job;
 	struct profile_row *rows_out;
+	uint32_t row_count_out;
+};
+
+/* A profile's budget: these lines replace what stood there for their slots. */
+struct book_job {
+	struct job job;
+	uint64_t profile_id;
+	struct booking lines[BUDGET_LINES_MAX];
+	size_t count;
+};
+
+struct booked_row {
+	uint64_t profile_id;
+	struct booking line;
+};
+
+/* Gives what is booked and not over; what lies ahead of now_ms is booked for now. */
+struct load_booked_job {
+	struct job job;
+	int64_t now_ms;
+	struct booked_row *rows_out;
 	uint32_t row_count_out;
 };
 

@@ -92,6 +92,18 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_DELETE_PROFILE] = "DELETE FROM profile WHERE id = ?",
     [SQL_GET_PROFILES] = "SELECT id, version, trouble, failures, until_at, last_error"
 			 " FROM profile",
+    [SQL_BOOK] = "INSERT OR REPLACE INTO booked(profile, period_ms, slot, messages, recipients)"
+		 " VALUES(?,?,?,?,?)",
+    [SQL_SWEEP_BOOKED] = "DELETE FROM booked WHERE profile = ? AND period_ms = ? AND slot <= ?",
+    [SQL_GATHER_BOOKED] =
+	"INSERT INTO booked(profile, period_ms, slot, messages, recipients)"
+	" SELECT profile, period_ms, ?3, sum(messages), sum(recipients) FROM booked"
+	" WHERE profile = ?1 AND period_ms = ?2 AND slot > ?3 GROUP BY profile"
+	" ON CONFLICT DO UPDATE SET messages = messages + excluded.messages,"
+	" recipients = recipients + excluded.recipients",
+    [SQL_DROP_BOOKED] = "DELETE FROM booked WHERE profile = ?1 AND period_ms = ?2"
+			" AND (slot > ?3 OR slot <= ?4)",
+    [SQL_GET_BOOKED] = "SELECT profile, period_ms, slot, messages, recipients FROM booked",
     [SQL_ADD_USED] = "INSERT INTO used(slot_ms, slot, user_id, messages, recipients)"
 		     " VALUES(?,?,?,?,?) ON CONFLICT DO UPDATE SET"
 		     " messages = messages + excluded.messages,"
@@ -489,6 +501,10 @@ store_run(struct store *store, struct job *job)
 		return put_profile(store, &((struct profile_job *)at)->row);
 	case STORE_PROFILES:
 		return get_profiles(store, at);
+	case STORE_BOOK:
+		return store_book(store, at);
+	case STORE_LOAD_BOOKED:
+		return store_load_booked(store, at);
 	case STORE_SWEEP_USED:
 		return store_sweep_used(store, at);
 	case STORE_LOAD_USED:

@@ -56,6 +56,11 @@ enum statement {
 	SQL_PUT_PROFILE,
 	SQL_DELETE_PROFILE,
 	SQL_GET_PROFILES,
+	SQL_BOOK,
+	SQL_SWEEP_BOOKED,
+	SQL_GATHER_BOOKED,
+	SQL_DROP_BOOKED,
+	SQL_GET_BOOKED,
 	SQL_ADD_USED,
 	SQL_GATHER_USED,
 	SQL_SWEEP_USED,
@@ -162,6 +167,8 @@ enum store_result store_note_owner(struct store *store, const struct mail *mail)
 enum store_result store_load_tally(struct store *store);
 enum store_result store_count(struct store *store, struct count_job *job);
 enum store_result store_owners(struct store *store, struct owners_job *job);
+enum store_result store_book(struct store *store, const struct book_job *job);
+enum store_result store_load_booked(struct store *store, struct load_booked_job *job);
 enum store_result store_charge(struct store *store, const struct charge *charge);
 enum store_result store_sweep_used(struct store *store, const struct used_job *job);
 enum store_result store_load_used(struct store *store, struct used_job *job);

@@ -4,17 +4,13 @@
  * Owns     nothing; pure arithmetic on a struct
  * Units    milliseconds, wall clock
  *
- * The hour is counted in minutes, the day in half hours, and the slot in which something was sent
- * leaves the window only as a whole: there are never more than the limit in any hour or day, and
- * a place comes back up to a minute, or half an hour, late.
- *
- * A clock that is set back moves the slots with it: nothing is forgotten, and nothing lies in the
- * future. One that is set forward lets them leave early.
+ * The hour is counted in minutes, the day in half hours (slots.h).
  */
 #ifndef POSTERN_QUEUE_USAGE_H
 #define POSTERN_QUEUE_USAGE_H
 
 #include "common/cap.h"
+#include "daemon/queue/slots.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,10 +21,6 @@
 /* One more than the window has, so that it is covered at any moment within a slot. */
 #define USAGE_MINUTES 61
 #define USAGE_HALF_HOURS 49
-
-struct usage_count {
-	uint32_t messages, recipients;
-};
 
 /* Slots of one width; what is older than the window is 0. */
 struct usage {

@@ -29,6 +29,7 @@ struct entry {
 	uint64_t id, user_id;
 	uint64_t attempt; /* 0: none yet */
 	int64_t received_at_ms;
+	int64_t charged_at_ms;   /* to its profile's budget; steady */
 	int64_t began_at_ms;     /* of the attempt; 0: before this start of the queue */
 	struct profile *profile; /* once it was chosen; NULL: sent since before this start */
 	struct flow *flow;       /* while ready */

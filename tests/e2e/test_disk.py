@@ -98,6 +98,20 @@ def test_disk_full_to_the_last_byte(small_disk, make_rig, size_mib):
     assert not rig.postern.log_lines('event=role-restarted')
 
 
+@pytest.mark.user
+def test_reserve_is_as_large_as_the_config_says(make_postern):
+    postern = make_postern(config='queue = { reserve = "3M"; };')
+    reserve = postern.state_dir / 'reserve'
+    for size, text in ((3 * MIB, None), (MIB, '1M'), (5 * MIB, '5M'), (None, '0')):
+        if text is not None:
+            postern.stop()
+            postern.extra = f'queue = {{ reserve = "{text}"; }};'
+            postern.start()
+        assert (reserve.stat().st_size if reserve.exists() else None) == size
+        if size is not None:
+            assert reserve.stat().st_blocks * 512 >= size   # it is there, not only said
+
+
 # ---- failing, slow ----
 
 @pytest.fixture(scope='session')
@@ -192,3 +206,54 @@ def test_slow_disk(make_faulty_rig, delay_ms):
     if not is_sanitized():
         assert max(memory.values()) < 64
     rig.check()
+
+
+# ---- the order of flushes ----
+
+class Order:
+    """What failsync.c notes of flushes and removals."""
+
+    def __init__(self, postern):
+        self.path = postern.state_dir / 'order'
+        self.path.touch()
+        self.path.chmod(0o666)
+
+    def lines(self):
+        return self.path.read_text().splitlines()
+
+
+@pytest.mark.user
+def test_body_is_on_disk_before_its_row_and_goes_after_it(make_postern, failsync, sink):
+    """A power cut between any two of these steps leaves a file without a message at the most, never
+    a message without its file."""
+    def prepare(postern):
+        postern.environment = {
+            'LD_PRELOAD': str(failsync),
+            'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'}
+    postern = make_postern(prepare=prepare)
+    postern.add_upstream(sink)
+    user = postern.add_user()
+    postern.ctl('profile', 'pause', 'upstream')
+    order = Order(postern)
+    for _ in range(3):
+        before = len(order.lines())
+        with postern.client(user) as client:
+            client.sendmail('a@example.com', ['b@example.net'],
+                            b'Subject: x\r\n\r\n' + b'x' * 998 + b'\r\n' + b'hello\r\n' * 30000)
+        ident = postern.queued()[-1]['id']
+        lines = order.lines()[before:]
+        [body] = postern.state_dir.glob(f'bodies/*/{ident}')
+        steps = [lines.index(f'end {ident}'), lines.index(f'end {body.parent.name}')]
+        # The first commit behind its flushes is that of its row: nothing else is under way.
+        commits = [at for at, line in enumerate(lines) if line == 'end queue.db-wal']
+        assert steps == sorted(steps) and steps[-1] < commits[-1], lines
+        assert 'begin queue.db-wal' in lines[steps[-1]:commits[-1]], lines
+    wait_until(lambda: order.lines()[-1] == 'end queue.db', 'the log is checkpointed')
+    before = len(order.lines())
+    idents = [message['id'] for message in postern.queued()]
+    postern.ctl('profile', 'resume', 'upstream')
+    postern.wait_until_queue_is(0)
+    wait_until(lambda: not list(postern.state_dir.glob('bodies/*/*')), 'the bodies are removed')
+    lines = order.lines()[before:]
+    for ident in idents:
+        assert 'end queue.db-wal' in lines[:lines.index(f'remove {ident}')], lines

@@ -4,15 +4,18 @@ POSTERN_KILLS is how often each role is killed: 8 for a quick run, 200 for a tho
 """
 import contextlib
 import os
+import random
 import signal
 import socket
+import sqlite3
+import threading
 import time
 from concurrent import futures
 
 import pytest
 
 from posternd import CtlError, wait_until
-from rig import KILLED, is_alive
+from rig import KILLED, SEED, is_alive
 
 KILLS = int(os.environ.get('POSTERN_KILLS', '8'))
 ROLES = ['smtpd0', 'smtpd1', 'accounts0', 'queue0', 'relay0', 'control0']
@@ -76,6 +79,102 @@ def test_sigterm_under_load(make_rig):
     rig.wait_for_progress(20)
     rig.check()
     assert rig.kills == []
+
+
+class Operator(threading.Thread):
+    """Holds, releases, hurries, schedules, checks and backs up, one after the other by chance. A role
+    that is away refuses it; what it was told is done counts."""
+
+    def __init__(self, postern):
+        super().__init__()
+        self.postern, self.random = postern, random.Random(SEED)
+        self.is_stopping, self.done, self.backups = False, {}, []
+
+    def schedule(self):
+        waiting = self.postern.queued('--limit', 20)
+        for message in self.random.sample(waiting, min(3, len(waiting))):
+            self.postern.ctl('queue', 'schedule', message['id'], '2s')
+
+    def backup(self):
+        name = f'b{len(self.backups)}'
+        self.backups.append(name)
+        assert self.postern.ctl('queue', 'backup', name)['sound']
+
+    def act(self):
+        whom = self.random.choice([['--all'], ['--user', 'shop'], ['--list', 'web'],
+                                   ['--profile', 'upstream']])
+        actions = {
+            'hold': lambda: self.postern.ctl('queue', 'hold', *whom),
+            'release': lambda: self.postern.ctl('queue', 'release', *whom),
+            'retry': lambda: self.postern.ctl('queue', 'retry', *whom),
+            'schedule': self.schedule,
+            'check': lambda: self.postern.ctl('queue', 'check'),
+            'backup': self.backup}
+        name = self.random.choice(list(actions))
+        with contextlib.suppress(CtlError):
+            actions[name]()
+            self.done[name] = self.done.get(name, 0) + 1
+        if name == 'hold':      # others get their turn
+            with contextlib.suppress(CtlError):
+                self.postern.ctl('queue', 'release', '--all')
+
+    def run(self):
+        while not self.is_stopping:
+            self.act()
+            time.sleep(self.random.uniform(0, 0.1))
+
+    def finish(self):
+        self.is_stopping = True
+        self.join()
+        wait_until(self.is_released, 'nothing is held')
+        print(f'operator: {self.done}')
+
+    def is_released(self):
+        with contextlib.suppress(CtlError):
+            self.postern.ctl('queue', 'release', '--all')
+            return not self.postern.queued('--state', 'held', '--limit', 1)
+        return False
+
+
+def check_backups(postern):
+    """Each that has its name is whole, whatever was killed while it was made."""
+    found = [path for path in (postern.state_dir / 'backups').iterdir()
+             if path.suffix != '.partial']
+    for path in found:
+        assert (path / 'seal.key').read_bytes() == (postern.state_dir / 'seal.key').read_bytes()
+        for name in ('queue.db', 'accounts.db'):
+            connection = sqlite3.connect(path / name)
+            assert connection.execute('PRAGMA integrity_check').fetchall() == [('ok',)]
+            if name == 'queue.db':
+                rows = connection.execute('SELECT size FROM message WHERE is_in_file').fetchall()
+                states = connection.execute('SELECT DISTINCT state FROM message').fetchall()
+            connection.close()
+        assert states in ([], [(1,)])
+        assert sorted(size for size, in rows) == sorted(
+            body.stat().st_size for body in path.glob('bodies/*/*'))
+    return len(found)
+
+
+@pytest.mark.user
+def test_roles_killed_while_an_operator_works(make_rig):
+    """With holds, schedules, mass operations, notices, checks and backups under way."""
+    rig = make_rig(load={'large': 0.1})
+    rig.postern.expect_trouble(KILLED)
+    rig.wait_for_progress(20)
+    operator = Operator(rig.postern)
+    operator.start()
+    try:
+        for _ in range(KILLS // 2):
+            for role in rig.random.sample(ROLES, len(ROLES)):
+                rig.wait_for_progress(rig.random.randint(1, 20))
+                rig.wait_until_well(role)
+                rig.kill(role)
+        rig.wait_for_progress(20)
+    finally:
+        operator.finish()
+    rig.check()
+    assert operator.done['hold'] > 0 and sum(operator.done.values()) >= 10
+    print(f'{check_backups(rig.postern)} backups of {len(operator.backups)} begun')
 
 
 def is_listening(port):

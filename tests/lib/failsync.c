@@ -9,6 +9,9 @@
  *	queue delay-sync 20      a flush takes 20 ms longer
  *
  * Each flush of such a file adds a byte to the file `flushes`, if there is one.
+ *
+ * If there is a file `order`, each flush of any file adds `begin NAME` and `end NAME` to it, and each
+ * removal `remove NAME`.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -48,7 +51,7 @@ open_and_note(int directory, const char *path, int flags, mode_t mode)
 	const char *name = strrchr(path, '/');
 
 	if (fd >= 0 && fd < FDS)
-		(void)snprintf(names[fd], sizeof(names[fd]), "%s", name != NULL ? name : path);
+		(void)snprintf(names[fd], sizeof(names[fd]), "%s", name != NULL ? name + 1 : path);
 	return fd;
 }
 
@@ -89,6 +92,31 @@ count_flush(void)
 	(void)close(file);
 }
 
+static void
+note_order(const char *what, const char *name)
+{
+	int file = real_open(AT_FDCWD, "order", O_WRONLY | O_APPEND | O_CLOEXEC, 0);
+	char line[128];
+	int size = snprintf(line, sizeof(line), "%s %.64s\n", what, name);
+
+	if (file < 0)
+		return;
+	(void)!write(file, line, (size_t)size);
+	(void)close(file);
+}
+
+static int
+flush_in_order(int (*call)(int), int fd)
+{
+	const char *name = fd >= 0 && fd < FDS ? names[fd] : "?";
+	int result;
+
+	note_order("begin", name);
+	result = call(fd);
+	note_order("end", name);
+	return result;
+}
+
 static int
 flush(const char *function, int fd)
 {
@@ -96,7 +124,7 @@ flush(const char *function, int fd)
 	struct fault fault;
 
 	if (!read_fault(fd, &fault))
-		return call(fd);
+		return flush_in_order(call, fd);
 	count_flush();
 	if (is_failing(&fault, "fail-sync")) {
 		errno = EIO;
@@ -154,6 +182,16 @@ int
 fdatasync(int fd)
 {
 	return flush("fdatasync", fd);
+}
+
+int
+unlinkat(int directory, const char *path, int flags)
+{
+	int (*call)(int, const char *, int) = dlsym(RTLD_NEXT, "unlinkat");
+	const char *name = strrchr(path, '/');
+
+	note_order("remove", name != NULL ? name + 1 : path);
+	return call(directory, path, flags);
 }
 
 ssize_t

@@ -2,6 +2,7 @@
 if HAVE_CMOCKA
 check_PROGRAMS += \
 	tests/unit/test_queue_backoff \
+	tests/unit/test_queue_budget \
 	tests/unit/test_queue_caps \
 	tests/unit/test_queue_dsn \
 	tests/unit/test_queue_flow \
@@ -31,6 +32,10 @@ QUEUE_RIG = tests/lib/queue_rig.c tests/lib/queue_rig.h
 tests_unit_test_queue_backoff_SOURCES = tests/unit/test_queue_backoff.c
 tests_unit_test_queue_backoff_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_backoff_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_budget_SOURCES = tests/unit/test_queue_budget.c
+tests_unit_test_queue_budget_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_budget_LDADD = daemon/queue/libqueue.a $(UNIT_LIBS)
 
 tests_unit_test_queue_caps_SOURCES = tests/unit/test_queue_caps.c tests/lib/queue_world.c \
 	tests/lib/queue_world.h

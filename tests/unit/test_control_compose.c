@@ -35,19 +35,22 @@ test_profile(void **state)
 		const char *profile, *queue, *expected;
 	} rows[] = {
 	    {"{\"name\":\"office\"}", QUEUE,
-		"{\"last_error\":\"421\",\"name\":\"office\",\"rate_limited_until\":"
+		"{\"budget\":null,\"last_error\":\"421\",\"name\":\"office\",\"rate_limited_"
+		"until\":"
 		"\"2026-03-01T12:31:04Z\",\"state\":\"limited\",\"waiting\":4}"},
 	    {"{\"name\":\"new\"}", QUEUE,
-		"{\"last_error\":null,\"name\":\"new\",\"rate_limited_until\":null,"
+		"{\"budget\":null,\"last_error\":null,\"name\":\"new\",\"rate_limited_until\":null,"
 		"\"state\":\"ok\",\"waiting\":0}"},
 	    {"{\"name\":\"new\",\"state\":\"paused\"}", QUEUE,
-		"{\"last_error\":null,\"name\":\"new\",\"rate_limited_until\":null,"
+		"{\"budget\":null,\"last_error\":null,\"name\":\"new\",\"rate_limited_until\":null,"
 		"\"state\":\"paused\",\"waiting\":0}"},
 	    {"{\"name\":\"office\"}", NULL,
-		"{\"last_error\":null,\"name\":\"office\",\"rate_limited_until\":null,"
+		"{\"budget\":null,\"last_error\":null,\"name\":\"office\",\"rate_limited_until\":"
+		"null,"
 		"\"state\":null,\"waiting\":null}"},
 	    {"{\"name\":\"office\"}", "{\"profiles\":7}",
-		"{\"last_error\":null,\"name\":\"office\",\"rate_limited_until\":null,"
+		"{\"budget\":null,\"last_error\":null,\"name\":\"office\",\"rate_limited_until\":"
+		"null,"
 		"\"state\":\"ok\",\"waiting\":0}"},
 	    {"[1]", QUEUE, "[1]"},
 	};
@@ -69,7 +72,8 @@ test_status(void **state)
 		const char *queue, *profiles, *expected;
 	} rows[] = {
 	    {QUEUE, "[{\"name\":\"office\",\"default\":true,\"host\":\"h\"}]",
-		"{\"profiles\":[{\"default\":true,\"last_error\":\"421\",\"name\":\"office\","
+		"{\"profiles\":[{\"budget\":null,\"default\":true,\"last_error\":\"421\",\"name\":"
+		"\"office\","
 		"\"rate_limited_until\":\"2026-03-01T12:31:04Z\",\"state\":\"limited\","
 		"\"waiting\":4}],\"queue\":{\"deferred\":1,\"held\":0,\"ready\":3,\"scheduled\":0,"
 		"\"sending\":2,\"uncertain\":0},\"version\":\"1\"}"},

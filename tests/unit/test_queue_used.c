@@ -1,6 +1,6 @@
 /*
  * What users have sent, on disk: counted in the commits of the messages, swept, and the messages
- * that wait for their user's limit.
+ * that wait for their user's limit; and what profiles have booked.
  */
 #include "tests/lib/faultvfs.h"
 #include "tests/lib/queue_rig.h"
@@ -213,6 +213,63 @@ test_what_waits_for_a_limit_goes_in_order_as_it_fits(void **state)
 	check_used(rig, 7, USAGE_MINUTE_MS, 1, 4, 28);
 }
 
+static void
+book(struct queue_rig *rig, uint64_t profile_id, int64_t slot, uint32_t messages)
+{
+	struct book_job job = {.profile_id = profile_id,
+	    .lines = {{3600000, slot, {messages, 2 * messages}}},
+	    .count = 1};
+
+	assert_int_equal(rig_do(rig, STORE_BOOK, JOB_WRITES, &job), JOB_DONE);
+}
+
+/* A line replaces the one of its slot; what is over goes, what lies ahead is for now. */
+static void
+test_bookings_outlast_a_restart(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct load_booked_job job = {.now_ms = START};
+	int64_t now = START / budget_slot_ms(3600000);
+
+	assert_true(rig_open(rig));
+	book(rig, 5, now - 61, 1);
+	book(rig, 5, now - 60, 2);
+	book(rig, 5, now, 3);
+	book(rig, 5, now, 4);
+	book(rig, 5, now + 3, 5);
+	book(rig, 6, now + 5000, 6);
+	book(rig, 7, now - 500, 7);
+	rig_close(rig);
+	assert_true(rig_open(rig));
+	assert_int_equal(rig_do(rig, STORE_LOAD_BOOKED, JOB_WRITES, &job), JOB_DONE);
+	assert_int_equal(job.row_count_out, 3);
+	assert_int_equal(job.rows_out[0].line.slot, now - 60);
+	assert_int_equal(job.rows_out[0].line.count.messages, 2);
+	assert_int_equal(job.rows_out[1].line.slot, now);
+	assert_int_equal(job.rows_out[1].line.count.messages, 9);
+	assert_int_equal(job.rows_out[1].line.count.recipients, 18);
+	assert_int_equal(job.rows_out[2].profile_id, 6);
+	assert_int_equal(job.rows_out[2].line.slot, now);
+	assert_int_equal(job.rows_out[2].line.period_ms, 3600000);
+	free(job.rows_out);
+}
+
+static void
+test_a_booking_sweeps_what_is_long_over(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct load_booked_job job = {.now_ms = 60000 * 61};
+
+	assert_true(rig_open(rig));
+	for (int64_t slot = 1; slot <= 150; slot++)
+		book(rig, 5, slot, 1);
+	assert_int_equal(rig_do(rig, STORE_LOAD_BOOKED, JOB_WRITES, &job), JOB_DONE);
+	/* 28 were swept, 33 are there, and 89 ahead stand for now. */
+	assert_int_equal(job.row_count_out, 33);
+	assert_int_equal(job.rows_out[32].line.count.messages, 90);
+	free(job.rows_out);
+}
+
 int
 main(void)
 {
@@ -221,6 +278,8 @@ main(void)
 	    T(message_counts_in_its_own_commit),
 	    T(sweep_forgets_what_is_over_and_gathers_the_future),
 	    T(what_waits_for_a_limit_goes_in_order_as_it_fits),
+	    T(bookings_outlast_a_restart),
+	    T(a_booking_sweeps_what_is_long_over),
 	};
 
 	faultvfs_install();

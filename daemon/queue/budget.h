@@ -1,0 +1,81 @@
+/*
+ * budget - what a profile's rates leave it, and what of that is booked on disk
+ *
+ * Owns     its windows
+ * Context  loop; pure arithmetic, the time is given
+ * Units    milliseconds, of a clock that is never set: a wall clock moved on by the monotonic one
+ *
+ * Each period that a rate names is counted in sixtieths (slots.h): in no time of that length goes
+ * more than the limit, and what comes back comes a sixtieth late at most. A message with more
+ * recipients than the limit goes when nothing else is counted. Of periods from an hour up a reserve
+ * is kept for priorities 1 and 2.
+ *
+ * What has gone must outlast a crash, and a message should not wait for the disk. So some is booked
+ * on disk ahead, for one slot at a time: messages go on the booking. After a crash all that was
+ * booked counts as sent, a few too many, never too few. Periods below BUDGET_BOOKED_MS are not
+ * booked; after a start they count as spent.
+ */
+#ifndef POSTERN_QUEUE_BUDGET_H
+#define POSTERN_QUEUE_BUDGET_H
+
+#include "common/rate.h"
+#include "daemon/queue/slots.h"
+
+#define BUDGET_BOOKED_MS 60000
+#define BUDGET_RESERVED_MS 3600000
+
+struct budget_window {
+	int64_t period_ms, slot_ms;
+	struct usage_count limit; /* 0: none */
+	int64_t newest;
+	struct usage_count slots[SLOTS_MAX], sum;
+	/* What goes up to the end of this slot stands there on disk; it was so much, of so much. */
+	int64_t booked_slot;
+	struct usage_count booked, gone;
+};
+
+struct budget {
+	struct budget_window *windows; /* the shortest period first */
+	size_t count;
+	unsigned reserve; /* percent */
+};
+
+int64_t budget_slot_ms(int64_t period_ms);
+
+/* A line of the book: what stands on disk for one slot of one period. */
+struct booking {
+	int64_t period_ms, slot;
+	struct usage_count count;
+};
+
+void budget_fini(struct budget *budget);
+/* New rates; what was counted stays. */
+void budget_set(struct budget *budget, const struct rate *messages, const struct rate *recipients,
+    unsigned reserve, int64_t now_ms);
+bool budget_has_limits(const struct budget *budget);
+/* From disk, at the start: what lies ahead counts as sent now. */
+void budget_load(struct budget *budget, const struct booking *booking, int64_t now_ms);
+/* After a start nobody knows what went in the short periods. */
+void budget_assume_spent(struct budget *budget, int64_t now_ms);
+
+/* When a message with so many recipients may go: 0: now. */
+int64_t budget_goes_at(struct budget *budget, int64_t now_ms, uint32_t recipients, bool is_urgent);
+/* Whether it may go on what is booked. */
+bool budget_is_booked(const struct budget *budget, int64_t now_ms, uint32_t recipients);
+#define BUDGET_LINES_MAX (2 * 2 * RATE_RULES_MAX)
+
+/* The lines to write for that, at most BUDGET_LINES_MAX; gives how many. */
+size_t budget_book(
+    struct budget *budget, int64_t now_ms, uint32_t recipients, struct booking *lines_out);
+/* They are on disk. */
+void budget_note_booked(struct budget *budget, const struct booking *lines, size_t count);
+
+void budget_charge(struct budget *budget, int64_t now_ms, uint32_t recipients);
+/* It was charged then, and did not go, or not to so many. */
+void budget_take_back(struct budget *budget, int64_t at_ms, struct usage_count count);
+
+/* What the window leaves now, to ordinary or to urgent messages; UINT32_MAX: no limit. */
+struct usage_count budget_left(
+    struct budget *budget, size_t window, int64_t now_ms, bool is_urgent);
+
+#endif

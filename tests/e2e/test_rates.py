@@ -1,0 +1,169 @@
+"""What a profile's rates let through, to whom, and that no restart opens them; whose turn it is."""
+import os
+import signal
+import time
+
+import pytest
+from posternd import wait_until
+
+pytestmark = pytest.mark.user
+
+
+def send_many(postern, user, count, to='r', sender='a@example.com'):
+    with postern.client(user) as client:
+        for number in range(count):
+            client.sendmail(sender, [f'{to}{number}@example.net'], b'Subject: s\r\n\r\nbody\r\n')
+
+
+def profile(postern):
+    return postern.ctl('profile', 'show', 'upstream')
+
+
+def names(messages):
+    return [message.recipients[0].split('@')[0] for message in messages]
+
+
+def wait_until_limited(postern):
+    wait_until(lambda: profile(postern)['state'] == 'limited', 'limited')
+
+
+def test_rate_holds_and_is_shown(postern, sink):
+    postern.add_upstream(sink, 'upstream', '--rate', '1000/m 5/h', '--recipient-rate', '100/d')
+    send_many(postern, postern.add_user(), 8)
+    sink.wait_for(5)
+    wait_until_limited(postern)
+    shown = profile(postern)
+    assert shown['budget'] == [
+        {'period': 60, 'messages': 1000, 'messages_left': 995,
+         'recipients': None, 'recipients_left': None},
+        {'period': 3600, 'messages': 5, 'messages_left': 0,
+         'recipients': None, 'recipients_left': None},
+        {'period': 86400, 'messages': None, 'messages_left': None,
+         'recipients': 100, 'recipients_left': 95}]
+    assert shown['rate_limited_until'] > time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())
+    line = postern.wait_for_log('event=rate-limited')
+    assert len(line) == 1 and 'profile=upstream' in line[0] and 'waiting=' in line[0]
+    assert 'reason="own limit"' in line[0] and 'until=2' in line[0]
+    assert len(sink.messages) == 5
+    postern.ctl('profile', 'set', 'upstream', '--rate', 'none')
+    sink.wait_for(8)
+    postern.wait_until_queue_is(0)
+    assert profile(postern)['state'] == 'ok'
+
+
+def test_rate_comes_back(postern, sink):
+    postern.add_upstream(sink, 'upstream', '--rate', '4/2s')
+    send_many(postern, postern.add_user(), 12)
+    sink.wait_for(4)
+    begin = time.monotonic()
+    sink.wait_for(12)
+    assert time.monotonic() - begin > 3.5  # it is seen a moment after it went
+    postern.wait_until_queue_is(0)
+
+
+@pytest.mark.parametrize('is_killed', [False, True])
+def test_rate_outlasts_a_restart(postern, sink, is_killed):
+    postern.add_upstream(sink, 'upstream', '--rate', '5/h')
+    user = postern.add_user()
+    send_many(postern, user, 5)
+    sink.wait_for(5)
+    postern.wait_until_queue_is(0)
+    if is_killed:
+        postern.expect_trouble('role queue .*ended by signal 9|event=role-restarted')
+        os.kill(next(role['pid'] for role in postern.ctl('status')['roles']
+                     if role['name'] == 'queue'), signal.SIGKILL)
+        postern.wait_for_log('event=role-restarted')
+        wait_until(lambda: postern.run_ctl('queue', 'ls').returncode == 0, 'back')
+    else:
+        postern.restart()
+    send_many(postern, user, 2)
+    wait_until_limited(postern)
+    assert profile(postern)['budget'][0]['messages_left'] == 0
+    assert len(sink.messages) == 5
+
+
+def test_reserve_is_for_the_urgent(postern, sink):
+    """A newsletter used the hour up: a password reset goes out all the same."""
+    postern.add_upstream(sink, 'upstream', '--rate', '10/h', '--reserve', '20%')
+    news = postern.add_user('news', '--priority', 5)
+    shop = postern.add_user('shop', '--priority', 1)
+    send_many(postern, news, 12, 'n')
+    sink.wait_for(8)
+    wait_until_limited(postern)
+    send_many(postern, shop, 3, 'p')
+    assert names(sink.wait_for(10)) == [f'n{i}' for i in range(8)] + ['p0', 'p1']
+    assert profile(postern)['state'] == 'limited'
+    assert len(sink.messages) == 10
+
+
+def test_recipients_count(postern, sink):
+    """More than ever fit go when nothing else is counted; what is behind waits its turn."""
+    postern.add_upstream(sink, 'upstream', '--recipient-rate', '3/h')
+    with postern.client(postern.add_user()) as client:
+        for count in (5, 1):
+            client.sendmail('a@example.com', [f'r{i}@example.net' for i in range(count)],
+                            b'Subject: s\r\n\r\nbody\r\n')
+    sink.wait_for(1)
+    wait_until_limited(postern)
+    assert len(sink.messages) == 1 and len(sink.messages[0].recipients) == 5
+
+
+def test_what_waits_for_a_rate_goes_by_priority(postern, sink):
+    postern.add_upstream(sink, 'upstream', '--rate', '2/3s', '--connections', 1)
+    low = postern.add_user('low', '--priority', 5)
+    high = postern.add_user('high', '--priority', 2)
+    send_many(postern, low, 4, 'l')
+    sink.wait_for(2)
+    send_many(postern, high, 2, 'h')
+    order = names(sink.wait_for(6))
+    assert order == ['l0', 'l1', 'h0', 'h1', 'l2', 'l3']
+    postern.wait_until_queue_is(0)
+
+
+# ---- turns ----
+
+def test_newsletter_does_not_hold_up_another_user(postern, make_upstream):
+    host = make_upstream('dot times=1: hold')
+    postern.add_upstream(host, 'upstream', '--connections', 1)
+    news, shop = postern.add_user('news'), postern.add_user('shop')
+    send_many(postern, news, 1, 'first')
+    host.wait_until(lambda: host.is_holding)
+    send_many(postern, news, 50, 'n')
+    send_many(postern, shop, 1, 's')
+    host.release()
+    order = names(host.wait_for(52))
+    assert order.index('s0') <= 3
+    assert order[0] == 'first0' and [name for name in order if name[0] == 'n'] == [
+        f'n{number}' for number in range(50)]
+    postern.wait_until_queue_is(0)
+
+
+def test_lower_priorities_have_a_share(make_postern, make_upstream):
+    postern = make_postern(config='queue = { lower_share = 25; };')
+    host = make_upstream('dot times=1: hold')
+    postern.add_upstream(host, 'upstream', '--connections', 1)
+    low, high = postern.add_user('low', '--priority', 5), postern.add_user('high')
+    send_many(postern, high, 1, 'first')
+    host.wait_until(lambda: host.is_holding)
+    send_many(postern, low, 5, 'l')
+    send_many(postern, high, 15, 'h')
+    host.release()
+    order = ''.join(name[0] for name in names(host.wait_for(21)))
+    assert order == 'f' + 'hhhl' * 5
+
+
+def test_last_connection_is_kept_for_the_urgent(postern, make_upstream):
+    host = make_upstream('dot: hold')
+    postern.add_upstream(host, 'upstream', '--connections', 2)
+    low, high = postern.add_user('low', '--priority', 3), postern.add_user('high')
+    postern.ctl('user', 'set', 'high', '--priority', 2)
+    send_many(postern, low, 2, 'l')
+    host.wait_until(lambda: host.is_holding)
+    send_many(postern, high, 1, 'h')
+    host.wait_until(lambda: len(host.connections) == 2)
+    assert sorted(postern.ctl('queue', 'ls', '--state', 'sending')[i]['priority']
+                  for i in range(2)) == [2, 3]
+    host.set_script('')
+    host.release()
+    host.wait_for(3)
+    postern.wait_until_queue_is(0)

@@ -1,0 +1,323 @@
+/* budget: never more than a rate in any time of its length, also over a crash, and what is left to
+ * ordinary messages is less by the reserve. */
+#include "daemon/queue/budget.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define START INT64_C(1800000000000)
+#define HOUR INT64_C(3600000)
+#define LOG_MAX 200000
+
+static struct {
+	struct budget budget;
+	int64_t now_ms;
+	uint64_t seed;
+	/* what went */
+	struct {
+		int64_t at_ms;
+		uint32_t recipients;
+	} log[LOG_MAX];
+	unsigned log_count;
+	/* what is on disk */
+	struct booking disk[4000];
+	size_t disk_count;
+} world;
+
+static uint32_t
+chance(uint32_t below)
+{
+	world.seed = world.seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(world.seed >> 33) % below;
+}
+
+static struct rate
+parse(const char *text)
+{
+	struct rate rate;
+	struct err err;
+
+	assert_int_equal(rate_parse(text, &rate, &err), 0);
+	return rate;
+}
+
+static void
+set(const char *messages, const char *recipients, unsigned reserve)
+{
+	struct rate a = parse(messages), b = parse(recipients);
+
+	budget_set(&world.budget, &a, &b, reserve, world.now_ms);
+}
+
+static void
+begin(const char *messages, const char *recipients, unsigned reserve)
+{
+	budget_fini(&world.budget);
+	memset(&world, 0, sizeof(world));
+	world.now_ms = START;
+	world.seed = 7;
+	set(messages, recipients, reserve);
+}
+
+static int64_t
+goes_at(uint32_t recipients, bool is_urgent)
+{
+	return budget_goes_at(&world.budget, world.now_ms, recipients, is_urgent);
+}
+
+static void
+write_lines(const struct booking *lines, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t at = 0;
+
+		while (at < world.disk_count && (world.disk[at].period_ms != lines[i].period_ms ||
+						    world.disk[at].slot != lines[i].slot))
+			at++;
+		assert_in_range(at, 0, 3999);
+		world.disk[at] = lines[i];
+		world.disk_count += at == world.disk_count;
+	}
+}
+
+static void
+book(uint32_t recipients)
+{
+	struct booking lines[BUDGET_LINES_MAX];
+	size_t count = budget_book(&world.budget, world.now_ms, recipients, lines);
+
+	assert_in_range(count, 1, BUDGET_LINES_MAX);
+	write_lines(lines, count);
+	budget_note_booked(&world.budget, lines, count);
+}
+
+/* Sends it now if it may go. */
+static bool
+try_send(uint32_t recipients, bool is_urgent)
+{
+	if (goes_at(recipients, is_urgent) != 0)
+		return false;
+	if (!budget_is_booked(&world.budget, world.now_ms, recipients))
+		book(recipients);
+	assert_true(budget_is_booked(&world.budget, world.now_ms, recipients));
+	budget_charge(&world.budget, world.now_ms, recipients);
+	world.log[world.log_count].at_ms = world.now_ms;
+	world.log[world.log_count++].recipients = recipients;
+	return true;
+}
+
+/* The most that went in any time of this length; a message beyond the limit may be alone. */
+static void
+assert_rate(int64_t period_ms, uint32_t messages, uint32_t recipients)
+{
+	uint64_t sum = 0;
+
+	for (unsigned first = 0, next = 0; next < world.log_count; next++) {
+		sum += world.log[next].recipients;
+		while (world.log[next].at_ms - world.log[first].at_ms >= period_ms)
+			sum -= world.log[first++].recipients;
+		if (messages != 0)
+			assert_in_range(next - first + 1, 1, messages);
+		if (recipients != 0 && next > first)
+			assert_in_range(sum, 1, recipients);
+	}
+}
+
+static void
+test_no_time_has_more_than_the_rate(void **state)
+{
+	begin("10/s 100/m 900/h", "2000/h 7/5s", 0);
+	while (world.now_ms < START + 3 * HOUR) {
+		if (!try_send(1 + chance(9), false) && chance(4) == 0)
+			world.now_ms = goes_at(1, false) != 0 ? goes_at(1, false) : world.now_ms;
+		world.now_ms += chance(300);
+	}
+	assert_rate(1000, 10, 0);
+	assert_rate(60000, 100, 0);
+	assert_rate(HOUR, 900, 2000);
+	assert_rate(5000, 0, 7);
+	/* And not much less. */
+	assert_true(world.log_count > 800);
+}
+
+static void
+test_place_comes_back_a_sixtieth_late_at_most(void **state)
+{
+	begin("7/5m", "none", 0);
+	for (int i = 0; i < 7; i++)
+		assert_true(try_send(1, false));
+	assert_false(try_send(1, true));
+	assert_in_range(goes_at(1, true), START + 300000, START + 305000);
+	world.now_ms = goes_at(1, true);
+	assert_true(try_send(1, false));
+}
+
+static void
+test_large_message_goes_when_nothing_else_is_counted(void **state)
+{
+	begin("none", "100/h", 0);
+	assert_true(try_send(500, false));
+	assert_false(try_send(1, false));
+	assert_true(goes_at(1, false) >= START + HOUR);
+	world.now_ms = goes_at(1, false);
+	assert_true(try_send(1, false));
+	assert_true(goes_at(500, false) >= world.now_ms + HOUR);
+	world.now_ms = goes_at(500, false);
+	assert_true(try_send(500, false));
+}
+
+static void
+test_reserve_is_for_urgent_messages(void **state)
+{
+	unsigned sent = 0;
+
+	begin("1000/m 100/h", "none", 10);
+	while (try_send(1, false))
+		sent++;
+	assert_int_equal(sent, 90);
+	assert_int_equal(budget_left(&world.budget, 1, world.now_ms, false).messages, 0);
+	assert_int_equal(budget_left(&world.budget, 1, world.now_ms, true).messages, 10);
+	while (try_send(1, true))
+		sent++;
+	assert_int_equal(sent, 100);
+	/* Of one there is no tenth, and of all of it something is left. */
+	begin("1/h", "none", 10);
+	assert_true(try_send(1, false));
+	begin("10/h", "none", 100);
+	assert_true(try_send(1, false));
+	assert_false(try_send(1, false));
+	assert_true(try_send(1, true));
+	/* Short periods have none. */
+	begin("10/m", "none", 50);
+	for (int i = 0; i < 10; i++)
+		assert_true(try_send(1, false));
+}
+
+static void
+restart(void)
+{
+	struct booking disk[4000];
+	size_t count = world.disk_count;
+
+	memcpy(disk, world.disk, sizeof(disk));
+	budget_fini(&world.budget);
+	for (size_t i = 0; i < count; i++)
+		budget_load(&world.budget, &disk[i], world.now_ms);
+	set("60/m 500/h", "1200/h", 0);
+}
+
+/* What went on a booking counts, whenever it ends; what comes from disk is never less. */
+static void
+test_crash_opens_no_gate(void **state)
+{
+	begin("60/m 500/h", "1200/h", 0);
+	while (world.now_ms < START + 4 * HOUR) {
+		(void)try_send(1 + chance(5), false);
+		if (chance(500) == 0)
+			restart();
+		world.now_ms += 1000 + chance(8000);
+	}
+	assert_rate(60000, 60, 0);
+	assert_rate(HOUR, 500, 1200);
+	assert_true(world.log_count > 1000);
+}
+
+static void
+test_crash_costs_a_little_only(void **state)
+{
+	begin("60/m 500/h", "1200/h", 0);
+	for (int i = 0; i < 50; i++)
+		assert_true(try_send(1, false));
+	restart();
+	assert_in_range(budget_left(&world.budget, 1, world.now_ms, true).messages, 440, 450);
+	assert_in_range(budget_left(&world.budget, 1, world.now_ms, true).recipients, 1126, 1150);
+}
+
+static void
+test_booking_is_for_its_time(void **state)
+{
+	struct booking lines[BUDGET_LINES_MAX];
+	size_t count;
+
+	begin("600/m", "none", 0);
+	assert_true(try_send(1, false));
+	assert_true(budget_is_booked(&world.budget, world.now_ms + 5000, 1));
+	world.now_ms += 60000;
+	assert_false(budget_is_booked(&world.budget, world.now_ms, 1));
+	/* The old line is put right, the new one is ahead of the time that the commit takes. */
+	count = budget_book(&world.budget, world.now_ms, 1, lines);
+	assert_int_equal(count, 2);
+	assert_int_equal(lines[0].count.messages, 1);
+	assert_true(lines[1].slot > world.now_ms / 1000);
+	world.now_ms += 5000;
+	budget_note_booked(&world.budget, lines, count);
+	assert_true(budget_is_booked(&world.budget, world.now_ms, 1));
+}
+
+static void
+test_short_periods_are_spent_after_a_start(void **state)
+{
+	begin("10/s 100/h", "none", 0);
+	budget_assume_spent(&world.budget, world.now_ms);
+	assert_false(try_send(1, true));
+	assert_in_range(goes_at(1, true), START + 1000, START + 1040);
+	assert_int_equal(budget_left(&world.budget, 1, world.now_ms, true).messages, 100);
+}
+
+static void
+test_taken_back_is_free_again(void **state)
+{
+	begin("1/h", "100/d", 0);
+	assert_true(try_send(60, false));
+	budget_take_back(
+	    &world.budget, world.now_ms, (struct usage_count){.messages = 1, .recipients = 60});
+	assert_true(try_send(60, false));
+	budget_take_back(&world.budget, world.now_ms, (struct usage_count){.recipients = 50});
+	assert_int_equal(budget_left(&world.budget, 1, world.now_ms, true).recipients, 90);
+	assert_false(try_send(1, false));
+}
+
+static void
+test_new_rates_keep_what_was_counted(void **state)
+{
+	begin("10/h", "none", 0);
+	for (int i = 0; i < 10; i++)
+		assert_true(try_send(1, false));
+	set("12/h 5/m", "none", 0);
+	assert_true(try_send(1, false));
+	assert_true(try_send(1, false));
+	assert_false(try_send(1, false));
+	set("none", "none", 0);
+	assert_false(budget_has_limits(&world.budget));
+	assert_true(budget_goes_at(&world.budget, world.now_ms, 1000, false) == 0);
+	set("12/h", "none", 0);
+	assert_false(try_send(1, false));
+	/* Forgotten once it doesn't count any more. */
+	world.now_ms += 2 * HOUR;
+	set("none", "none", 0);
+	assert_int_equal(world.budget.count, 0);
+	budget_fini(&world.budget);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_no_time_has_more_than_the_rate),
+	    cmocka_unit_test(test_place_comes_back_a_sixtieth_late_at_most),
+	    cmocka_unit_test(test_large_message_goes_when_nothing_else_is_counted),
+	    cmocka_unit_test(test_reserve_is_for_urgent_messages),
+	    cmocka_unit_test(test_crash_opens_no_gate),
+	    cmocka_unit_test(test_crash_costs_a_little_only),
+	    cmocka_unit_test(test_booking_is_for_its_time),
+	    cmocka_unit_test(test_short_periods_are_spent_after_a_start),
+	    cmocka_unit_test(test_taken_back_is_free_again),
+	    cmocka_unit_test(test_new_rates_keep_what_was_counted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
