@@ -108,9 +108,9 @@ static void
 print_attempt(FILE *out, const json_t *attempt)
 {
 	static const char *const fates[] = {
-	    "delivered", "failed", "expired", "uncertain", "deferred"};
+	    "delivered", "failed", "expired", "uncertain", "deferred", "not-sent"};
 	static const char *const words[] = {"delivered to", "failed for", "expired for",
-	    "may have been delivered to", "deferred for"};
+	    "may have been delivered to", "deferred for", "not sent"};
 	const char *fate = text_of(attempt, "fate"), *word = fate;
 
 	for (size_t i = 0; i < sizeof(fates) / sizeof(fates[0]); i++)

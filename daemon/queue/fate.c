@@ -237,6 +237,8 @@ take_back(struct fates *fates, struct entry *entry, const struct msg_report *rep
 	acknowledge(fates, report->message_id, report->attempt);
 	if (profile == NULL)
 		profile = routes_profile(scheduler_routes(fates->scheduler), report->profile_id);
+	if (profile != NULL && entry->mail != NULL && report->outcome != ATTEMPT_CANCELLED)
+		fate_note_trouble(fates, entry, profile, report);
 	scheduler_return(fates->scheduler, entry);
 	if (profile == NULL)
 		return;

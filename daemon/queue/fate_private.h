@@ -22,6 +22,9 @@ struct fates {
 void fate_post(struct settlement *settlement);
 /* Fills in what the journal is to have of it. */
 void fate_write_record(struct settlement *settlement, const struct entry *entry);
+/* The attempt did not happen, the profile had a problem: has the journal keep that. */
+void fate_note_trouble(struct fates *fates, const struct entry *entry,
+    const struct profile *profile, const struct msg_report *report);
 /* Makes the notice of a settlement. False: that takes a moment, and does fate_post() in the end. */
 bool fate_make_notice(struct settlement *settlement, const struct entry *entry);
 

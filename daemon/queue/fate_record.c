@@ -106,3 +106,42 @@ fate_write_record(struct settlement *settlement, const struct entry *entry)
 	add_rows(settlement, mail, &settlement->job.record);
 	write_transcript(settlement, &record);
 }
+
+void
+fate_note_trouble(struct fates *fates, const struct entry *entry, const struct profile *profile,
+    const struct msg_report *report)
+{
+	const struct mail *mail = entry->mail;
+	struct journal_record record = {
+	    .kind = JOURNAL_ATTEMPT,
+	    .message_id = entry->id,
+	    .at_ms = loop_wall_ms(fates->role->loop),
+	    .received_at_ms = mail->received_at_ms,
+	    .login = mail->login,
+	    .list = mail->list,
+	    .profile = profile->name,
+	    .sender = mail->sender,
+	    .size = mail->size,
+	    .begins_at_ms = mail->begins_at_ms,
+	    .attempt = report->attempt,
+	    .end = JOURNAL_GOES_ON,
+	    .upstream = report->upstream,
+	    .tls = report->tls,
+	    .transcript = report->transcript,
+	    .row_count = 1,
+	};
+	struct buf bytes = {0};
+
+	journal_write(&bytes, &record);
+	journal_add_row(&bytes, JOURNAL_ATTEMPT,
+	    &(struct journal_row){.fate = JOURNAL_NOT_SENT,
+		.code = report->code,
+		.enhanced = report->enhanced,
+		.reply = report->reason});
+	storage_note(fates->storage, &bytes);
+	if (*report->transcript == '\0')
+		return;
+	record.kind = JOURNAL_TRANSCRIPT;
+	journal_write(&bytes, &record);
+	storage_note(fates->storage, &bytes);
+}

@@ -113,6 +113,8 @@ count_row(struct statistics *to, const struct journal_record *record, enum journ
 	case JOURNAL_DEFERRED:
 		to->counts[STATISTIC_DEFERRED]++;
 		return;
+	case JOURNAL_NOT_SENT:
+		return;
 	}
 }
 

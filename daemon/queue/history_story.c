@@ -93,6 +93,8 @@ fate_name(enum journal_fate fate)
 		return "expired";
 	case JOURNAL_UNCERTAIN:
 		return "uncertain";
+	case JOURNAL_NOT_SENT:
+		return "not-sent";
 	case JOURNAL_DEFERRED:
 		break;
 	}
@@ -193,14 +195,16 @@ tell_attempt(struct stories *stories, struct journal_record *record)
 	stories->latest_attempt = record->attempt;
 	stories->latest = NULL;
 	for (bool is_first = true; journal_next_row(record, &row); is_first = false) {
-		note_fate(stories, record, &row);
+		if (row.fate != JOURNAL_NOT_SENT)
+			note_fate(stories, record, &row);
 		if (is_first || !is_same(&row, &before)) {
 			object = new_attempt(record, &row);
 			add_attempt(stories, object);
 		}
 		if (is_first)
 			stories->latest = object;
-		add_to(object, row.address);
+		if (row.fate != JOURNAL_NOT_SENT)
+			add_to(object, row.address);
 		before = row;
 	}
 	stories->has_ended |= record->end != JOURNAL_GOES_ON;

@@ -191,7 +191,7 @@ code_row(struct coder *coder, enum journal_kind kind, struct journal_row *row)
 	if (kind == JOURNAL_ACCEPTED)
 		return;
 	fate = code_unsigned(coder, row->fate);
-	coder->is_broken |= fate < JOURNAL_DELIVERED || fate > JOURNAL_UNCERTAIN;
+	coder->is_broken |= fate < JOURNAL_DELIVERED || fate > JOURNAL_NOT_SENT;
 	row->fate = (enum journal_fate)fate;
 	row->code = code_unsigned(coder, row->code);
 	row->enhanced = code_text(coder, row->enhanced);

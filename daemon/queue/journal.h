@@ -23,7 +23,7 @@
 /* As stored: the numbers are part of the databases' format. */
 enum journal_kind {
 	JOURNAL_ACCEPTED = 1,   /* a row for each recipient */
-	JOURNAL_ATTEMPT = 2,    /* a row for each recipient that was tried */
+	JOURNAL_ATTEMPT = 2,    /* a row for each recipient that was tried, or one of nobody */
 	JOURNAL_REMOVED = 3,    /* by an operator */
 	JOURNAL_REFUSED = 4,    /* what a user was not allowed to send, counted; no message */
 	JOURNAL_TRANSCRIPT = 5, /* of an attempt */
@@ -35,6 +35,7 @@ enum journal_fate {
 	JOURNAL_FAILED = 3,
 	JOURNAL_EXPIRED = 4,
 	JOURNAL_UNCERTAIN = 5,
+	JOURNAL_NOT_SENT = 6, /* of nobody: the profile had a problem, see the reply */
 };
 
 /* What became of a message as a whole. */

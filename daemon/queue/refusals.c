@@ -15,12 +15,6 @@ struct count {
 	unsigned blocked, rejected;
 };
 
-/* A record on its way to disk. */
-struct note {
-	struct journal_add_job job;
-	struct buf record;
-};
-
 struct refusals {
 	struct role_context *role;
 	struct storage *storage;
@@ -38,30 +32,19 @@ free_count(struct count *count)
 }
 
 static void
-on_noted(struct job *job)
-{
-	struct note *note = (struct note *)(void *)job;
-
-	buf_fini(&note->record);
-	free(note);
-}
-
-static void
 write_down(struct refusals *refusals, uint64_t user_id, const struct count *count)
 {
 	const struct profile *profile = routes_of_user(refusals->routes, user_id);
-	struct note *note = xcalloc(1, sizeof(*note));
+	struct buf record = {0};
 
-	journal_write(&note->record, &(struct journal_record){.kind = JOURNAL_REFUSED,
-					 .at_ms = loop_wall_ms(refusals->role->loop),
-					 .login = count->login,
-					 .list = count->list,
-					 .profile = profile == NULL ? "" : profile->name,
-					 .blocked = count->blocked,
-					 .rejected = count->rejected});
-	note->job = (struct journal_add_job){
-	    .job = {.on_done = on_noted, .urgency = JOB_WRITES_LAZILY}, .record = &note->record};
-	storage_post(refusals->storage, STORE_JOURNAL_ADD, &note->job.job);
+	journal_write(&record, &(struct journal_record){.kind = JOURNAL_REFUSED,
+				   .at_ms = loop_wall_ms(refusals->role->loop),
+				   .login = count->login,
+				   .list = count->list,
+				   .profile = profile == NULL ? "" : profile->name,
+				   .blocked = count->blocked,
+				   .rejected = count->rejected});
+	storage_note(refusals->storage, &record);
 }
 
 void

@@ -504,6 +504,33 @@ storage_post_file(struct storage *storage, enum bodyfile_job_kind kind, struct b
 	post(storage, kind == BODYFILE_READ ? storage->read_worker : worker, &job->job);
 }
 
+/* A record on its way to the journal. */
+struct note {
+	struct journal_add_job job;
+	struct buf record;
+};
+
+static void
+on_noted(struct job *job)
+{
+	struct note *note = (struct note *)(void *)job;
+
+	buf_fini(&note->record);
+	free(note);
+}
+
+void
+storage_note(struct storage *storage, struct buf *record)
+{
+	struct note *note = xcalloc(1, sizeof(*note));
+
+	note->record = *record;
+	buf_init(record);
+	note->job = (struct journal_add_job){
+	    .job = {.on_done = on_noted, .urgency = JOB_WRITES_LAZILY}, .record = &note->record};
+	storage_post(storage, STORE_JOURNAL_ADD, &note->job.job);
+}
+
 static void
 on_removed(struct job *job)
 {

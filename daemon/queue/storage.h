@@ -52,6 +52,9 @@ bool storage_is_in_place(const struct storage *storage);
 /* How many jobs that write were posted. */
 uint64_t storage_writes(const struct storage *storage);
 
+/* Has the journal write a record down by itself, with the next commit; takes its bytes. */
+void storage_note(struct storage *storage, struct buf *record);
+
 /* Takes the job until on_done. `kind` is enum store_job_kind. */
 void storage_post(struct storage *storage, enum store_job_kind kind, struct job *job);
 void storage_post_file(

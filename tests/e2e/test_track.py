@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from posternd import CtlError, wait_until
+from posternd import CtlError, free_ports, wait_until
 
 HEADER = b'Message-ID: <%s@example.com>\r\nFrom: Shop <shop@example.com>\r\nSubject: Order\r\n\r\n'
 MIXED = ('rcpt match=full: reply 452 4.2.2 Mailbox full\n'
@@ -237,3 +237,15 @@ def test_transcript_of_a_failed_attempt_is_kept(tracked):
         assert 'C: RCPT TO:<full@example.net>' in tracked.run_ctl(*words).stdout
     message, = tracked.ctl('track', '--to', 'kate@example.net', '--transcript')
     assert 'transcript' not in message['attempts'][0]
+
+
+def test_upstream_that_is_away_is_part_of_the_story(postern):
+    postern.ctl('profile', 'add', 'upstream', '--host', '127.0.0.1', '--port', free_ports(1)[0],
+                '--tls', 'none', '--default')
+    postern.user = postern.add_user()
+    send(postern, 'one', 'kate@example.net')
+    attempts = wait_until(lambda: postern.ctl('track', '--to', 'kate@example.net')[0]['attempts'],
+                          'an attempt')
+    assert (attempts[0]['fate'], attempts[0]['profile'], attempts[0]['to']) == (
+        'not-sent', 'upstream', [])
+    assert 'not sent through upstream' in postern.run_ctl('track').stdout

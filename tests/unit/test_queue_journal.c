@@ -6,9 +6,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #define FIRST (UINT64_C(1) << 30)
 
@@ -374,6 +376,48 @@ test_numbers_are_never_given_twice(void **state)
 	free_read(&job);
 }
 
+/* Nobody took anything out for long. */
+static void
+make_long_journal(struct queue_rig *rig)
+{
+	char path[128];
+	sqlite3 *db;
+
+	(void)snprintf(path, sizeof(path), "%s/queue.db", rig->directory);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(db,
+		"PRAGMA locking_mode=EXCLUSIVE; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL"
+		" SELECT i + 1 FROM n WHERE i < 1000000)"
+		" INSERT INTO journal SELECT i, x'01' FROM n",
+		NULL, NULL, NULL),
+	    SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void
+test_journal_is_bounded_and_says_what_was_lost(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct journal_read_job job;
+
+	assert_true(rig_open(rig));
+	rig_close(rig);
+	make_long_journal(rig);
+	assert_true(rig_open(rig));
+	insert(rig, FIRST);
+	job = read_journal(rig, 0);
+	assert_int_equal(job.entries_out[0].number, 501);
+	assert_int_equal(job.lost_out, 500);
+	free_read(&job);
+	/* There is room again. */
+	insert(rig, FIRST + 1);
+	job = read_journal(rig, 1000000);
+	assert_int_equal(job.count_out, 2);
+	assert_int_equal(job.lost_out, 0);
+	free_read(&job);
+}
+
 static void
 test_full_disk_keeps_what_was_written(void **state)
 {
@@ -403,6 +447,7 @@ main(void)
 	    T(message_and_its_record_are_one),
 	    T(what_is_moved_goes_with_the_next_commit),
 	    T(numbers_are_never_given_twice),
+	    T(journal_is_bounded_and_says_what_was_lost),
 	    T(full_disk_keeps_what_was_written),
 	};
 

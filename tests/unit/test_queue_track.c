@@ -152,6 +152,29 @@ test_figures_add_up_after_kills(void **state)
 }
 
 static bool
+is_told(struct queue_world *world)
+{
+	return world_call(world, "GET", "/v1/track?to=r0@example.net", "") == 200 &&
+	       strstr(world->result, "\"fate\":\"not-sent\"") != NULL;
+}
+
+/* Nobody's fate changes by it, but whoever asks wants to know why the message waited. */
+static void
+test_trouble_of_the_profile_is_part_of_the_story(void **state)
+{
+	struct queue_world *world = *state;
+
+	start(world);
+	(void)world_submit(world, 1, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_report_trouble(world, &world->deliveries[0], ATTEMPT_UNREACHABLE);
+	assert_true(world_wait(world, is_told));
+	assert_non_null(strstr(world->result, "\"reply\":\"connection refused\""));
+	check_tracked(world, "to=r0@example.net", "fate", "");
+	assert_int_equal(total(world, "deferred"), 0);
+}
+
+static bool
 are_counted(struct queue_world *world)
 {
 	return total(world, "rejected") == 2;
@@ -220,6 +243,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    T(message_is_known_from_its_acceptance_on),
 	    T(figures_add_up_after_kills),
+	    T(trouble_of_the_profile_is_part_of_the_story),
 	    T(refusals_are_counted),
 	    T(history_that_cannot_be_opened_stops_no_mail),
 	    T(queries_that_make_no_sense),
