@@ -4,8 +4,6 @@
 #include "common/xalloc.h"
 #include "daemon/queue/aging_private.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* How late a look may be, of the time that it looks for, and in all. */
@@ -59,27 +57,6 @@ mark_overdue(struct aging *aging, uint32_t count)
 	storage_post(aging->storage, STORE_AGE, &aging->overdue.job);
 }
 
-/* One alert for each profile in a slice; accounts makes one of those within its interval. */
-static void
-tell_overdue(struct aging *aging)
-{
-	char detail[128];
-
-	IDMAP_EACH(&scheduler_routes(aging->scheduler)->profiles, slot)
-	{
-		struct profile *profile = slot->object;
-
-		if (profile->overdue == 0)
-			continue;
-		(void)snprintf(detail, sizeof(detail),
-		    "%" PRIu32
-		    " messages wait beyond queue.lifetime for a profile that takes nothing",
-		    profile->overdue);
-		role_alert(aging->role, "expired-waiting", "", "", profile->name, detail);
-		profile->overdue = 0;
-	}
-}
-
 static void
 end_row(struct aging *aging, const struct aged_row *row)
 {
@@ -98,7 +75,7 @@ take_overdue(struct aging *aging)
 
 	for (uint32_t i = 0; i < aging->slice.row_count_out; i++) {
 		const struct aged_row *row = &aging->slice.rows[i];
-		struct profile *profile = routes_of_user(routes, row->user_id);
+		const struct profile *profile = routes_of_user(routes, row->user_id);
 
 		/* The others go, or an operator must decide on them. */
 		if (!takes_nothing(profile) ||
@@ -108,13 +85,13 @@ take_overdue(struct aging *aging)
 			end_row(aging, row);
 			continue;
 		}
-		profile->overdue++;
 		aging->overdue_ids[marked++] = row->message_id;
+		/* Accounts makes one of all within its interval, and counts them. */
+		role_alert(aging->role, "expired-waiting", "", "", profile->name,
+		    "mail waits beyond queue.lifetime for a profile that takes nothing");
 	}
-	if (marked == 0)
-		return;
-	mark_overdue(aging, marked);
-	tell_overdue(aging);
+	if (marked > 0)
+		mark_overdue(aging, marked);
 }
 
 /* ---- the walk ---- */
@@ -209,7 +186,12 @@ on_timer(void *ctx)
 
 	if (aging->is_asking)
 		return;
-	if (is_busy(aging) || !scheduler_routes(aging->scheduler)->is_complete) {
+	if (is_busy(aging)) {
+		timer_set(aging->timer, PAUSE_MS);
+		return;
+	}
+	/* Until then nobody knows whose profile is how. */
+	if (!scheduler_routes(aging->scheduler)->is_complete) {
 		timer_set(aging->timer, LOOK_LEAST_MS);
 		return;
 	}

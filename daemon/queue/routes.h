@@ -39,7 +39,6 @@ struct profile {
 	int64_t until_ms;       /* while there is trouble: the next try */
 	uint64_t first_attempt; /* older ones say nothing new about the trouble */
 	char last_error[512];
-	uint32_t overdue; /* messages beyond their lifetime that an operator is about to hear of */
 
 	/* the scheduler's */
 	unsigned out;          /* messages at relay, or being loaded for it */

@@ -383,7 +383,7 @@ test_what_is_held_or_scheduled_is_not_late(void **state)
 static bool
 has_overdue_alert(struct queue_world *world)
 {
-	return strstr(world->alert, "expired-waiting office 1 messages wait") != NULL;
+	return strstr(world->alert, "expired-waiting office mail waits beyond") != NULL;
 }
 
 static void
