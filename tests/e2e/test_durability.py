@@ -158,7 +158,9 @@ def check_backups(postern):
 @pytest.mark.user
 def test_roles_killed_while_an_operator_works(make_rig):
     """With holds, schedules, mass operations, notices, checks and backups under way."""
-    rig = make_rig(load={'large': 0.1})
+    def with_warnings(postern):
+        postern.extra = postern.extra.replace('retry =', 'delay_warning = "1s"; retry =')
+    rig = make_rig(load={'large': 0.1}, prepare=with_warnings)
     rig.postern.expect_trouble(KILLED)
     rig.wait_for_progress(20)
     operator = Operator(rig.postern)
@@ -173,6 +175,9 @@ def test_roles_killed_while_an_operator_works(make_rig):
     finally:
         operator.finish()
     rig.check()
+    delays = [address for event in rig.upstream.events() for address in event[3]
+              if address.startswith('delay.')]
+    print(f'{len(delays)} were told of a delay')
     assert operator.done['hold'] > 0 and sum(operator.done.values()) >= 10
     print(f'{check_backups(rig.postern)} backups of {len(operator.backups)} begun')
 

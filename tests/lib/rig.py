@@ -17,7 +17,7 @@ from traffic import TRUSTED_ADDRESS, Account, Clients, Upstream
 SEED = os.environ.get('POSTERN_SEED') or str(time.time_ns() % 1_000_000)
 CONFIG = f'''
 trusted = ( {{ network = "{TRUSTED_ADDRESS}"; user = "local"; }} );
-queue = {{ retry = "200ms 500ms 1s"; }};
+queue = {{ retry = "200ms 500ms 1s"; notices = "none"; }};
 '''
 # How long a fate that relay knows may be on its way to the disk: queue may be dead just then.
 UNWRITTEN_S = 5
@@ -153,7 +153,7 @@ class Rig:
         counts = collections.Counter(role for role, _, _ in self.kills)
         print(f'{len(account.promised)} messages promised, {len(account.taken)} recipients served, '
               f'{len(twice)} twice; kills: {dict(counts)}')
-        assert account.lost() == []
+        assert account.lost() == [], account.lost()
         assert account.damaged == []
         unexplained = [row for row in twice if not self.may_be_twice(*row[1:])]
         assert unexplained == [], self.kills

@@ -32,6 +32,7 @@ REPLY_WITHIN_S = 60                 # longer than any deadline between the roles
 STREAM_LIMIT = 64 << 20
 LATER = 'later'                     # a recipient that the upstream takes at the second attempt
 NEVER = 'never'                     # one that it refuses: its sender gets a failure notice
+DELAYED = re.compile(rb'^Action: *delayed', re.M | re.I)
 NOTICE = re.compile(rb'^Final-Recipient: *rfc822; *(\S+)', re.M | re.I)
 
 
@@ -56,7 +57,8 @@ class Sink:
         content = (b'\r\n' + wire[:-3]).replace(b'\r\n.', b'\r\n')[2:]
         header, _, body = content.partition(b'\r\n\r\n')
         if recipients == [SENDER]:
-            return None, None, [f'notice.{name.decode()}' for name in NOTICE.findall(body)]
+            kind = 'delay' if DELAYED.search(body) else 'notice'
+            return None, None, [f'{kind}.{name.decode()}' for name in NOTICE.findall(body)]
         fields = dict(line.partition(b':')[::2] for line in header.split(b'\r\n'))
         mid = fields[b'Message-ID'].strip(b' <>').decode()
         return mid, hashlib.sha1(body).hexdigest(), recipients
