@@ -16,7 +16,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define IDLE_MS 50
+/* As long as lazy jobs wait: the thread wakes for them without being woken. */
+#define IDLE_MS WORKER_LAZY_MS
+#define IDLE_SHORT_MS 50
 /* A short log may wait longer: a checkpoint costs two flushes. */
 #define IDLE_LOG_BYTES (1u << 20)
 #define IDLE_LONG_MS 1000
@@ -294,7 +296,8 @@ on_idle(void *ctx)
 		make_reserve(storage);
 	if ((waiting == 0 || storage->is_shrinking) && waiting < IDLE_LOG_BYTES)
 		return shrink_idly(storage) ? IDLE_MS : IDLE_LONG_MS;
-	if (waiting < IDLE_LOG_BYTES && ++storage->idle_turns * IDLE_MS < IDLE_LONG_MS)
+	if (++storage->idle_turns * IDLE_MS <
+	    (waiting < IDLE_LOG_BYTES ? IDLE_LONG_MS : IDLE_SHORT_MS))
 		return IDLE_MS;
 	storage->idle_turns = 0;
 	checkpoint(storage);

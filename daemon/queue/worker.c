@@ -13,8 +13,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* How long a write that nobody waits for may wait for company. */
-#define LAZY_MS 25
 /* A row of lazy jobs this long is company enough. */
 #define LAZY_COUNT_MAX 1000
 
@@ -29,6 +27,7 @@ struct worker {
 	pthread_cond_t changed;
 	struct list writes, reads, done;
 	int64_t write_due_ms; /* when the writes may wait no longer; monotonic */
+	int64_t wakes_at_ms;  /* the thread, by itself; 0: it isn't waiting */
 	unsigned lazy_count;
 	bool is_stopping;
 };
@@ -57,10 +56,12 @@ wait_until(struct worker *worker, int64_t due_ms)
 {
 	struct timespec until = {.tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000};
 
+	worker->wakes_at_ms = due_ms;
 	if (due_ms == INT64_MAX)
 		(void)pthread_cond_wait(&worker->changed, &worker->mutex);
 	else
 		(void)pthread_cond_timedwait(&worker->changed, &worker->mutex, &until);
+	worker->wakes_at_ms = 0;
 }
 
 static int64_t
@@ -106,15 +107,22 @@ take_batch(struct worker *worker, struct list *batch)
 	return true;
 }
 
-static void
+/* Whether the loop is to be told. */
+static bool
 give_back(struct worker *worker, struct list *batch)
 {
 	bool was_empty = list_is_empty(&worker->done);
-	uint64_t one = 1;
 
 	move_all(batch, &worker->done);
-	if (was_empty)
-		ensure(write(worker->event_fd, &one, sizeof(one)) == sizeof(one));
+	return was_empty;
+}
+
+static void
+tell_loop(struct worker *worker)
+{
+	uint64_t one = 1;
+
+	ensure(write(worker->event_fd, &one, sizeof(one)) == sizeof(one));
 }
 
 static void *
@@ -122,6 +130,7 @@ work(void *arg)
 {
 	struct worker *worker = arg;
 	struct list batch;
+	bool is_news;
 
 	list_init(&batch);
 	(void)pthread_mutex_lock(&worker->mutex);
@@ -129,7 +138,12 @@ work(void *arg)
 		(void)pthread_mutex_unlock(&worker->mutex);
 		worker->ops->run(&batch, worker->ctx);
 		(void)pthread_mutex_lock(&worker->mutex);
-		give_back(worker, &batch);
+		is_news = give_back(worker, &batch);
+		/* Whoever is woken with the lock held goes back to sleep at once. */
+		(void)pthread_mutex_unlock(&worker->mutex);
+		if (is_news)
+			tell_loop(worker);
+		(void)pthread_mutex_lock(&worker->mutex);
 	}
 	(void)pthread_mutex_unlock(&worker->mutex);
 	return NULL;
@@ -203,35 +217,38 @@ worker_start(struct loop *loop, const struct worker_ops *ops, void *ctx)
 }
 
 /* Whether the thread has to look again. */
-static bool
+/* Gives when the job is due. */
+static int64_t
 add_write(struct worker *worker, struct job *job)
 {
-	int64_t now_ms = clock_monotonic_ms();
-	int64_t due_ms = now_ms;
-	bool is_sooner;
+	int64_t due_ms = clock_monotonic_ms();
 
 	if (job->urgency == JOB_WRITES_LAZILY && ++worker->lazy_count < LAZY_COUNT_MAX)
-		due_ms = now_ms + LAZY_MS;
-	is_sooner = list_is_empty(&worker->writes) || due_ms < worker->write_due_ms;
-	if (is_sooner)
+		due_ms += WORKER_LAZY_MS;
+	if (list_is_empty(&worker->writes) || due_ms < worker->write_due_ms)
 		worker->write_due_ms = due_ms;
 	list_append(&worker->writes, &job->link);
-	return is_sooner;
+	return due_ms;
 }
 
 void
 worker_post(struct worker *worker, struct job *job)
 {
-	bool is_sooner = true;
+	int64_t due_ms = 0;
+	bool is_to_wake;
 
 	(void)pthread_mutex_lock(&worker->mutex);
 	if (job->urgency == JOB_READS)
 		list_append(&worker->reads, &job->link);
 	else
-		is_sooner = add_write(worker, job);
-	if (is_sooner)
-		(void)pthread_cond_signal(&worker->changed);
+		due_ms = add_write(worker, job);
+	is_to_wake = due_ms < worker->wakes_at_ms;
+	/* Once is enough. */
+	if (is_to_wake)
+		worker->wakes_at_ms = 0;
 	(void)pthread_mutex_unlock(&worker->mutex);
+	if (is_to_wake)
+		(void)pthread_cond_signal(&worker->changed);
 }
 
 void

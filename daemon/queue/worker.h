@@ -16,6 +16,9 @@
 #include "common/list.h"
 #include "daemon/core/loop.h"
 
+/* How long a write that nobody waits for may wait for company. */
+#define WORKER_LAZY_MS 25
+
 enum urgency { JOB_READS, JOB_WRITES, JOB_WRITES_LAZILY };
 /* Late: it would have been done after its deadline, and was not begun. */
 enum job_outcome { JOB_DONE, JOB_DISK_FULL, JOB_FAILED, JOB_LATE };
