@@ -3,7 +3,7 @@
 # (tests/bench/million)
 noinst_PROGRAMS += tests/bench/queuefill tests/bench/smtpcrowd tests/bench/smtpgen tests/bench/smtpsink
 EXTRA_DIST += tests/bench/backlog.py tests/bench/crowd tests/bench/fair tests/bench/million \
-	tests/bench/priority tests/bench/procs.py tests/bench/rigs.py tests/bench/run
+	tests/bench/priority tests/bench/procs.py tests/bench/rigs.py tests/bench/run tests/bench/slowsync.c
 
 tests_bench_smtpgen_SOURCES = \
 	tests/bench/dialogue.c \

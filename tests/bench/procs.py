@@ -46,6 +46,18 @@ def cpu_seconds(roots):
     return ticks / TICKS
 
 
+def written_bytes(roots):
+    """What the living have written to the disk."""
+    written = 0
+    for pid in tree(roots):
+        try:
+            with open(f"/proc/{pid}/io") as file:
+                written += int(re.search(r"^write_bytes: (\d+)", file.read(), re.MULTILINE).group(1))
+        except OSError:
+            continue
+    return written
+
+
 def role_of(pid):
     with open(f"/proc/{pid}/comm") as file:
         comm = file.read().strip()

@@ -9,6 +9,18 @@ import time
 
 import procs
 
+# What a relay's environment has in addition, so that its flushes take longer.
+SLOW_DISK = {}
+
+
+def slow_disk(build, flush_ms):
+    """For the relays that are started from now on."""
+    library = f"{build}/tests/bench/slowsync.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library,
+                    os.path.join(os.path.dirname(os.path.abspath(__file__)), "slowsync.c")], check=True)
+    SLOW_DISK.update({"LD_PRELOAD": library, "SLOWSYNC_MS": str(flush_ms)})
+
+
 USER, PASSWORD = "bench", "a long password for the bench"
 
 
@@ -119,7 +131,8 @@ log = {{ target = "stderr"; level = "info"; }};
                  input=PASSWORD + "\n")
 
     def start(self):
-        self.process = subprocess.Popen(self.command, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(self.command, stdout=self.log, stderr=self.log,
+                                        env={**os.environ, **SLOW_DISK})
 
     def as_nobody(self, words):
         """Root would need the accounts of an installation."""
@@ -175,6 +188,7 @@ smtpd_sasl_path = private/auth
 smtputf8_enable = no
 alias_maps =
 alias_database =
+import_environment = MAIL_CONFIG MAIL_LOGTAG TZ LANG=C {environment}
 '''
 
 MASTER_CF = '''127.0.0.1:{port} inet n - n - - smtpd
@@ -239,7 +253,8 @@ class Postfix:
         self.make_certificate()
         self.has_sasl = shutil.which("dovecot") is not None
         values = {"dir": directory, "port": self.port, "sink_port": sink_port,
-                  "connections": connections, "has_sasl": "yes" if self.has_sasl else "no"}
+                  "connections": connections, "has_sasl": "yes" if self.has_sasl else "no",
+                  "environment": " ".join(f"{name}={value}" for name, value in SLOW_DISK.items())}
         for name, text, last in (("conf/main.cf", MAIN_CF, more), ("conf/master.cf", MASTER_CF, services),
                                  ("dovecot.conf", DOVECOT_CONF, "")):
             with open(f"{directory}/{name}", "w") as file:
