@@ -327,6 +327,7 @@ static const struct worker_ops store_ops = {
     .after = after_batch,
     .idle = on_idle,
     .idle_after_ms = IDLE_MS,
+    .gathers = true,
 };
 
 static const struct worker_ops file_ops = {.run = bodyfile_run};

@@ -13,6 +13,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* Runs from this long on are worth a wait for company, a part of their length and no longer. */
+#define SLOW_MS 4
+#define PATIENCE_PART 4
+#define PATIENCE_MAX_MS 10
 /* A row of lazy jobs this long is company enough. */
 #define LAZY_COUNT_MAX 1000
 
@@ -29,6 +33,10 @@ struct worker {
 	int64_t write_due_ms; /* when the writes may wait no longer; monotonic */
 	int64_t wakes_at_ms;  /* the thread, by itself; 0: it isn't waiting */
 	unsigned lazy_count;
+	unsigned urgent_count; /* of the writes */
+	unsigned company;      /* so many are awaited */
+	int64_t patience_ms;   /* so long */
+	bool is_writing;       /* the batch that runs has writes */
 	bool is_stopping;
 };
 
@@ -99,9 +107,11 @@ take_batch(struct worker *worker, struct list *batch)
 			due_ms = worker->write_due_ms;
 		wait_until(worker, due_ms);
 	}
-	if (writes_are_due(worker, clock_monotonic_ms())) {
+	worker->is_writing = writes_are_due(worker, clock_monotonic_ms());
+	if (worker->is_writing) {
 		move_all(&worker->writes, batch);
-		worker->lazy_count = 0;
+		worker->company = worker->urgent_count;
+		worker->lazy_count = worker->urgent_count = 0;
 	}
 	move_all(&worker->reads, batch);
 	return true;
@@ -117,6 +127,23 @@ give_back(struct worker *worker, struct list *batch)
 	return was_empty;
 }
 
+/* Those who were answered just now come back soon, mostly, and the next run would begin with the
+ * first of them: all would wait for two. So a slow run waits a moment, until there are as many as
+ * there were in the last, with those that came meanwhile. One alone waits for nobody. */
+static void
+be_patient(struct worker *worker, int64_t run_ms)
+{
+	if (!worker->is_writing)
+		return;
+	worker->company += worker->urgent_count;
+	worker->patience_ms =
+	    !worker->ops->gathers || run_ms < SLOW_MS ? 0 : run_ms / PATIENCE_PART;
+	if (worker->patience_ms > PATIENCE_MAX_MS)
+		worker->patience_ms = PATIENCE_MAX_MS;
+	if (worker->urgent_count > 0)
+		worker->write_due_ms = clock_monotonic_ms() + worker->patience_ms;
+}
+
 static void
 tell_loop(struct worker *worker)
 {
@@ -130,14 +157,17 @@ work(void *arg)
 {
 	struct worker *worker = arg;
 	struct list batch;
+	int64_t began_ms;
 	bool is_news;
 
 	list_init(&batch);
 	(void)pthread_mutex_lock(&worker->mutex);
 	while (take_batch(worker, &batch)) {
 		(void)pthread_mutex_unlock(&worker->mutex);
+		began_ms = clock_monotonic_ms();
 		worker->ops->run(&batch, worker->ctx);
 		(void)pthread_mutex_lock(&worker->mutex);
+		be_patient(worker, clock_monotonic_ms() - began_ms);
 		is_news = give_back(worker, &batch);
 		/* Whoever is woken with the lock held goes back to sleep at once. */
 		(void)pthread_mutex_unlock(&worker->mutex);
@@ -217,14 +247,20 @@ worker_start(struct loop *loop, const struct worker_ops *ops, void *ctx)
 }
 
 /* Whether the thread has to look again. */
+static int64_t
+wait_of(struct worker *worker, enum urgency urgency)
+{
+	if (urgency == JOB_WRITES)
+		return ++worker->urgent_count < worker->company ? worker->patience_ms : 0;
+	return ++worker->lazy_count < LAZY_COUNT_MAX ? WORKER_LAZY_MS : 0;
+}
+
 /* Gives when the job is due. */
 static int64_t
 add_write(struct worker *worker, struct job *job)
 {
-	int64_t due_ms = clock_monotonic_ms();
+	int64_t due_ms = clock_monotonic_ms() + wait_of(worker, job->urgency);
 
-	if (job->urgency == JOB_WRITES_LAZILY && ++worker->lazy_count < LAZY_COUNT_MAX)
-		due_ms += WORKER_LAZY_MS;
 	if (list_is_empty(&worker->writes) || due_ms < worker->write_due_ms)
 		worker->write_due_ms = due_ms;
 	list_append(&worker->writes, &job->link);

@@ -40,6 +40,8 @@ struct worker_ops {
 	 * the next batch. May be NULL. */
 	int64_t (*idle)(void *ctx);
 	int64_t idle_after_ms;
+	/* Runs that turn out slow wait a moment for those who are about to post. */
+	bool gathers;
 };
 
 struct worker *worker_start(struct loop *loop, const struct worker_ops *ops, void *ctx);

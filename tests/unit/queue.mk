@@ -22,7 +22,8 @@ check_PROGRAMS += \
 	tests/unit/test_queue_track \
 	tests/unit/test_queue_usage \
 	tests/unit/test_queue_used \
-	tests/unit/test_queue_window
+	tests/unit/test_queue_window \
+	tests/unit/test_queue_worker
 endif
 QUEUE_TEST_LIBS = daemon/queue/libqueue.a daemon/core/libcore.a daemon/config/libconf.a \
 	common/libcommon.a $(EVENT_LIBS) $(OPENSSL_LIBS) $(SECCOMP_LIBS) $(SQLITE_LIBS) $(CONFIG_LIBS) \
@@ -127,3 +128,7 @@ tests_unit_test_queue_used_LDADD = $(QUEUE_TEST_LIBS)
 tests_unit_test_queue_window_SOURCES = tests/unit/test_queue_window.c
 tests_unit_test_queue_window_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_window_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_worker_SOURCES = tests/unit/test_queue_worker.c
+tests_unit_test_queue_worker_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_worker_LDADD = $(QUEUE_TEST_LIBS)
