@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LINE_BYTES 1024 /* a longer one is cut */
+#define TEXT_BYTES 1000 /* a longer one is cut */
 #define NOTE_BYTES 64   /* the line that says what was left out */
 #define HALF ((TRANSCRIPT_BYTES - NOTE_BYTES) / 2)
 #define DROP_BYTES 4096 /* of the tail at a time, so that it isn't moved for each line */
@@ -66,14 +66,11 @@ transcript_add(struct transcript *transcript, int64_t now_ms, enum transcript_sp
 {
 	static const char *const names[] = {"C:", "S:", "*"};
 	int64_t ms = now_ms - transcript->begun_at_ms;
-	char line[LINE_BYTES];
-	int head = snprintf(line, sizeof(line), "%lld.%03d %s ", (long long)(ms / 1000),
-	    (int)(ms % 1000), names[speaker]);
-	size_t length = utf8_cut(text, strlen(text), sizeof(line) - (size_t)head - 1);
+	char line[TEXT_BYTES + 48];
+	int length = snprintf(line, sizeof(line), "%lld.%03d %s %.*s\n", (long long)(ms / 1000),
+	    (int)(ms % 1000), names[speaker], (int)utf8_cut(text, strlen(text), TEXT_BYTES), text);
 
-	memcpy(line + head, text, length);
-	line[(size_t)head + length] = '\n';
-	add_line(transcript, line, (size_t)head + length + 1);
+	add_line(transcript, line, (size_t)length);
 }
 
 char *
