@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#define BURSTS_PER_SECOND 8 /* the bucket holds an eighth of a second */
+#define BURSTS_PER_SECOND 32 /* what the bucket holds may stand before an urgent one in the line */
 #define PIECES_PER_SECOND 64
 #define PIECE_MIN 1024
 #define PIECE_MAX (64 * 1024)

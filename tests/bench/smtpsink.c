@@ -31,7 +31,7 @@
 #define EVENTS 64
 #define LIMITED_READ 4096          /* at a time, with --read-rate: all get their turn */
 #define LIMITED_BUFFER (64 * 1024) /* of the kernel, then */
-#define SLEPT_US 5000              /* what a wait may take too long is made up for */
+#define IDLE_US 1000               /* nothing came for so long: then nothing is made up for */
 
 static const char usage[] =
     "usage: smtpsink [options]\n"
@@ -330,13 +330,8 @@ read_some(struct client *client, char *bytes, size_t size)
 	if (sink.read_rate > 0 && size > LIMITED_READ)
 		size = LIMITED_READ;
 	got = read(client->fd, bytes, size);
-	if (got > 0 && sink.read_rate > 0) {
-		uint64_t earliest_us = now_us() - SLEPT_US;
-
-		if (sink.readable_us < earliest_us)
-			sink.readable_us = earliest_us;
+	if (got > 0 && sink.read_rate > 0)
 		sink.readable_us += (uint64_t)got * 1000000 / sink.read_rate;
-	}
 	return got;
 }
 
@@ -386,6 +381,19 @@ accept_clients(int listener)
 	}
 }
 
+/* A sleep that took too long is made up for by reading on, as a line would have; idle time is not. */
+static int
+wait_for_events(struct epoll_event *events, int limit_ms)
+{
+	uint64_t begun_us = now_us(), ended_us;
+	int count = epoll_wait(sink.epoll_fd, events, EVENTS, limit_ms);
+
+	ended_us = now_us();
+	if (ended_us - begun_us > IDLE_US && sink.readable_us < ended_us)
+		sink.readable_us = ended_us;
+	return count;
+}
+
 static void
 run(int listener)
 {
@@ -395,7 +403,7 @@ run(int listener)
 
 	(void)epoll_ctl(sink.epoll_fd, EPOLL_CTL_ADD, listener, &of_listener);
 	while (!is_stopping) {
-		int count = epoll_wait(sink.epoll_fd, events, EVENTS, has_due ? 1 : 200);
+		int count = wait_for_events(events, has_due ? 1 : 200);
 
 		for (int i = 0; i < count; i++)
 			if (events[i].data.ptr == NULL)

@@ -51,7 +51,7 @@ test_rates(void **state)
 		pace_set_rate(&pace, rates[i], 5000);
 		join_and_begin(&pace, &transfer, 3, 5000);
 		sum = bytes_until(&pace, 5000, 15000);
-		assert_in_range(sum, rates[i] * 10 - 1024, rates[i] * 10 + rates[i] / 8 + 65536);
+		assert_in_range(sum, rates[i] * 10 - 1024, rates[i] * 10 + rates[i] / 32 + 65536);
 	}
 }
 
@@ -286,7 +286,7 @@ run_crowd(unsigned seed)
 	rate = 1024u << below(10);
 	pace_init(&crowd.pace);
 	pace_set_rate(&crowd.pace, rate, crowd.now_ms);
-	crowd.burst = (rate / 8 < 1024 ? 1024 : (int64_t)rate / 8) * 1000;
+	crowd.burst = (rate / 32 < 1024 ? 1024 : (int64_t)rate / 32) * 1000;
 	for (unsigned step = 0; step < 2000; step++) {
 		struct pace_transfer *next;
 		int64_t wait_ms;
