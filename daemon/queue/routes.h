@@ -60,10 +60,9 @@ struct user {
 	uint64_t profile_id;
 	char *login, *list;
 	bool is_stale;
-	bool
-	    is_orphan; /* removed, but it had mail here: its list's way is taken. Or a flow of notices */
-	bool has_mail; /* of an orphan */
-	bool is_told;  /* that its mail has no way out */
+	bool is_orphan; /* removed, but it had mail here: its list's way is taken; or of notices */
+	bool has_mail;  /* of an orphan */
+	bool is_told;   /* that its mail has no way out */
 
 	struct usage_caps limits; /* of its own, if it has_…; otherwise the config's hold */
 	bool has_messages, has_recipients;

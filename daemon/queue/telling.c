@@ -79,4 +79,7 @@ telling_explain(const struct profile *profile, int64_t now_ms, char why[static T
 		    "The server that it goes through takes no mail before %s.",
 		    clock_rfc5322(profile->until_ms > now_ms ? profile->until_ms : now_ms, date,
 			sizeof(date)));
+	else if (profile->rate_until_ms != 0)
+		(void)snprintf(why, TELLING_WHY_SIZE,
+		    "More is to go through this server than it takes at a time.");
 }

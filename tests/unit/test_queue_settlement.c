@@ -454,7 +454,7 @@ test_why_mail_waits(void **state)
 				    stopped = {.trouble = TROUBLE_STOPPED, .last_error = "secret"},
 				    limited = {.trouble = TROUBLE_LIMITED,
 					.until_ms = NOW_MS + 60000},
-				    none = {0};
+				    full = {.rate_until_ms = 1}, none = {0};
 	char why[TELLING_WHY_SIZE];
 
 	telling_explain(NULL, NOW_MS, why);
@@ -466,6 +466,8 @@ test_why_mail_waits(void **state)
 	assert_null(strstr(why, "secret"));
 	telling_explain(&limited, NOW_MS, why);
 	assert_non_null(strstr(why, "takes no mail before Tue, 14 Nov 2023 22:14:20 +0000."));
+	telling_explain(&full, NOW_MS, why);
+	assert_string_equal(why, "More is to go through this server than it takes at a time.");
 	telling_explain(&none, NOW_MS, why);
 	assert_string_equal(why, "");
 }
