@@ -185,7 +185,6 @@ set_keep(struct history *history)
 static void
 begin_cycle(struct history *history)
 {
-	set_keep(history);
 	history->is_moving = true;
 	history->reading++;
 	history->read = (struct journal_read_job){
@@ -217,6 +216,7 @@ on_timer(void *ctx)
 	struct history *history = ctx;
 	uint64_t writes = storage_writes(history->storage);
 
+	set_keep(history); /* the config may be another one */
 	history->quiet_turns = writes == history->writes ? history->quiet_turns + 1 : 0;
 	history->writes = writes;
 	if (history->quiet_turns < 2 || !list_is_empty(&history->waiting) || history->has_trouble)

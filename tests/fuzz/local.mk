@@ -4,6 +4,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_client \
 	tests/fuzz/fuzz_header \
+	tests/fuzz/fuzz_journal \
 	tests/fuzz/fuzz_mailaddr \
 	tests/fuzz/fuzz_messages \
 	tests/fuzz/fuzz_sasl \
@@ -60,6 +61,11 @@ tests_fuzz_fuzz_header_SOURCES = tests/fuzz/fuzz_header.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_header_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_header_LDFLAGS = $(FUZZ_LINK_FLAGS)
 tests_fuzz_fuzz_header_LDADD = daemon/smtpd/libsmtpd.a $(FUZZ_LIBS)
+
+tests_fuzz_fuzz_journal_SOURCES = tests/fuzz/fuzz_journal.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_journal_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_journal_LDFLAGS = $(FUZZ_LINK_FLAGS)
+tests_fuzz_fuzz_journal_LDADD = daemon/queue/libqueue.a $(FUZZ_LIBS)
 
 tests_fuzz_fuzz_mailaddr_SOURCES = tests/fuzz/fuzz_mailaddr.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_mailaddr_CFLAGS = $(FUZZ_CFLAGS)
