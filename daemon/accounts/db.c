@@ -51,6 +51,9 @@ fail(struct db *db, const char *attempt, struct err *err_out)
 	if ((code & 0xff) == SQLITE_CORRUPT)
 		return err_set(err_out, "%s is damaged (%s); " LEFT_ALONE, db->path,
 		    sqlite3_errmsg(db->handle));
+	if ((code & 0xff) == SQLITE_CANTOPEN)
+		return err_set(err_out, "%s %s: %s", attempt, db->path,
+		    strerror(sqlite3_system_errno(db->handle)));
 	return err_set(
 	    err_out, "%s %s: %s (%d)", attempt, db->path, sqlite3_errmsg(db->handle), code);
 }

@@ -259,8 +259,8 @@ store_connect(const char *path, sqlite3 **db_out, struct err *err_out)
 		    SQLITE_OPEN_PRIVATECACHE;
 
 	if (sqlite3_open_v2(path, db_out, flags, "unix-excl") != SQLITE_OK)
-		return err_set(err_out, "opening %s: %s", path,
-		    *db_out == NULL ? "out of memory" : sqlite3_errmsg(*db_out));
+		return err_set(err_out, "cannot open %s: %s", path,
+		    *db_out == NULL ? "out of memory" : strerror(sqlite3_system_errno(*db_out)));
 	(void)sqlite3_extended_result_codes(*db_out, 0);
 	return 0;
 }

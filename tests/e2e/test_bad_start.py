@@ -268,6 +268,15 @@ def test_database_that_is_none(stopped, name, damage):
     assert_works(stopped)
 
 
+@pytest.mark.parametrize('name', ['accounts.db', 'queue.db'])
+def test_database_that_may_not_be_opened(stopped, name):
+    path = stopped.state_dir / name
+    path.chmod(0)
+    assert_refused(stopped, SYSTEM_ERROR, name, 'Permission denied')
+    path.chmod(0o600)
+    assert_works(stopped)
+
+
 # ---- ports, and a second one ----
 
 def test_no_port_is_free(stopped):
