@@ -322,7 +322,14 @@ fates_new(struct role_context *role, struct storage *storage, struct scheduler *
 	fates->storage = storage;
 	fates->scheduler = scheduler;
 	fates->notices = notices;
+	fates->has_room = true;
 	return fates;
+}
+
+void
+fates_set_room(struct fates *fates, bool has_room)
+{
+	fates->has_room = has_room;
 }
 
 void

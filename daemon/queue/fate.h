@@ -22,6 +22,9 @@ struct fates *fates_new(struct role_context *role, struct storage *storage,
 /* After storage_close(). */
 void fates_free(struct fates *fates);
 
+/* Without room on the disk transcripts are not kept. */
+void fates_set_room(struct fates *fates, bool has_room);
+
 void fate_report(struct fates *fates, const struct msg_report *report);
 /* Relay died between the message's last byte and its report. */
 void fate_lost(struct fates *fates, struct entry *entry);

@@ -16,6 +16,7 @@ struct fates {
 	struct scheduler *scheduler;
 	struct notices *notices;
 	struct idmap settling; /* by message */
+	bool has_room;         /* for transcripts */
 };
 
 /* Writes the settlement to disk. */

@@ -66,7 +66,7 @@ write_transcript(struct settlement *settlement, const struct journal_record *att
 	struct journal_record record = *attempt;
 
 	buf_clear(&settlement->job.transcript);
-	if (*settlement->transcript == '\0')
+	if (*settlement->transcript == '\0' || !settlement->fates->has_room)
 		return;
 	record.kind = JOURNAL_TRANSCRIPT;
 	record.transcript = settlement->transcript;

@@ -125,7 +125,7 @@ note_lost(struct history *history, uint64_t count)
 	char detail[128];
 
 	(void)snprintf(detail, sizeof(detail),
-	    "the journal was full: %llu records never came into the history",
+	    "the disk or the journal was full: %llu records never came into the history",
 	    (unsigned long long)count);
 	log_problem(LOG_ERROR, "%s", detail);
 	role_alert(history->role, "history-lost", "", "", "", detail);

@@ -194,6 +194,7 @@ on_space(uint64_t free_bytes, void *ctx)
 
 	scheduler_watch_clock(queue->scheduler);
 	history_set_room(queue->history, has_room);
+	fates_set_room(queue->fates, has_room);
 	watch_place(queue);
 	if (!queue->role->is_draining)
 		intake_set_state(queue->intake, intake_state(queue, has_room));

@@ -51,8 +51,9 @@ struct storage {
 	/* storage thread, after the start */
 	bool is_broken;
 	bool has_reserve;
-	bool is_shrinking;    /* since there was nothing to do */
-	int64_t shrink_at_ms; /* monotonic: not before, while there is */
+	bool is_reserve_spent; /* it was given up; what it left is not for the journal */
+	bool is_shrinking;     /* since there was nothing to do */
+	int64_t shrink_at_ms;  /* monotonic: not before, while there is */
 	unsigned idle_turns;
 	atomic_bool wants_reserve; /* the loop saw room for it again */
 	atomic_bool has_problem;   /* the loop is to be told; problem is set */
@@ -86,6 +87,8 @@ make_reserve(struct storage *storage)
 	/* Half a reserve is none, and takes room. */
 	if (!storage->has_reserve)
 		(void)unlink(path);
+	else
+		storage->is_reserve_spent = false;
 	(void)close(fd);
 }
 
@@ -98,6 +101,7 @@ drop_reserve(struct storage *storage)
 	if (unlink(path) == 0)
 		log_problem(LOG_WARNING, "the disk is full: gave up the reserve to go on");
 	storage->has_reserve = false;
+	storage->is_reserve_spent = true;
 }
 
 static void
@@ -170,7 +174,9 @@ shrink_along(struct storage *storage)
 static enum store_result
 run_transaction(struct storage *storage, struct list *batch, bool only_small)
 {
-	enum store_result result = store_begin(storage->store);
+	bool is_bare = only_small || storage->is_reserve_spent;
+	enum store_result result =
+	    is_bare ? store_begin_bare(storage->store) : store_begin(storage->store);
 
 	if (result != STORE_OK)
 		return result;
@@ -219,7 +225,7 @@ run_reads(struct storage *storage, struct list *batch)
 }
 
 /* No room: new messages are refused as a whole; fates, which mostly make room, get a chance of
- * their own in what the reserve leaves. */
+ * their own in what the reserve leaves. Without the journal: it only grows. */
 static enum store_result
 run_small_writes(struct storage *storage, struct list *batch)
 {

@@ -414,6 +414,8 @@ void store_end_scan(struct scan_job *job);
 int64_t store_backup_at_ms(const struct store *store);
 
 enum store_result store_begin(struct store *store);
+/* What happens in it is not written to the journal but counted as lost: for a full disk. */
+enum store_result store_begin_bare(struct store *store);
 enum store_result store_run(struct store *store, struct job *job);
 enum store_result store_commit(struct store *store);
 void store_rollback(struct store *store);

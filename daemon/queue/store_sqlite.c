@@ -340,7 +340,17 @@ enum store_result
 store_begin(struct store *store)
 {
 	store->journal.before = store->journal.counts;
+	store->journal.is_off = false;
 	return sql_run(store, SQL_BEGIN, "");
+}
+
+enum store_result
+store_begin_bare(struct store *store)
+{
+	enum store_result result = store_begin(store);
+
+	store->journal.is_off = true;
+	return result;
 }
 
 enum store_result

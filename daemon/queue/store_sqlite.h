@@ -94,6 +94,7 @@ struct store {
 			uint64_t forgotten; /* up to where it was deleted */
 			uint64_t lost;
 		} counts, before; /* the transaction */
+		bool is_off;      /* for the transaction */
 		struct buf record;
 	} journal;
 	struct tally tally;

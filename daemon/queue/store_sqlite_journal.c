@@ -49,10 +49,14 @@ store_open_journal(struct store *store)
 enum store_result
 store_add_journal(struct store *store, const struct buf *record)
 {
-	sqlite3_stmt *statement =
-	    sql_bind(store, SQL_ADD_JOURNAL, "i", (int64_t)store->journal.next);
+	sqlite3_stmt *statement;
 	enum store_result result;
 
+	if (store->journal.is_off) {
+		store->journal.counts.lost++;
+		return STORE_OK;
+	}
+	statement = sql_bind(store, SQL_ADD_JOURNAL, "i", (int64_t)store->journal.next);
 	(void)sqlite3_bind_blob(statement, 2, record->bytes, (int)record->size, SQLITE_STATIC);
 	result = sql_result(store, sql_step(statement));
 	if (result == STORE_OK) {

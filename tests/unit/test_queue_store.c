@@ -396,6 +396,7 @@ test_full_disk_refuses_and_goes_on(void **state)
 	struct queue_rig *rig = *state;
 	static char body[40000];
 	struct fate_job fate = {.message_id = 1 << 30, .is_over = true};
+	struct journal_read_job journal = {0};
 	struct mail *mail;
 	uint64_t id = (1 << 30) + 1;
 	enum job_outcome outcome = JOB_DONE;
@@ -414,8 +415,16 @@ test_full_disk_refuses_and_goes_on(void **state)
 	assert_false(rig->is_broken);
 	assert_false(is_there(rig, id - 1));
 	assert_true(is_there(rig, id - 2));
+	/* The room that is left is not the journal's. */
+	for (unsigned i = 0; i < 10; i++)
+		buf_append(&fate.record, body, sizeof(body));
 	assert_int_equal(rig_do(rig, STORE_FATE, JOB_WRITES, &fate), JOB_DONE);
+	buf_fini(&fate.record);
 	faultvfs_set_quota(0);
+	assert_int_equal(rig_do(rig, STORE_JOURNAL_READ, JOB_READS, &journal), JOB_DONE);
+	assert_int_equal(journal.lost_out, 1);
+	free(journal.entries_out);
+	buf_fini(&journal.bytes_out);
 	insert(rig, id, 1);
 }
 
