@@ -7,7 +7,8 @@
  *
  * Settings are fetched from accounts when they are first needed and again after accounts said
  * that they are out of date. Connections are opened when something waits, up to the profile's
- * number, and kept for more messages; those of two profiles never mix, also to one host. A
+ * number, and kept for more messages; those of two profiles never mix, also to one host. What
+ * waits takes them by priority, then by age, and bodies share the profile's bandwidth (pace.h). A
  * failure before a transaction is the profile's: everything that waits for it fails with it, at
  * once, unless another connection works.
  */

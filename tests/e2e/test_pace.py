@@ -1,4 +1,5 @@
 """What goes before what at one upstream: among those that wait, and on a line of little bandwidth."""
+import socket
 import time
 
 import pytest
@@ -9,10 +10,9 @@ pytestmark = pytest.mark.user
 
 
 @pytest.fixture
-def relay(make_upstream, postern):
-    """An upstream that follows `script`: (host, send); the user's messages have the priority 5."""
-    def make(script, *options, **settings):
-        host = make_upstream(script, **settings)
+def relay_to():
+    """Makes the upstream postern's, and a function that sends; messages have the priority 5."""
+    def make(postern, host, *options):
         postern.add_upstream(host, 'upstream', *options)
         user = postern.add_user('shop', '--priority', 5)
 
@@ -21,7 +21,16 @@ def relay(make_upstream, postern):
             lines = b'.a line of a body, with its dot at the beginning, of 64 bytes..\r\n' * (size // 64 + 1)
             with postern.client(user) as client:
                 client.sendmail('shop@example.com', [f'{name}@example.net'], text + lines)
-        return host, send
+        return send
+    return make
+
+
+@pytest.fixture
+def relay(make_upstream, postern, relay_to):
+    """An upstream that follows `script`: (host, send)."""
+    def make(script, *options, **settings):
+        host = make_upstream(script, **settings)
+        return host, relay_to(postern, host, *options)
     return make
 
 
@@ -90,6 +99,22 @@ def test_lower_priority_pauses_in_mid_stream(postern, relay, options, tls):
     postern.wait_until_queue_is(0)
     assert names(host) == ['urgent', 'lower', 'low']
     assert all(len(message.wire) > 100_000 for message in host.messages)
+
+
+def test_upstream_that_hangs_up_on_what_stands_still(make_postern, make_upstream, relay_to):
+    """The one is tried again, the urgent one doesn't notice."""
+    postern, host = make_postern(config='queue = { retry = "1s 1s 1s"; };'), make_upstream()
+    send = relay_to(postern, host, '--connections', 2, '--bandwidth', '200K')
+    send('low', size=600_000)
+    wait_until(lambda: sum(map(received, host.connections)) > 50_000, 'the beginning')
+    send('urgent', priority=1, size=400_000)
+    wait_until(lambda: len(host.connections) > 1 and received(host.connections[1]) > 50_000, 'the urgent one')
+    host.connections[0].sock.shutdown(socket.SHUT_RDWR)
+    postern.wait_for_log('event=deferred', 'low@example.net')
+    assert names(host) == []
+    host.wait_for(2)
+    postern.wait_until_queue_is(0)
+    assert names(host) == ['urgent', 'low']
 
 
 def test_bandwidth_is_shared(postern, relay):
