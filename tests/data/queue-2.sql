@@ -17,9 +17,9 @@ PRAGMA user_version=2;
 COMMIT;
 INSERT INTO message VALUES
  (1073741824, 0, 0, 1, 3, 1792000000000, 0, 0, 19, 0, 0, 0, 'shop', 'web', 'ready@example.org', '', '<0@x>', 'ready', '192.0.2.1:5000', 0),
- (1073741825, 0, 4000000000000, 1, 2, 1792000001000, 3, 99, 19, 1, 0, 0, 'shop', 'web', 'deferred@example.org', '', '<1@x>', 'deferred', '192.0.2.1:5000', 1),
+ (1073741825, 0, strftime('%s', 'now') * 1000 + 300000, 1, 2, 1792000001000, 3, 99, 19, 1, 0, 0, 'shop', 'web', 'deferred@example.org', '', '<1@x>', 'deferred', '192.0.2.1:5000', 1),
  (1073741826, 1, 0, 1, 3, 1792000002000, 0, 0, 19, 0, 0, 0, 'shop', 'web', 'held@example.org', '', '<2@x>', 'held', '192.0.2.1:5000', 0),
- (1073741827, 2, 4000000000000, 1, 3, 1792000003000, 1, 98, 19, 0, 0, 0, 'shop', 'web', 'uncertain@example.org', '', '<3@x>', 'uncertain', '192.0.2.1:5000', 0),
+ (1073741827, 2, strftime('%s', 'now') * 1000 + 300000, 1, 3, 1792000003000, 1, 98, 19, 0, 0, 0, 'shop', 'web', 'uncertain@example.org', '', '<3@x>', 'uncertain', '192.0.2.1:5000', 0),
  (1073741828, 0, 0, 1, 3, 1792000004000, 0, 0, 70000, 0, 1, 0, 'shop', 'web', 'large@example.org', '', '<4@x>', 'large', '192.0.2.1:5000', 0),
  (1073741829, 3, 4000000000000, 1, 3, 1792000005000, 0, 0, 19, 0, 0, 0, 'shop', 'web', 'scheduled@example.org', '', '<5@x>', 'scheduled', '192.0.2.1:5000', 1),
  (1073741830, 3, 1792000007000, 1, 3, 1792000006000, 0, 0, 19, 0, 0, 0, 'shop', 'web', 'due@example.org', '', '<6@x>', 'due', '192.0.2.1:5000', 1),
@@ -41,3 +41,4 @@ INSERT INTO wishes VALUES
 INSERT INTO body SELECT id << 20, CAST('Subject: x' || char(13, 10, 13, 10) || 'hel' || char(13, 10) AS BLOB) FROM message WHERE NOT is_in_file;
 INSERT INTO used VALUES(60000, 29866666, 1, 4, 9), (1800000, 995555, 1, 4, 9);
 INSERT INTO profile VALUES(5, 1, 1, 2, 77, 'connection refused');
+UPDATE message SET received_at = strftime('%s', 'now') * 1000 - 8000 + (id & 7);

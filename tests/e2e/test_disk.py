@@ -67,10 +67,12 @@ def wait_for_452(rig):
 @pytest.mark.root
 def test_disk_below_its_limit(small_disk, make_rig):
     """Clients are refused before anything breaks; what is queued leaves; it goes on by itself."""
-    rig = make_rig(config='limits = { free_space = "16M"; };', prepare=small_disk(64))
+    rig = make_rig(config='limits = { free_space = "48M"; };', prepare=small_disk(200))
+    rig.postern.expect_trouble('moved to the history')      # which waits for room
     ballast = Ballast(rig.postern.state_dir)
     rig.wait_for_progress(20)
-    ballast.fill(leave_bytes=12 * MIB)
+    # Room for what comes in until the limit is noticed.
+    ballast.fill(leave_bytes=40 * MIB)
     wait_for_452(rig)
     wait_until(rig.is_drained, 'what was taken is delivered')
     ballast.remove()
