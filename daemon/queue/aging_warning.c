@@ -62,11 +62,11 @@ on_aged(struct job *job)
 static void
 post_age(struct warning *warning)
 {
-	warning->age.job = (struct job){.on_done = on_aged, .urgency = JOB_WRITES_LAZILY};
+	warning->age.job.on_done = on_aged;
+	warning->age.job.urgency = JOB_WRITES_LAZILY;
 	warning->age.ids = &warning->message_id;
 	warning->age.count = 1;
 	warning->age.age = AGE_DELAYED;
-	warning->age.last_attempt = warning->load.mail_out->last_attempt;
 	storage_post(warning->aging->storage, STORE_AGE, &warning->age.job);
 }
 
@@ -115,6 +115,7 @@ on_loaded(struct job *job)
 		return;
 	}
 	list_told(warning);
+	warning->age.last_attempt = mail->last_attempt;
 	telling_explain(routes_of_user(scheduler_routes(aging->scheduler), mail->user_id),
 	    loop_wall_ms(aging->role->loop), warning->why);
 	warning->order.mail = mail;

@@ -214,6 +214,34 @@ def test_delay_while_the_profile_is_stopped(make_postern, make_upstream):
     assert b'Wrong password' not in text
 
 
+@pytest.mark.parametrize('on_expiry', ['hold', 'bounce'])
+def test_lifetime_ends_while_the_profile_is_stopped(make_postern, make_upstream, on_expiry):
+    postern = make_postern(config=f'queue = {{ lifetime = "1s"; on_expiry = "{on_expiry}"; '
+                                  'delay_warning = "0"; notice_profile = "spare"; };')
+    postern.expect_trouble('profile-stopped|no profile spare')
+    spare = postern.add_capture('spare')
+    postern.host = make_upstream('auth: reply 535 5.7.8 Wrong password', auth=('PLAIN',))
+    postern.add_upstream(postern.host, 'upstream', '--tls', 'none', '--auth', 'plain',
+                         '--username', 'user', '--password-stdin', stdin='secret\n')
+    postern.user = postern.add_user()
+    send(postern, 'a@example.net', 'b@example.net')
+    postern.wait_for_log('event=profile-stopped')
+    if on_expiry == 'bounce':
+        notice = email.message_from_bytes(postern.captured(spare)[0])
+        message, *recipients = notice.get_payload(1).get_payload()
+        assert [(r['Action'], r['Status']) for r in recipients] == [('failed', '4.4.7')] * 2
+        postern.wait_for_log('event=expired', count=2)
+        postern.wait_until_queue_is(0)
+        return
+    postern.expect_trouble('expired-waiting')
+    postern.wait_for_log('event=alert', 'kind=expired-waiting', 'address=upstream')
+    assert len(postern.queued()) == 1 and not postern.log_lines('event=expired')
+    postern.host.set_script('')
+    postern.ctl('profile', 'resume', 'upstream')
+    postern.host.wait_for(1)
+    postern.wait_until_queue_is(0)
+
+
 def test_no_more_than_so_many(make_postern, make_upstream):
     postern = make_postern(config='queue = { notices = "2/h"; };')
     postern.host = make_upstream(REFUSAL)
