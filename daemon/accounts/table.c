@@ -224,12 +224,12 @@ read_size(const struct field *field, void *row, const json_t *value, struct refu
 	char min[UNIT_TEXT_SIZE], max[UNIT_TEXT_SIZE];
 	const char *text = json_string_value(value);
 	uint64_t bytes = 0;
-	int64_t number = -1;
+	int64_t number;
 
 	if (text != NULL && unit_size(text, &bytes) == 0)
 		number = (int64_t)bytes;
-	else
-		(void)parse_whole(value, &number);
+	else if (!parse_whole(value, &number))
+		number = -1;
 	if (number == 0 || (number >= field->min && number <= field->max)) {
 		*field_number(field, row) = number;
 		return 0;

@@ -154,6 +154,8 @@ static const struct {
     {"PATCH", "/v1/profiles/p", "{\"bandwidth\":1023}", 400, "from 1K to 1T"},
     {"PATCH", "/v1/profiles/p", "{\"bandwidth\":\"fast\"}", 400, "from 1K to 1T"},
     {"PATCH", "/v1/profiles/p", "{\"bandwidth\":-1}", 400, "from 1K to 1T"},
+    {"PATCH", "/v1/profiles/p", "{\"bandwidth\":\"99999999T\"}", 400, "from 1K to 1T"},
+    {"PATCH", "/v1/profiles/p", "{\"bandwidth\":\"0x10\"}", 400, "from 1K to 1T"},
     {"PATCH", "/v1/profiles/p", "{\"reserve\":\"10%\"}", 200, "\"reserve\": 10"},
     {"PATCH", "/v1/profiles/p", "{\"reserve\":90}", 200, "\"reserve\": 90"},
     {"PATCH", "/v1/profiles/p", "{\"reserve\":\"91%\"}", 400, "from 0% to 90%"},
