@@ -30,13 +30,23 @@ flow_init(struct flow *flow, uint64_t user_id, uint8_t priority)
 	window_init(&flow->window);
 }
 
+/* What goes next may be on disk. */
+static bool
+is_unread(const struct flow *flow)
+{
+	const struct entry *oldest = window_oldest(&flow->window);
+
+	return flow->has_more &&
+	       (oldest == NULL || (flow->has_gap && flow->after + 1 < oldest->id));
+}
+
 static enum flow_where
 belongs(const struct flow *flow)
 {
+	if (is_unread(flow))
+		return FLOW_UNREAD;
 	if (flow->window.count > 0)
 		return flow->credit > 0 ? FLOW_READY : FLOW_SPENT;
-	if (flow->has_more)
-		return FLOW_UNREAD;
 	return flow->credit < FLOW_QUANTUM ? FLOW_RESTING : FLOW_IDLE;
 }
 
@@ -155,7 +165,9 @@ begin_round(struct ring *ring)
 struct flow *
 ring_turn(struct ring *ring)
 {
-	if (list_is_empty(&ring->lists[FLOW_READY]) && !list_is_empty(&ring->lists[FLOW_SPENT]))
+	/* Those that are being read have their turn in this round. */
+	if (list_is_empty(&ring->lists[FLOW_READY]) && list_is_empty(&ring->lists[FLOW_UNREAD]) &&
+	    !list_is_empty(&ring->lists[FLOW_SPENT]))
 		begin_round(ring);
 	if (list_is_empty(&ring->lists[FLOW_READY]))
 		return NULL;

@@ -26,7 +26,7 @@ enum flow_where {
 	FLOW_READY,   /* has messages and credit */
 	FLOW_SPENT,   /* has messages, and waits for the next round */
 	FLOW_RESTING, /* has nothing, but what it spent is remembered */
-	FLOW_UNREAD,  /* its messages are on disk only */
+	FLOW_UNREAD,  /* what it has next is on disk, or may be */
 	FLOW_WHERES
 };
 
@@ -45,10 +45,12 @@ struct flow {
 	int64_t credit;
 	uint64_t user_id;
 	uint8_t priority;
-	bool has_more;   /* on disk, behind `after` */
-	bool is_loading; /* disk is being asked for them */
-	bool is_spilled; /* since then something else was left there, behind `spilled` */
-	uint64_t after;  /* what is ready up to this id is in memory */
+	bool has_more;     /* on disk, behind `after` */
+	bool has_gap;      /* some of it is older than some in memory */
+	bool is_loading;   /* disk is being asked for it */
+	bool is_spilled;   /* since then something else was left there, behind `spilled` */
+	bool has_late_gap; /* and that is older than some in memory */
+	uint64_t after;    /* what is ready up to this id is in memory */
 	uint64_t spilled;
 };
 

@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "daemon/queue/backoff.h"
 #include "daemon/queue/scheduler_private.h"
 
 #include <stdlib.h>
@@ -175,7 +176,7 @@ scheduler_pump(struct scheduler *scheduler, struct profile *profile)
 {
 	struct entry *entry;
 
-	if (!scheduler->is_relay_ready || scheduler->role->is_draining)
+	if (!scheduler->is_relay_ready || !scheduler->has_all_flows || scheduler->role->is_draining)
 		return;
 	while ((entry = choose(scheduler, profile)) != NULL) {
 		go_out(profile, entry);
@@ -195,13 +196,29 @@ scheduler_pump_all(struct scheduler *scheduler)
 	scheduler_pump(scheduler, slot->object);
 }
 
+static void
+set_timer(struct scheduler *scheduler, struct profile *profile)
+{
+	int64_t now_ms = loop_wall_ms(scheduler->role->loop);
+	int64_t wait_ms = 0;
+	int64_t rest_ms = profile->pause_until_ms - loop_now_ms(scheduler->role->loop);
+
+	if (profile->trouble != TROUBLE_NONE && !backoff_is_over(profile->until_ms, now_ms))
+		wait_ms = profile->until_ms - now_ms;
+	if (rest_ms > wait_ms)
+		wait_ms = rest_ms;
+	if (wait_ms > 0)
+		timer_set(profile->timer, wait_ms < LOOK_EVERY_MS ? wait_ms + 1 : LOOK_EVERY_MS);
+}
+
 void
 scheduler_settling(struct scheduler *scheduler, struct entry *entry)
 {
 	entry->state = ENTRY_SETTLING;
 	come_back(entry);
+	/* It may have ended a trouble: the timer stands at the time of that. */
 	if (entry->profile != NULL)
-		scheduler_pump(scheduler, entry->profile);
+		scheduler_look(scheduler, entry->profile);
 }
 
 void
@@ -252,20 +269,6 @@ scheduler_settled_in_part(struct scheduler *scheduler, struct entry *entry)
 	ready_again(scheduler, entry);
 	if (profile != NULL)
 		scheduler_pump(scheduler, profile);
-}
-
-static void
-set_timer(struct scheduler *scheduler, struct profile *profile)
-{
-	int64_t wait_ms = 0;
-	int64_t rest_ms = profile->pause_until_ms - loop_now_ms(scheduler->role->loop);
-
-	if (profile->trouble != TROUBLE_NONE)
-		wait_ms = profile->until_ms - loop_wall_ms(scheduler->role->loop);
-	if (rest_ms > wait_ms)
-		wait_ms = rest_ms;
-	if (wait_ms > 0)
-		timer_set(profile->timer, wait_ms < LOOK_EVERY_MS ? wait_ms + 1 : LOOK_EVERY_MS);
 }
 
 void
@@ -416,6 +419,15 @@ scheduler_routes(struct scheduler *scheduler)
 	return &scheduler->routes;
 }
 
+static const struct scheduler_limits limits_in_force = {
+    .ready = 20000, .flow = 2000, .read = 128, .low_water = 32};
+
+void
+scheduler_set_limits(struct scheduler *scheduler, const struct scheduler_limits *limits)
+{
+	scheduler->limits = *limits;
+}
+
 static const struct refill_callbacks refill_callbacks = {
     .on_window = scheduler_on_window,
     .on_flows = scheduler_on_flows,
@@ -433,6 +445,7 @@ scheduler_new(struct role_context *role, struct storage *storage,
 	scheduler->storage = storage;
 	scheduler->callbacks = *callbacks;
 	scheduler->ctx = ctx;
+	scheduler->limits = limits_in_force;
 	scheduler->clock_offset_ms = loop_wall_ms(role->loop) - loop_now_ms(role->loop);
 	/* Larger than any of an earlier start. */
 	scheduler->next_attempt = ((uint64_t)storage_epoch(storage) << 32) + 1;

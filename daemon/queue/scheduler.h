@@ -32,6 +32,17 @@ struct scheduler_callbacks {
 struct scheduler *scheduler_new(struct role_context *role, struct storage *storage,
     const struct scheduler_callbacks *callbacks, void *ctx);
 void scheduler_free(struct scheduler *scheduler);
+
+/* What is in memory. */
+struct scheduler_limits {
+	uint32_t ready;     /* messages in all, however many users there are */
+	uint32_t flow;      /* new ones of one user and priority, which bring their bodies along */
+	uint32_t read;      /* what is read of those at a time */
+	uint32_t low_water; /* and when it is read before it is needed */
+};
+
+/* Tests: others than these, before anything is added. */
+void scheduler_set_limits(struct scheduler *scheduler, const struct scheduler_limits *limits);
 struct routes *scheduler_routes(struct scheduler *scheduler);
 
 /* A new message is on disk. Takes the mail; borrows the slices. One that is scheduled is found there

@@ -10,14 +10,8 @@
 
 #include <stdlib.h>
 
-/* All entries in windows, however many users and messages there are. */
-#define READY_MAX 20000
-/* New ones of one flow, which bring their bodies along. */
-#define FLOW_MAX 2000
-/* What is read at a time, and when it is read before it is needed. */
-#define READ_COUNT 128
+/* When there is no room. */
 #define READ_COUNT_LEAST 8
-#define LOW_WATER 32
 /* Flows of a ring that are read at a time when nothing of them is in memory. */
 #define READS_AHEAD 4
 
@@ -102,6 +96,19 @@ spill(struct flow *flow, uint64_t message_id)
 	flow->has_more = true;
 }
 
+/* The same of one that may have to go before some that are in memory. */
+static void
+spill_amid(struct flow *flow, uint64_t message_id)
+{
+	const struct entry *youngest = window_youngest(&flow->window);
+
+	spill(flow, message_id);
+	if (youngest == NULL || message_id >= youngest->id)
+		return;
+	flow->has_gap = true;
+	flow->has_late_gap |= flow->is_loading;
+}
+
 static void
 remove_ready(struct scheduler *scheduler, struct entry *entry)
 {
@@ -143,11 +150,11 @@ is_within_window(const struct flow *flow, uint64_t message_id)
 }
 
 static bool
-make_room(struct scheduler *scheduler, const struct flow *flow, uint32_t most)
+make_room(struct scheduler *scheduler, const struct flow *flow)
 {
-	if (flow->window.count >= most)
+	if (flow->window.count >= scheduler->limits.flow)
 		return false;
-	if (scheduler->ready_count < READY_MAX)
+	if (scheduler->ready_count < scheduler->limits.ready)
 		return true;
 	/* Whoever has nothing here is not kept out by those who have much. */
 	if (flow->window.count > 0)
@@ -160,10 +167,9 @@ make_room(struct scheduler *scheduler, const struct flow *flow, uint32_t most)
 static bool
 is_welcome(struct scheduler *scheduler, struct flow *flow, uint64_t message_id)
 {
-	if (flow->ring != NULL && is_within_window(flow, message_id) &&
-	    make_room(scheduler, flow, FLOW_MAX))
+	if (flow->ring != NULL && is_within_window(flow, message_id) && make_room(scheduler, flow))
 		return true;
-	spill(flow, message_id);
+	spill_amid(flow, message_id);
 	flow_place(flow);
 	return false;
 }
@@ -203,7 +209,7 @@ scheduler_leave_to_disk(struct scheduler *scheduler, struct entry *entry)
 	} else {
 		struct flow *flow = flow_of(scheduler, entry->user_id, entry->priority);
 
-		spill(flow, entry->id);
+		spill_amid(flow, entry->id);
 		flow_place(flow);
 	}
 	scheduler_free_entry(scheduler, entry);
@@ -214,12 +220,17 @@ scheduler_readmit(struct scheduler *scheduler, struct entry *entry)
 {
 	struct flow *flow = flow_of(scheduler, entry->user_id, entry->priority);
 
-	if (!is_welcome(scheduler, flow, entry->id)) {
+	struct profile *now = sender_of(scheduler, flow)->profile, *before = entry->profile;
+
+	if (is_welcome(scheduler, flow, entry->id)) {
+		put_ready(scheduler, flow, entry);
+		flow_refund(flow, flow_cost(entry->size, entry->recipient_count));
+	} else {
 		scheduler_free_entry(scheduler, entry);
-		return;
 	}
-	put_ready(scheduler, flow, entry);
-	flow_refund(flow, flow_cost(entry->size, entry->recipient_count));
+	/* Its user has moved meanwhile. */
+	if (now != NULL && now != before)
+		scheduler_pump(scheduler, now);
 }
 
 /* ---- from disk ---- */
@@ -227,27 +238,35 @@ scheduler_readmit(struct scheduler *scheduler, struct entry *entry)
 static void
 read_on(struct scheduler *scheduler, struct flow *flow)
 {
-	bool has_room = scheduler->ready_count + READ_COUNT <= READY_MAX;
+	bool has_room = scheduler->ready_count + scheduler->limits.read <= scheduler->limits.ready;
 
 	flow->is_loading = true;
-	flow->is_spilled = false;
+	flow->is_spilled = flow->has_late_gap = false;
 	refill_window(scheduler->refill, flow->user_id, flow->priority, flow->after,
-	    has_room ? READ_COUNT : READ_COUNT_LEAST);
+	    has_room ? scheduler->limits.read : READ_COUNT_LEAST);
+}
+
+/* What went to disk while it was being asked counts now. */
+static void
+note_unread(struct flow *flow)
+{
+	flow->is_loading = false;
+	if (!flow->is_spilled)
+		return;
+	if (!flow->has_more || flow->spilled < flow->after)
+		flow->after = flow->spilled;
+	flow->has_more = true;
 }
 
 /* Where the flow's window ends now. */
 static void
 note_read(struct flow *flow, const struct window_job *job)
 {
-	flow->is_loading = false;
 	flow->has_more = job->has_more_out;
 	if (job->row_count_out > 0)
 		flow->after = job->rows_out[job->row_count_out - 1].message_id;
-	if (!flow->is_spilled)
-		return;
-	if (!flow->has_more || flow->spilled < flow->after)
-		flow->after = flow->spilled;
-	flow->has_more = true;
+	flow->has_gap = flow->has_late_gap;
+	note_unread(flow);
 }
 
 static void
@@ -257,7 +276,7 @@ take_row(struct scheduler *scheduler, struct flow *flow, const struct ready_row 
 
 	if (scheduler_find(scheduler, id) != NULL || !is_within_window(flow, id))
 		return;
-	if (scheduler->ready_count >= READY_MAX)
+	if (scheduler->ready_count >= scheduler->limits.ready)
 		shed(scheduler);
 	/* This flow may have been the largest itself. */
 	if (is_within_window(flow, id))
@@ -274,7 +293,7 @@ scheduler_on_window(const struct window_job *job, void *ctx)
 
 	/* Without a way out nothing of it is kept; it is read once it has one. */
 	if (flow->ring == NULL || job->job.outcome != JOB_DONE) {
-		flow->is_loading = false;
+		note_unread(flow);
 		return;
 	}
 	note_read(flow, job);
@@ -289,7 +308,7 @@ scheduler_on_window(const struct window_job *job, void *ctx)
 	scheduler_pump(scheduler, profile);
 }
 
-/* The store says that this flow has something ready: it is read from its beginning. */
+/* The store says that this flow has something ready, from there on. */
 static void
 note_mail(struct scheduler *scheduler, const struct flow_row *row)
 {
@@ -298,16 +317,19 @@ note_mail(struct scheduler *scheduler, const struct flow_row *row)
 	if (row->priority < 1 || row->priority > PRIORITIES || row->user_id == 0)
 		return;
 	flow = flow_of(scheduler, row->user_id, row->priority);
-	spill(flow, 1);
+	spill_amid(flow, row->first_id);
 	flow_place(flow);
 }
 
 void
 scheduler_on_flows(const struct flows_job *job, void *ctx)
 {
+	struct scheduler *scheduler = ctx;
+
 	for (uint32_t i = 0; i < job->row_count_out; i++)
-		note_mail(ctx, &job->rows_out[i]);
-	scheduler_pump_all(ctx);
+		note_mail(scheduler, &job->rows_out[i]);
+	scheduler->has_all_flows |= job->job.outcome == JOB_DONE && job->row_count_out < job->limit;
+	scheduler_pump_all(scheduler);
 }
 
 /* ---- turns ---- */
@@ -330,8 +352,9 @@ scheduler_take(struct scheduler *scheduler, struct entry *entry)
 
 	flow_charge(flow, flow_cost(entry->size, entry->recipient_count));
 	remove_ready(scheduler, entry);
-	if (flow->has_more && !flow->is_loading && flow->window.count < LOW_WATER &&
-	    scheduler->ready_count < READY_MAX)
+	if (flow->has_more && !flow->is_loading &&
+	    flow->window.count < scheduler->limits.low_water &&
+	    scheduler->ready_count < scheduler->limits.ready)
 		read_on(scheduler, flow);
 	flow_place(flow);
 }
@@ -340,14 +363,19 @@ void
 scheduler_forget(struct scheduler *scheduler, uint64_t message_id)
 {
 	struct entry *entry = scheduler_find(scheduler, message_id);
+	struct profile *profile;
 	struct flow *flow;
 
 	if (entry == NULL || entry->state != ENTRY_READY)
 		return;
 	flow = entry->flow;
+	profile = sender_of(scheduler, flow)->profile;
 	remove_ready(scheduler, entry);
 	scheduler_free_entry(scheduler, entry);
 	flow_place(flow);
+	/* It may have been the one that the profile's rates did not let go. */
+	if (profile->rate_until_ms != 0)
+		scheduler_pump(scheduler, profile);
 }
 
 /* ---- other ways ---- */
@@ -367,7 +395,9 @@ leave_all_to_disk(struct scheduler *scheduler, struct flow *flow)
 void
 scheduler_move(struct scheduler *scheduler, struct sender *sender, struct profile *to)
 {
-	if (sender->profile == to)
+	struct profile *from = sender->profile;
+
+	if (from == to)
 		return;
 	sender->profile = to;
 	for (int i = 0; i < PRIORITIES; i++) {
@@ -376,6 +406,9 @@ scheduler_move(struct scheduler *scheduler, struct sender *sender, struct profil
 		flow_move(&sender->flows[i], to == NULL ? NULL : &to->rings[i]);
 	}
 	free_if_idle(sender);
+	/* It may have waited for this user's. */
+	if (from != NULL)
+		scheduler_pump(scheduler, from);
 }
 
 void

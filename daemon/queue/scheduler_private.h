@@ -32,8 +32,10 @@ struct scheduler {
 	struct orphans *orphans;
 	struct idmap entries;
 	struct idmap senders; /* by user */
-	size_t ready_count;   /* entries in windows */
-	bool is_book_read;    /* what earlier starts have booked is known */
+	struct scheduler_limits limits;
+	size_t ready_count; /* entries in windows */
+	bool has_all_flows; /* who had something ready at the start is known */
+	bool is_book_read;  /* what earlier starts have booked is known */
 	uint64_t next_attempt;
 	uint64_t memory_bytes;
 	struct link *relay;

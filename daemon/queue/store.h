@@ -146,6 +146,7 @@ struct window_job {
 /* Some user has something ready at this priority. */
 struct flow_row {
 	uint64_t user_id;
+	uint64_t first_id; /* the first of what is ready */
 	uint8_t priority;
 };
 

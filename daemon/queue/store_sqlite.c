@@ -59,9 +59,9 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_GET_WINDOW] = "SELECT " READY_COLUMNS " FROM message INDEXED BY message_order"
 		       " WHERE state = 0 AND next_at = 0 AND user_id = ? AND priority = ?"
 		       " AND id > ? ORDER BY id LIMIT ?",
-    [SQL_GET_NEXT_FLOW] = "SELECT user_id, priority FROM message INDEXED BY message_order"
+    [SQL_GET_NEXT_FLOW] = "SELECT user_id, priority, id FROM message INDEXED BY message_order"
 			  " WHERE state = 0 AND next_at = 0 AND (user_id, priority) > (?, ?)"
-			  " ORDER BY user_id, priority LIMIT 1",
+			  " ORDER BY user_id, priority, id LIMIT 1",
     [SQL_GET_DUE] = "SELECT " READY_COLUMNS " FROM message"
 		    " INDEXED BY message_order WHERE state = ? AND next_at BETWEEN ? AND ?"
 		    " ORDER BY next_at LIMIT ?",

@@ -240,6 +240,7 @@ store_flows(struct store *store, struct flows_job *job)
 			break;
 		at.user_id = (uint64_t)sqlite3_column_int64(row, 0);
 		at.priority = (uint8_t)sqlite3_column_int(row, 1);
+		at.first_id = (uint64_t)sqlite3_column_int64(row, 2);
 		job->rows_out[job->row_count_out++] = at;
 		(void)sqlite3_reset(row);
 	}

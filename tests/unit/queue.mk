@@ -10,6 +10,7 @@ check_PROGRAMS += \
 	tests/unit/test_queue_history \
 	tests/unit/test_queue_idmap \
 	tests/unit/test_queue_journal \
+	tests/unit/test_queue_model \
 	tests/unit/test_queue_notices \
 	tests/unit/test_queue_power \
 	tests/unit/test_queue_report \
@@ -69,6 +70,11 @@ tests_unit_test_queue_journal_SOURCES = tests/unit/test_queue_journal.c $(QUEUE_
 	tests/lib/faultvfs.c tests/lib/faultvfs.h
 tests_unit_test_queue_journal_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_journal_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_model_SOURCES = tests/unit/test_queue_model.c tests/lib/fake_storage.c \
+	tests/lib/fake_storage.h
+tests_unit_test_queue_model_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_model_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_notices_SOURCES = tests/unit/test_queue_notices.c tests/lib/queue_world.c \
 	tests/lib/queue_world.h

@@ -19,6 +19,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#define FIRST ((1u << 30) + 1)
+
 static int
 set_up(void **state)
 {
@@ -213,14 +215,14 @@ static void
 test_flows_are_found_in_slices(void **state)
 {
 	struct queue_rig *rig = *state;
-	static const struct flow_row expected[] = {{7, 1}, {7, 3}, {9, 3}, {12, 5}};
+	static const struct flow_row expected[] = {
+	    {7, FIRST, 1}, {7, FIRST + 1, 3}, {9, FIRST + 2, 3}, {12, FIRST + 3, 5}};
 	struct flow_row after = {0};
 	unsigned found = 0;
 
 	assert_true(rig_open(rig));
 	for (unsigned i = 0; i < 40; i++)
-		insert_for(
-		    rig, (1 << 30) + 1 + i, expected[i % 4].user_id, expected[i % 4].priority);
+		insert_for(rig, FIRST + i, expected[i % 4].user_id, expected[i % 4].priority);
 	for (;;) {
 		struct flows_job job = {.after = after, .limit = 3};
 
@@ -228,6 +230,7 @@ test_flows_are_found_in_slices(void **state)
 		for (unsigned i = 0; i < job.row_count_out; i++, found++) {
 			after = job.rows_out[i];
 			assert_int_equal(after.user_id, expected[found].user_id);
+			assert_int_equal(after.first_id, expected[found].first_id);
 			assert_int_equal(after.priority, expected[found].priority);
 		}
 		free(job.rows_out);
