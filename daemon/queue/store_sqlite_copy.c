@@ -33,6 +33,13 @@ static const struct {
     {"SELECT count(DISTINCT message), min(message) FROM recipient WHERE NOT EXISTS"
      " (SELECT 1 FROM message WHERE message.id = recipient.message)",
 	"of which there are recipients only"},
+    {"SELECT count(*), min(id) FROM message WHERE pending <>"
+     " (SELECT count(*) FROM recipient WHERE recipient.message = message.id AND state IN (0, 3))",
+	"of which the waiting recipients are miscounted"},
+    {"SELECT count(*), min(id) FROM message WHERE NOT EXISTS (SELECT 1 FROM owner WHERE"
+     " owner.user_id = message.user_id AND owner.login = message.login AND"
+     " owner.list = message.list)",
+	"that a search by their user or list would miss"},
     {"SELECT count(*), min(id) FROM message WHERE has_wishes <> EXISTS"
      " (SELECT 1 FROM wishes WHERE wishes.message = message.id)",
 	"whose client's wishes are missing, or are none of theirs"},

@@ -87,6 +87,7 @@ digest_of(struct store *store)
 	    "SELECT * FROM body ORDER BY id",
 	    "SELECT * FROM profile ORDER BY id",
 	    "SELECT * FROM used ORDER BY slot_ms, slot, user_id",
+	    "SELECT * FROM booked ORDER BY profile, period_ms, slot",
 	    "SELECT * FROM journal ORDER BY id",
 	    "SELECT * FROM meta WHERE name <> 'epoch' ORDER BY name",
 	};
@@ -262,9 +263,13 @@ write_small_things(struct load *load)
 					  .until_ms = 1700000000000,
 					  .last_error = "no route to host"}};
 	struct wake_job wake = {.now_ms = 1800000000500, .limit = 3};
+	struct book_job book = {.profile_id = 1 + pick(load, 3),
+	    .lines = {{.period_ms = 3600000, .slot = pick(load, 5), .count = {1, 2}}},
+	    .count = 1};
 
 	run(load, STORE_RESERVE, &reserve);
 	run(load, STORE_PROFILE, &profile);
+	run(load, STORE_BOOK, &book);
 	run(load, STORE_WAKE, &wake);
 	free(wake.rows_out);
 }
