@@ -12,6 +12,8 @@
 #define LOOK_MOST_MS 60000
 /* Between two slices, which others' commits come between. */
 #define PAUSE_MS 20
+/* That are being written, those of traffic among them; with more no others are begun. */
+#define FATES_MOST 1000
 
 /* What is ended is not warned of, so that comes first. */
 static const struct step {
@@ -176,7 +178,7 @@ static bool
 is_busy(const struct aging *aging)
 {
 	return aging->warnings > 0 || aging->is_marking ||
-	       fates_under_way(aging->fates) > AGED_ROWS_MAX;
+	       fates_under_way(aging->fates) > FATES_MOST;
 }
 
 static void

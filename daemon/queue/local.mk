@@ -94,6 +94,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/report.h \
 	daemon/queue/routes.c \
 	daemon/queue/routes.h \
+	daemon/queue/routes_notices.c \
 	daemon/queue/routes_private.h \
 	daemon/queue/routes_profiles.c \
 	daemon/queue/scheduler.c \

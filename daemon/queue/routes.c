@@ -1,7 +1,6 @@
 /* routes - the map: users, lists, and the mail of those whose user is gone. */
 #include "daemon/queue/routes_private.h"
 
-#include "common/log.h"
 #include "common/xalloc.h"
 
 #include <stdlib.h>
@@ -132,8 +131,8 @@ move_user(struct routes *routes, struct user *user, uint64_t profile_id)
 		lead_orphan(routes, notices);
 }
 
-static uint64_t
-way_of_list(const struct routes *routes, const char *name)
+uint64_t
+routes_way_of_list(const struct routes *routes, const char *name)
 {
 	IDMAP_EACH(&routes->lists, slot)
 	{
@@ -145,22 +144,12 @@ way_of_list(const struct routes *routes, const char *name)
 	return routes->other_profile_id;
 }
 
-static uint64_t
-way_of_notices(const struct routes *routes, uint64_t user_id, const char *list)
-{
-	const struct user *user = idmap_get(&routes->users, user_id & ~NOTICE_FLOW);
-
-	if (routes->notice_profile_id != 0)
-		return routes->notice_profile_id;
-	return user == NULL ? way_of_list(routes, list) : user->profile_id;
-}
-
 static void
 lead_orphan(struct routes *routes, struct user *user)
 {
 	uint64_t profile_id = (user->id & NOTICE_FLOW) != 0
-				  ? way_of_notices(routes, user->id, user->list)
-				  : way_of_list(routes, user->list);
+				  ? routes_way_of_notices(routes, user->id, user->list)
+				  : routes_way_of_list(routes, user->list);
 
 	user->is_orphan = true;
 	user->is_stale = false;
@@ -168,45 +157,12 @@ lead_orphan(struct routes *routes, struct user *user)
 		move_user(routes, user, profile_id);
 }
 
-static void
-lead_orphans(struct routes *routes)
+void
+routes_lead_orphans(struct routes *routes)
 {
 	IDMAP_EACH(&routes->users, slot)
 	if (((struct user *)slot->object)->is_orphan)
 		lead_orphan(routes, slot->object);
-}
-
-struct profile *
-routes_of_notices(const struct routes *routes, uint64_t user_id)
-{
-	struct profile *profile = routes_profile(routes, way_of_notices(routes, user_id, ""));
-
-	return profile == NULL || profile->is_gone ? NULL : profile;
-}
-
-/* A name that nobody bears is told once for each map and each config. */
-void
-routes_find_notice_profile(struct routes *routes)
-{
-	const char *name = routes->role->config->queue.notice_profile;
-	uint64_t before = routes->notice_profile_id;
-
-	routes->notice_profile_id = 0;
-	IDMAP_EACH(&routes->profiles, slot)
-	{
-		const struct profile *profile = slot->object;
-
-		if (name != NULL && !profile->is_gone && strcasecmp(profile->name, name) == 0)
-			routes->notice_profile_id = profile->id;
-	}
-	if (name != NULL && routes->notice_profile_id == 0)
-		log_problem(LOG_WARNING,
-		    "queue.notice_profile: there is no profile %s; notices go as the mail that "
-		    "they "
-		    "are about",
-		    name);
-	if (before != routes->notice_profile_id)
-		lead_orphans(routes);
 }
 
 struct user *
@@ -334,7 +290,7 @@ take_list(struct routes *routes, const struct msg_route *route)
 	else if (list != NULL)
 		drop_list(routes, list);
 	if (routes->is_complete)
-		lead_orphans(routes);
+		routes_lead_orphans(routes);
 }
 
 /* ---- the whole map ---- */
@@ -376,7 +332,7 @@ end_map(struct routes *routes)
 	if (((struct profile *)slot->object)->is_stale)
 		((struct profile *)slot->object)->is_gone = true;
 	routes_find_notice_profile(routes);
-	lead_orphans(routes);
+	routes_lead_orphans(routes);
 	routes->is_complete = true;
 	routes->had_map = true;
 	if (routes->on_limits != NULL)

@@ -342,12 +342,18 @@ test_notices_go_the_way_of_the_mail_when_their_profile_goes(void **state)
 	world_send_row(world, &(struct msg_route){.row = ROUTE_PROFILE, .id = 6, .is_gone = true});
 	assert_true(world_wait_deliveries(world, 3));
 	assert_int_equal(world->deliveries[2].profile_id, 5);
-	/* The same from disk. */
+	/* The same from disk, also when the user is gone meanwhile and his list has a way. */
 	world_kill(world);
-	start(world, "queue = { notice_profile = \"other\"; };");
+	assert_true(world_start(world, "queue = { notice_profile = \"void\"; };"));
+	world_send_row(world, &(struct msg_route){.row = ROUTE_BEGIN});
+	add_other_profile(world);
+	world_send_row(
+	    world, &(struct msg_route){.row = ROUTE_LIST, .id = 3, .name = "web", .profile_id = 6});
+	world_send_row(world, &(struct msg_route){.row = ROUTE_END});
 	world_connect_relay(world, NULL, 0);
 	assert_true(world_wait_deliveries(world, 4));
-	assert_int_equal(world->deliveries[3].profile_id, 5);
+	assert_int_equal(world->deliveries[3].profile_id, 6);
+	assert_string_equal(world->deliveries[3].recipients, "shop@example.org");
 }
 
 static bool

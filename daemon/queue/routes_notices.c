@@ -1,0 +1,50 @@
+/* routes_notices - the way of notices: a profile of their own, or that of the mail they are about. */
+#include "daemon/queue/routes_private.h"
+
+#include "common/log.h"
+
+#include <strings.h>
+
+uint64_t
+routes_way_of_notices(const struct routes *routes, uint64_t user_id, const char *list)
+{
+	const struct user *user = idmap_get(&routes->users, user_id & ~NOTICE_FLOW);
+
+	if (routes->notice_profile_id != 0)
+		return routes->notice_profile_id;
+	return user == NULL || user->is_orphan ? routes_way_of_list(routes, list)
+					       : user->profile_id;
+}
+
+struct profile *
+routes_of_notices(const struct routes *routes, uint64_t user_id)
+{
+	const struct user *user = idmap_get(&routes->users, user_id);
+	struct profile *profile = routes_profile(
+	    routes, routes_way_of_notices(routes, user_id, user == NULL ? "" : user->list));
+
+	return profile == NULL || profile->is_gone ? NULL : profile;
+}
+
+/* A name that nobody bears is told once for each map and each config. */
+void
+routes_find_notice_profile(struct routes *routes)
+{
+	const char *name = routes->role->config->queue.notice_profile;
+	uint64_t before = routes->notice_profile_id;
+
+	routes->notice_profile_id = 0;
+	IDMAP_EACH(&routes->profiles, slot)
+	{
+		const struct profile *profile = slot->object;
+
+		if (name != NULL && !profile->is_gone && strcasecmp(profile->name, name) == 0)
+			routes->notice_profile_id = profile->id;
+	}
+	if (name != NULL && routes->notice_profile_id == 0)
+		log_problem(LOG_WARNING,
+		    "queue.notice_profile: there is no profile %s; notices go as their mail does",
+		    name);
+	if (before != routes->notice_profile_id)
+		routes_lead_orphans(routes);
+}
