@@ -91,10 +91,8 @@ def test_lower_priority_pauses_in_mid_stream(postern, relay, options, tls):
     assert names(host) == ['urgent']
     urgent = host.connections[2]
     begun_s = next(at for segment, at in zip(urgent.segments, urgent.times) if b'a line of' in segment)
-    took_s = urgent.times[-1] - begun_s
-    assert took_s < 2                              # 0.5 s alone, 1.5 s beside two others
-    for connection in host.connections[:2]:
-        assert received(connection, begun_s + 0.1, urgent.times[-1]) < 20_000
+    for connection in host.connections[:2]:         # 100,000 if they had shared
+        assert received(connection, begun_s + 0.1, urgent.times[-1]) < 40_000
     host.wait_for(3)
     postern.wait_until_queue_is(0)
     assert names(host) == ['urgent', 'lower', 'low']
@@ -119,16 +117,17 @@ def test_upstream_that_hangs_up_on_what_stands_still(make_postern, make_upstream
 
 def test_bandwidth_is_shared(postern, relay):
     """All transfers of a profile together, dot-stuffing and all, and a change counts at once."""
-    host, send = relay('', '--connections', 3, '--bandwidth', '200K')
+    host, send = relay('', '--connections', 4, '--bandwidth', '200K')
     for name in 'one', 'two', 'three':
         send(name, size=5_000_000)
-    wait_until(lambda: sum(map(received, host.connections)) > 200_000, 'the beginning of all')
-    begun_s, begun = time.monotonic(), sum(map(received, host.connections))
-    time.sleep(1)
-    took_s, moved = time.monotonic() - begun_s, sum(map(received, host.connections)) - begun
-    assert moved < 204_800 * took_s * 1.25
-    shares = [received(connection) for connection in host.connections]
-    assert max(shares) < 2 * min(shares)
+    wait_until(lambda: sum(received(connection) > 10_000 for connection in host.connections) == 3,
+               'the beginning of all')
+    begun_s = time.monotonic()
+    time.sleep(1.5)
+    ended_s = time.monotonic()
+    shares = [received(connection, begun_s, ended_s) for connection in host.connections]
+    assert sum(shares) < 204_800 * (ended_s - begun_s) * 1.25
+    assert max(shares) < 1.5 * min(shares)
     postern.ctl('profile', 'set', 'upstream', '--bandwidth', 0)
     host.wait_for(3, within_s=20)
     postern.wait_until_queue_is(0)
