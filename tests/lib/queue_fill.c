@@ -66,6 +66,8 @@ fill_mail(const struct fill_options *options, uint64_t n, uint64_t id)
 	mail->received_at_ms = options->now_ms - (int64_t)(options->count - n);
 	if (!options->is_all_ready)
 		set_state(mail, options, random >> 8);
+	mail->begins_at_ms =
+	    mail->state == MAIL_SCHEDULED ? mail->next_at_ms : mail->received_at_ms;
 	mail->login = mail_text(mail, user->login);
 	mail->list = mail_text(mail, user->list);
 	mail->sender = mail_text(mail, "news@example.org");
