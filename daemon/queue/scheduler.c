@@ -34,8 +34,22 @@ scheduler_new_entry(struct scheduler *scheduler, const struct ready_row *row)
 }
 
 void
+scheduler_enter(struct scheduler *scheduler, struct entry *entry, enum entry_state state)
+{
+	bool was_sending = entry->state >= ENTRY_SENDING;
+
+	if (was_sending && state < ENTRY_SENDING)
+		list_remove(&entry->link);
+	else if (!was_sending && state >= ENTRY_SENDING)
+		list_append(&scheduler->sending, &entry->link);
+	entry->state = (uint8_t)state;
+}
+
+void
 scheduler_free_entry(struct scheduler *scheduler, struct entry *entry)
 {
+	/* It leaves what is being sent, if it is there. */
+	scheduler_enter(scheduler, entry, ENTRY_READY);
 	(void)idmap_remove(&scheduler->entries, entry->id);
 	scheduler->memory_bytes -= entry->footprint;
 	for (uint32_t i = 0; i < entry->slice_count; i++)
@@ -140,7 +154,7 @@ choose(struct scheduler *scheduler, struct profile *profile)
 static void
 begin_attempt(struct scheduler *scheduler, struct entry *entry)
 {
-	entry->state = ENTRY_SENDING;
+	scheduler_enter(scheduler, entry, ENTRY_SENDING);
 	entry->attempt = scheduler->next_attempt++;
 	entry->began_at_ms = loop_wall_ms(scheduler->role->loop);
 	entry->was_handed_over = false;
@@ -183,7 +197,7 @@ scheduler_pump(struct scheduler *scheduler, struct profile *profile)
 		if (entry->mail != NULL) {
 			begin_attempt(scheduler, entry);
 		} else {
-			entry->state = ENTRY_LOADING;
+			scheduler_enter(scheduler, entry, ENTRY_LOADING);
 			refill_load(scheduler->refill, entry->id);
 		}
 	}
@@ -214,7 +228,7 @@ set_timer(struct scheduler *scheduler, struct profile *profile)
 void
 scheduler_settling(struct scheduler *scheduler, struct entry *entry)
 {
-	entry->state = ENTRY_SETTLING;
+	scheduler_enter(scheduler, entry, ENTRY_SETTLING);
 	come_back(entry);
 	/* It may have ended a trouble: the timer stands at the time of that. */
 	if (entry->profile != NULL)
@@ -386,7 +400,7 @@ scheduler_claim(struct scheduler *scheduler, uint64_t message_id, uint64_t user_
 	if (scheduler_find(scheduler, message_id) != NULL)
 		return NULL;
 	entry = scheduler_new_entry(scheduler, &row);
-	entry->state = ENTRY_SENDING;
+	scheduler_enter(scheduler, entry, ENTRY_SENDING);
 	entry->attempt = scheduler->next_attempt++;
 	return entry;
 }
@@ -402,14 +416,16 @@ compare_ids(const void *a, const void *b)
 uint64_t *
 scheduler_sending(const struct scheduler *scheduler, size_t *count_out)
 {
-	uint64_t *ids = xcalloc(scheduler->entries.count + 1, sizeof(*ids));
+	uint64_t *ids;
 	size_t count = 0;
 
-	IDMAP_EACH(&scheduler->entries, slot)
-	if (((struct entry *)slot->object)->state >= ENTRY_SENDING)
-		ids[count++] = slot->id;
-	qsort(ids, count, sizeof(*ids), compare_ids);
+	LIST_EACH (&scheduler->sending, at)
+		count++;
+	ids = xcalloc(count + 1, sizeof(*ids));
 	*count_out = count;
+	LIST_EACH (&scheduler->sending, at)
+		ids[--count] = LIST_ENTRY(at, struct entry, link)->id;
+	qsort(ids, *count_out, sizeof(*ids), compare_ids);
 	return ids;
 }
 
@@ -442,6 +458,7 @@ scheduler_new(struct role_context *role, struct storage *storage,
 	struct scheduler *scheduler = xcalloc(1, sizeof(*scheduler));
 
 	scheduler->role = role;
+	list_init(&scheduler->sending);
 	scheduler->storage = storage;
 	scheduler->callbacks = *callbacks;
 	scheduler->ctx = ctx;

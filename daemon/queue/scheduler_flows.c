@@ -177,7 +177,7 @@ is_welcome(struct scheduler *scheduler, struct flow *flow, uint64_t message_id)
 static void
 put_ready(struct scheduler *scheduler, struct flow *flow, struct entry *entry)
 {
-	entry->state = ENTRY_READY;
+	scheduler_enter(scheduler, entry, ENTRY_READY);
 	entry->flow = flow;
 	window_insert(&flow->window, entry);
 	scheduler->ready_count++;

@@ -31,6 +31,7 @@ struct scheduler {
 	struct refill *refill;
 	struct orphans *orphans;
 	struct idmap entries;
+	struct list sending;  /* of those, what is sent or settled */
 	struct idmap senders; /* by user */
 	struct scheduler_limits limits;
 	size_t ready_count; /* entries in windows */
@@ -46,6 +47,8 @@ struct scheduler {
 
 /* Of a message that is not in a window (yet). */
 struct entry *scheduler_new_entry(struct scheduler *scheduler, const struct ready_row *row);
+/* Nobody else writes the state. What is sent or settled is in a list. */
+void scheduler_enter(struct scheduler *scheduler, struct entry *entry, enum entry_state state);
 void scheduler_free_entry(struct scheduler *scheduler, struct entry *entry);
 
 /* What is deferred for longer than any schedule says goes now; once they are all known. */

@@ -39,7 +39,7 @@ note_listed(struct scheduler *scheduler, const struct rec_attempt *attempt)
 		struct ready_row row = {.message_id = attempt->message_id, .priority = 1};
 
 		entry = scheduler_new_entry(scheduler, &row);
-		entry->state = ENTRY_SENDING;
+		scheduler_enter(scheduler, entry, ENTRY_SENDING);
 		entry->attempt = attempt->attempt;
 		entry->was_handed_over = true;
 	}
