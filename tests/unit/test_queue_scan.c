@@ -315,17 +315,23 @@ test_a_list_is_held_and_released_in_slices(void **state)
 {
 	struct many *many = *state;
 	struct scan_filter list = {.list = "list0"}, held = {.list = "list0", .state = SHOWN_HELD};
+	struct scan_filter later = {.list = "list0", .state = SHOWN_SCHEDULED};
 	uint64_t all = count_meant(many, &list), were_held = count_meant(many, &held);
+	uint64_t scheduled = count_meant(many, &later);
 
-	assert_true(all > 10000);
+	assert_true(all > 10000 && scheduled > 100);
 	assert_int_equal(change(many, SCAN_HOLD, &list), all - were_held);
 	assert_int_equal(change(many, SCAN_HOLD, &list), 0);
 	assert_int_equal(change(many, SCAN_RETRY, &list), 0);
 	assert_int_equal(change(many, SCAN_RELEASE, &list), all);
+	/* Ready, but those wait again whose time hasn't come. */
 	assert_int_equal(query_number(many->store,
 			     "SELECT count(*) FROM message WHERE list = 'list0' AND state = 0"
 			     " AND next_at = 0"),
-	    all);
+	    all - scheduled);
+	assert_int_equal(query_number(many->store,
+			     "SELECT count(*) FROM message WHERE list = 'list0' AND state = 3"),
+	    scheduled);
 	assert_int_equal(
 	    query_number(many->store, "SELECT count(*) FROM message WHERE list = 'list1'"
 				      " AND state = 1") > 0,
