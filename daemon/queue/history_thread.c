@@ -112,13 +112,18 @@ run_move(struct history_thread *thread, struct move_job *job)
 	return result;
 }
 
+/* What is too old is cleaned by the hour, and of some of it the end was not kept. */
 static enum history_result
 run_find(struct history_thread *thread, struct history_find_job *job)
 {
 	struct stories *stories = stories_new(job->has_transcripts, job->size_max);
-	enum history_result result =
-	    history_db_search(thread->db, &job->query, &stories_ops, stories, &job->is_cut_out);
+	struct history_keep keep = keep_of(thread);
+	enum history_result result;
 
+	if (job->query.since_ms <= keep.now_ms - keep.keep_ms)
+		job->query.since_ms = keep.now_ms - keep.keep_ms + 1;
+	result =
+	    history_db_search(thread->db, &job->query, &stories_ops, stories, &job->is_cut_out);
 	job->messages_out = stories_give(stories);
 	stories_free(stories);
 	return result;

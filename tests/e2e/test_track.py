@@ -207,6 +207,15 @@ def test_nothing_is_kept_if_nobody_wants_it(make_postern, sink):
     assert tracked_names(postern, '--to', 'kate@example.net') == []
 
 
+def test_nothing_is_found_beyond_its_time(make_postern, sink):
+    postern = make_postern(config='history = { keep = "6s"; };')
+    postern.add_upstream(sink)
+    postern.user = postern.add_user()
+    send(postern, 'one', 'kate@example.net')
+    assert tracked_names(postern, '--to', 'kate@example.net') == ['one']
+    wait_until(lambda: tracked_names(postern) == [], 'its time is over')
+
+
 def test_search_is_quick(tracked):
     began = time.monotonic()
     tracked.ctl('track', '--to', 'kate@example.net')
