@@ -223,6 +223,36 @@ def test_backups_may_lie_on_another_file_system(waiting):
         subprocess.run(['umount', '-l', backups], check=True)
 
 
+@pytest.mark.root
+def test_backup_that_runs_out_of_room_leaves_nothing(make_postern):
+    """In the middle of a body. Mail goes on, and so does the next backup."""
+    if not IS_ROOT:
+        pytest.skip('only root can mount a file system')
+    postern = make_postern(config='limits = { free_space = "0"; };')
+    postern.add_capture()
+    postern.ctl('profile', 'pause', 'capture')
+    with postern.client(postern.add_user()) as client:
+        client.sendmail('a@example.com', ['b@example.net'],
+                        b'Subject: large\r\n\r\n' + b'x' * 900 + b'\r\n' * 2 + LARGE * 60000)
+    backups = postern.state_dir / 'backups'
+    backups.mkdir()
+    shutil.chown(backups, 'postern', 'postern')
+    subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=3m,mode=0700,uid=postern', 'postern-test',
+                    backups], check=True)
+    try:
+        with pytest.raises(CtlError) as caught:
+            postern.ctl('queue', 'backup', 'monday')
+        assert 'copying the body' in caught.value.message
+        assert 'No space left' in caught.value.message
+        assert list(backups.iterdir()) == []
+        assert postern.ctl('queue', 'check')['sound']
+        subprocess.run(['mount', '-o', 'remount,size=30m', backups], check=True)
+        assert postern.ctl('queue', 'backup', 'monday')['sound']
+    finally:
+        postern.stop()
+        subprocess.run(['umount', '-l', backups], check=True)
+
+
 def test_backup_under_load_has_everything_that_it_points_to(make_rig, tmp_path):
     """Messages come and go, large ones too, while copies are made: each of them is whole, and what
     was promised before and is not out is in it."""
