@@ -79,6 +79,10 @@ def test_disk_below_its_limit(small_disk, make_rig):
     rig.wait_for_progress(20)
     refusals = rig.check()
     assert {reply for reply in refusals} <= {'452 4.3.1 Insufficient storage'}
+    # The history waited for room, and has everything.
+    rig.postern.wait_for_log('moved to the history again')
+    total = rig.postern.ctl('stats')['total']
+    assert total['accepted'] == total['sent'] + total['bounced'] > 0
 
 
 @pytest.mark.root
@@ -86,7 +90,7 @@ def test_disk_below_its_limit(small_disk, make_rig):
 def test_disk_full_to_the_last_byte(small_disk, make_rig, size_mib):
     """The worst case: no limit, and somebody else takes all there is while messages wait."""
     rig = make_rig(config='limits = { free_space = "0"; };', prepare=small_disk(size_mib))
-    rig.postern.expect_trouble('disk is full|No space left')
+    rig.postern.expect_trouble('disk is full|No space left|the history')
     ballast = Ballast(rig.postern.state_dir)
     rig.wait_for_progress(20)
     for _ in range(3):

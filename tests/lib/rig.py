@@ -159,4 +159,14 @@ class Rig:
         assert unexplained == [], self.kills
         final = [reply for reply in refusals if reply != 'lost' and reply[0] != '4']
         assert final == [], 'a client was refused for good'
+        self.check_statistics(len(account.promised))
         return refusals
+
+    def check_statistics(self, promised):
+        """Nothing is counted twice, nothing is left out, whatever was killed."""
+        if self.postern.log_lines('records never came into the history'):
+            return  # the disk was full, and says what it took
+        waiting = sum(self.postern.ctl('status')['queue'].values())
+        total = self.postern.ctl('stats', '--since', '2d')['total']
+        ended = total['sent'] + total['bounced'] + total['removed']
+        assert total['accepted'] == ended + waiting and total['accepted'] >= promised, total
