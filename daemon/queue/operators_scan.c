@@ -158,6 +158,7 @@ apply_changes(struct call *call)
 		else
 			catch_up(operators, entry, action);
 	}
+	scheduler_pump_all(operators->scheduler);
 	call->changed += call->scan.count_out;
 }
 

@@ -79,8 +79,10 @@ void scheduler_look(struct scheduler *scheduler, struct profile *profile);
  * is on its way. */
 struct entry *scheduler_claim(struct scheduler *scheduler, uint64_t message_id, uint64_t user_id);
 
-/* An operator changed the message on disk. */
+/* An operator changed the message on disk. Begins nothing: the next one may be changed as well. */
 void scheduler_forget(struct scheduler *scheduler, uint64_t message_id);
+/* All that were changed are forgotten: what one of them kept from going goes now. */
+void scheduler_pump_all(struct scheduler *scheduler);
 /* Messages may be ready on disk: look there. */
 void scheduler_look_everywhere(struct scheduler *scheduler);
 /* Messages were held on disk and are no longer: ready, or waiting for their time. */

@@ -363,19 +363,14 @@ void
 scheduler_forget(struct scheduler *scheduler, uint64_t message_id)
 {
 	struct entry *entry = scheduler_find(scheduler, message_id);
-	struct profile *profile;
 	struct flow *flow;
 
 	if (entry == NULL || entry->state != ENTRY_READY)
 		return;
 	flow = entry->flow;
-	profile = sender_of(scheduler, flow)->profile;
 	remove_ready(scheduler, entry);
 	scheduler_free_entry(scheduler, entry);
 	flow_place(flow);
-	/* It may have been the one that the profile's rates did not let go. */
-	if (profile->rate_until_ms != 0)
-		scheduler_pump(scheduler, profile);
 }
 
 /* ---- other ways ---- */

@@ -56,7 +56,6 @@ void scheduler_look_for_strays(struct scheduler *scheduler);
 
 /* Begins what the profile may have at relay. */
 void scheduler_pump(struct scheduler *scheduler, struct profile *profile);
-void scheduler_pump_all(struct scheduler *scheduler);
 
 /* ---- scheduler_flows.c ---- */
 

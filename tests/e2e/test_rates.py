@@ -108,6 +108,32 @@ def test_recipients_count(postern, sink):
     assert len(sink.messages) == 1 and len(sink.messages[0].recipients) == 5
 
 
+@pytest.mark.parametrize('change', ['rm', 'hold'])
+def test_none_of_those_that_are_changed_goes(postern, sink, change):
+    """The urgent one has too many recipients for this minute; the others would fit, without it."""
+    postern.add_upstream(sink, 'upstream', '--recipient-rate', '10/59s')
+    user = postern.add_user()
+
+    def send(name, count, priority):
+        with postern.client(user) as client:
+            client.sendmail('a@example.com', [f'{name}{i}@example.net' for i in range(count)],
+                            b'X-Priority: %d\r\n\r\nbody\r\n' % priority)
+    send('first', 5, 3)
+    sink.wait_for(1)
+    postern.ctl('profile', 'pause', 'upstream')
+    for _ in range(3):
+        send('small', 1, 3)
+    send('large', 8, 1)
+    postern.ctl('profile', 'resume', 'upstream')
+    wait_until_limited(postern)
+    assert postern.ctl('queue', change, '--user', 'shop')['count'] == 4
+    # Somebody else's shows that there was time for those to go.
+    send_many(postern, postern.add_user('other'), 1, 'other')
+    wait_until(lambda: 'other0' in names(sink.messages), 'the other')
+    postern.wait_until_queue_is(4 if change == 'hold' else 0)
+    assert names(sink.messages) == ['first0', 'other0']
+
+
 def test_what_waits_for_a_rate_goes_by_priority(postern, sink):
     postern.add_upstream(sink, 'upstream', '--rate', '2/3s', '--connections', 1)
     low = postern.add_user('low', '--priority', 5)

@@ -657,8 +657,10 @@ on_hold(struct job *job)
 	/* It may have been chosen, and counts as such. */
 	note_chosen(fake_message(hold->id)->priority,
 	    &world.profiles[world.user_profile[fake_message(hold->id)->user_id]]);
-	if (hold->is_done)
+	if (hold->is_done) {
 		scheduler_forget(world.scheduler, hold->id);
+		scheduler_pump_all(world.scheduler);
+	}
 	free(hold);
 }
 
