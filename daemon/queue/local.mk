@@ -100,6 +100,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/scheduler.c \
 	daemon/queue/scheduler.h \
 	daemon/queue/scheduler_budget.c \
+	daemon/queue/scheduler_choose.c \
 	daemon/queue/scheduler_clock.c \
 	daemon/queue/scheduler_flows.c \
 	daemon/queue/scheduler_private.h \

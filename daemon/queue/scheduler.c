@@ -87,68 +87,6 @@ keep_body(struct scheduler *scheduler, struct entry *entry, struct mail *mail,
 		entry->slices[i] = slice_of(slices[i].chunk, slices[i].offset, slices[i].size);
 }
 
-/* ---- which is next ---- */
-
-static unsigned
-waiting_priorities(const struct profile *profile)
-{
-	unsigned waiting = 0;
-
-	for (uint8_t priority = 1; priority <= PRIORITIES; priority++)
-		if (ring_is_waiting(&profile->rings[priority - 1]))
-			waiting |= PRIORITY_BIT(priority);
-	return waiting;
-}
-
-/* NULL: nothing of that priority is in memory. */
-static struct entry *
-next_of(struct scheduler *scheduler, struct profile *profile, uint8_t priority)
-{
-	return priority == 0 ? NULL : scheduler_next(scheduler, &profile->rings[priority - 1]);
-}
-
-/* A lower one whose share is due, or NULL. If it has to wait for a rate nobody waits for it. */
-static struct entry *
-due_of(struct scheduler *scheduler, struct profile *profile, unsigned waiting)
-{
-	unsigned percent = scheduler->role->config->queue.lower_share;
-	struct entry *entry =
-	    next_of(scheduler, profile, shares_due(&profile->shares, waiting, percent));
-
-	return entry != NULL && scheduler_has_budget(scheduler, profile, entry) ? entry : NULL;
-}
-
-/* Of the highest priority; NULL: none may go, or disk is being asked, and what may be of a higher
- * priority is waited for. */
-static struct entry *
-highest_of(struct scheduler *scheduler, struct profile *profile, unsigned waiting)
-{
-	struct entry *entry = next_of(scheduler, profile, shares_highest(waiting));
-
-	if (entry == NULL || scheduler_has_budget(scheduler, profile, entry))
-		return entry;
-	scheduler_wait_for_rate(scheduler, profile, entry);
-	return NULL;
-}
-
-/* The next message of the profile, out of its window, or NULL. */
-static struct entry *
-choose(struct scheduler *scheduler, struct profile *profile)
-{
-	unsigned waiting =
-	    waiting_priorities(profile) & profile_open_to(&scheduler->routes, profile);
-	struct entry *entry = due_of(scheduler, profile, waiting);
-
-	if (entry == NULL)
-		entry = highest_of(scheduler, profile, waiting);
-	if (entry == NULL)
-		return NULL;
-	shares_note(&profile->shares, entry->priority, waiting);
-	scheduler_charge(scheduler, profile, entry);
-	scheduler_take(scheduler, entry);
-	return entry;
-}
-
 /* ---- attempts ---- */
 
 static void
@@ -192,7 +130,7 @@ scheduler_pump(struct scheduler *scheduler, struct profile *profile)
 
 	if (!scheduler->is_relay_ready || !scheduler->has_all_flows || scheduler->role->is_draining)
 		return;
-	while ((entry = choose(scheduler, profile)) != NULL) {
+	while ((entry = scheduler_choose(scheduler, profile)) != NULL) {
 		go_out(profile, entry);
 		if (entry->mail != NULL) {
 			begin_attempt(scheduler, entry);

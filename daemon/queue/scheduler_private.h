@@ -1,11 +1,10 @@
 /*
  * scheduler_private - the scheduler's inside, for the files that make it up
  *
- * scheduler.c keeps the entries and begins attempts; scheduler_flows.c has what each user has
- * ready, in memory and on disk; scheduler_budget.c the profiles' rates; scheduler_routes.c follows
- * profiles and users that change, scheduler_relay.c the relay that comes and goes,
- * scheduler_clock.c the clock that is set. Nobody else
- * includes this.
+ * scheduler.c keeps the entries and begins attempts; scheduler_choose.c says which is next;
+ * scheduler_flows.c has what each user has ready, in memory and on disk; scheduler_budget.c the
+ * profiles' rates; scheduler_routes.c follows profiles and users that change, scheduler_relay.c the
+ * relay that comes and goes, scheduler_clock.c the clock that is set. Nobody else includes this.
  */
 #ifndef POSTERN_QUEUE_SCHEDULER_PRIVATE_H
 #define POSTERN_QUEUE_SCHEDULER_PRIVATE_H
@@ -56,6 +55,10 @@ void scheduler_look_for_strays(struct scheduler *scheduler);
 
 /* Begins what the profile may have at relay. */
 void scheduler_pump(struct scheduler *scheduler, struct profile *profile);
+
+/* The next message of the profile, out of its window, or NULL: none may go, or disk is being
+ * asked. In scheduler_choose.c. */
+struct entry *scheduler_choose(struct scheduler *scheduler, struct profile *profile);
 
 /* ---- scheduler_flows.c ---- */
 

@@ -72,7 +72,7 @@ tests_unit_test_queue_journal_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_journal_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_model_SOURCES = tests/unit/test_queue_model.c tests/lib/fake_storage.c \
-	tests/lib/fake_storage.h
+	tests/lib/fake_storage.h tests/lib/queue_model.c tests/lib/queue_model.h
 tests_unit_test_queue_model_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_model_LDADD = $(QUEUE_TEST_LIBS)
 

@@ -7,276 +7,25 @@
  *
  * A failure prints its seed; POSTERN_MODEL_SEED=N runs that one alone, POSTERN_MODEL_RUNS=N so many.
  */
-#include "tests/lib/fake_storage.h"
+#include "tests/lib/queue_model.h"
 
 #include "common/log.h"
 #include "common/xalloc.h"
-#include "daemon/queue/scheduler.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
 #define RUNS 1500
 #define STEPS 400
-#define USERS 6
-#define PROFILES 3
-#define FLOWS ((USERS + 1) * (PRIORITIES + 1))
-#define ATTEMPTS_MAX 64
-#define LOG_MAX 4096
-#define WALL INT64_C(1800000000000)
-#define SHARE_AHEAD 9 /* before a lower one's turn, at 10 % */
-
-enum where { NOWHERE, STORING, READY, SENDING, DEFERRED, HELD, GONE };
-
-struct known {
-	enum where where;
-	bool is_fresh; /* it has never been anything but ready: it goes strictly by age */
-	int64_t since_ms;
-};
-
-struct attempt {
-	uint64_t id, attempt;
-	unsigned profile;
-	int64_t ends_at_ms;
-	unsigned log_at;
-	bool is_handed_over;
-};
-
-struct going {
-	int64_t at_ms;
-	uint32_t recipients;
-	bool is_urgent, is_taken_back;
-};
-
-struct model_profile {
-	unsigned connections, out, ordinary_out;
-	const char *rate, *recipient_rate;
-	unsigned reserve;
-	bool is_paused;
-	int64_t changed_ms;
-	uint32_t ahead[PRIORITIES]; /* picks of this priority or higher since one that was lower */
-	struct going log[LOG_MAX];
-	unsigned log_count;
-};
-
-static struct world {
-	uint64_t seed, random;
-	bool is_strict; /* all in memory, no delays, no troubles: exact checks */
-	bool is_ending;
-	bool has_set_clock; /* ids and times don't say the same of age any more */
-	int64_t latency_ms;
-	struct config config;
-	struct role_context role;
-	struct scheduler *scheduler;
-	int64_t now_ms;
-	struct known messages[FAKE_MESSAGES_MAX];
-	uint64_t next_id;
-	unsigned user_profile[USERS + 1];
-	int64_t user_moved_ms[USERS + 1];
-	struct model_profile profiles[PROFILES + 1];
-	struct attempt attempts[ATTEMPTS_MAX];
-	unsigned attempt_count;
-	unsigned began; /* in all */
-	bool has_relay;
-	/* What the one was served more than the other, while both had something ready. */
-	int64_t lead[FLOWS][FLOWS];
-} world;
-
-static uint32_t
-chance(uint32_t below)
-{
-	world.random = world.random * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)(world.random >> 33) % below;
-}
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			fail_msg("seed %llu, at %lld ms: %s", (unsigned long long)world.seed,      \
-			    (long long)world.now_ms, #condition);                                  \
-	} while (0)
-
-static struct known *
-message(uint64_t id)
-{
-	return &world.messages[id - FAKE_FIRST_ID];
-}
-
-static void
-put(uint64_t id, enum where where)
-{
-	struct known *at = message(id);
-
-	at->is_fresh = at->where == STORING;
-	at->where = where;
-	at->since_ms = loop_now_ms(fake_loop());
-}
-
-/* ---- what an attempt must be ---- */
-
-/* It has been ready for so long that whoever chose another one has seen it. */
-static bool
-was_seen(uint64_t id)
-{
-	const struct entry *entry = scheduler_find(world.scheduler, id);
-
-	/* Chosen before, and still being read. */
-	if (entry != NULL && entry->state == ENTRY_LOADING)
-		return false;
-	/* Or held on disk already, which nobody was told yet. */
-	return message(id)->where == READY && !fake_message(id)->is_held &&
-	       message(id)->since_ms + 2 * world.latency_ms < world.now_ms;
-}
-
-static bool
-is_urgent(uint8_t priority)
-{
-	return priority <= 2;
-}
-
-static unsigned
-flow_of(const struct fake_message *on_disk)
-{
-	return (unsigned)on_disk->user_id * (PRIORITIES + 1) + on_disk->priority;
-}
-
-static void
-judge_order(const struct fake_message *chosen, unsigned profile)
-{
-	const struct model_profile *at = &world.profiles[profile];
-
-	for (uint64_t id = FAKE_FIRST_ID; id < world.next_id; id++) {
-		const struct fake_message *other = fake_message(id);
-
-		if (id == chosen->id || !was_seen(id))
-			continue;
-		if (flow_of(other) == flow_of(chosen) && !world.has_set_clock)
-			CHECK(id > chosen->id || !message(id)->is_fresh ||
-			      !message(chosen->id)->is_fresh);
-		/* A lower one went first: its share was due. Some of those that it is for were chosen
-		 * before, and are still being read. Where reading takes its time they are too many. */
-		if (world.is_strict && world.user_profile[other->user_id] == profile &&
-		    world.user_moved_ms[other->user_id] + 2 * world.latency_ms < world.now_ms &&
-		    other->priority < chosen->priority && *at->rate == '\0' &&
-		    message(id)->is_fresh)
-			CHECK(at->ahead[other->priority - 1] + 2 * at->connections >= SHARE_AHEAD);
-	}
-}
-
-static void
-note_chosen(uint8_t priority, struct model_profile *at)
-{
-	for (uint8_t higher = priority; higher <= PRIORITIES; higher++)
-		at->ahead[higher - 1]++;
-}
-
-static void
-note_order(uint8_t priority, struct model_profile *at)
-{
-	for (uint8_t higher = 1; higher < priority; higher++)
-		at->ahead[higher - 1] = 0;
-	note_chosen(priority, at);
-}
-
-static bool
-has_ready(unsigned flow)
-{
-	for (uint64_t id = FAKE_FIRST_ID; id < world.next_id; id++)
-		if (message(id)->where == READY && flow_of(fake_message(id)) == flow)
-			return true;
-	return false;
-}
-
-static void
-forget_lead(unsigned flow)
-{
-	for (unsigned other = 0; other < FLOWS; other++)
-		world.lead[flow][other] = world.lead[other][flow] = 0;
-}
-
-/* Rounds apart by one, each with its credit and one message beyond it. */
-static void
-judge_fairness(const struct fake_message *chosen, unsigned profile)
-{
-	int64_t most = 3 * FLOW_QUANTUM + 2 * (int64_t)flow_cost(200000, 20);
-	unsigned flow = flow_of(chosen);
-
-	for (unsigned user = 1; user <= USERS; user++) {
-		unsigned other = user * (PRIORITIES + 1) + chosen->priority;
-
-		if (user == chosen->user_id || world.user_profile[user] != profile)
-			continue;
-		if (!has_ready(other)) {
-			world.lead[flow][other] = world.lead[other][flow] = 0;
-			continue;
-		}
-		world.lead[flow][other] +=
-		    (int64_t)flow_cost(chosen->size, chosen->recipient_count);
-		world.lead[other][flow] = -world.lead[flow][other];
-		CHECK(world.lead[flow][other] <= most);
-	}
-	if (!has_ready(flow))
-		forget_lead(flow);
-}
-
-static void
-judge_place(const struct entry *entry, const struct model_profile *at)
-{
-	unsigned width = at->connections;
-
-	CHECK(message(entry->id)->where == READY);
-	CHECK(!at->is_paused || at->changed_ms + 2 * world.latency_ms >= world.now_ms);
-	CHECK(at->out < width);
-	if (width >= 2 && !is_urgent(entry->priority))
-		CHECK(at->ordinary_out < width - 1);
-	for (unsigned i = 0; i < world.attempt_count; i++)
-		CHECK(world.attempts[i].id != entry->id);
-}
-
-static unsigned
-log_attempt(struct model_profile *at, const struct entry *entry)
-{
-	unsigned place = at->log_count++;
-
-	assert_in_range(place, 0, LOG_MAX - 1);
-	at->log[place] = (struct going){.at_ms = entry->charged_at_ms,
-	    .recipients = entry->recipient_count,
-	    .is_urgent = is_urgent(entry->priority)};
-	return place;
-}
 
 static void
 on_attempt(struct entry *entry, struct link *relay, void *ctx)
 {
-	const struct fake_message *on_disk = fake_message(entry->id);
-	unsigned profile = (unsigned)entry->profile->id;
-	struct model_profile *at = &world.profiles[profile];
-
-	world.now_ms = loop_now_ms(fake_loop());
-	judge_place(entry, at);
-	if (world.user_moved_ms[on_disk->user_id] + 2 * world.latency_ms < world.now_ms)
-		CHECK(world.user_profile[on_disk->user_id] == profile);
-	judge_order(on_disk, profile);
-	note_order(on_disk->priority, at);
-	put(entry->id, SENDING);
-	if (world.is_strict)
-		judge_fairness(on_disk, profile);
-	entry->was_handed_over = chance(3) > 0;
-	at->out++;
-	at->ordinary_out += !is_urgent(entry->priority);
-	world.began++;
-	assert_in_range(world.attempt_count, 0, ATTEMPTS_MAX - 1);
-	world.attempts[world.attempt_count++] = (struct attempt){.id = entry->id,
-	    .attempt = entry->attempt,
-	    .profile = profile,
-	    .ends_at_ms = world.now_ms + 1 + chance(200),
-	    .log_at = log_attempt(at, entry),
-	    .is_handed_over = entry->was_handed_over};
+	model_judge_attempt(entry);
 }
 
 /* ---- fates ---- */
@@ -306,7 +55,7 @@ on_fate(struct job *job)
 	struct fate_write *fate = (struct fate_write *)(void *)job;
 	const struct fake_message *on_disk = fake_message(fate->id);
 
-	put(fate->id, fate->is_over ? GONE : on_disk->is_held ? HELD : DEFERRED);
+	model_put(fate->id, fate->is_over ? GONE : on_disk->is_held ? HELD : DEFERRED);
 	scheduler_settled(world.scheduler, scheduler_find(world.scheduler, fate->id),
 	    fate->is_over ? 0 : on_disk->next_at_ms);
 	free(fate);
@@ -348,7 +97,7 @@ take_attempt(unsigned at)
 	if (scheduler_find(world.scheduler, attempt.id) != NULL &&
 	    ((struct entry *)scheduler_find(world.scheduler, attempt.id))->profile != NULL) {
 		profile->out--;
-		profile->ordinary_out -= !is_urgent(fake_message(attempt.id)->priority);
+		profile->ordinary_out -= !model_is_urgent(fake_message(attempt.id)->priority);
 	}
 	return attempt;
 }
@@ -358,7 +107,7 @@ static void
 note_returned(const struct attempt *attempt)
 {
 	world.profiles[attempt->profile].log[attempt->log_at].is_taken_back = true;
-	put(attempt->id, fake_message(attempt->id)->is_held ? HELD : READY);
+	model_put(attempt->id, fake_message(attempt->id)->is_held ? HELD : READY);
 }
 
 static void
@@ -367,7 +116,7 @@ report_trouble(struct attempt attempt, struct entry *entry)
 	struct routes *routes = scheduler_routes(world.scheduler);
 	struct profile *profile = routes_profile(routes, attempt.profile);
 	struct msg_report report = {.attempt = attempt.attempt,
-	    .outcome = chance(2) == 0 ? ATTEMPT_CANCELLED : ATTEMPT_UNREACHABLE,
+	    .outcome = model_chance(2) == 0 ? ATTEMPT_CANCELLED : ATTEMPT_UNREACHABLE,
 	    .upstream = "",
 	    .enhanced = "",
 	    .reason = "away"};
@@ -389,13 +138,13 @@ end_attempt(unsigned at)
 	struct entry *entry = scheduler_find(world.scheduler, attempt.id);
 
 	CHECK(entry != NULL && entry->state == ENTRY_SENDING && entry->attempt == attempt.attempt);
-	if (!world.is_ending && !world.is_strict && chance(12) == 0) {
+	if (!world.is_ending && !world.is_strict && model_chance(12) == 0) {
 		report_trouble(attempt, entry);
 		return;
 	}
 	if (entry->profile != NULL)
 		profile_note_success(scheduler_routes(world.scheduler), entry->profile);
-	settle(entry, world.is_ending || chance(6) > 0, 1 + chance(60000));
+	settle(entry, world.is_ending || model_chance(6) > 0, 1 + model_chance(60000));
 }
 
 static void
@@ -481,13 +230,13 @@ lose_attempts(bool knows)
 	for (unsigned i = 0; i < world.attempt_count;) {
 		struct attempt attempt;
 
-		if (chance(2) == 0) {
+		if (model_chance(2) == 0) {
 			i++;
 			continue;
 		}
 		attempt = take_attempt(i);
 		if (!knows)
-			put(attempt.id, fake_message(attempt.id)->is_held ? HELD : READY);
+			model_put(attempt.id, fake_message(attempt.id)->is_held ? HELD : READY);
 		else if (!attempt.is_handed_over)
 			note_returned(&attempt);
 	}
@@ -501,7 +250,7 @@ note_unsent(void)
 		const struct entry *entry = scheduler_find(world.scheduler, id);
 
 		if (entry != NULL && entry->state == ENTRY_LOADING)
-			message(id)->is_fresh = false;
+			model_message(id)->is_fresh = false;
 	}
 }
 
@@ -517,7 +266,7 @@ lose_relay(void)
 	}
 	scheduler_drop_relay(world.scheduler, (struct link *)(void *)&world);
 	world.has_relay = false;
-	fake_pass(chance(2000));
+	fake_pass(model_chance(2000));
 	lose_attempts(true);
 	connect_relay();
 }
@@ -533,9 +282,9 @@ start(void)
 	world.scheduler = scheduler_new(&world.role, fake_storage(), &callbacks, NULL);
 	if (!world.is_strict)
 		scheduler_set_limits(world.scheduler, &small);
-	fake_pass(chance(50));
+	fake_pass(model_chance(50));
 	send_map();
-	fake_pass(chance(50));
+	fake_pass(model_chance(50));
 	connect_relay();
 }
 
@@ -553,7 +302,7 @@ stop(void)
 static void
 restart(void)
 {
-	unsigned is_relay_lost = chance(2);
+	unsigned is_relay_lost = model_chance(2);
 
 	stop();
 	fake_reopen();
@@ -562,12 +311,12 @@ restart(void)
 	for (unsigned i = 0; i < world.attempt_count && is_relay_lost;) {
 		struct attempt attempt = world.attempts[i];
 
-		if (chance(2) == 0) {
+		if (model_chance(2) == 0) {
 			i++;
 			continue;
 		}
 		world.attempts[i] = world.attempts[--world.attempt_count];
-		put(attempt.id, fake_message(attempt.id)->is_held ? HELD : READY);
+		model_put(attempt.id, fake_message(attempt.id)->is_held ? HELD : READY);
 	}
 	start();
 }
@@ -599,8 +348,8 @@ on_inserted(struct job *job)
 	mail->size = insert->message.size;
 	mail->received_at_ms = insert->message.received_at_ms;
 	mail->login = mail->list = mail_text(mail, "");
-	put(mail->id, READY);
-	message(mail->id)->is_fresh = true;
+	model_put(mail->id, READY);
+	model_message(mail->id)->is_fresh = true;
 	scheduler_add(world.scheduler, mail, NULL, 0);
 	free(insert);
 }
@@ -617,11 +366,11 @@ add(unsigned user, uint8_t priority)
 	insert->message = (struct fake_message){.id = world.next_id++,
 	    .user_id = user,
 	    .received_at_ms = loop_wall_ms(fake_loop()),
-	    .size = chance(10) == 0 ? chance(200000) : chance(20000),
-	    .recipient_count = chance(8) == 0 ? 1 + chance(20) : 1,
+	    .size = model_chance(10) == 0 ? model_chance(200000) : model_chance(20000),
+	    .recipient_count = model_chance(8) == 0 ? 1 + model_chance(20) : 1,
 	    .priority = priority,
 	    .is_there = true};
-	put(insert->message.id, STORING);
+	model_put(insert->message.id, STORING);
 	fake_post(&insert->write);
 }
 
@@ -635,7 +384,7 @@ static void
 run_hold(struct fake_write *write)
 {
 	struct hold *hold = (struct hold *)(void *)write;
-	enum where where = message(hold->id)->where;
+	enum where where = model_message(hold->id)->where;
 
 	hold->is_done = where == READY || where == DEFERRED;
 	if (!hold->is_done)
@@ -652,10 +401,10 @@ on_hold(struct job *job)
 
 	if (hold->is_done && entry != NULL && entry->state != ENTRY_READY)
 		entry->is_to_hold = true;
-	if (hold->is_done && message(hold->id)->where != SENDING)
-		put(hold->id, HELD);
+	if (hold->is_done && model_message(hold->id)->where != SENDING)
+		model_put(hold->id, HELD);
 	/* It may have been chosen, and counts as such. */
-	note_chosen(fake_message(hold->id)->priority,
+	model_note_chosen(fake_message(hold->id)->priority,
 	    &world.profiles[world.user_profile[fake_message(hold->id)->user_id]]);
 	if (hold->is_done) {
 		scheduler_forget(world.scheduler, hold->id);
@@ -678,7 +427,7 @@ static void
 run_release(struct fake_write *write)
 {
 	for (uint64_t id = FAKE_FIRST_ID; id < world.next_id; id++)
-		if (message(id)->where == HELD)
+		if (model_message(id)->where == HELD)
 			fake_message(id)->is_held = false;
 }
 
@@ -686,8 +435,8 @@ static void
 on_release(struct job *job)
 {
 	for (uint64_t id = FAKE_FIRST_ID; id < world.next_id; id++)
-		if (message(id)->where == HELD && !fake_message(id)->is_held)
-			put(id, READY);
+		if (model_message(id)->where == HELD && !fake_message(id)->is_held)
+			model_put(id, READY);
 	scheduler_released(world.scheduler);
 	free(job);
 }
@@ -704,16 +453,16 @@ release_all(void)
 static void
 on_woken(uint64_t id)
 {
-	put(id, READY);
+	model_put(id, READY);
 }
 
 static void
 move_user(unsigned user)
 {
-	world.user_profile[user] = 1 + chance(PROFILES);
+	world.user_profile[user] = 1 + model_chance(PROFILES);
 	world.user_moved_ms[user] = loop_now_ms(fake_loop());
 	for (uint8_t priority = 1; priority <= PRIORITIES; priority++)
-		forget_lead(user * (PRIORITIES + 1) + priority);
+		model_forget_lead(user * (PRIORITIES + 1) + priority);
 	send_user(user);
 }
 
@@ -729,7 +478,8 @@ static void
 set_wall(void)
 {
 	world.has_set_clock = true;
-	fake_set_wall((chance(2) == 0 ? 1 : -1) * (int64_t)(1 + chance(7 * 86400)) * 1000);
+	fake_set_wall(
+	    (model_chance(2) == 0 ? 1 : -1) * (int64_t)(1 + model_chance(7 * 86400)) * 1000);
 	scheduler_watch_clock(world.scheduler);
 }
 
@@ -745,12 +495,12 @@ has_rates(void)
 static void
 disturb(void)
 {
-	switch (chance(40)) {
+	switch (model_chance(40)) {
 	case 0:
-		move_user(1 + chance(USERS));
+		move_user(1 + model_chance(USERS));
 		break;
 	case 1:
-		turn_profile(1 + chance(PROFILES));
+		turn_profile(1 + model_chance(PROFILES));
 		break;
 	case 2:
 		release_all();
@@ -758,10 +508,11 @@ disturb(void)
 	case 3:
 	case 4:
 		if (world.next_id > FAKE_FIRST_ID)
-			hold(FAKE_FIRST_ID + chance((uint32_t)(world.next_id - FAKE_FIRST_ID)));
+			hold(FAKE_FIRST_ID +
+			     model_chance((uint32_t)(world.next_id - FAKE_FIRST_ID)));
 		break;
 	case 5:
-		if (!world.is_strict && chance(4) == 0)
+		if (!world.is_strict && model_chance(4) == 0)
 			restart();
 		break;
 	case 6:
@@ -780,9 +531,9 @@ disturb(void)
 static void
 traffic(void)
 {
-	unsigned user = 1 + chance(USERS);
-	unsigned count = chance(15) == 0 ? chance(40) : chance(3);
-	uint8_t priority = (uint8_t)(1 + chance(PRIORITIES));
+	unsigned user = 1 + model_chance(USERS);
+	unsigned count = model_chance(15) == 0 ? model_chance(40) : model_chance(3);
+	uint8_t priority = (uint8_t)(1 + model_chance(PRIORITIES));
 
 	for (unsigned i = 0; i < count; i++)
 		add(user, priority);
@@ -791,101 +542,17 @@ traffic(void)
 static int64_t
 next_pause(void)
 {
-	switch (chance(20)) {
+	switch (model_chance(20)) {
 	case 0:
-		return chance(60000);
+		return model_chance(60000);
 	case 1:
-		return chance(5000);
+		return model_chance(5000);
 	default:
-		return chance(60);
+		return model_chance(60);
 	}
 }
 
-/* ---- what must hold all the time, and at the end ---- */
-
-/* A message that may go, and doesn't; 0: none. */
-static uint64_t
-find_idle(void)
-{
-	struct routes *routes = scheduler_routes(world.scheduler);
-
-	for (uint64_t id = FAKE_FIRST_ID; id < world.next_id && fake_is_quiet(); id++) {
-		const struct fake_message *on_disk = fake_message(id);
-		const struct profile *profile = routes_of_user(routes, on_disk->user_id);
-
-		if (message(id)->where == READY && *world.profiles[profile->id].rate == '\0' &&
-		    (profile_open_to(routes, profile) & PRIORITY_BIT(on_disk->priority)) != 0)
-			return id;
-	}
-	return 0;
-}
-
-/* Whoever may go, goes; a timer may be due a moment later. */
-static void
-judge_idleness(void)
-{
-	if (find_idle() == 0)
-		return;
-	fake_pass(2);
-	CHECK(find_idle() == 0);
-}
-
-static uint32_t
-limit_of(uint32_t limit, int64_t period_ms, unsigned reserve, bool has_reserve)
-{
-	uint32_t kept = (uint32_t)(((uint64_t)limit * reserve + 99) / 100);
-
-	if (!has_reserve || period_ms < BUDGET_RESERVED_MS)
-		return limit;
-	return kept < limit ? limit - kept : 1;
-}
-
-/* What went in the period up to this one, and before it. */
-static void
-judge_going(const struct model_profile *profile, unsigned at, const struct rate_rule *rule,
-    bool counts_recipients)
-{
-	const struct going *last = &profile->log[at];
-	uint64_t sum = counts_recipients ? last->recipients : 1;
-	bool is_alone = true;
-
-	for (unsigned i = 0; i < profile->log_count; i++) {
-		const struct going *other = &profile->log[i];
-
-		if (i == at || other->is_taken_back ||
-		    other->at_ms <= last->at_ms - rule->period_ms || other->at_ms > last->at_ms ||
-		    (other->at_ms == last->at_ms && i > at))
-			continue;
-		/* Of the same moment: who was first is not known of those that were read. */
-		if (other->at_ms == last->at_ms && other->is_urgent && !last->is_urgent)
-			continue;
-		is_alone = false;
-		sum += counts_recipients ? other->recipients : 1;
-	}
-	if (!is_alone)
-		CHECK(sum <=
-		      limit_of(rule->count, rule->period_ms, profile->reserve, !last->is_urgent));
-}
-
-static void
-judge_rates(const struct model_profile *profile)
-{
-	struct rate messages = {0}, recipients = {0};
-	struct err err;
-
-	if (*profile->rate == '\0')
-		return;
-	assert_int_equal(rate_parse(profile->rate, &messages, &err), 0);
-	assert_int_equal(rate_parse(profile->recipient_rate, &recipients, &err), 0);
-	for (unsigned at = 0; at < profile->log_count; at++) {
-		if (profile->log[at].is_taken_back)
-			continue;
-		for (size_t i = 0; i < messages.rule_count; i++)
-			judge_going(profile, at, &messages.rules[i], false);
-		for (size_t i = 0; i < recipients.rule_count; i++)
-			judge_going(profile, at, &recipients.rules[i], true);
-	}
-}
+/* ---- the end ---- */
 
 static unsigned
 count_left(void)
@@ -893,7 +560,7 @@ count_left(void)
 	unsigned left = 0;
 
 	for (uint64_t id = FAKE_FIRST_ID; id < world.next_id; id++)
-		left += message(id)->where != GONE;
+		left += model_message(id)->where != GONE;
 	return left;
 }
 
@@ -903,7 +570,7 @@ drain(void)
 {
 	world.is_ending = true;
 	for (unsigned id = 1; id <= PROFILES; id++) {
-		judge_rates(&world.profiles[id]);
+		model_judge_rates(&world.profiles[id]);
 		world.profiles[id].rate = world.profiles[id].recipient_rate = "";
 		world.profiles[id].is_paused = false;
 		send_profile(id);
@@ -929,16 +596,16 @@ make_profiles(void)
 	    {"20/m 200/h", "300/h"}, {"40/h", "none"}, {"none", "30/10s 200/d"}};
 
 	for (unsigned id = 1; id <= PROFILES; id++) {
-		const char *const *rate = rates[chance(sizeof(rates) / sizeof(rates[0]))];
+		const char *const *rate = rates[model_chance(sizeof(rates) / sizeof(rates[0]))];
 
-		world.profiles[id] = (struct model_profile){.connections = 1 + chance(4),
+		world.profiles[id] = (struct model_profile){.connections = 1 + model_chance(4),
 		    .rate = rate[0],
 		    .recipient_rate = rate[1],
-		    .reserve = chance(3) * 15,
+		    .reserve = model_chance(3) * 15,
 		    .changed_ms = -1000000};
 	}
 	for (unsigned id = 1; id <= USERS; id++) {
-		world.user_profile[id] = 1 + chance(chance(3) == 0 ? PROFILES : 1);
+		world.user_profile[id] = 1 + model_chance(model_chance(3) == 0 ? PROFILES : 1);
 		world.user_moved_ms[id] = -1000000;
 	}
 }
@@ -950,12 +617,12 @@ run(uint64_t seed)
 	world.seed = seed;
 	world.random = seed * 0x9e3779b97f4a7c15u + 1;
 	world.is_strict = seed % 3 == 0;
-	world.latency_ms = world.is_strict ? 0 : chance(40);
+	world.latency_ms = world.is_strict ? 0 : model_chance(40);
 	world.next_id = FAKE_FIRST_ID;
 	world.config.queue.lower_share = 10;
 	world.config.queue.memory_bytes = 1u << 30;
 	world.role = (struct role_context){.loop = fake_loop(), .config = &world.config};
-	fake_init(chance, WALL, world.latency_ms);
+	fake_init(model_chance, WALL, world.latency_ms);
 	fake_on_woken(on_woken);
 	make_profiles();
 	start();
@@ -965,7 +632,7 @@ run(uint64_t seed)
 		fake_pass(next_pause());
 		end_attempts();
 		world.now_ms = loop_now_ms(fake_loop());
-		judge_idleness();
+		model_judge_idleness();
 	}
 	drain();
 	stop();
