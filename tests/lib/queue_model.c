@@ -206,7 +206,8 @@ find_idle(void)
 		const struct fake_message *on_disk = fake_message(id);
 		const struct profile *profile = routes_of_user(routes, on_disk->user_id);
 
-		if (model_message(id)->where == READY && *world.profiles[profile->id].rate == '\0' &&
+		if (model_message(id)->where == READY &&
+		    *world.profiles[profile->id].rate == '\0' &&
 		    (profile_open_to(routes, profile) & PRIORITY_BIT(on_disk->priority)) != 0)
 			return id;
 	}
