@@ -158,7 +158,7 @@ latency(const struct statistics *sum)
 
 	return json_pack("{s:o,s:o,s:o,s:o}", "mean",
 	    seconds_or_null(
-		is_known, is_known ? (double)(sum->counts[STATISTIC_LATENCY_MS] / count) : 0),
+		is_known, is_known ? (double)sum->counts[STATISTIC_LATENCY_MS] / (double)count : 0),
 	    "p50", seconds_or_null(is_known, (double)latency_percentile(sum->latency, 50)), "p90",
 	    seconds_or_null(is_known, (double)latency_percentile(sum->latency, 90)), "p99",
 	    seconds_or_null(is_known, (double)latency_percentile(sum->latency, 99)));
