@@ -45,8 +45,9 @@ static int
 get(struct exporting *exporting, const char *path, struct answer *answer_out, bool *gone_out)
 {
 	struct err err;
-	int status = STATUS_DONE;
+	int status;
 
+	*gone_out = false;
 	if (client_call(exporting->invocation->client, "GET", path, NULL, answer_out, &err) < 0)
 		return invocation_fail(STATUS_UNREACHABLE, "%s", err.text);
 	*gone_out = is_gone(answer_out);

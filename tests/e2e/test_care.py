@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ from concurrent import futures
 import pytest
 
 from posternd import IS_ROOT, CtlError, Posternd, wait_until
+from rig import is_sanitized
 
 LARGE = b'x' * 70 + b'\r\n'
 DEFERRING = 'rcpt: reply 451 4.7.1 Come back later'
@@ -444,3 +446,21 @@ def test_stop_ends_a_copy_that_is_under_way(waiting):
                 assert connection.execute('SELECT count(*) FROM message').fetchone() == (64,)
             connection.close()
     assert waiting.ctl('queue', 'check')['messages'] == 64
+
+
+def test_export_of_a_large_message_takes_little_memory(postern, tmp_path):
+    if is_sanitized():
+        pytest.skip('a sanitizer takes more than the message')
+    postern.add_capture()
+    postern.ctl('profile', 'pause', 'capture')
+    body = (b'z' * 900 + b'\r\n') * 45000       # 39 MiB
+    with postern.client(postern.add_user(), tls='none') as client:
+        client.sendmail('a@example.com', ['b@example.net'], b'Subject: x\r\n\r\n' + body)
+    [message] = postern.queued()
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_DATA, (20 << 20, 20 << 20))
+    subprocess.run([postern.programs['posternctl'], '-s', postern.socket_path, 'queue', 'export',
+                    tmp_path / 'out'], check=True, preexec_fn=limit)
+    exported = (tmp_path / 'out' / f'{message["id"]}.eml').read_bytes()
+    assert len(exported) == message['size'] and exported.endswith(body)
