@@ -41,6 +41,7 @@ Actions:
 """
 import argparse
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -430,7 +431,8 @@ class FakeHost:
         self.is_holding, self.released = False, threading.Event()
         self._listener = socket.create_server((address, port), backlog=256)
         self.address, self.port = self._listener.getsockname()[:2]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
 
     def __enter__(self):
         return self
@@ -440,6 +442,11 @@ class FakeHost:
 
     def close(self):
         self.release()
+        # Closed under a thread that is about to accept, the number of its descriptor could be the
+        # next host's by then, and this one would take that one's clients.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._acceptor.join()
         self._listener.close()
         for connection in self.connections:
             try:
