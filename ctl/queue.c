@@ -18,6 +18,7 @@ static const struct column columns[] = {
     {"PROFILE", "profile", COLUMN_SHORT},
     {"SIZE", "size", COLUMN_SIZE},
     {"RECEIVED", "received_at", COLUMN_PLAIN},
+    {"NEXT ATTEMPT", "next_attempt_at", COLUMN_PLAIN},
     {"FROM", "from", COLUMN_SHORT},
     {"TO", "to", COLUMN_SHORT},
     {"LAST REPLY", "reply", COLUMN_PLAIN},
@@ -63,12 +64,29 @@ static const struct option_row action_options[] = {
     {.name = NULL},
 };
 
-/* For the table: the first recipient, how many more, and what it was last told. */
+/* The first that the message waits for; those that it reached are no reason. */
+static const json_t *
+first_waiting(const json_t *recipients)
+{
+	const json_t *recipient;
+	size_t i;
+
+	json_array_foreach(recipients, i, recipient)
+	{
+		const char *state = json_string_value(json_object_get(recipient, "state"));
+
+		if (state != NULL && strcmp(state, "delivered") != 0 &&
+		    strcmp(state, "failed") != 0)
+			return recipient;
+	}
+	return json_array_get(recipients, 0);
+}
+
+/* For the table: a recipient, how many more, what it was last told, and until when it waits. */
 static void
 summarize_recipients(json_t *message)
 {
-	const json_t *recipients = json_object_get(message, "recipients");
-	const json_t *first = json_array_get(recipients, 0);
+	const json_t *first = first_waiting(json_object_get(message, "recipients"));
 	const json_t *reason = json_object_get(message, "reason"); /* why it can't go */
 	const char *to = json_string_value(json_object_get(first, "to"));
 	json_int_t more = json_integer_value(json_object_get(message, "recipient_count"));
@@ -78,6 +96,8 @@ summarize_recipients(json_t *message)
 		return;
 	text = more > 1 ? xasprintf("%s +%lld", to, (long long)more - 1) : xstrdup(to);
 	(void)json_object_set_new(message, "to", json_string(text));
+	(void)json_object_set(
+	    message, "next_attempt_at", json_object_get(first, "next_attempt_at"));
 	(void)json_object_set(message, "reply",
 	    json_object_get(json_is_string(reason) ? message : first,
 		json_is_string(reason) ? "reason" : "reply"));

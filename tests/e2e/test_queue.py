@@ -42,6 +42,19 @@ def test_ls_selects(waiting, options, count):
     assert len(waiting.queued(*options)) == count
 
 
+def test_ls_says_for_whom_why_and_until_when(postern, make_upstream):
+    """Not the recipient that has the message already, nor the 250 that it had."""
+    postern.add_upstream(make_upstream('rcpt match=<b@: reply 451 4.7.1 Come back later'))
+    with postern.client(postern.add_user()) as client:
+        client.sendmail('a@example.com', ['a@example.net', 'b@example.net', 'c@example.net'],
+                        HEADER + b'hello\r\n')
+    postern.wait_until_queue_is(1, '--state', 'deferred')
+    until = postern.queued()[0]['recipients'][1]['next_attempt_at']
+    heading, line = postern.run_ctl('queue', 'ls').stdout.splitlines()
+    assert 'NEXT ATTEMPT' in heading and until in line
+    assert 'b@example.net +2' in line and 'Come back later' in line
+
+
 def test_ls_goes_on_behind_an_id(waiting):
     ids = [message['id'] for message in waiting.queued()]
     assert [message['id'] for message in waiting.queued('--after', ids[0])] == ids[1:]
