@@ -39,6 +39,9 @@ uint64_t history_db_moved(const struct history_db *db);
 __attribute__((warn_unused_result)) int history_db_copy_part(
     struct history_db *db, const char *path, bool is_first, struct err *err_out);
 
+/* When the newest message was accepted that stands here, to the hour; 0: there is none. */
+enum history_result history_db_newest(struct history_db *db, int64_t *at_ms_out);
+
 /* How long messages and statistics are kept; `now_ms` ends it. */
 struct history_keep {
 	int64_t now_ms, keep_ms, stats_keep_ms;

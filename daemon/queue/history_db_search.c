@@ -126,3 +126,13 @@ history_db_search(struct history_db *db, const struct history_query *query,
 	*is_cut_out = search.is_cut;
 	return result;
 }
+
+enum history_result
+history_db_newest(struct history_db *db, int64_t *at_ms_out)
+{
+	int64_t hour;
+	enum history_result result = latest_hour(db, 0, INT64_MAX, &hour);
+
+	*at_ms_out = hour * HOUR_MS;
+	return result;
+}

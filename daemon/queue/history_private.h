@@ -9,6 +9,7 @@
 
 #include "daemon/queue/history.h"
 #include "daemon/queue/history_db.h"
+#include "daemon/queue/wary_clock.h"
 
 #include <stdatomic.h>
 
@@ -26,6 +27,7 @@ struct history_thread {
 	const char *directory;
 	void *owner;           /* the loop's side */
 	struct history_db *db; /* NULL: not open */
+	struct wary_clock clock;
 	unsigned idle_turns;
 	char problem[256]; /* why it isn't open, or what went wrong last */
 

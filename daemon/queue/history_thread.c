@@ -51,12 +51,17 @@ open_once(struct history_thread *thread)
 {
 	char path[4096];
 	struct err err;
+	int64_t newest_ms;
 	enum history_result result;
 
 	file_path(thread, "", path, sizeof(path));
 	result = history_db_open(path, &thread->db, &err);
-	if (result != HISTORY_OK)
+	if (result != HISTORY_OK) {
 		(void)snprintf(thread->problem, sizeof(thread->problem), "%.255s", err.text);
+		return result;
+	}
+	result = history_db_newest(thread->db, &newest_ms);
+	wary_clock_init(&thread->clock, newest_ms, clock_wall_ms(), clock_monotonic_ms());
 	return result;
 }
 
@@ -97,7 +102,8 @@ outcome_of(struct history_thread *thread, enum history_result result)
 static struct history_keep
 keep_of(struct history_thread *thread)
 {
-	return (struct history_keep){.now_ms = clock_wall_ms(),
+	return (struct history_keep){
+	    .now_ms = wary_clock_look(&thread->clock, clock_wall_ms(), clock_monotonic_ms()),
 	    .keep_ms = atomic_load(&thread->keep_ms),
 	    .stats_keep_ms = atomic_load(&thread->stats_keep_ms)};
 }

@@ -143,6 +143,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/telling.h \
 	daemon/queue/usage.c \
 	daemon/queue/usage.h \
+	daemon/queue/wary_clock.c \
+	daemon/queue/wary_clock.h \
 	daemon/queue/window.c \
 	daemon/queue/window.h \
 	daemon/queue/worker.c \

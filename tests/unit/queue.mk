@@ -23,6 +23,7 @@ check_PROGRAMS += \
 	tests/unit/test_queue_track \
 	tests/unit/test_queue_usage \
 	tests/unit/test_queue_used \
+	tests/unit/test_queue_wary_clock \
 	tests/unit/test_queue_window \
 	tests/unit/test_queue_worker
 endif
@@ -130,6 +131,10 @@ tests_unit_test_queue_used_SOURCES = tests/unit/test_queue_used.c $(QUEUE_RIG) \
 	tests/lib/faultvfs.c tests/lib/faultvfs.h
 tests_unit_test_queue_used_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_used_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_wary_clock_SOURCES = tests/unit/test_queue_wary_clock.c
+tests_unit_test_queue_wary_clock_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_wary_clock_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_window_SOURCES = tests/unit/test_queue_window.c
 tests_unit_test_queue_window_CFLAGS = $(UNIT_CFLAGS)
