@@ -345,8 +345,8 @@ static void
 take_profile(struct routes *routes, const struct msg_route *route)
 {
 	routes_take_profile(routes, route);
-	if (routes->is_complete && routes->role->config->queue.notice_profile != NULL)
-		routes_find_notice_profile(routes);
+	if (routes->is_complete)
+		routes_note_profile_changed(routes);
 }
 
 void

@@ -119,7 +119,7 @@ struct user *routes_adopt(
     struct routes *routes, uint64_t user_id, const char *login, const char *list);
 /* The one that takes the notices to this user's senders. NULL: they wait. */
 struct profile *routes_of_notices(const struct routes *routes, uint64_t user_id);
-/* Looks for queue.notice_profile again: the config or the profiles changed. */
+/* Looks for queue.notice_profile, and warns if there is none: the config or the map is new. */
 void routes_find_notice_profile(struct routes *routes);
 /* Forgets the orphans without mail, and that the others have some. */
 void routes_drop_orphans(struct routes *routes);

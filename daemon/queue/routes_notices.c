@@ -26,9 +26,9 @@ routes_of_notices(const struct routes *routes, uint64_t user_id)
 	return profile == NULL || profile->is_gone ? NULL : profile;
 }
 
-/* A name that nobody bears is told once for each map and each config. */
-void
-routes_find_notice_profile(struct routes *routes)
+/* Whether it is another than before. */
+static bool
+find_notice_profile(struct routes *routes)
 {
 	const char *name = routes->role->config->queue.notice_profile;
 	uint64_t before = routes->notice_profile_id;
@@ -41,10 +41,34 @@ routes_find_notice_profile(struct routes *routes)
 		if (name != NULL && !profile->is_gone && strcasecmp(profile->name, name) == 0)
 			routes->notice_profile_id = profile->id;
 	}
+	if (before == routes->notice_profile_id)
+		return false;
+	routes_lead_orphans(routes);
+	return true;
+}
+
+static void
+warn_if_unknown(const struct routes *routes)
+{
+	const char *name = routes->role->config->queue.notice_profile;
+
 	if (name != NULL && routes->notice_profile_id == 0)
 		log_problem(LOG_WARNING,
 		    "queue.notice_profile: there is no profile %s; notices go as their mail does",
 		    name);
-	if (before != routes->notice_profile_id)
-		routes_lead_orphans(routes);
+}
+
+void
+routes_find_notice_profile(struct routes *routes)
+{
+	(void)find_notice_profile(routes);
+	warn_if_unknown(routes);
+}
+
+void
+routes_note_profile_changed(struct routes *routes)
+{
+	/* Not again for each profile that isn't the one. */
+	if (find_notice_profile(routes))
+		warn_if_unknown(routes);
 }

@@ -21,5 +21,7 @@ uint64_t routes_way_of_list(const struct routes *routes, const char *name);
 uint64_t routes_way_of_notices(const struct routes *routes, uint64_t user_id, const char *list);
 /* All users that accounts doesn't name take the way that is theirs now. */
 void routes_lead_orphans(struct routes *routes);
+/* One profile came, went or has another name: it may be queue.notice_profile. */
+void routes_note_profile_changed(struct routes *routes);
 
 #endif

@@ -262,12 +262,14 @@ def test_unknown_notice_profile_is_warned_of(make_postern, make_upstream):
     postern.host = make_upstream(REFUSAL)
     postern.add_upstream(postern.host)
     postern.user = postern.add_user()
+    postern.ctl('profile', 'set', 'upstream', '--comment', 'another')
     postern.wait_for_log('queue.notice_profile: there is no profile none')
     send(postern, 'b@example.net')
     notices(postern)
     postern.ctl('profile', 'add', 'none', '--capture', 'none')
     send(postern, 'b@example.net')
     assert b'5.1.1' in postern.captured(postern.capture_dir / 'none')[0]
+    assert len(postern.log_lines('there is no profile none')) == 1
     postern.write_config('queue = { notice_profile = "void"; };')
     postern.expect_trouble('there is no profile void')
     postern.ctl('reload')
