@@ -373,8 +373,7 @@ scheduler_routes(struct scheduler *scheduler)
 	return &scheduler->routes;
 }
 
-static const struct scheduler_limits limits_in_force = {
-    .ready = 20000, .flow = 2000, .read = 128, .low_water = 32};
+static const struct scheduler_limits limits_in_force = {.ready = 20000, .flow = 2000, .read = 128};
 
 void
 scheduler_set_limits(struct scheduler *scheduler, const struct scheduler_limits *limits)

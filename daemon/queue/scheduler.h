@@ -35,10 +35,9 @@ void scheduler_free(struct scheduler *scheduler);
 
 /* What is in memory. */
 struct scheduler_limits {
-	uint32_t ready;     /* messages in all, however many users there are */
-	uint32_t flow;      /* new ones of one user and priority, which bring their bodies along */
-	uint32_t read;      /* what is read of those at a time */
-	uint32_t low_water; /* and when it is read before it is needed */
+	uint32_t ready; /* messages in all, however many users there are */
+	uint32_t flow;  /* new ones of one user and priority, which bring their bodies along */
+	uint32_t read;  /* what is read of those at a time */
 };
 
 /* Tests: others than these, before anything is added. */

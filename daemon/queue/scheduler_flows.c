@@ -10,8 +10,9 @@
 
 #include <stdlib.h>
 
-/* When there is no room. */
-#define READ_COUNT_LEAST 8
+#define READ_COUNT_LEAST 4
+/* It is read on when so much of a reading is left. */
+#define LOW_WATER_PART 4
 /* Flows of a ring that are read at a time when nothing of them is in memory. */
 #define READS_AHEAD 4
 
@@ -235,15 +236,25 @@ scheduler_readmit(struct scheduler *scheduler, struct entry *entry)
 
 /* ---- from disk ---- */
 
+/* What is read of a flow at a time: with many users less, so that all of theirs takes half of the
+ * room. */
+static uint32_t
+read_count(const struct scheduler *scheduler)
+{
+	size_t count = scheduler->limits.ready / (2 * (scheduler->senders.count + 1));
+
+	if (count > scheduler->limits.read)
+		return scheduler->limits.read;
+	return count < READ_COUNT_LEAST ? READ_COUNT_LEAST : (uint32_t)count;
+}
+
 static void
 read_on(struct scheduler *scheduler, struct flow *flow)
 {
-	bool has_room = scheduler->ready_count + scheduler->limits.read <= scheduler->limits.ready;
-
 	flow->is_loading = true;
 	flow->is_spilled = flow->has_late_gap = false;
-	refill_window(scheduler->refill, flow->user_id, flow->priority, flow->after,
-	    has_room ? scheduler->limits.read : READ_COUNT_LEAST);
+	refill_window(
+	    scheduler->refill, flow->user_id, flow->priority, flow->after, read_count(scheduler));
 }
 
 /* What went to disk while it was being asked counts now. */
@@ -353,7 +364,7 @@ scheduler_take(struct scheduler *scheduler, struct entry *entry)
 	flow_charge(flow, flow_cost(entry->size, entry->recipient_count));
 	remove_ready(scheduler, entry);
 	if (flow->has_more && !flow->is_loading &&
-	    flow->window.count < scheduler->limits.low_water &&
+	    flow->window.count < read_count(scheduler) / LOW_WATER_PART &&
 	    scheduler->ready_count < scheduler->limits.ready)
 		read_on(scheduler, flow);
 	flow_place(flow);

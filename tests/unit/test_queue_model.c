@@ -276,8 +276,7 @@ start(void)
 {
 	static const struct scheduler_callbacks callbacks = {
 	    on_attempt, on_uncertain, on_unreadable};
-	static const struct scheduler_limits small = {
-	    .ready = 40, .flow = 10, .read = 8, .low_water = 4};
+	static const struct scheduler_limits small = {.ready = 40, .flow = 10, .read = 8};
 
 	world.scheduler = scheduler_new(&world.role, fake_storage(), &callbacks, NULL);
 	if (!world.is_strict)
