@@ -1,5 +1,7 @@
 /* The journal's records, from outside and there and back, and its rows in queue.db. */
 #include "daemon/queue/journal.h"
+
+#include "common/clock.h"
 #include "tests/lib/faultvfs.h"
 #include "tests/lib/queue_rig.h"
 
@@ -9,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 #include <sqlite3.h>
 
@@ -418,6 +421,19 @@ test_journal_is_bounded_and_says_what_was_lost(void **state)
 	free_read(&job);
 }
 
+/* What the reserve left is not for the journal. */
+static void
+wait_for_reserve(struct queue_rig *rig)
+{
+	int64_t until_ms = clock_monotonic_ms() + 20000;
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/reserve", rig->directory);
+	while (access(path, F_OK) != 0 && clock_monotonic_ms() < until_ms)
+		loop_turn(rig->loop, 20);
+	assert_int_equal(access(path, F_OK), 0);
+}
+
 static void
 test_full_disk_keeps_what_was_written(void **state)
 {
@@ -429,6 +445,7 @@ test_full_disk_keeps_what_was_written(void **state)
 	end_message(rig, FIRST, JOB_DISK_FULL);
 	faultvfs_set_quota(0);
 	check_kinds(rig, "1");
+	wait_for_reserve(rig);
 	end_message(rig, FIRST, JOB_DONE);
 	check_kinds(rig, "12");
 }
