@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 /* Bodies below this are rows: one flush instead of three at low load. */
-#define BODY_FILE_BYTES (64u * 1024)
+#define BODY_FILE_BYTES (128u * 1024)
 
 #define BODYFILE_DIRECTORIES 256
 #define BODYFILE_PATH_SIZE 32

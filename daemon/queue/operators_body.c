@@ -25,7 +25,7 @@ on_body_file(struct job *job)
 	chunk_release(chunk);
 }
 
-/* A body in rows is below 64 KiB: it is read as a whole, and the part asked for is answered. */
+/* A body in rows is below 128 KiB: it is read as a whole, and the part asked for is answered. */
 static void
 on_body_rows(struct job *job)
 {

@@ -12,7 +12,7 @@
  *	           start; where to look for the mail of a list is read here
  *	recipient  its recipients in the client's order, each with its fate so far
  *	wishes     of the messages with has_wishes: what their clients asked for beyond delivery
- *	body       bodies below 64 KiB: rows (message << 20 | piece), in order
+ *	body       bodies below 128 KiB: rows (message << 20 | piece), in order
  *	profile    profiles that wait or are stopped
  *	used       what users with a limit sent lately; slot_ms is a slot's width, slot its number
  *	booked     what a profile may have sent: a slot of a period that its rates name (budget.h)

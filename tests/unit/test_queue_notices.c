@@ -428,7 +428,7 @@ test_what_waits_beyond_its_lifetime_fails_if_the_config_says_so(void **state)
 	start(world, config);
 	add_other_profile(world);
 	world_connect_relay(world, NULL, 0);
-	(void)world_submit(world, 2, 100000, 3);
+	(void)world_submit(world, 2, 200000, 3);
 	(void)world_submit(world, 1, 500, 3);
 	assert_true(world_wait_deliveries(world, 2));
 	/* One goes on and is not touched, one waits. */
