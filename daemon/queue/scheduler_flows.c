@@ -2,9 +2,11 @@
  * scheduler_flows - what is ready: of each user and priority the oldest in memory, the rest on disk
  *
  * What a flow has in memory are the first of its ready messages by id, which stands for age: all up
- * to `after`, or all there are unless it has_more. So a message is taken into memory when it comes to stand in that part and
- * there is room; otherwise `after` moves back before it, and it is read when its turn comes.
+ * to `after`, or all there are unless it has_more. So a message is taken into memory when it comes to
+ * stand in that part and there is room; otherwise `after` moves back before it, and it is read when
+ * its turn comes.
  */
+#include "common/err.h"
 #include "common/xalloc.h"
 #include "daemon/queue/scheduler_private.h"
 
@@ -118,9 +120,8 @@ remove_ready(struct scheduler *scheduler, struct entry *entry)
 	scheduler->ready_count--;
 }
 
-/* The younger half of the largest window goes to disk. */
-static void
-shed(struct scheduler *scheduler)
+static struct flow *
+find_largest(const struct scheduler *scheduler)
 {
 	struct flow *largest = NULL;
 
@@ -131,6 +132,16 @@ shed(struct scheduler *scheduler)
 		if (largest == NULL || flow->window.count > largest->window.count)
 			largest = flow;
 	}
+	return largest;
+}
+
+/* The younger half of the largest window goes to disk. */
+static void
+shed(struct scheduler *scheduler)
+{
+	struct flow *largest = find_largest(scheduler);
+
+	ensure(largest != NULL);
 	for (uint32_t left = largest->window.count / 2; largest->window.count > left;) {
 		struct entry *youngest = window_youngest(&largest->window);
 
