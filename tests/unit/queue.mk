@@ -4,6 +4,7 @@ check_PROGRAMS += \
 	tests/unit/test_queue_backoff \
 	tests/unit/test_queue_budget \
 	tests/unit/test_queue_caps \
+	tests/unit/test_queue_copies \
 	tests/unit/test_queue_dsn \
 	tests/unit/test_queue_flow \
 	tests/unit/test_queue_hostile \
@@ -53,6 +54,11 @@ tests_unit_test_queue_hostile_SOURCES = tests/unit/test_queue_hostile.c tests/li
 	tests/lib/queue_world.h $(QUEUE_RIG)
 tests_unit_test_queue_hostile_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_hostile_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_copies_SOURCES = tests/unit/test_queue_copies.c tests/lib/queue_world.c \
+	tests/lib/queue_world.h
+tests_unit_test_queue_copies_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_copies_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_dsn_SOURCES = tests/unit/test_queue_dsn.c $(QUEUE_RIG)
 tests_unit_test_queue_dsn_CFLAGS = $(UNIT_CFLAGS)
