@@ -116,10 +116,8 @@ profile_note_success(struct routes *routes, struct profile *profile)
 	/* One more for each: twice as many after each round of them. */
 	if (profile->slow_width > 0 && ++profile->slow_width >= profile->connections)
 		profile->slow_width = 0;
-	if (profile->trouble == TROUBLE_NONE)
-		return;
-	forget_trouble(routes, profile);
 	profile->last_error[0] = '\0';
+	forget_trouble(routes, profile);
 }
 
 unsigned

@@ -120,6 +120,22 @@ def test_wrong_password_stops_the_profile_and_nobody_gets_a_bounce(postern, make
     postern.wait_until_queue_is(0)
 
 
+@pytest.mark.parametrize('repair', [['set', '--port'], ['resume']])
+def test_error_is_forgotten_when_mail_goes_again(postern, sink, repair):
+    """Whoever mended the profile isn't shown what was wrong with it for ever."""
+    sink.set_script('mail: reply 530 5.7.0 Authentication required')
+    postern.add_upstream(sink)
+    send(postern, postern.add_user())
+    postern.wait_for_log('event=profile-stopped')
+    assert '530' in postern.ctl('profile', 'show', 'upstream')['last_error']
+    sink.set_script('')
+    action, *option = repair
+    postern.ctl('profile', action, 'upstream', *option, *([sink.port] if option else []))
+    postern.wait_until_queue_is(0)
+    shown = postern.ctl('profile', 'show', 'upstream')
+    assert (shown['state'], shown['last_error']) == ('ok', None)
+
+
 def test_paused(postern, sink):
     postern.add_upstream(sink)
     user = postern.add_user()
