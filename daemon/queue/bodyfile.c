@@ -274,26 +274,77 @@ bodyfile_close(struct bodyfiles *files)
 	free(files);
 }
 
+/* NULL: it can't be listed, or isn't there. */
+static DIR *
+open_listing(int root, unsigned which)
+{
+	char name[8];
+	int fd;
+
+	(void)snprintf(name, sizeof(name), "%02x", which);
+	fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? NULL : fdopendir(fd);
+}
+
+/* The next body; false: there is none. What has another name isn't ours. */
+static bool
+next_body(DIR *dir, const char **name_out, uint64_t *id_out)
+{
+	struct dirent *entry;
+
+	while ((entry = readdir(dir)) != NULL)
+		if (ident_parse(entry->d_name, id_out)) {
+			*name_out = entry->d_name;
+			return true;
+		}
+	return false;
+}
+
+static bool
+has_body(int root, unsigned which)
+{
+	DIR *dir = open_listing(root, which);
+	const char *name;
+	uint64_t id;
+	bool is_any;
+
+	if (dir == NULL)
+		return false;
+	is_any = next_body(dir, &name, &id);
+	(void)closedir(dir);
+	return is_any;
+}
+
+bool
+bodyfile_are_any(const char *directory)
+{
+	char path[4096];
+	bool is_any = false;
+	int root;
+
+	(void)snprintf(path, sizeof(path), "%s/bodies", directory);
+	root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return false;
+	for (unsigned i = 0; i < BODYFILE_DIRECTORIES && !is_any; i++)
+		is_any = has_body(root, i);
+	(void)close(root);
+	return is_any;
+}
+
 static unsigned
 sweep_directory(struct bodyfiles *files, unsigned which,
     bool (*has_message)(void *ctx, uint64_t message_id), void *ctx)
 {
+	DIR *dir = open_listing(files->root, which);
 	unsigned swept = 0;
-	struct dirent *entry;
-	char name[8];
+	const char *name;
 	uint64_t id;
-	DIR *dir;
-	int fd;
 
-	(void)snprintf(name, sizeof(name), "%02x", which);
-	fd = openat(files->root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (dir == NULL)
 		return 0;
-	while ((entry = readdir(dir)) != NULL)
-		/* What has another name isn't ours to remove. */
-		if (ident_parse(entry->d_name, &id) && !has_message(ctx, id) &&
-		    unlinkat(dirfd(dir), entry->d_name, 0) == 0)
+	while (next_body(dir, &name, &id))
+		if (!has_message(ctx, id) && unlinkat(dirfd(dir), name, 0) == 0)
 			swept++;
 	(void)closedir(dir);
 	return swept;

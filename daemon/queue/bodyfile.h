@@ -46,6 +46,8 @@ struct bodyfile_job {
 	struct chunk *chunk_out; /* read: gives; NULL at the end of the file */
 };
 
+/* Whether there are bodies below `directory` (the state directory). */
+bool bodyfile_are_any(const char *directory);
 /* Makes what is missing of the directories below `directory` (the state directory). */
 __attribute__((warn_unused_result)) int bodyfile_open(
     const char *directory, struct bodyfiles **files_out, struct err *err_out);

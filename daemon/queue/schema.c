@@ -142,8 +142,9 @@ static int
 refuse_damaged(const char *path, const char *how, struct err *err_out)
 {
 	return err_set(err_out,
-	    "%s is damaged (%.200s); it was left as it is: restore a backup, or move it away to "
-	    "start with an empty queue; backup.md says how to save what can still be read",
+	    "%s is damaged (%.200s); it was left as it is: restore a backup, or move it and "
+	    "bodies away to start with an empty queue; backup.md says how to save what can still "
+	    "be read",
 	    path, how);
 }
 

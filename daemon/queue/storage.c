@@ -368,6 +368,22 @@ has_message(void *ctx, uint64_t message_id)
 	return store_has_file(ctx, message_id);
 }
 
+/* A new queue has no bodies. Where there are some, their queue.db got lost, and the first sweep would
+ * take them too. */
+static int
+check_not_lost(const struct storage *storage, const char *path, struct err *err_out)
+{
+	struct stat status;
+	bool is_there = stat(path, &status) == 0;
+
+	if ((is_there && status.st_size > 0) || !bodyfile_are_any(storage->options.directory))
+		return 0;
+	return err_set(err_out,
+	    "%s is %s, but bodies has messages of it: restore it, or move bodies away as well to "
+	    "start with an empty queue; backup.md says how",
+	    path, is_there ? "empty" : "not there");
+}
+
 static int
 open_disk(struct storage *storage, struct err *err_out)
 {
@@ -375,6 +391,8 @@ open_disk(struct storage *storage, struct err *err_out)
 	unsigned swept;
 
 	format_store_path(storage, path);
+	if (check_not_lost(storage, path, err_out) != 0)
+		return -1;
 	/* The store first: its lock keeps a second daemon away from the files. */
 	if (store_open(path, &storage->store, err_out) != 0 ||
 	    checkpointer_open(path, &storage->checkpointer, err_out) != 0 ||

@@ -268,6 +268,18 @@ def test_database_that_is_none(stopped, name, damage):
     assert_works(stopped)
 
 
+@pytest.mark.parametrize('lose', [pathlib.Path.unlink, lambda path: path.write_bytes(b'')],
+                         ids=['removed', 'emptied'])
+def test_queue_that_got_lost_keeps_its_bodies(stopped, lose):
+    body = stopped.state_dir / 'bodies' / '3f' / '2000000'
+    body.write_bytes(b'Subject: large\r\n\r\n')
+    lose(stopped.state_dir / 'queue.db')
+    assert_refused(stopped, SYSTEM_ERROR, 'bodies has messages')
+    assert body.exists()
+    body.unlink()
+    assert_works(stopped)
+
+
 @pytest.mark.parametrize('name', ['accounts.db', 'queue.db'])
 def test_database_that_may_not_be_opened(stopped, name):
     path = stopped.state_dir / name
