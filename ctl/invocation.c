@@ -110,7 +110,7 @@ invocation_fetch(struct invocation *invocation, const char *path, struct answer 
 void
 invocation_print_json(const json_t *value)
 {
-	(void)json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	(void)json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
 	(void)putchar('\n');
 }
 

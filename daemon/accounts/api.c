@@ -5,6 +5,7 @@
 #include "common/percent.h"
 #include "common/xalloc.h"
 #include "daemon/accounts/api_call.h"
+#include "daemon/core/result.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +69,7 @@ call_free(struct call *call)
 static void
 send_result(struct call *call, unsigned status, const json_t *json)
 {
-	char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+	char *text = json_dumps(json, RESULT_FLAGS | JSON_SORT_KEYS);
 	size_t size;
 
 	ensure(text != NULL);

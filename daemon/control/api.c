@@ -58,7 +58,7 @@ struct api {
 static void
 reply_json(struct http_request *request, unsigned status, const json_t *value)
 {
-	char *text = json_dumps(value, JSON_COMPACT);
+	char *text = json_dumps(value, RESULT_FLAGS);
 
 	ensure(text != NULL);
 	http_reply(request, status, "application/json",

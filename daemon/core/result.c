@@ -46,7 +46,7 @@ result_error(const char *code, const char *message, const char *field)
 static char *
 dump(json_t *json, unsigned *status)
 {
-	char *text = json_dumps(json, JSON_COMPACT);
+	char *text = json_dumps(json, RESULT_FLAGS);
 	json_t *error;
 
 	if (text != NULL && strlen(text) <= RESULT_BODY_MAX)
@@ -54,7 +54,7 @@ dump(json_t *json, unsigned *status)
 	free(text);
 	*status = 413;
 	error = result_error("too_large", "the answer is larger than 1 MiB", NULL);
-	text = json_dumps(error, JSON_COMPACT);
+	text = json_dumps(error, RESULT_FLAGS);
 	json_decref(error);
 	ensure(text != NULL);
 	return text;

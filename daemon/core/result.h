@@ -12,6 +12,9 @@
 
 #include <jansson.h>
 
+/* How answers are written: 0.004 and not 0.0040000000000000001. */
+#define RESULT_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(12))
+
 /* Foreign text: if it isn't UTF-8, what isn't ASCII in it becomes question marks. */
 json_t *result_text(const char *text);
 /* RFC 3339; null for 0. */

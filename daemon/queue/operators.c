@@ -39,7 +39,7 @@ call_send_result(
 void
 call_answer_json(struct call *call, uint16_t status, json_t *value)
 {
-	char *text = json_dumps(value, JSON_COMPACT);
+	char *text = json_dumps(value, RESULT_FLAGS);
 	size_t size = text == NULL ? 0 : strlen(text);
 
 	json_decref(value);
