@@ -14,7 +14,7 @@
 	X(DELIVERED, "delivered")         /* the upstream took it for a recipient */               \
 	X(DEFERRED, "deferred")           /* a recipient waits for its next attempt */             \
 	X(DELAYED, "delayed")             /* a sender was told that a message is late */           \
-	X(RATE_LIMITED, "rate-limited")   /* the profile waits for its own rates */      \
+	X(RATE_LIMITED, "rate-limited")   /* the profile waits for its own rates */                \
 	X(BOUNCED, "bounced")             /* a recipient failed for good */                        \
 	X(EXPIRED, "expired")             /* a recipient failed because its lifetime was over */   \
 	X(SCHEDULED, "scheduled")         /* a message waits for the time its client named */      \
