@@ -133,6 +133,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/store_sqlite_booked.c \
 	daemon/queue/store_sqlite_read.c \
 	daemon/queue/store_sqlite_scan.c \
+	daemon/queue/store_sqlite_search.h \
 	daemon/queue/store_sqlite_snapshot.c \
 	daemon/queue/store_sqlite_tally.c \
 	daemon/queue/store_sqlite_used.c \
