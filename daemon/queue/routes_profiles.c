@@ -241,7 +241,9 @@ routes_take_profile(struct routes *routes, const struct msg_route *route)
 		profile = new_profile(routes, route->id);
 		profile->version = route->version;
 	}
-	routes_set_text(&profile->name, route->name);
+	/* What is on its way is told under the name that it had. */
+	if (!route->is_gone)
+		routes_set_text(&profile->name, route->name);
 	routes_set_text(&profile->bounce_sender, route->bounce_sender);
 	take_retry(profile, route->retry);
 	take_rates(routes, profile, route);

@@ -136,6 +136,18 @@ def test_error_is_forgotten_when_mail_goes_again(postern, sink, repair):
     assert (shown['state'], shown['last_error']) == ('ok', None)
 
 
+def test_what_is_on_its_way_is_told_under_the_name_of_a_removed_profile(postern, make_upstream):
+    host = make_upstream('dot: hold')
+    postern.add_upstream(host)
+    send(postern, postern.add_user())
+    host.wait_until(lambda: host.is_holding)
+    postern.add_capture()
+    postern.ctl('profile', 'rm', 'upstream')
+    host.release()
+    postern.wait_until_queue_is(0)
+    assert 'profile=upstream' in postern.wait_for_log('event=delivered')[0]
+
+
 def test_paused(postern, sink):
     postern.add_upstream(sink)
     user = postern.add_user()
