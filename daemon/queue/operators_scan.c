@@ -127,7 +127,8 @@ catch_up(struct operators *operators, struct entry *entry, enum scan_action acti
 	struct msg_abort abort = {.stream = entry->attempt};
 
 	entry->is_removed |= action == SCAN_REMOVE;
-	entry->is_to_hold |= action == SCAN_HOLD;
+	if (action == SCAN_HOLD || action == SCAN_RELEASE)
+		entry->is_to_hold = action == SCAN_HOLD;
 	if (action != SCAN_REMOVE || entry->state != ENTRY_SENDING ||
 	    scheduler_relay(operators->scheduler) == NULL)
 		return;
@@ -148,7 +149,7 @@ apply_changes(struct call *call)
 		log_change(action, id);
 		if (action == SCAN_REMOVE && call->scan.in_file_out[i])
 			storage_remove_file(operators->storage, id);
-		if (entry == NULL || action == SCAN_RELEASE || action == SCAN_RETRY)
+		if (entry == NULL || action == SCAN_RETRY)
 			continue;
 		/* It went while its new time was written, which is over with the attempt. */
 		if (action == SCAN_SCHEDULE && is_sending(operators, id))
@@ -207,7 +208,9 @@ call_post_scan(struct call *call)
 	    scheduler_sending(call->operators->scheduler, &call->scan.filter.sending_count);
 	call->scan.filter.sending = call->sending;
 	call->was_sending = is_sending(call->operators, call->single_id);
-	call->scan.filter.skips_sending = !is_list && call->scan.action != SCAN_HOLD;
+	/* Of what is being sent, a hold and a release say what becomes of it afterwards. */
+	call->scan.filter.skips_sending =
+	    !is_list && call->scan.action != SCAN_HOLD && call->scan.action != SCAN_RELEASE;
 	call->scan.limit = is_list ? call->wanted : CHANGES_A_JOB;
 	call->scan.now_ms = loop_wall_ms(call->operators->role->loop);
 	call->scan.count_out = 0;

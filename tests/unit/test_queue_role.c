@@ -397,6 +397,31 @@ test_operators_hold_release_and_remove(void **state)
 	assert_true(result_has(world, "\"state\":\"sending\""));
 }
 
+static bool
+is_acknowledged_once(struct queue_world *world)
+{
+	return world->deliveries[0].is_acknowledged;
+}
+
+static void
+test_operators_last_word_counts_for_what_is_being_sent(void **state)
+{
+	static const enum fate deferred = FATE_DEFERRED;
+	struct queue_world *world = *state;
+
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	(void)world_submit(world, 1, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	assert_int_equal(world_call(world, "POST", "/v1/messages/hold", "{\"all\":true}"), 200);
+	assert_string_equal(world->result, "{\"count\":1}");
+	assert_int_equal(world_call(world, "POST", "/v1/messages/release", "{\"all\":true}"), 200);
+	assert_string_equal(world->result, "{\"count\":1}");
+	world_report(world, &world->deliveries[0], &deferred, 1);
+	assert_true(world_wait(world, is_acknowledged_once));
+	assert_true(queue_has(world, "\"deferred\":1"));
+}
+
 static void
 test_wishes_reach_the_relay(void **state)
 {
@@ -875,6 +900,7 @@ main(void)
 	    T(mail_of_a_removed_user_survives_a_restart_of_the_queue),
 	    T(removed_profile_without_another_is_told_once),
 	    T(operators_hold_release_and_remove),
+	    T(operators_last_word_counts_for_what_is_being_sent),
 	    T(wishes_reach_the_relay),
 	    T(success_is_told_if_the_upstream_will_not),
 	    T(notice_may_be_large),
