@@ -18,7 +18,11 @@ def slow_disk(build, flush_ms):
     library = f"{build}/tests/bench/slowsync.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library,
                     os.path.join(os.path.dirname(os.path.abspath(__file__)), "slowsync.c")], check=True)
-    SLOW_DISK.update({"LD_PRELOAD": library, "SLOWSYNC_MS": str(flush_ms)})
+    disk = f"{build}/tests/bench/slowsync.disk"
+    with open(disk, "wb") as file:
+        file.write(bytes(8))
+    os.chmod(disk, 0o666)
+    SLOW_DISK.update({"LD_PRELOAD": library, "SLOWSYNC_MS": str(flush_ms), "SLOWSYNC_DISK": disk})
 
 
 USER, PASSWORD = "bench", "a long password for the bench"
