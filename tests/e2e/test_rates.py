@@ -84,7 +84,7 @@ def test_rate_outlasts_a_restart(postern, sink, is_killed):
 
 def test_reserve_is_for_the_urgent(postern, sink):
     """A newsletter used the hour up: a password reset goes out all the same."""
-    postern.add_upstream(sink, 'upstream', '--rate', '10/h', '--reserve', '20%')
+    postern.add_upstream(sink, 'upstream', '--rate', '10/h', '--reserve', '20%', '--connections', 1)
     news = postern.add_user('news', '--priority', 5)
     shop = postern.add_user('shop', '--priority', 1)
     send_many(postern, news, 12, 'n')
