@@ -18,8 +18,6 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/caps_alert.c \
 	daemon/queue/caps_disk.c \
 	daemon/queue/caps_private.h \
-	daemon/queue/checkpoints.c \
-	daemon/queue/checkpoints.h \
 	daemon/queue/copy.c \
 	daemon/queue/copy.h \
 	daemon/queue/copy_files.c \
@@ -119,11 +117,9 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/storage.c \
 	daemon/queue/storage.h \
 	daemon/queue/store.h \
-	daemon/queue/store_checkpoint.h \
 	daemon/queue/store_copy.h \
 	daemon/queue/store_sqlite.c \
 	daemon/queue/store_sqlite.h \
-	daemon/queue/store_sqlite_checkpoint.c \
 	daemon/queue/store_sqlite_copy.c \
 	daemon/queue/store_sqlite_find.c \
 	daemon/queue/store_sqlite_journal.c \

@@ -4,7 +4,6 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/xalloc.h"
-#include "daemon/queue/checkpoints.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,8 +33,6 @@ struct storage {
 	struct stat store_file; /* as it was opened */
 	struct bodyfiles *files;
 	struct worker *store_worker;
-	struct checkpoints *checkpoints;
-	struct checkpointer *checkpointer; /* of the checkpoints, once they are there */
 	struct worker *file_workers[FILE_WORKERS];
 	struct worker *read_worker;
 	struct copier *copier;
@@ -115,7 +112,7 @@ set_broken(struct storage *storage, const char *reason)
 }
 
 static void
-copy_log(struct storage *storage)
+checkpoint(struct storage *storage)
 {
 	switch (store_checkpoint(storage->store)) {
 	case STORE_OK:
@@ -134,17 +131,6 @@ copy_log(struct storage *storage)
 		set_broken(storage, store_problem(storage->store));
 		break;
 	}
-}
-
-static void
-checkpoint(struct storage *storage)
-{
-	if (!checkpoints_begin(storage->checkpoints)) {
-		set_broken(storage, checkpoints_problem(storage->checkpoints));
-		return;
-	}
-	copy_log(storage);
-	checkpoints_end(storage->checkpoints);
 }
 
 /* What still fits, mostly, when nothing else does: fates make room. */
@@ -275,7 +261,7 @@ run_batch(struct list *batch, void *ctx)
 	if (!storage->is_broken)
 		run_reads(storage, batch);
 	if (!storage->is_broken &&
-	    checkpoints_after_commit(storage->checkpoints, store_wal_bytes(storage->store)))
+	    store_wal_bytes(storage->store) >= storage->options.wal_limit_bytes)
 		checkpoint(storage);
 }
 
@@ -319,18 +305,9 @@ check_problem(void *ctx)
 		storage->options.on_broken(storage->problem, storage->options.ctx);
 }
 
-static void
-after_batch(void *ctx)
-{
-	struct storage *storage = ctx;
-
-	check_problem(storage);
-	checkpoints_look(storage->checkpoints);
-}
-
 static const struct worker_ops store_ops = {
     .run = run_batch,
-    .after = after_batch,
+    .after = check_problem,
     .idle = on_idle,
     .idle_after_ms = IDLE_MS,
     .gathers = true,
@@ -395,7 +372,6 @@ open_disk(struct storage *storage, struct err *err_out)
 		return -1;
 	/* The store first: its lock keeps a second daemon away from the files. */
 	if (store_open(path, &storage->store, err_out) != 0 ||
-	    checkpointer_open(path, &storage->checkpointer, err_out) != 0 ||
 	    bodyfile_open(storage->options.directory, &storage->files, err_out) != 0)
 		return -1;
 	if (stat(path, &storage->store_file) != 0)
@@ -417,13 +393,10 @@ storage_open(struct loop *loop, const struct storage_options *options, struct st
 	storage->loop = loop;
 	if (open_disk(storage, err_out) != 0) {
 		bodyfile_close(storage->files);
-		checkpointer_close(storage->checkpointer);
 		store_close(storage->store);
 		free(storage);
 		return -1;
 	}
-	storage->checkpoints =
-	    checkpoints_new(loop, storage->checkpointer, options->wal_limit_bytes);
 	storage->store_worker = worker_start(loop, &store_ops, storage);
 	for (unsigned i = 0; i < FILE_WORKERS; i++)
 		storage->file_workers[i] = worker_start(loop, &file_ops, storage->files);
@@ -454,7 +427,6 @@ storage_close(struct storage *storage)
 	free(storage->kept);
 	if (!storage->is_broken)
 		checkpoint(storage);
-	checkpoints_free(storage->checkpoints);
 	if (storage->is_broken)
 		store_give_up(storage->store);
 	bodyfile_close(storage->files);

@@ -252,8 +252,9 @@ read_meta(struct store *store, struct err *err_out)
 	return 0;
 }
 
-int
-store_connect(const char *path, sqlite3 **db_out, struct err *err_out)
+/* For this process alone. The caller closes *db_out also after a failure. */
+static int
+connect_to(const char *path, sqlite3 **db_out, struct err *err_out)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
 		    SQLITE_OPEN_PRIVATECACHE;
@@ -268,7 +269,7 @@ store_connect(const char *path, sqlite3 **db_out, struct err *err_out)
 static int
 open_database(struct store *store, const char *path, struct err *err_out)
 {
-	if (store_connect(path, &store->db, err_out) != 0)
+	if (connect_to(path, &store->db, err_out) != 0)
 		return -1;
 	(void)sqlite3_wal_hook(store->db, on_wal, store);
 	if (schema_open(store->db, path, err_out) != 0)

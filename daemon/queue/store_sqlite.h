@@ -111,10 +111,6 @@ struct look {
 	const char *login, *list; /* until the statement is reset */
 };
 
-/* Opens the file for this process alone, which may have several connections to it. The caller
- * closes *db_out also after a failure. */
-__attribute__((warn_unused_result)) int store_connect(
-    const char *path, sqlite3 **db_out, struct err *err_out);
 /* Binds the parameters by their letters: i int64, t text, b slice (pointer and size follow as
  * struct slice *), and steps once. */
 sqlite3_stmt *sql_bind(struct store *store, enum statement which, const char *types, ...);
