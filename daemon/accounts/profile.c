@@ -2,6 +2,7 @@
 #include "daemon/accounts/profile.h"
 
 #include "common/buf.h"
+#include "common/rate.h"
 #include "common/xalloc.h"
 #include "daemon/accounts/db_rows.h"
 #include "daemon/accounts/password.h"
@@ -128,12 +129,38 @@ check_auth(const struct profile *profile, struct refusal *refusal_out)
 	return 0;
 }
 
+#define RESERVE_FROM_MS (60 * 60 * 1000)
+
+static bool
+has_long_period(const char *text)
+{
+	struct rate rate;
+	struct err err;
+
+	/* The longest stands last. */
+	return text != NULL && rate_parse(text, &rate, &err) == 0 && rate.rule_count > 0 &&
+	       rate.rules[rate.rule_count - 1].period_ms >= RESERVE_FROM_MS;
+}
+
+/* A reserve is part of what may go in an hour and more: without that it would do nothing. */
+static int
+check_reserve(const struct profile *profile, struct refusal *refusal_out)
+{
+	if (profile->reserve == 0 || has_long_period(profile->rate) ||
+	    has_long_period(profile->recipient_rate))
+		return 0;
+	return refuse(refusal_out, REFUSED_INVALID, "invalid", "reserve",
+	    "reserve: needs a rate or recipient-rate of an hour or more, as \"500/h\"");
+}
+
 int
 profile_check(const struct profile *profile, struct refusal *refusal_out)
 {
 	if (profile->name == NULL)
 		return refuse(refusal_out, REFUSED_INVALID, "missing", "name",
 		    "name: a profile needs a name");
+	if (check_reserve(profile, refusal_out) != 0)
+		return -1;
 	if (profile->capture != NULL)
 		return check_capture_alone(profile, refusal_out);
 	if (profile->host == NULL)
