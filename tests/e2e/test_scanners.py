@@ -96,6 +96,7 @@ def test_testssl(postern, tmp_path):
                     f'localhost:{postern.port}'], capture_output=True, check=False,
                    stdin=subprocess.DEVNULL, timeout=PATIENCE_S * 6)
     findings = {finding['id']: finding for finding in json.loads(report.read_text())}
+    findings.pop('engine_problem', None)        # of the OpenSSL that testssl itself runs on
     bad = [finding for finding in findings.values() if finding['severity'] not in NOT_WORSE_THAN]
     assert not bad, bad
     for version in ('SSLv2', 'SSLv3', 'TLS1', 'TLS1_1'):
