@@ -116,6 +116,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/statistics.h \
 	daemon/queue/storage.c \
 	daemon/queue/storage.h \
+	daemon/queue/storage_private.h \
+	daemon/queue/storage_thread.c \
 	daemon/queue/store.h \
 	daemon/queue/store_copy.h \
 	daemon/queue/store_sqlite.c \

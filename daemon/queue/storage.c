@@ -1,300 +1,17 @@
-/* storage - group commit, checkpoints, and what happens when the disk is full or broken. */
-#include "daemon/queue/storage.h"
+/* storage - the threads that touch the disk, as the loop sees them. */
+#include "daemon/queue/storage_private.h"
 
-#include "common/clock.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
-/* As long as lazy jobs wait: the thread wakes for them without being woken. */
-#define IDLE_MS WORKER_LAZY_MS
-#define IDLE_SHORT_MS 50
-/* A short log may wait longer: a checkpoint costs two flushes. */
-#define IDLE_LOG_BYTES (1u << 20)
-#define IDLE_LONG_MS 1000
 #define SPACE_EVERY_MS 1000
-#define SHRINK_EVERY_MS 1000
-/* Flushes of several files at a time share the file system's own commits. */
-#define FILE_WORKERS 8
 #define STORE_PATH_SIZE 4096
-
-struct storage {
-	struct storage_options options;
-	struct store *store;
-	struct stat store_file; /* as it was opened */
-	struct bodyfiles *files;
-	struct worker *store_worker;
-	struct worker *file_workers[FILE_WORKERS];
-	struct worker *read_worker;
-	struct copier *copier;
-	struct worker *copy_worker;
-	struct loop *loop;
-	struct timer *space_timer;
-	struct timer *broken_timer;
-	bool is_closing;
-	bool keeps_files;
-	uint64_t *kept; /* files to be removed when they may be again */
-	size_t kept_count, kept_capacity;
-	uint64_t writes;
-	/* storage thread, after the start */
-	bool is_broken;
-	bool has_reserve;
-	bool is_reserve_spent; /* it was given up; what it left is not for the journal */
-	bool is_shrinking;     /* since there was nothing to do */
-	int64_t shrink_at_ms;  /* monotonic: not before, while there is */
-	unsigned idle_turns;
-	atomic_bool wants_reserve; /* the loop saw room for it again */
-	atomic_bool has_problem;   /* the loop is to be told; problem is set */
-	char problem[256];
-};
-
-static void
-reserve_path(const struct storage *storage, char *path, size_t size)
-{
-	(void)snprintf(path, size, "%s/reserve", storage->options.directory);
-}
-
-static void
-make_reserve(struct storage *storage)
-{
-	off_t size = (off_t)storage->options.reserve_bytes;
-	char path[4096];
-	int fd;
-
-	if (storage->has_reserve)
-		return;
-	reserve_path(storage, path, sizeof(path));
-	if (size == 0) {
-		(void)unlink(path); /* of a config that kept one */
-		return;
-	}
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return;
-	storage->has_reserve = ftruncate(fd, size) == 0 && posix_fallocate(fd, 0, size) == 0;
-	/* Half a reserve is none, and takes room. */
-	if (!storage->has_reserve)
-		(void)unlink(path);
-	else
-		storage->is_reserve_spent = false;
-	(void)close(fd);
-}
-
-static void
-drop_reserve(struct storage *storage)
-{
-	char path[4096];
-
-	reserve_path(storage, path, sizeof(path));
-	if (unlink(path) == 0)
-		log_problem(LOG_WARNING, "the disk is full: gave up the reserve to go on");
-	storage->has_reserve = false;
-	storage->is_reserve_spent = true;
-}
-
-static void
-set_broken(struct storage *storage, const char *reason)
-{
-	if (storage->is_broken)
-		return;
-	storage->is_broken = true;
-	(void)snprintf(storage->problem, sizeof(storage->problem), "%s", reason);
-	atomic_store(&storage->has_problem, true);
-}
-
-static void
-checkpoint(struct storage *storage)
-{
-	switch (store_checkpoint(storage->store)) {
-	case STORE_OK:
-		break;
-	case STORE_FULL:
-		/* The database must grow before the log can shrink. */
-		if (storage->has_reserve) {
-			drop_reserve(storage);
-			if (store_checkpoint(storage->store) == STORE_BROKEN)
-				set_broken(storage, store_problem(storage->store));
-		}
-		break;
-	case STORE_REFUSED:
-	case STORE_LATE:
-	case STORE_BROKEN:
-		set_broken(storage, store_problem(storage->store));
-		break;
-	}
-}
-
-/* What still fits, mostly, when nothing else does: fates make room. */
-static bool
-is_small(const struct job *job)
-{
-	return job->kind == STORE_FATE || job->kind == STORE_PROFILE || job->kind == STORE_BOOK ||
-	       job->kind == STORE_RESERVE;
-}
-
-/* After a flood: a load that never rests would never let the file shrink. In a transaction that is
- * flushed anyway. */
-static enum store_result
-shrink_along(struct storage *storage)
-{
-	int64_t now_ms = clock_monotonic_ms();
-	bool has_freed;
-
-	if (now_ms < storage->shrink_at_ms)
-		return STORE_OK;
-	storage->shrink_at_ms = now_ms + SHRINK_EVERY_MS;
-	return store_is_hollow(storage->store) ? store_shrink(storage->store, &has_freed)
-					       : STORE_OK;
-}
-
-/* Runs the batch's writes as one transaction; their outcomes hold only if it returns STORE_OK. */
-static enum store_result
-run_transaction(struct storage *storage, struct list *batch, bool only_small)
-{
-	bool is_bare = only_small || storage->is_reserve_spent;
-	enum store_result result =
-	    is_bare ? store_begin_bare(storage->store) : store_begin(storage->store);
-
-	if (result != STORE_OK)
-		return result;
-	LIST_EACH (batch, at) {
-		struct job *job = LIST_ENTRY(at, struct job, link);
-
-		if (job->urgency == JOB_READS || (only_small && !is_small(job)))
-			continue;
-		result = store_run(storage->store, job);
-		if (result == STORE_FULL || result == STORE_BROKEN)
-			return result;
-		job->outcome = result == STORE_OK     ? JOB_DONE
-			       : result == STORE_LATE ? JOB_LATE
-						      : JOB_FAILED;
-		if (job->outcome == JOB_FAILED)
-			log_problem(LOG_ERROR, "the store refused a job: %s",
-			    store_problem(storage->store));
-	}
-	if (!only_small)
-		result = shrink_along(storage);
-	return result == STORE_FULL || result == STORE_BROKEN ? result
-							      : store_commit(storage->store);
-}
-
-static void
-set_outcomes(struct list *batch, enum job_outcome outcome)
-{
-	LIST_EACH (batch, at)
-		LIST_ENTRY(at, struct job, link)->outcome = outcome;
-}
-
-static void
-run_reads(struct storage *storage, struct list *batch)
-{
-	LIST_EACH (batch, at) {
-		struct job *job = LIST_ENTRY(at, struct job, link);
-		enum store_result result;
-
-		if (job->urgency != JOB_READS)
-			continue;
-		result = store_run(storage->store, job);
-		job->outcome = result == STORE_OK ? JOB_DONE : JOB_FAILED;
-		if (result == STORE_BROKEN)
-			set_broken(storage, store_problem(storage->store));
-	}
-}
-
-/* No room: new messages are refused as a whole; fates, which mostly make room, get a chance of
- * their own in what the reserve leaves. Without the journal: it only grows. */
-static enum store_result
-run_small_writes(struct storage *storage, struct list *batch)
-{
-	store_rollback(storage->store);
-	set_outcomes(batch, JOB_DISK_FULL);
-	if (storage->has_reserve)
-		drop_reserve(storage);
-	checkpoint(storage);
-	return run_transaction(storage, batch, true);
-}
-
-static void
-run_writes(struct storage *storage, struct list *batch)
-{
-	enum store_result result = run_transaction(storage, batch, false);
-
-	if (result == STORE_FULL)
-		result = run_small_writes(storage, batch);
-	if (result == STORE_OK)
-		return;
-	store_rollback(storage->store);
-	set_outcomes(batch, result == STORE_FULL ? JOB_DISK_FULL : JOB_FAILED);
-	if (result != STORE_FULL)
-		set_broken(storage, store_problem(storage->store));
-}
-
-static bool
-has_writes(struct list *batch)
-{
-	LIST_EACH (batch, at)
-		if (LIST_ENTRY(at, struct job, link)->urgency != JOB_READS)
-			return true;
-	return false;
-}
-
-static void
-run_batch(struct list *batch, void *ctx)
-{
-	struct storage *storage = ctx;
-
-	storage->idle_turns = 0;
-	storage->is_shrinking = false;
-	if (storage->is_broken)
-		set_outcomes(batch, JOB_FAILED);
-	else if (has_writes(batch))
-		run_writes(storage, batch);
-	if (!storage->is_broken)
-		run_reads(storage, batch);
-	if (!storage->is_broken &&
-	    store_wal_bytes(storage->store) >= storage->options.wal_limit_bytes)
-		checkpoint(storage);
-}
-
-/* One slice; false: there is no more, and nothing to be written for it. */
-static bool
-shrink_idly(struct storage *storage)
-{
-	enum store_result result = store_shrink(storage->store, &storage->is_shrinking);
-
-	if (result == STORE_BROKEN)
-		set_broken(storage, store_problem(storage->store));
-	return storage->is_shrinking || store_wal_bytes(storage->store) > 0;
-}
-
-static int64_t
-on_idle(void *ctx)
-{
-	struct storage *storage = ctx;
-	uint64_t waiting = store_wal_bytes(storage->store);
-
-	if (storage->is_broken)
-		return -1;
-	if (waiting == 0 && atomic_exchange(&storage->wants_reserve, false))
-		make_reserve(storage);
-	if ((waiting == 0 || storage->is_shrinking) && waiting < IDLE_LOG_BYTES)
-		return shrink_idly(storage) ? IDLE_MS : IDLE_LONG_MS;
-	if (++storage->idle_turns * IDLE_MS <
-	    (waiting < IDLE_LOG_BYTES ? IDLE_LONG_MS : IDLE_SHORT_MS))
-		return IDLE_MS;
-	storage->idle_turns = 0;
-	checkpoint(storage);
-	return IDLE_MS;
-}
 
 static void
 check_problem(void *ctx)
@@ -306,10 +23,10 @@ check_problem(void *ctx)
 }
 
 static const struct worker_ops store_ops = {
-    .run = run_batch,
+    .run = storage_run_batch,
     .after = check_problem,
-    .idle = on_idle,
-    .idle_after_ms = IDLE_MS,
+    .idle = storage_on_idle,
+    .idle_after_ms = STORAGE_IDLE_MS,
     .gathers = true,
 };
 
@@ -379,7 +96,7 @@ open_disk(struct storage *storage, struct err *err_out)
 	swept = bodyfile_sweep(storage->files, has_message, storage->store);
 	if (swept > 0)
 		log_problem(LOG_INFO, "%u unfinished bodies were swept away", swept);
-	make_reserve(storage);
+	storage_make_reserve(storage);
 	return 0;
 }
 
@@ -426,7 +143,7 @@ storage_close(struct storage *storage)
 	/* The next start sweeps them away. */
 	free(storage->kept);
 	if (!storage->is_broken)
-		checkpoint(storage);
+		storage_checkpoint(storage);
 	if (storage->is_broken)
 		store_give_up(storage->store);
 	bodyfile_close(storage->files);
