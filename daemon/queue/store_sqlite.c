@@ -78,6 +78,8 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_BEGIN_NOW] = "UPDATE message SET begins_at = ?2 WHERE id = ?1 AND begins_at > ?2",
     [SQL_SCHEDULE] = "UPDATE message SET begins_at = ?2, age = 0 WHERE id = ?1",
     [SQL_DECIDE_RECIPIENTS] = "UPDATE recipient SET state = ?2 WHERE message = ?1 AND state = ?3",
+    [SQL_COUNT_PENDING] = "UPDATE message SET pending = (SELECT count(*) FROM recipient"
+			  " WHERE message = ?1 AND state IN (0, 3)) WHERE id = ?1",
     [SQL_COUNT_UNTIMED] = "SELECT user_id, priority, count(*) FROM message"
 			  " INDEXED BY message_order WHERE state = ? AND next_at = 0"
 			  " GROUP BY user_id, priority",

@@ -124,10 +124,12 @@ retry(struct store *store, uint64_t id, const struct look *look, int64_t now_ms)
 static enum store_result
 decide(struct store *store, uint64_t id, enum store_result result)
 {
-	if (result != STORE_OK)
+	if (result == STORE_OK)
+		result = sql_run(store, SQL_DECIDE_RECIPIENTS, "iii", (int64_t)id,
+		    (int64_t)RECIPIENT_UNCERTAIN, (int64_t)RECIPIENT_UNDECIDED);
+	if (result != STORE_OK || sqlite3_changes(store->db) == 0)
 		return result;
-	return sql_run(store, SQL_DECIDE_RECIPIENTS, "iii", (int64_t)id,
-	    (int64_t)RECIPIENT_UNCERTAIN, (int64_t)RECIPIENT_UNDECIDED);
+	return sql_run(store, SQL_COUNT_PENDING, "i", (int64_t)id);
 }
 
 static enum store_result

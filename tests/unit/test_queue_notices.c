@@ -108,6 +108,24 @@ test_uncertain_recipient_waits_for_an_operator_if_the_profile_says_so(void **sta
 }
 
 static void
+test_all_that_an_operator_decided_on_go_together(void **state)
+{
+	static const enum fate fates[] = {FATE_UNCERTAIN, FATE_UNCERTAIN, FATE_DELIVERED};
+	struct queue_world *world = *state;
+
+	world->is_uncertain_held = true;
+	start(world, NULL);
+	world_connect_relay(world, NULL, 0);
+	(void)world_submit(world, 3, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_report(world, &world->deliveries[0], fates, 3);
+	assert_true(world_wait(world, is_one_uncertain));
+	assert_int_equal(world_call(world, "POST", "/v1/messages/retry", "{\"all\":true}"), 200);
+	assert_true(world_wait_deliveries(world, 2));
+	assert_string_equal(world->deliveries[1].recipients, "r0@example.net r1@example.net");
+}
+
+static void
 test_notice_bears_the_bounce_sender_of_its_profile(void **state)
 {
 	struct queue_world *world = *state;
@@ -478,6 +496,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    T(uncertain_recipient_waits_for_an_operator_if_the_profile_says_so),
+	    T(all_that_an_operator_decided_on_go_together),
 	    T(notice_bears_the_bounce_sender_of_its_profile),
 	    T(delay_is_told_once),
 	    T(delay_is_told_without_an_attempt_through_the_notices_profile),
