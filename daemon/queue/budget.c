@@ -168,21 +168,17 @@ limit_for(const struct budget *budget, const struct budget_window *window, bool 
 }
 
 int64_t
-budget_goes_at(struct budget *budget, int64_t now_ms, uint32_t recipients, bool is_urgent)
+budget_goes_at(struct budget *budget, int64_t now_ms, bool is_urgent)
 {
+	const struct usage_count wanted = {.messages = 1, .recipients = 1};
 	int64_t latest_ms = 0;
 
 	move_all(budget, now_ms);
 	for (size_t i = 0; i < budget->count; i++) {
 		struct usage_count limit = limit_for(budget, &budget->windows[i], is_urgent);
-		struct usage_count wanted = {.messages = 1, .recipients = recipients};
 		struct slots ring = ring_of(&budget->windows[i]);
-		int64_t at_ms;
+		int64_t at_ms = slots_fits_at(&ring, limit, wanted);
 
-		/* As many as there may ever be: when nothing else is counted. */
-		if (limit.recipients != 0 && wanted.recipients > limit.recipients)
-			wanted.recipients = limit.recipients;
-		at_ms = slots_fits_at(&ring, limit, wanted);
 		if (at_ms > latest_ms)
 			latest_ms = at_ms;
 	}
@@ -233,6 +229,20 @@ budget_left(struct budget *budget, size_t window, int64_t now_ms, bool is_urgent
 	    .messages = slots_left(limit.messages, budget->windows[window].sum.messages),
 	    .recipients = slots_left(limit.recipients, budget->windows[window].sum.recipients),
 	};
+}
+
+uint32_t
+budget_places(struct budget *budget, int64_t now_ms, bool is_urgent)
+{
+	uint32_t places = UINT32_MAX;
+
+	for (size_t i = 0; i < budget->count; i++) {
+		uint32_t left = budget_left(budget, i, now_ms, is_urgent).recipients;
+
+		if (left < places)
+			places = left;
+	}
+	return places;
 }
 
 /* ---- bookings ---- */

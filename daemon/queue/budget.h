@@ -6,9 +6,8 @@
  * Units    milliseconds, of a clock that is never set: a wall clock moved on by the monotonic one
  *
  * Each period that a rate names is counted in sixtieths (slots.h): in no time of that length goes
- * more than the limit, and what comes back comes a sixtieth late at most. A message with more
- * recipients than the limit goes when nothing else is counted. Of periods from an hour up a reserve
- * is kept for priorities 1 and 2.
+ * more than the limit, and what comes back comes a sixtieth late at most. Of periods from an hour up
+ * a reserve is kept for priorities 1 and 2.
  *
  * What has gone must outlast a crash, and a message should not wait for the disk. So some is booked
  * on disk ahead, for one slot at a time: messages go on the booking. After a crash all that was
@@ -58,9 +57,11 @@ void budget_load(struct budget *budget, const struct booking *booking, int64_t n
 /* After a start nobody knows what went in the short periods. */
 void budget_assume_spent(struct budget *budget, int64_t now_ms);
 
-/* When a message with so many recipients may go: 0: now. */
-int64_t budget_goes_at(struct budget *budget, int64_t now_ms, uint32_t recipients, bool is_urgent);
-/* Whether it may go on what is booked. */
+/* When a message may go, to one recipient at least; 0: now. */
+int64_t budget_goes_at(struct budget *budget, int64_t now_ms, bool is_urgent);
+/* To how many it may go now; UINT32_MAX: no limit. */
+uint32_t budget_places(struct budget *budget, int64_t now_ms, bool is_urgent);
+/* Whether it may go to so many on what is booked. */
 bool budget_is_booked(const struct budget *budget, int64_t now_ms, uint32_t recipients);
 #define BUDGET_LINES_MAX (2 * 2 * RATE_RULES_MAX)
 

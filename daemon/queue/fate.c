@@ -54,7 +54,7 @@ finish(struct settlement *settlement, struct entry *entry)
 	}
 	if (!job->is_over && job->state == MAIL_WAITING && job->next_at_ms == 0) {
 		settlement_apply(settlement, entry->mail);
-		scheduler_settled_in_part(fates->scheduler, entry);
+		scheduler_settled_in_part(fates->scheduler, entry, job->row_count);
 	} else {
 		scheduler_settled(fates->scheduler, entry,
 		    job->is_over || job->state == MAIL_HELD ? 0 : job->next_at_ms);
@@ -214,6 +214,7 @@ begin(struct fates *fates, struct settlement *settlement, struct entry *entry,
     const struct profile *profile)
 {
 	settlement->fates = fates;
+	settlement->given_count = entry->given_count;
 	settlement->profile = xstrdup(profile == NULL ? "" : profile->name);
 	idmap_put(&fates->settling, entry->id, settlement);
 	scheduler_settling(fates->scheduler, entry);

@@ -40,7 +40,7 @@ send_deliver(struct link *relay, const struct entry *entry)
 	const struct mail *mail = entry->mail;
 	/* Where an upstream refuses a null one. Never in the row: the profile may change. */
 	bool has_bounce_sender = mail->is_notice && *mail->sender == '\0';
-	uint32_t round = mail_round(mail);
+	uint32_t round = mail_round(mail), left = entry->given_count;
 	struct msg_list_builder builder = {0}, wishes = {0};
 	struct msg_deliver deliver = {
 	    .message_id = entry->id,
@@ -55,15 +55,17 @@ send_deliver(struct link *relay, const struct entry *entry)
 	    .received_at_ms = mail->received_at_ms,
 	};
 
-	for (uint32_t i = 0; i < mail->recipient_count; i++) {
+	for (uint32_t i = 0; i < mail->recipient_count && left > 0; i++) {
 		const struct recipient *recipient = &mail->recipients[i];
 		struct rec_recipient record = {.index = recipient->index,
 		    .address = recipient->address,
 		    .notify = recipient->notify,
 		    .orcpt = recipient->orcpt};
 
-		if (recipient_is_due(recipient, round))
-			message_list_add(&builder, REC_RECIPIENT, &record);
+		if (!recipient_is_due(recipient, round))
+			continue;
+		message_list_add(&builder, REC_RECIPIENT, &record);
+		left--;
 	}
 	if (mail->has_wishes)
 		message_list_add(&wishes, REC_WISHES, &mail->wishes);

@@ -172,6 +172,16 @@ recipient_is_due(const struct recipient *recipient, uint32_t round)
 	return recipient_is_pending(recipient) && recipient->attempts == round;
 }
 
+uint32_t
+mail_due_count(const struct mail *message)
+{
+	uint32_t count = 0, round = mail_round(message);
+
+	for (uint32_t i = 0; i < message->recipient_count; i++)
+		count += recipient_is_due(&message->recipients[i], round);
+	return count;
+}
+
 struct recipient *
 mail_recipient(const struct mail *message, uint16_t index)
 {

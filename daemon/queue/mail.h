@@ -105,6 +105,7 @@ bool recipient_is_pending(const struct recipient *recipient);
  * pending one has had its turn: due are those who had fewer turns than others. */
 uint32_t mail_round(const struct mail *message);
 bool recipient_is_due(const struct recipient *recipient, uint32_t round);
+uint32_t mail_due_count(const struct mail *message);
 /* NULL when the message has no such recipient. */
 struct recipient *mail_recipient(const struct mail *message, uint16_t index);
 /* Bytes of memory that it takes. */

@@ -93,6 +93,7 @@ static void
 begin_attempt(struct scheduler *scheduler, struct entry *entry)
 {
 	scheduler_enter(scheduler, entry, ENTRY_SENDING);
+	scheduler_fit(entry);
 	entry->attempt = scheduler->next_attempt++;
 	entry->began_at_ms = loop_wall_ms(scheduler->role->loop);
 	entry->was_handed_over = false;
@@ -182,43 +183,32 @@ scheduler_settled(struct scheduler *scheduler, struct entry *entry, int64_t next
 }
 
 static void
-ready_again(struct scheduler *scheduler, struct entry *entry)
+ready_again(struct scheduler *scheduler, struct entry *entry, uint64_t refund)
 {
 	entry->attempt = 0;
 	if (entry->user_id == 0 || entry->is_removed || entry->is_to_hold)
 		scheduler_leave_to_disk(scheduler, entry);
 	else
-		scheduler_readmit(scheduler, entry);
+		scheduler_readmit(scheduler, entry, refund);
 }
 
 void
 scheduler_return(struct scheduler *scheduler, struct entry *entry)
 {
-	scheduler_take_back(entry, (struct usage_count){1, entry->recipient_count});
+	scheduler_take_back(entry, (struct usage_count){1, entry->given_count});
 	come_back(entry);
-	ready_again(scheduler, entry);
-}
-
-/* Those whose turn did not come, if there were any. */
-static uint32_t
-count_due(const struct mail *mail)
-{
-	uint32_t count = 0, round = mail_round(mail);
-
-	for (uint32_t i = 0; i < mail->recipient_count; i++)
-		count += recipient_is_due(&mail->recipients[i], round);
-	return count;
+	ready_again(scheduler, entry, flow_cost(entry->size, entry->given_count));
 }
 
 void
-scheduler_settled_in_part(struct scheduler *scheduler, struct entry *entry)
+scheduler_settled_in_part(struct scheduler *scheduler, struct entry *entry, uint32_t tried)
 {
 	struct profile *profile = entry->profile;
-	uint32_t left = count_due(entry->mail);
+	uint32_t untried = entry->given_count > tried ? entry->given_count - tried : 0;
 
-	scheduler_take_back(entry, (struct usage_count){0, left});
-	entry->recipient_count = left;
-	ready_again(scheduler, entry);
+	scheduler_take_back(entry, (struct usage_count){0, untried});
+	entry->recipient_count = mail_due_count(entry->mail);
+	ready_again(scheduler, entry, flow_cost(0, untried));
 	if (profile != NULL)
 		scheduler_pump(scheduler, profile);
 }
@@ -253,7 +243,7 @@ on_woken(const struct wake_job *job, void *ctx)
 static void
 drop_chosen(struct scheduler *scheduler, struct entry *entry)
 {
-	scheduler_take_back(entry, (struct usage_count){1, entry->recipient_count});
+	scheduler_take_back(entry, (struct usage_count){1, entry->given_count});
 	come_back(entry);
 	scheduler_free_entry(scheduler, entry);
 }

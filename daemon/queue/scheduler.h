@@ -65,8 +65,9 @@ uint64_t scheduler_next_attempt(const struct scheduler *scheduler);
 void scheduler_settling(struct scheduler *scheduler, struct entry *entry);
 /* The fate is on disk: the entry is freed. `next_at_ms` 0: the message is over. */
 void scheduler_settled(struct scheduler *scheduler, struct entry *entry, int64_t next_at_ms);
-/* The fate is on disk and in the entry's mail, and more of the message can go at once. */
-void scheduler_settled_in_part(struct scheduler *scheduler, struct entry *entry);
+/* The fate of so many recipients is on disk and in the entry's mail, and more of the message can go
+ * at once. */
+void scheduler_settled_in_part(struct scheduler *scheduler, struct entry *entry, uint32_t tried);
 /* The attempt did not happen: the message is ready again. */
 void scheduler_return(struct scheduler *scheduler, struct entry *entry);
 /* Relay gave something back for no fault of the profile: a moment's rest. */

@@ -2,7 +2,9 @@
  * scheduler_budget - a profile's rates: who may go now, who waits, and what is booked for it
  *
  * The message that is next waits for its time, and those behind it with it: who must wait for a
- * rate keeps the order. Only a higher priority goes ahead.
+ * rate keeps the order. Only a higher priority goes ahead. One with more recipients than there are
+ * places goes to so many, and to the others in further parts, as with an upstream that takes so many
+ * at a time.
  */
 #include "common/log.h"
 #include "common/xalloc.h"
@@ -61,7 +63,7 @@ book(struct scheduler *scheduler, struct profile *profile, const struct entry *e
 	request->job.job.urgency = JOB_WRITES;
 	request->job.profile_id = profile->id;
 	request->job.count = budget_book(&profile->budget, routes_steady_ms(&scheduler->routes),
-	    entry->recipient_count, request->job.lines);
+	    entry->given_count, request->job.lines);
 	storage_post(scheduler->storage, STORE_BOOK, &request->job.job);
 }
 
@@ -139,8 +141,7 @@ scheduler_wait_for_rate(
     struct scheduler *scheduler, struct profile *profile, const struct entry *entry)
 {
 	int64_t now_ms = routes_steady_ms(&scheduler->routes);
-	int64_t until_ms =
-	    budget_goes_at(&profile->budget, now_ms, entry->recipient_count, is_urgent(entry));
+	int64_t until_ms = budget_goes_at(&profile->budget, now_ms, is_urgent(entry));
 	int64_t wait_ms = until_ms - now_ms;
 
 	if (until_ms == 0)
@@ -155,17 +156,22 @@ scheduler_wait_for_rate(
 /* ---- what goes ---- */
 
 bool
-scheduler_has_budget(
-    struct scheduler *scheduler, struct profile *profile, const struct entry *entry)
+scheduler_has_budget(struct scheduler *scheduler, struct profile *profile, struct entry *entry)
 {
 	int64_t now_ms = routes_steady_ms(&scheduler->routes);
+	uint32_t places;
 
+	/* 0 is for what is not known. */
+	entry->given_count = entry->recipient_count > 0 ? entry->recipient_count : 1;
 	if (!budget_has_limits(&profile->budget))
 		return true;
 	if (!scheduler->is_book_read ||
-	    budget_goes_at(&profile->budget, now_ms, entry->recipient_count, is_urgent(entry)) != 0)
+	    budget_goes_at(&profile->budget, now_ms, is_urgent(entry)) != 0)
 		return false;
-	if (budget_is_booked(&profile->budget, now_ms, entry->recipient_count))
+	places = budget_places(&profile->budget, now_ms, is_urgent(entry));
+	if (entry->given_count > places)
+		entry->given_count = places;
+	if (budget_is_booked(&profile->budget, now_ms, entry->given_count))
 		return true;
 	book(scheduler, profile, entry);
 	return false;
@@ -178,7 +184,18 @@ scheduler_charge(struct scheduler *scheduler, struct profile *profile, struct en
 	if (!is_urgent(entry) || profile->is_rate_for_all)
 		profile->rate_until_ms = 0;
 	entry->charged_at_ms = routes_steady_ms(&scheduler->routes);
-	budget_charge(&profile->budget, entry->charged_at_ms, entry->recipient_count);
+	budget_charge(&profile->budget, entry->charged_at_ms, entry->given_count);
+}
+
+void
+scheduler_fit(struct entry *entry)
+{
+	uint32_t due = mail_due_count(entry->mail);
+
+	if (due >= entry->given_count)
+		return;
+	scheduler_take_back(entry, (struct usage_count){0, entry->given_count - due});
+	entry->given_count = due;
 }
 
 void

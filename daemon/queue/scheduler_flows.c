@@ -228,7 +228,7 @@ scheduler_leave_to_disk(struct scheduler *scheduler, struct entry *entry)
 }
 
 void
-scheduler_readmit(struct scheduler *scheduler, struct entry *entry)
+scheduler_readmit(struct scheduler *scheduler, struct entry *entry, uint64_t refund)
 {
 	struct flow *flow = flow_of(scheduler, entry->user_id, entry->priority);
 
@@ -236,7 +236,7 @@ scheduler_readmit(struct scheduler *scheduler, struct entry *entry)
 
 	if (is_welcome(scheduler, flow, entry->id)) {
 		put_ready(scheduler, flow, entry);
-		flow_refund(flow, flow_cost(entry->size, entry->recipient_count));
+		flow_refund(flow, refund);
 	} else {
 		scheduler_free_entry(scheduler, entry);
 	}
@@ -372,7 +372,7 @@ scheduler_take(struct scheduler *scheduler, struct entry *entry)
 {
 	struct flow *flow = entry->flow;
 
-	flow_charge(flow, flow_cost(entry->size, entry->recipient_count));
+	flow_charge(flow, flow_cost(entry->size, entry->given_count));
 	remove_ready(scheduler, entry);
 	if (flow->has_more && !flow->is_loading &&
 	    flow->window.count < read_count(scheduler) / LOW_WATER_PART &&

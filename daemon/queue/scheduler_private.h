@@ -65,8 +65,8 @@ struct entry *scheduler_choose(struct scheduler *scheduler, struct profile *prof
 /* A message that is ready on disk and that isn't known: takes it into memory if it belongs there;
  * NULL: it is found on disk when its turn comes. */
 struct entry *scheduler_admit(struct scheduler *scheduler, const struct ready_row *row);
-/* Back into its window, or to disk: then it is freed. */
-void scheduler_readmit(struct scheduler *scheduler, struct entry *entry);
+/* Back into its window, or to disk: then it is freed. `refund`: of what its flow was charged. */
+void scheduler_readmit(struct scheduler *scheduler, struct entry *entry, uint64_t refund);
 /* Frees it; what disk says of it holds. */
 void scheduler_leave_to_disk(struct scheduler *scheduler, struct entry *entry);
 /* The next message of this priority, still in its window; NULL: none, or disk is being asked. */
@@ -82,13 +82,15 @@ void scheduler_free_senders(struct scheduler *scheduler);
 /* ---- scheduler_budget.c ---- */
 
 void scheduler_read_book(struct scheduler *scheduler);
-/* Whether its profile's rates let it go now; books what it takes. */
+/* Whether its profile's rates let it go now, to its given_count of recipients; books what it takes. */
 bool scheduler_has_budget(
-    struct scheduler *scheduler, struct profile *profile, const struct entry *entry);
+    struct scheduler *scheduler, struct profile *profile, struct entry *entry);
 /* It is the next, and may not go: the profile pauses. */
 void scheduler_wait_for_rate(
     struct scheduler *scheduler, struct profile *profile, const struct entry *entry);
 void scheduler_charge(struct scheduler *scheduler, struct profile *profile, struct entry *entry);
+/* Its mail is known: no more is given and charged than is due. */
+void scheduler_fit(struct entry *entry);
 /* So much of it was not sent after all. */
 void scheduler_take_back(struct entry *entry, struct usage_count count);
 

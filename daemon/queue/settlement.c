@@ -105,6 +105,10 @@ match_rows(struct settlement *settlement, const struct mail *mail)
 		if (!recipient_is_due(recipient, round) &&
 		    !(settlement->is_overdue && recipient_is_pending(recipient)))
 			continue;
+		if (settlement->given_count != 0 && seen == settlement->given_count) {
+			settlement->untried_count++;
+			continue;
+		}
 		found = find_row(
 		    settlement->job.rows, settlement->job.row_count, seen++, recipient->index);
 		if (found != NULL && found->state == FATE_UNTRIED)
@@ -216,8 +220,9 @@ settlement_decide(
 	job->is_over = pending + unclear == 0;
 	if (job->is_over)
 		return;
-	/* Whoever was tried needs no further look: the next ones may go at once. */
-	if (settlement->untried_count > 0 && job->row_count > 0) {
+	/* Whoever was tried needs no further look: the next ones may go at once. Not so if relay may
+	 * have died of the message. */
+	if (settlement->untried_count > 0 && job->row_count > 0 && !settlement->is_lost) {
 		job->attempts = mail->attempts;
 		return;
 	}

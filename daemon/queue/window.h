@@ -36,6 +36,7 @@ struct entry {
 	struct list link;        /* in the flow's window, or among what is being sent */
 	uint64_t size;
 	uint32_t recipient_count; /* those that are not done */
+	uint32_t given_count;     /* the first of those that are due: the attempt's; 0: not known */
 	size_t footprint;         /* bytes of memory counted for it */
 	struct mail *mail;        /* NULL: on disk only */
 	struct slice *slices;     /* of the whole body; NULL: on disk only */

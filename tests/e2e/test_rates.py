@@ -1,4 +1,5 @@
 """What a profile's rates let through, to whom, and that no restart opens them; whose turn it is."""
+import bisect
 import os
 import signal
 import time
@@ -96,21 +97,62 @@ def test_reserve_is_for_the_urgent(postern, sink):
     assert len(sink.messages) == 10
 
 
+def send_to(postern, user, count, name='r'):
+    with postern.client(user) as client:
+        client.sendmail('a@example.com', [f'{name}{i}@example.net' for i in range(count)],
+                        b'Subject: s\r\n\r\nbody\r\n')
+
+
 def test_recipients_count(postern, sink):
-    """More than ever fit go when nothing else is counted; what is behind waits its turn."""
+    """It goes to as many as there are places for; what is behind waits its turn."""
     postern.add_upstream(sink, 'upstream', '--recipient-rate', '3/h')
-    with postern.client(postern.add_user()) as client:
-        for count in (5, 1):
-            client.sendmail('a@example.com', [f'r{i}@example.net' for i in range(count)],
-                            b'Subject: s\r\n\r\nbody\r\n')
+    user = postern.add_user()
+    send_to(postern, user, 5)
+    send_to(postern, user, 1, 'next')
     sink.wait_for(1)
     wait_until_limited(postern)
-    assert len(sink.messages) == 1 and len(sink.messages[0].recipients) == 5
+    assert [message.recipients for message in sink.messages] == [
+        [f'r{i}@example.net' for i in range(3)]]
+    assert profile(postern)['budget'][0]['recipients_left'] == 0
+    postern.ctl('profile', 'set', 'upstream', '--recipient-rate', 'none')
+    assert sorted(names(sink.wait_for(3))) == ['next0', 'r0', 'r3']
+    postern.wait_until_queue_is(0)
+
+
+def most_recipients_in(sink, seconds):
+    """In any such time, as the upstream saw them come."""
+    came = sorted(at for connection in sink.connections
+                  for segment, at in zip(connection.segments, connection.times)
+                  for _ in range(segment.count(b'RCPT TO:')))
+    return max(bisect.bisect_left(came, at + seconds) - i for i, at in enumerate(came))
+
+
+def test_large_message_keeps_the_rate_and_lets_others_by(postern, sink):
+    """1,000 recipients, where 300 may go in four seconds."""
+    postern.add_upstream(sink, 'upstream', '--recipient-rate', '300/4s', '--connections', 1)
+    news, shop = postern.add_user('news'), postern.add_user('shop')
+    send_many(postern, shop, 1, 'first')
+    sink.wait_for(1)
+    send_to(postern, news, 1000, 'n')
+    sink.wait_for(2)
+    send_many(postern, shop, 3, 's')
+    wait_until(lambda: not postern.queued(), 'all of it', within_s=60)
+    recipients = [name for message in sink.messages for name in message.recipients]
+    assert sorted(recipients) == sorted(
+        [f'{name}@example.net' for name in ['first0', 's0', 's1', 's2']] +
+        [f'n{i}@example.net' for i in range(1000)])
+    assert [name for name in recipients if name[0] == 'n'] == [
+        f'n{i}@example.net' for i in range(1000)]
+    order = names(sink.messages)
+    assert order[1] == 'n0' and order.index('s2') < len(order) - 1
+    assert len(sink.messages[1].recipients) in (299, 300)
+    # The way there takes a moment, now longer, now shorter.
+    assert most_recipients_in(sink, 3) <= 300
 
 
 @pytest.mark.parametrize('change', ['rm', 'hold'])
 def test_none_of_those_that_are_changed_goes(postern, sink, change):
-    """The urgent one has too many recipients for this minute; the others would fit, without it."""
+    """They wait for a place, the urgent one first; when there are places it is too late."""
     postern.add_upstream(sink, 'upstream', '--recipient-rate', '10/59s')
     user = postern.add_user()
 
@@ -118,7 +160,7 @@ def test_none_of_those_that_are_changed_goes(postern, sink, change):
         with postern.client(user) as client:
             client.sendmail('a@example.com', [f'{name}{i}@example.net' for i in range(count)],
                             b'X-Priority: %d\r\n\r\nbody\r\n' % priority)
-    send('first', 5, 3)
+    send('first', 10, 3)
     sink.wait_for(1)
     postern.ctl('profile', 'pause', 'upstream')
     for _ in range(3):
@@ -127,6 +169,7 @@ def test_none_of_those_that_are_changed_goes(postern, sink, change):
     postern.ctl('profile', 'resume', 'upstream')
     wait_until_limited(postern)
     assert postern.ctl('queue', change, '--user', 'shop')['count'] == 4
+    postern.ctl('profile', 'set', 'upstream', '--recipient-rate', 'none')
     # Somebody else's shows that there was time for those to go.
     send_many(postern, postern.add_user('other'), 1, 'other')
     wait_until(lambda: 'other0' in names(sink.messages), 'the other')

@@ -228,7 +228,7 @@ run_load(struct load_job *job)
 
 	if (!message->is_there)
 		return;
-	job->mail_out = mail_new(0, 1);
+	job->mail_out = mail_new(message->recipient_count, 1);
 	job->mail_out->id = message->id;
 	job->mail_out->user_id = message->user_id;
 	job->mail_out->priority = message->priority;

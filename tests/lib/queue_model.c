@@ -116,7 +116,7 @@ model_forget_lead(unsigned flow)
 
 /* Rounds apart by one, each with its credit and one message beyond it. */
 static void
-judge_fairness(const struct fake_message *chosen, unsigned profile)
+judge_fairness(const struct fake_message *chosen, uint32_t recipients, unsigned profile)
 {
 	int64_t most = 3 * FLOW_QUANTUM + 2 * (int64_t)flow_cost(200000, 20);
 	unsigned flow = flow_of(chosen);
@@ -130,8 +130,7 @@ judge_fairness(const struct fake_message *chosen, unsigned profile)
 			world.lead[flow][other] = world.lead[other][flow] = 0;
 			continue;
 		}
-		world.lead[flow][other] +=
-		    (int64_t)flow_cost(chosen->size, chosen->recipient_count);
+		world.lead[flow][other] += (int64_t)flow_cost(chosen->size, recipients);
 		world.lead[other][flow] = -world.lead[flow][other];
 		CHECK(world.lead[flow][other] <= most);
 	}
@@ -147,6 +146,8 @@ judge_place(const struct entry *entry, const struct model_profile *at)
 	CHECK(model_message(entry->id)->where == READY);
 	CHECK(!at->is_paused || at->changed_ms + 2 * world.latency_ms >= world.now_ms);
 	CHECK(at->out < width);
+	CHECK(entry->given_count >= 1);
+	CHECK(entry->given_count <= fake_message(entry->id)->recipient_count);
 	if (width >= 2 && !model_is_urgent(entry->priority))
 		CHECK(at->ordinary_out < width - 1);
 	for (unsigned i = 0; i < world.attempt_count; i++)
@@ -160,7 +161,7 @@ log_attempt(struct model_profile *at, const struct entry *entry)
 
 	assert_in_range(place, 0, LOG_MAX - 1);
 	at->log[place] = (struct going){.at_ms = entry->charged_at_ms,
-	    .recipients = entry->recipient_count,
+	    .recipients = entry->given_count,
 	    .is_urgent = model_is_urgent(entry->priority)};
 	return place;
 }
@@ -180,7 +181,7 @@ model_judge_attempt(struct entry *entry)
 	note_order(on_disk->priority, at);
 	model_put(entry->id, SENDING);
 	if (world.is_strict)
-		judge_fairness(on_disk, profile);
+		judge_fairness(on_disk, entry->given_count, profile);
 	entry->was_handed_over = model_chance(3) > 0;
 	at->out++;
 	at->ordinary_out += !model_is_urgent(entry->priority);
@@ -241,7 +242,6 @@ judge_going(const struct model_profile *profile, unsigned at, const struct rate_
 {
 	const struct going *last = &profile->log[at];
 	uint64_t sum = counts_recipients ? last->recipients : 1;
-	bool is_alone = true;
 
 	for (unsigned i = 0; i < profile->log_count; i++) {
 		const struct going *other = &profile->log[i];
@@ -253,12 +253,9 @@ judge_going(const struct model_profile *profile, unsigned at, const struct rate_
 		/* Of the same moment: who was first is not known of those that were read. */
 		if (other->at_ms == last->at_ms && other->is_urgent && !last->is_urgent)
 			continue;
-		is_alone = false;
 		sum += counts_recipients ? other->recipients : 1;
 	}
-	if (!is_alone)
-		CHECK(sum <=
-		      limit_of(rule->count, rule->period_ms, profile->reserve, !last->is_urgent));
+	CHECK(sum <= limit_of(rule->count, rule->period_ms, profile->reserve, !last->is_urgent));
 }
 
 void

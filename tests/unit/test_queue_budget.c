@@ -64,9 +64,15 @@ begin(const char *messages, const char *recipients, unsigned reserve)
 }
 
 static int64_t
-goes_at(uint32_t recipients, bool is_urgent)
+goes_at(bool is_urgent)
 {
-	return budget_goes_at(&world.budget, world.now_ms, recipients, is_urgent);
+	return budget_goes_at(&world.budget, world.now_ms, is_urgent);
+}
+
+static uint32_t
+places(bool is_urgent)
+{
+	return budget_places(&world.budget, world.now_ms, is_urgent);
 }
 
 static void
@@ -95,11 +101,11 @@ book(uint32_t recipients)
 	budget_note_booked(&world.budget, lines, count);
 }
 
-/* Sends it now if it may go. */
+/* Sends it now, if it may go to so many. */
 static bool
 try_send(uint32_t recipients, bool is_urgent)
 {
-	if (goes_at(recipients, is_urgent) != 0)
+	if (goes_at(is_urgent) != 0 || recipients > places(is_urgent))
 		return false;
 	if (!budget_is_booked(&world.budget, world.now_ms, recipients))
 		book(recipients);
@@ -110,7 +116,7 @@ try_send(uint32_t recipients, bool is_urgent)
 	return true;
 }
 
-/* The most that went in any time of this length; a message beyond the limit may be alone. */
+/* The most that went in any time of this length. */
 static void
 assert_rate(int64_t period_ms, uint32_t messages, uint32_t recipients)
 {
@@ -122,7 +128,7 @@ assert_rate(int64_t period_ms, uint32_t messages, uint32_t recipients)
 			sum -= world.log[first++].recipients;
 		if (messages != 0)
 			assert_in_range(next - first + 1, 1, messages);
-		if (recipients != 0 && next > first)
+		if (recipients != 0)
 			assert_in_range(sum, 1, recipients);
 	}
 }
@@ -133,7 +139,7 @@ test_no_time_has_more_than_the_rate(void **state)
 	begin("10/s 100/m 900/h", "2000/h 7/5s", 0);
 	while (world.now_ms < START + 3 * HOUR) {
 		if (!try_send(1 + chance(9), false) && chance(4) == 0)
-			world.now_ms = goes_at(1, false) != 0 ? goes_at(1, false) : world.now_ms;
+			world.now_ms = goes_at(false) != 0 ? goes_at(false) : world.now_ms;
 		world.now_ms += chance(300);
 	}
 	assert_rate(1000, 10, 0);
@@ -151,23 +157,52 @@ test_place_comes_back_a_sixtieth_late_at_most(void **state)
 	for (int i = 0; i < 7; i++)
 		assert_true(try_send(1, false));
 	assert_false(try_send(1, true));
-	assert_in_range(goes_at(1, true), START + 300000, START + 305000);
-	world.now_ms = goes_at(1, true);
+	assert_in_range(goes_at(true), START + 300000, START + 305000);
+	world.now_ms = goes_at(true);
 	assert_true(try_send(1, false));
 }
 
 static void
-test_large_message_goes_when_nothing_else_is_counted(void **state)
+test_message_goes_to_as_many_as_there_are_places(void **state)
 {
-	begin("none", "100/h", 0);
-	assert_true(try_send(500, false));
-	assert_false(try_send(1, false));
-	assert_true(goes_at(1, false) >= START + HOUR);
-	world.now_ms = goes_at(1, false);
-	assert_true(try_send(1, false));
-	assert_true(goes_at(500, false) >= world.now_ms + HOUR);
-	world.now_ms = goes_at(500, false);
-	assert_true(try_send(500, false));
+	begin("none", "100/h 60/m", 10);
+	assert_int_equal(places(false), 60);
+	assert_true(try_send(60, false));
+	assert_int_equal(places(true), 0);
+	assert_true(goes_at(true) != 0);
+	world.now_ms = goes_at(true);
+	/* Ten are kept of the hour. */
+	assert_int_equal(places(false), 30);
+	assert_int_equal(places(true), 40);
+	assert_true(try_send(30, false));
+	assert_true(goes_at(false) >= START + HOUR);
+	assert_int_equal(goes_at(true), 0);
+	begin("10/h", "none", 0);
+	assert_int_equal(places(false), UINT32_MAX);
+}
+
+/* Of thousands of recipients too: each time to all there are places for. */
+static void
+test_parts_keep_the_rate(void **state)
+{
+	uint32_t left = 2000;
+
+	begin("none", "50/m 300/h", 0);
+	while (left > 0) {
+		uint32_t part;
+
+		world.now_ms += chance(3000);
+		if (goes_at(false) != 0)
+			continue;
+		part = places(false) < left ? places(false) : left;
+		assert_in_range(part, 1, 50);
+		assert_true(try_send(part, false));
+		left -= part;
+	}
+	assert_rate(60000, 0, 50);
+	assert_rate(HOUR, 0, 300);
+	/* And not much slower. */
+	assert_true(world.now_ms - START < 7 * HOUR);
 }
 
 static void
@@ -264,7 +299,7 @@ test_short_periods_are_spent_after_a_start(void **state)
 	begin("10/s 100/h", "none", 0);
 	budget_assume_spent(&world.budget, world.now_ms);
 	assert_false(try_send(1, true));
-	assert_in_range(goes_at(1, true), START + 1000, START + 1040);
+	assert_in_range(goes_at(true), START + 1000, START + 1040);
 	assert_int_equal(budget_left(&world.budget, 1, world.now_ms, true).messages, 100);
 }
 
@@ -293,7 +328,7 @@ test_new_rates_keep_what_was_counted(void **state)
 	assert_false(try_send(1, false));
 	set("none", "none", 0);
 	assert_false(budget_has_limits(&world.budget));
-	assert_true(budget_goes_at(&world.budget, world.now_ms, 1000, false) == 0);
+	assert_true(goes_at(false) == 0);
 	set("12/h", "none", 0);
 	assert_false(try_send(1, false));
 	/* Forgotten once it doesn't count any more. */
@@ -309,7 +344,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_no_time_has_more_than_the_rate),
 	    cmocka_unit_test(test_place_comes_back_a_sixtieth_late_at_most),
-	    cmocka_unit_test(test_large_message_goes_when_nothing_else_is_counted),
+	    cmocka_unit_test(test_message_goes_to_as_many_as_there_are_places),
+	    cmocka_unit_test(test_parts_keep_the_rate),
 	    cmocka_unit_test(test_reserve_is_for_urgent_messages),
 	    cmocka_unit_test(test_crash_opens_no_gate),
 	    cmocka_unit_test(test_crash_costs_a_little_only),

@@ -35,6 +35,7 @@ struct fate_write {
 	uint64_t id;
 	bool is_over;
 	int64_t next_at_ms;
+	uint32_t part; /* so many recipients, and more of them at once; 0: all */
 };
 
 static void
@@ -45,8 +46,37 @@ run_fate(struct fake_write *write)
 	const struct entry *entry = scheduler_find(world.scheduler, fate->id);
 
 	on_disk->is_there = !fate->is_over;
+	on_disk->recipient_count -= fate->part;
 	on_disk->is_held = entry->is_to_hold;
 	on_disk->next_at_ms = on_disk->is_held ? 0 : fate->next_at_ms;
+}
+
+/* To the first of those who are left. */
+static void
+deliver_part(struct mail *mail, uint32_t part)
+{
+	for (uint32_t i = 0; i < mail->recipient_count && part > 0; i++)
+		if (mail->recipients[i].state == RECIPIENT_PENDING) {
+			mail->recipients[i].state = RECIPIENT_DELIVERED;
+			part--;
+		}
+}
+
+static void
+on_part(struct job *job)
+{
+	struct fate_write *fate = (struct fate_write *)(void *)job;
+	struct entry *entry = scheduler_find(world.scheduler, fate->id);
+
+	if (fake_message(fate->id)->is_held) {
+		model_put(fate->id, HELD);
+		scheduler_settled(world.scheduler, entry, 0);
+	} else {
+		model_put(fate->id, READY);
+		deliver_part(entry->mail, fate->part);
+		scheduler_settled_in_part(world.scheduler, entry, fate->part);
+	}
+	free(fate);
 }
 
 static void
@@ -70,6 +100,18 @@ settle(struct entry *entry, bool is_over, int64_t wait_ms)
 	fate->id = entry->id;
 	fate->is_over = is_over;
 	fate->next_at_ms = loop_wall_ms(fake_loop()) + wait_ms;
+	fake_post(&fate->write);
+	scheduler_settling(world.scheduler, entry);
+}
+
+static void
+settle_part(struct entry *entry, uint32_t part)
+{
+	struct fate_write *fate = calloc(1, sizeof(*fate));
+
+	fate->write = (struct fake_write){.job.on_done = on_part, .run = run_fate};
+	fate->id = entry->id;
+	fate->part = part;
 	fake_post(&fate->write);
 	scheduler_settling(world.scheduler, entry);
 }
@@ -131,6 +173,30 @@ report_trouble(struct attempt attempt, struct entry *entry)
 	scheduler_look(world.scheduler, profile);
 }
 
+/* Those it was given to, or, of an upstream that takes fewer at a time, some of them. */
+static uint32_t
+tried_of(const struct entry *entry)
+{
+	return model_chance(4) == 0 ? 1 + model_chance(entry->given_count) : entry->given_count;
+}
+
+/* Whether there are more to go to, whose turn has not come. */
+static bool
+settle_tried(const struct attempt *attempt, struct entry *entry)
+{
+	uint32_t tried;
+
+	/* Of an earlier start nobody knows. */
+	if (entry->given_count == 0)
+		return false;
+	tried = tried_of(entry);
+	if (tried == fake_message(entry->id)->recipient_count)
+		return false;
+	world.profiles[attempt->profile].log[attempt->log_at].recipients = tried;
+	settle_part(entry, tried);
+	return true;
+}
+
 static void
 end_attempt(unsigned at)
 {
@@ -144,7 +210,8 @@ end_attempt(unsigned at)
 	}
 	if (entry->profile != NULL)
 		profile_note_success(scheduler_routes(world.scheduler), entry->profile);
-	settle(entry, world.is_ending || model_chance(6) > 0, 1 + model_chance(60000));
+	if (!settle_tried(&attempt, entry))
+		settle(entry, world.is_ending || model_chance(6) > 0, 1 + model_chance(60000));
 }
 
 static void
@@ -592,7 +659,8 @@ static void
 make_profiles(void)
 {
 	static const char *const rates[][2] = {{"", ""}, {"", ""}, {"", ""}, {"5/2s 60/m", "none"},
-	    {"20/m 200/h", "300/h"}, {"40/h", "none"}, {"none", "30/10s 200/d"}};
+	    {"20/m 200/h", "300/h"}, {"40/h", "none"}, {"none", "30/10s 200/d"},
+	    {"none", "7/5s 30/m"}};
 
 	for (unsigned id = 1; id <= PROFILES; id++) {
 		const char *const *rate = rates[model_chance(sizeof(rates) / sizeof(rates[0]))];

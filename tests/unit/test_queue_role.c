@@ -620,6 +620,114 @@ test_upstream_that_takes_one_recipient_at_a_time_gets_them_at_once(void **state)
 	assert_string_equal(world->deliveries[2].recipients, "r1@example.net r2@example.net");
 }
 
+static void
+send_recipient_rate(struct queue_world *world, const char *rate)
+{
+	world_send_row(world, &(struct msg_route){.row = ROUTE_PROFILE,
+				  .id = 5,
+				  .name = "office",
+				  .list = "",
+				  .version = 1,
+				  .connections = 3,
+				  .rate = "",
+				  .recipient_rate = rate,
+				  .retry = "",
+				  .bounce_sender = ""});
+}
+
+static bool
+has_recipient_in(struct queue_world *world, uint64_t id, const char *recipient, const char *state)
+{
+	char path[64], ident[IDENT_SIZE], text[100];
+
+	(void)snprintf(path, sizeof(path), "/v1/messages/%s", ident_format(id, ident));
+	(void)snprintf(
+	    text, sizeof(text), "\"to\":\"%s@example.net\",\"state\":\"%s\"", recipient, state);
+	return world_call(world, "GET", path, "") == 200 && result_has(world, text);
+}
+
+static void
+test_message_goes_in_parts_where_the_rate_has_no_place_for_all(void **state)
+{
+	static const enum fate first[] = {FATE_DELIVERED, FATE_DEFERRED};
+	struct queue_world *world = *state;
+	uint64_t id;
+
+	start(world);
+	send_recipient_rate(world, "2/h");
+	world_connect_relay(world, NULL, 0);
+	id = world_submit(world, 5, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	assert_string_equal(world->deliveries[0].recipients, "r0@example.net r1@example.net");
+	world_report(world, &world->deliveries[0], first, 2);
+	assert_true(world_wait(world, is_all_acknowledged));
+	/* It waits for a place, and the others of the first part for their next round. */
+	assert_true(queue_has(world, "\"ready\":1,\"deferred\":0"));
+	world_settle(world, 100);
+	assert_int_equal(world->delivery_count, 1);
+	send_recipient_rate(world, "3/h");
+	assert_true(world_wait_deliveries(world, 2));
+	assert_string_equal(world->deliveries[1].recipients, "r2@example.net");
+	assert_int_equal(world->deliveries[1].body.size, 500);
+	world_report_of(world, &world->deliveries[1], 2, FATE_FAILED);
+	assert_true(world_wait(world, is_all_acknowledged));
+	assert_true(has_recipient_in(world, id, "r0", "delivered"));
+	assert_true(has_recipient_in(world, id, "r2", "failed"));
+	/* What is on disk says the same. */
+	world_kill(world);
+	start(world);
+	world_connect_relay(world, NULL, 0);
+	assert_true(world_wait_deliveries(world, 3));
+	assert_string_equal(world->deliveries[2].recipients, "r3@example.net r4@example.net");
+}
+
+static void
+test_what_comes_back_leaves_its_places(void **state)
+{
+	static const enum fate one[] = {FATE_DELIVERED, FATE_UNTRIED};
+	struct queue_world *world = *state;
+
+	start(world);
+	send_recipient_rate(world, "2/h");
+	world_connect_relay(world, NULL, 0);
+	(void)world_submit(world, 3, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	world_report_trouble(world, &world->deliveries[0], ATTEMPT_CANCELLED);
+	assert_true(world_wait_deliveries(world, 2));
+	assert_string_equal(world->deliveries[1].recipients, "r0@example.net r1@example.net");
+	world_report(world, &world->deliveries[1], one, 2);
+	assert_true(world_wait_deliveries(world, 3));
+	assert_string_equal(world->deliveries[2].recipients, "r1@example.net");
+	world_report_of(world, &world->deliveries[2], 1, FATE_DELIVERED);
+	world_settle(world, 100);
+	assert_int_equal(world->delivery_count, 3);
+}
+
+/* The queue doesn't know any more how many recipients relay was given: none of them goes at once. */
+static void
+test_part_that_outlived_the_queue_is_settled(void **state)
+{
+	struct queue_world *world = *state;
+	struct rec_attempt attempt;
+	uint64_t id;
+
+	start(world);
+	send_recipient_rate(world, "2/h");
+	world_connect_relay(world, NULL, 0);
+	id = world_submit(world, 3, 500, 3);
+	assert_true(world_wait_deliveries(world, 1));
+	attempt = (struct rec_attempt){id, world->deliveries[0].attempt};
+	world_kill(world);
+	start(world);
+	world_connect_relay(world, &attempt, 1);
+	world_report(world, &world->deliveries[0], delivered, 2);
+	assert_true(world_wait(world, is_all_acknowledged));
+	assert_true(queue_has(world, "\"ready\":0,\"deferred\":1"));
+	assert_true(has_recipient_in(world, id, "r1", "delivered"));
+	assert_true(has_recipient_in(world, id, "r2", "deferred"));
+	assert_int_equal(world->delivery_count, 1);
+}
+
 static bool
 is_one_scheduled(struct queue_world *world)
 {
@@ -909,6 +1017,9 @@ main(void)
 	    T(notice_of_a_message_that_requires_tls_requires_it_too),
 	    T(wish_that_cannot_be_is_not_stored),
 	    T(upstream_that_takes_one_recipient_at_a_time_gets_them_at_once),
+	    T(message_goes_in_parts_where_the_rate_has_no_place_for_all),
+	    T(what_comes_back_leaves_its_places),
+	    T(part_that_outlived_the_queue_is_settled),
 	    T(scheduled_message_goes_at_its_time_over_a_restart),
 	    T(operators_may_hold_and_hurry_what_is_scheduled),
 	    T(operator_may_schedule_what_waits),

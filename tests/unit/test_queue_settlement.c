@@ -391,6 +391,53 @@ test_recipients_that_were_not_tried_go_at_once_and_before_the_others(void **stat
 	free(mail);
 }
 
+/* What the rate has no place for is not given to relay, and no report names it. */
+static void
+test_recipients_that_were_not_given_were_not_tried(void **state)
+{
+	static const struct {
+		const char *name;
+		bool is_lost;
+		uint8_t fates[2], states[2];
+		bool goes_on;
+	} cases[] = {
+	    {"delivered", false, {FATE_DELIVERED, FATE_DELIVERED},
+		{RECIPIENT_DELIVERED, RECIPIENT_DELIVERED}, true},
+	    {"put off", false, {FATE_DEFERRED, FATE_FAILED}, {RECIPIENT_PENDING, RECIPIENT_FAILED},
+		true},
+	    {"not named", false, {FATE_DELIVERED, NONE}, {RECIPIENT_DELIVERED, RECIPIENT_PENDING},
+		true},
+	    /* Relay may have died of it: not in the same breath. */
+	    {"lost with relay", true, {NONE, NONE}, {RECIPIENT_UNCERTAIN, RECIPIENT_UNCERTAIN},
+		false},
+	};
+	struct config config = {
+	    .queue = {.lifetime_ms = LIFETIME_MS, .retry_ms = {60000}, .retry_count = 1}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const uint8_t fates[] = {cases[i].fates[0], cases[i].fates[1], NONE};
+		struct settlement *settlement = report(fates, cases[i].is_lost);
+		struct mail *mail = rig_mail(1, 3);
+
+		print_message("%s\n", cases[i].name);
+		mail->received_at_ms = mail->begins_at_ms = NOW_MS;
+		settlement->given_count = 2;
+		decide(settlement, mail, &config);
+		assert_int_equal(settlement->job.row_count, 2);
+		assert_int_equal(settlement->untried_count, 1);
+		for (uint32_t j = 0; j < 2; j++)
+			assert_int_equal(settlement->job.rows[j].state, cases[i].states[j]);
+		assert_false(settlement->job.is_over);
+		assert_int_equal(settlement->job.next_at_ms == 0, cases[i].goes_on);
+		assert_int_equal(settlement->job.attempts, !cases[i].goes_on);
+		settlement_apply(settlement, mail);
+		assert_int_equal(mail_due_count(mail), 1);
+		assert_true(recipient_is_due(&mail->recipients[2], mail_round(mail)));
+		settlement_free(settlement);
+		free(mail);
+	}
+}
+
 static void
 test_report_that_tried_nobody_waits(void **state)
 {
@@ -507,6 +554,7 @@ main(void)
 	    cmocka_unit_test(test_what_was_delivered_before_stays),
 	    cmocka_unit_test(test_recipients_that_were_not_tried_go_at_once_and_before_the_others),
 	    cmocka_unit_test(test_who_is_told),
+	    cmocka_unit_test(test_recipients_that_were_not_given_were_not_tried),
 	    cmocka_unit_test(test_report_that_tried_nobody_waits),
 	    cmocka_unit_test(test_profile_has_a_schedule_of_its_own),
 	    cmocka_unit_test(test_uncertain_recipients_wait_for_an_operator_if_the_profile_says_so),
