@@ -283,9 +283,12 @@ def test_queue_that_got_lost_keeps_its_bodies(stopped, lose):
 @pytest.mark.parametrize('name', ['accounts.db', 'queue.db'])
 def test_database_that_may_not_be_opened(stopped, name):
     path = stopped.state_dir / name
+    before = contents(stopped.directory)
     path.chmod(0)
-    assert_refused(stopped, SYSTEM_ERROR, name, 'Permission denied')
+    actual, text = start(stopped)
     path.chmod(0o600)
+    assert actual == SYSTEM_ERROR and name in text and 'Permission denied' in text, text
+    assert before.items() <= contents(stopped.directory).items()
     assert_works(stopped)
 
 
