@@ -365,7 +365,6 @@ test_failed_write_loses_nothing_that_was_stored(void **state)
 	}
 }
 
-/* While commits go on, beside them. */
 static void
 test_failed_checkpoint_ends_the_role_and_loses_nothing(void **state)
 {
@@ -851,8 +850,7 @@ test_deferred_beyond_any_schedule_is_ready(void **state)
 	free(scheduled);
 }
 
-/* Locks belong to processes, so the second one must be another. */
-/* In a process that never had it open: locks within one are another matter. */
+/* Locks belong to processes: the second one is another, which never had the file open. */
 static void
 open_when_told(const char *path, int fd)
 {
