@@ -1,7 +1,7 @@
 /*
  * db_schema - the tables of accounts.db
  *
- * Format, version 3 (application_id 0x70737472 "pstr", user_version 3). Ids are never used again
+ * Format, version 4 (application_id 0x70737472 "pstr", user_version 4). Ids are never used again
  * (AUTOINCREMENT). Lists, users and profiles refer to each other by name, since a name never
  * changes; names differ in more than case. NULL is "not set": defaults are worked out when a row
  * is used, so that `profile set --tls` moves a port that nobody chose.
@@ -13,7 +13,9 @@
  *	         messages, recipients: what it may send, see common/cap.h; over_limit: refuse, hold
  *	profile  password: see seal.h; version: grows with each change; one row is the default
  *	         rate, recipient_rate: see common/rate.h; bandwidth: bytes a second, 0 none;
- *	         reserve: percent; retry: as queue.retry
+ *	         reserve: percent; retry: as queue.retry; provider: a name in providers.conf;
+ *	         client_key, pop3_password, oauth_client_secret, oauth_key, oauth_refresh_token:
+ *	         sealed as password is; auth_worked: the method that the upstream took last
  *	alert    one row for each kind, user, address and interval, counted
  *	origin   where passwords are guessed from: guesses (thousandths) as they were `at`
  *	known    who has logged in from where, lately
@@ -89,4 +91,49 @@ static const char version_3[] =
     "PRAGMA user_version = 3;"
     "COMMIT;";
 
-const char *const db_steps[DB_VERSION] = {version_1, version_2, version_3};
+static const char version_4[] =
+    "BEGIN IMMEDIATE;"
+    "ALTER TABLE profile ADD COLUMN provider TEXT;"
+    "ALTER TABLE profile ADD COLUMN client_certificate TEXT;"
+    "ALTER TABLE profile ADD COLUMN client_key TEXT;"
+    "ALTER TABLE profile ADD COLUMN tls_max TEXT;"
+    "ALTER TABLE profile ADD COLUMN auth_in_clear INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN auth_worked TEXT;"
+    "ALTER TABLE profile ADD COLUMN available TEXT;"
+    "ALTER TABLE profile ADD COLUMN fallback TEXT COLLATE NOCASE REFERENCES profile (name);"
+    "ALTER TABLE profile ADD COLUMN from_name TEXT;"
+    "ALTER TABLE profile ADD COLUMN \"from\" TEXT;"
+    "ALTER TABLE profile ADD COLUMN from_policy TEXT;"
+    "ALTER TABLE profile ADD COLUMN reply_to TEXT;"
+    "ALTER TABLE profile ADD COLUMN envelope_sender TEXT;"
+    "ALTER TABLE profile ADD COLUMN signature_text TEXT;"
+    "ALTER TABLE profile ADD COLUMN signature_html TEXT;"
+    "ALTER TABLE profile ADD COLUMN spread INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN connection_rate TEXT;"
+    "ALTER TABLE profile ADD COLUMN messages_per_connection INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN recipients_per_message INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN pop3_host TEXT;"
+    "ALTER TABLE profile ADD COLUMN pop3_port INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN pop3_tls TEXT;"
+    "ALTER TABLE profile ADD COLUMN pop3_tls_min TEXT;"
+    "ALTER TABLE profile ADD COLUMN pop3_tls_verify TEXT;"
+    "ALTER TABLE profile ADD COLUMN pop3_ca TEXT;"
+    "ALTER TABLE profile ADD COLUMN pop3_auth TEXT;"
+    "ALTER TABLE profile ADD COLUMN pop3_username TEXT;"
+    "ALTER TABLE profile ADD COLUMN pop3_password TEXT;"
+    "ALTER TABLE profile ADD COLUMN pop3_valid INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN oauth_grant TEXT;"
+    "ALTER TABLE profile ADD COLUMN oauth_token_url TEXT;"
+    "ALTER TABLE profile ADD COLUMN oauth_device_url TEXT;"
+    "ALTER TABLE profile ADD COLUMN oauth_client_id TEXT;"
+    "ALTER TABLE profile ADD COLUMN oauth_client_secret TEXT;"
+    "ALTER TABLE profile ADD COLUMN oauth_scope TEXT;"
+    "ALTER TABLE profile ADD COLUMN oauth_subject TEXT;"
+    "ALTER TABLE profile ADD COLUMN oauth_key TEXT;"
+    "ALTER TABLE profile ADD COLUMN oauth_refresh_token TEXT;"
+    "ALTER TABLE profile ADD COLUMN oauth_ca TEXT;"
+    "CREATE INDEX profile_fallback ON profile (fallback);"
+    "PRAGMA user_version = 4;"
+    "COMMIT;";
+
+const char *const db_steps[DB_VERSION] = {version_1, version_2, version_3, version_4};

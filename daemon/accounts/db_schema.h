@@ -7,7 +7,7 @@
 #define POSTERN_ACCOUNTS_DB_SCHEMA_H
 
 #define DB_APPLICATION_ID 0x70737472 /* "pstr" */
-#define DB_VERSION 3
+#define DB_VERSION 4
 
 /* SQL from each version to the next; 0 is an empty file. */
 extern const char *const db_steps[DB_VERSION];

@@ -77,4 +77,20 @@ static const char accounts_v2[] =
     "INSERT INTO origin VALUES ('192.0.2.1', 7000, 1000, 2000);"
     "INSERT INTO known VALUES ('192.0.2.2', 'Bob', 3000);";
 
+/* Behind the former: what version 3 made of such a file, with what only it has. */
+static const char accounts_v3[] =
+    "BEGIN IMMEDIATE;"
+    "ALTER TABLE profile ADD COLUMN rate TEXT;"
+    "ALTER TABLE profile ADD COLUMN recipient_rate TEXT;"
+    "ALTER TABLE profile ADD COLUMN bandwidth INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN reserve INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN retry TEXT;"
+    "ALTER TABLE profile ADD COLUMN uncertain TEXT;"
+    "ALTER TABLE profile ADD COLUMN transcript TEXT;"
+    "ALTER TABLE profile ADD COLUMN bounce_sender TEXT;"
+    "PRAGMA user_version = 3;"
+    "COMMIT;"
+    "UPDATE profile SET rate = '5/s', bandwidth = 4096, reserve = 10, retry = '1m 5m',"
+    " uncertain = 'hold', transcript = 'always', bounce_sender = 'b@example.com' WHERE id = 3;";
+
 #endif

@@ -139,7 +139,7 @@ test_format_of_a_newer_version(void **state)
 	make_ours();
 	run_sql("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE; "
 		"PRAGMA user_version = 7");
-	expect_refused("has format 7, this posternd knows formats up to 3");
+	expect_refused("has format 7, this posternd knows formats up to 4");
 }
 
 static void
@@ -201,7 +201,7 @@ test_file_of_version_1_keeps_all_that_is_in_it(void **state)
 		if (db_open("accounts.db", &db, &err) != 0)
 			fail_msg("%s", err.text);
 		check_version_1_rows(db);
-		expect_text(db, "SELECT user_version FROM pragma_user_version", "3");
+		expect_text(db, "SELECT user_version FROM pragma_user_version", "4");
 		expect_text(db, "SELECT substr(value, 1, 6) FROM meta", "AAECAw");
 		expect_text(
 		    db, "SELECT count(*) || kind || count FROM alert", "1unauthorized-sender12");
@@ -221,7 +221,7 @@ test_file_of_version_2_keeps_all_that_is_in_it(void **state)
 	run_sql(accounts_v2);
 	if (db_open("accounts.db", &db, &err) != 0)
 		fail_msg("%s", err.text);
-	expect_text(db, "SELECT user_version FROM pragma_user_version", "3");
+	expect_text(db, "SELECT user_version FROM pragma_user_version", "4");
 	assert_int_equal(db_find(db, &user_table, "bob", &user, &err), 1);
 	assert_string_equal(user.secret, "c2VjcmV0");
 	assert_string_equal(user.messages, "5/h");
@@ -230,6 +230,31 @@ test_file_of_version_2_keeps_all_that_is_in_it(void **state)
 	table_row_fini(&user_table, &user);
 	expect_text(db, "SELECT address || guesses || shut_until FROM origin", "192.0.2.170002000");
 	expect_text(db, "SELECT address || login || at FROM known", "192.0.2.2Bob3000");
+	db_close(db);
+}
+
+static void
+test_file_of_version_3_keeps_all_that_is_in_it(void **state)
+{
+	struct profile profile;
+	struct err err;
+	struct db *db;
+
+	run_sql(accounts_v1);
+	run_sql(accounts_v2);
+	run_sql(accounts_v3);
+	if (db_open("accounts.db", &db, &err) != 0)
+		fail_msg("%s", err.text);
+	expect_text(db, "SELECT user_version FROM pragma_user_version", "4");
+	assert_int_equal(db_find(db, &profile_table, "office", &profile, &err), 1);
+	assert_string_equal(profile.rate, "5/s");
+	assert_int_equal(profile.bandwidth, 4096);
+	assert_int_equal(profile.reserve, 10);
+	assert_string_equal(profile.retry, "1m 5m");
+	assert_string_equal(profile.uncertain, "hold");
+	assert_string_equal(profile.transcript, "always");
+	assert_string_equal(profile.bounce_sender, "b@example.com");
+	table_row_fini(&profile_table, &profile);
 	db_close(db);
 }
 
@@ -313,6 +338,7 @@ main(void)
 	    TEST(test_format_of_a_newer_version),
 	    TEST(test_file_of_version_1_keeps_all_that_is_in_it),
 	    TEST(test_file_of_version_2_keeps_all_that_is_in_it),
+	    TEST(test_file_of_version_3_keeps_all_that_is_in_it),
 	    TEST(test_step_gives_the_tables_of_a_new_file),
 	    TEST(test_damaged),
 	    TEST(test_no_permission),
