@@ -9,6 +9,7 @@ const struct command *const command_tables[] = {
     list_commands,
     user_commands,
     profile_commands,
+    provider_commands,
     queue_commands,
     track_commands,
     stats_commands,

@@ -145,15 +145,28 @@ print_warning(const json_t *result)
 		(void)fprintf(stderr, "posternctl: warning: %s\n", warning);
 }
 
+/* What is known of the provider that a profile was made for. */
+static void
+print_hints(const json_t *result)
+{
+	const json_t *hints = json_object_get(result, "hints");
+	size_t i;
+	json_t *hint;
+
+	json_array_foreach(hints, i, hint)(void) printf("note: %s\n", json_string_value(hint));
+}
+
 int
 invocation_finish(const struct invocation *invocation, int status, json_t *result)
 {
 	if (status != STATUS_DONE)
 		return status;
-	if (invocation->is_json)
+	if (invocation->is_json) {
 		invocation_print_json(result);
-	else
+	} else {
+		print_hints(result);
 		print_warning(result);
+	}
 	json_decref(result);
 	return STATUS_DONE;
 }

@@ -19,6 +19,7 @@ ctl_libctl_a_SOURCES = \
 	ctl/nouns.h \
 	ctl/origin.c \
 	ctl/profile.c \
+	ctl/provider.c \
 	ctl/queue.c \
 	ctl/story.c \
 	ctl/story.h \

@@ -19,8 +19,9 @@ static const struct column columns[] = {
 };
 
 #define PROFILE_OPTIONS                                                                            \
-	{"host", VALUE_TEXT, "H", "the upstream's name or address"},                               \
-	    {"port", VALUE_NUMBER, "N", "default: 465 implicit, 587 starttls, else 25"},           \
+	{"provider", VALUE_TEXT, "P", "takes the rest from what is known of it: provider ls"},     \
+	    {"host", VALUE_TEXT, "H", "the upstream's name or address; a provider's region"},      \
+	    {"port", VALUE_TEXT, "N", "default: 465 implicit, 587 starttls, else 25"},             \
 	    {"tls", VALUE_TEXT, "none|opportunistic|starttls|implicit", "default: by the port"},   \
 	    {"auth", VALUE_TEXT, "none|auto|plain|login|cram-md5",                                 \
 		"default: auto with a user name, else none"},                                      \
@@ -33,7 +34,7 @@ static const struct column columns[] = {
 	    {"tls-verify", VALUE_TEXT, "yes|no|FINGERPRINT",                                       \
 		"of its certificate; SHA-256 in hex"},                                             \
 	    {"ca", VALUE_FILE, "FILE", "PEM; default: the system's CAs"},                          \
-	    {"connections", VALUE_NUMBER, "N", "at once"},                                         \
+	    {"connections", VALUE_TEXT, "N", "at once"},                                           \
 	    {"rate", VALUE_TEXT, "\"10/s 500/h\"", "messages that may go; none: no limit"},        \
 	    {"recipient-rate", VALUE_TEXT, "R", "the same of recipients"},                         \
 	    {"bandwidth", VALUE_TEXT, "1M", "bytes a second; 0: no limit"},                        \
@@ -45,8 +46,8 @@ static const struct column columns[] = {
 	    {"capture", VALUE_TEXT, "SUBDIR", "no host: into a Maildir below capture_dir"},        \
 	    {"comment", VALUE_TEXT, "TEXT", "for internal use"},                                   \
 	    {"default", VALUE_FLAG, NULL, "serves whoever has none of its own"},                   \
-	    {"provider", VALUE_LATER, "P", NULL}, {"from-name", VALUE_LATER, "N", NULL},           \
-	    {"from", VALUE_LATER, "ADDR", NULL}, {"reply-to", VALUE_LATER, "ADDR", NULL},          \
+	    {"from-name", VALUE_LATER, "N", NULL}, {"from", VALUE_LATER, "ADDR", NULL},            \
+	    {"reply-to", VALUE_LATER, "ADDR", NULL},                                               \
 	    {"signature-text", VALUE_LATER, "@FILE", NULL},                                        \
 	    {"signature-html", VALUE_LATER, "@FILE", NULL}, {"fallback", VALUE_LATER, "P", NULL},  \
 	    {"available", VALUE_LATER, "A", NULL}, {"pop3-host", VALUE_LATER, "H", NULL},          \

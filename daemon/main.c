@@ -67,6 +67,8 @@ check_outside(const struct config *config, struct err *err_out)
 {
 	if (outside_check_accounts(config, err_out) != 0)
 		return -1;
+	if (outside_check_providers(config, err_out) != 0)
+		return -1;
 	warnings_of_listeners(config, print_warning);
 	if (outside_may_read_certificates(config))
 		return outside_check_certificates(config, print_warning, err_out);

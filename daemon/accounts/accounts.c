@@ -49,6 +49,7 @@ accounts_free(struct accounts *accounts)
 	guessing_free(accounts->parts.guessing);
 	alerts_free(accounts->parts.alerts);
 	db_close(accounts->parts.db);
+	presets_fini(&accounts->parts.presets);
 	free(accounts);
 }
 
@@ -99,6 +100,8 @@ start(struct role_context *role, struct err *err_out)
 		accounts_free(accounts);
 		return -1;
 	}
+	presets_read(&accounts->parts.presets, role_file(role, FILE_PROVIDERS),
+	    role_file(role, FILE_OWN_PROVIDERS));
 	parts_check_secrets(&accounts->parts);
 	parts_drop_secrets(&accounts->parts);
 	role->state = accounts;
@@ -118,6 +121,8 @@ reload(struct role_context *role)
 	guessing_set_config(parts->guessing, role->config);
 	grants_set_unauthorized(parts->grants, role->config->sender_authorization);
 	alerts_set_interval(parts->alerts, role->config->alerts.interval_ms);
+	parts_take_presets(
+	    parts, role_file(role, FILE_PROVIDERS), role_file(role, FILE_OWN_PROVIDERS));
 }
 
 /* What was there before is gone already, and logins may come ahead of the reload. */
@@ -140,7 +145,7 @@ on_link(struct role_context *role, struct link *link)
 	if (link_peer(link) != ROLE_QUEUE)
 		return;
 	accounts->parts.queue = link;
-	routes_send_map(accounts->parts.db, link);
+	routes_send_map(&accounts->parts);
 }
 
 static void

@@ -46,6 +46,8 @@ static const struct route {
     {"POST", "profiles/*/default", api_profile_default, STATUS_OK},
     {"POST", "profiles/*/pause", api_profile_pause, STATUS_OK},
     {"POST", "profiles/*/resume", api_profile_resume, STATUS_OK},
+    {"GET", "providers", api_provider_index, STATUS_OK},
+    {"GET", "providers/*", api_provider_show, STATUS_OK},
     {"POST", "backups/*", api_backup_add, STATUS_OK},
     {"GET", "clients", api_client_index, STATUS_OK},
     {"POST", "clients/*/forgive", api_client_forgive, STATUS_OK},

@@ -5,6 +5,7 @@
 #include "daemon/accounts/api_call.h"
 #include "daemon/accounts/db_query.h"
 #include "daemon/accounts/db_rows.h"
+#include "daemon/accounts/presets.h"
 #include "daemon/accounts/profile.h"
 #include "daemon/accounts/seal.h"
 #include "daemon/accounts/user.h"
@@ -16,7 +17,7 @@
 static json_t *
 to_json(struct parts *parts, const void *row)
 {
-	return profile_to_json(row);
+	return profile_to_json(&parts->presets, row);
 }
 
 enum handled
@@ -32,7 +33,7 @@ api_profile_show(struct call *call, json_t **result_out, struct refusal *refusal
 
 	if (call_find(call, &profile_table, &profile, refusal_out) != 0)
 		return CALL_REFUSED;
-	*result_out = profile_to_json(&profile);
+	*result_out = profile_to_json(&call->parts->presets, &profile);
 	table_row_fini(&profile_table, &profile);
 	return CALL_DONE;
 }
@@ -126,6 +127,26 @@ write_new(
 	return db_commit(db, err_out);
 }
 
+/* As it will be used: with what its provider gives. */
+static int
+check_whole(struct call *call, struct profile *profile, struct refusal *refusal_out)
+{
+	const struct presets *presets = &call->parts->presets;
+	struct profile whole;
+	int rc;
+
+	if (presets_check_name(presets, &profile->provider, refusal_out) != 0)
+		return -1;
+	if (profile->capture != NULL)
+		return profile_check(profile, refusal_out);
+	profile_copy(profile, &whole);
+	rc = presets_apply(presets, &whole, refusal_out);
+	if (rc == 0)
+		rc = profile_check(&whole, refusal_out);
+	table_row_fini(&profile_table, &whole);
+	return rc;
+}
+
 static int
 add(struct call *call, struct profile *profile, struct refusal *refusal_out)
 {
@@ -137,7 +158,7 @@ add(struct call *call, struct profile *profile, struct refusal *refusal_out)
 	    read_wish(call, &wish, refusal_out) != 0)
 		return -1;
 	note_password(profile, &wish);
-	if (profile_check(profile, refusal_out) != 0 ||
+	if (check_whole(call, profile, refusal_out) != 0 ||
 	    call_check_new(call, &profile_table, profile->name, refusal_out) != 0)
 		return -1;
 	profile->version = 1;
@@ -145,6 +166,25 @@ add(struct call *call, struct profile *profile, struct refusal *refusal_out)
 		return 0;
 	db_rollback(call->parts->db);
 	return refuse_unavailable(refusal_out, &err);
+}
+
+/* What to look out for is said when the provider is chosen. */
+static json_t *
+with_hints(struct call *call, const struct profile *profile)
+{
+	json_t *object = profile_to_json(&call->parts->presets, profile);
+	const struct provider *provider =
+	    profile->provider == NULL
+		? NULL
+		: providers_find(&call->parts->presets.providers, profile->provider);
+	json_t *whole;
+
+	if (provider == NULL)
+		return object;
+	whole = presets_to_json(provider);
+	(void)json_object_set(object, "hints", json_object_get(whole, "hints"));
+	json_decref(whole);
+	return object;
 }
 
 enum handled
@@ -157,7 +197,7 @@ api_profile_add(struct call *call, json_t **result_out, struct refusal *refusal_
 		parts_tell_profile(call->parts, profile.id, profile.version);
 		if (profile.is_default)
 			parts_tell_routes(call->parts);
-		*result_out = profile_to_json(&profile);
+		*result_out = with_hints(call, &profile);
 	}
 	table_row_fini(&profile_table, &profile);
 	return rc == 0 ? CALL_DONE : CALL_REFUSED;
@@ -195,7 +235,7 @@ set(struct call *call, struct profile *profile, struct refusal *refusal_out)
 		return refuse(refusal_out, REFUSED_INVALID, "invalid", "default",
 		    "default: make another profile the default one instead");
 	note_password(profile, &wish);
-	if (profile_check(profile, refusal_out) != 0)
+	if (check_whole(call, profile, refusal_out) != 0)
 		return -1;
 	if (seal_wish(call->parts, profile, &wish, &err) != 0)
 		return refuse_unavailable(refusal_out, &err);
@@ -219,7 +259,7 @@ change(struct call *call,
 	rc = do_change(call, &profile, refusal_out);
 	if (rc == 0) {
 		parts_tell_profile(call->parts, profile.id, profile.version);
-		*result_out = profile_to_json(&profile);
+		*result_out = profile_to_json(&call->parts->presets, &profile);
 	}
 	table_row_fini(&profile_table, &profile);
 	return rc == 0 ? CALL_DONE : CALL_REFUSED;
@@ -327,7 +367,7 @@ api_profile_remove(struct call *call, json_t **result_out, struct refusal *refus
 		rc = call_remove(call, &profile_table, profile.id, refusal_out);
 	if (rc == 0) {
 		parts_tell_profile_gone(call->parts, profile.id);
-		*result_out = profile_to_json(&profile);
+		*result_out = profile_to_json(&call->parts->presets, &profile);
 	}
 	table_row_fini(&profile_table, &profile);
 	return rc == 0 ? CALL_DONE : CALL_REFUSED;

@@ -14,6 +14,7 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/api_clients.c \
 	daemon/accounts/api_lists.c \
 	daemon/accounts/api_profiles.c \
+	daemon/accounts/api_providers.c \
 	daemon/accounts/api_users.c \
 	daemon/accounts/base64_buf.c \
 	daemon/accounts/base64_buf.h \
@@ -47,6 +48,8 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/password.h \
 	daemon/accounts/presence.c \
 	daemon/accounts/presence.h \
+	daemon/accounts/presets.c \
+	daemon/accounts/presets.h \
 	daemon/accounts/profile.c \
 	daemon/accounts/profile.h \
 	daemon/accounts/profile_fields.c \

@@ -2,6 +2,7 @@
 #include "daemon/accounts/parts.h"
 
 #include "common/log.h"
+#include "common/xalloc.h"
 #include "daemon/accounts/db_query.h"
 #include "daemon/accounts/db_rows.h"
 #include "daemon/accounts/password.h"
@@ -9,12 +10,15 @@
 #include "daemon/accounts/routes.h"
 #include "daemon/accounts/user_secret.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 void
 parts_tell_user(struct parts *parts, int64_t user_id)
 {
 	sasl_forget_user(parts->sasl, user_id);
 	grants_push_user(parts->grants, user_id);
-	routes_send_users(parts->db, parts->queue, user_id);
+	routes_send_users(parts, user_id);
 }
 
 void
@@ -22,27 +26,27 @@ parts_tell_user_gone(struct parts *parts, int64_t user_id)
 {
 	sasl_forget_user(parts->sasl, user_id);
 	grants_push_user(parts->grants, user_id);
-	routes_send_gone(parts->queue, ROUTE_USER, user_id);
+	routes_send_gone(parts, ROUTE_USER, user_id);
 }
 
 void
 parts_tell_routes(struct parts *parts)
 {
 	grants_push_all(parts->grants);
-	routes_send_users(parts->db, parts->queue, 0);
-	routes_send_lists(parts->db, parts->queue);
+	routes_send_users(parts, 0);
+	routes_send_lists(parts);
 }
 
 void
 parts_tell_list_added(struct parts *parts)
 {
-	routes_send_lists(parts->db, parts->queue);
+	routes_send_lists(parts);
 }
 
 void
 parts_tell_list_gone(struct parts *parts, int64_t list_id)
 {
-	routes_send_gone(parts->queue, ROUTE_LIST, list_id);
+	routes_send_gone(parts, ROUTE_LIST, list_id);
 }
 
 void
@@ -68,18 +72,36 @@ void
 parts_tell_profile(struct parts *parts, int64_t profile_id, int64_t version)
 {
 	tell_relay(parts, profile_id, version, false);
-	routes_send_profile(parts->db, parts->queue, profile_id);
+	routes_send_profile(parts, profile_id);
 }
 
 void
 parts_tell_profile_gone(struct parts *parts, int64_t profile_id)
 {
 	tell_relay(parts, profile_id, 0, true);
-	routes_send_gone(parts->queue, ROUTE_PROFILE, profile_id);
+	routes_send_gone(parts, ROUTE_PROFILE, profile_id);
 	parts_tell_routes(parts);
 }
 
 /* ---- profiles for relay ---- */
+
+/* Fills in what the profile takes from elsewhere. */
+static int
+complete_profile(
+    const struct parts *parts, struct profile *profile, char **secret_out, struct err *err_out)
+{
+	struct refusal refusal;
+
+	if (presets_apply(&parts->presets, profile, &refusal) != 0) {
+		*err_out = refusal.why;
+		return -1;
+	}
+	profile_apply_defaults(profile);
+	if (profile_unseal(profile, parts->seal_key, secret_out, err_out) == 0)
+		return 0;
+	log_problem(LOG_ERROR, "%s", err_out->text);
+	return -1;
+}
 
 static void
 answer_profile(struct parts *parts, struct link *link, uint32_t request_id, struct profile *profile)
@@ -88,18 +110,15 @@ answer_profile(struct parts *parts, struct link *link, uint32_t request_id, stru
 	struct err err;
 	char *secret = NULL;
 
-	profile_apply_defaults(profile);
-	if (profile_unseal(profile, parts->seal_key, &secret, &err) != 0) {
-		log_problem(LOG_ERROR, "%s", err.text);
+	if (complete_profile(parts, profile, &secret, &err) != 0)
 		message = (struct msg_profile){
 		    .profile_id = (uint64_t)profile->id,
 		    .version = (uint32_t)profile->version,
 		    .problem = err.text,
 		    .name = profile->name,
 		};
-	} else {
+	else
 		profile_to_message(profile, secret, &message);
-	}
 	link_answer(link, request_id, MSG_PROFILE, &message);
 	password_free(secret);
 }
@@ -128,6 +147,93 @@ parts_answer_profile(struct parts *parts, struct link *link, uint32_t request_id
 	answer_profile(parts, link, request_id, &profile);
 	table_row_fini(&profile_table, &profile);
 }
+
+/* ---- providers ---- */
+
+/* All that is used of a profile, or why it can't be. */
+static char *
+profile_as_used(const struct presets *presets, const struct profile *profile)
+{
+	json_t *object = profile_to_json(presets, profile);
+	char *text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
+
+	ensure(text != NULL);
+	json_decref(object);
+	return text;
+}
+
+struct followers {
+	const struct presets *before, *now;
+	int64_t *ids;
+	size_t count;
+};
+
+static void
+add_follower(void *row, void *ctx)
+{
+	struct followers *followers = ctx;
+	const struct profile *profile = row;
+	char *before, *now;
+
+	if (profile->provider == NULL)
+		return;
+	before = profile_as_used(followers->before, profile);
+	now = profile_as_used(followers->now, profile);
+	if (strcmp(before, now) != 0) {
+		followers->ids =
+		    xrealloc(followers->ids, followers->count + 1, sizeof(*followers->ids));
+		followers->ids[followers->count++] = profile->id;
+	}
+	free(before);
+	free(now);
+}
+
+/* A change of the file is a change of the profile: what it was stopped for may be gone. */
+static int
+renew_profile(struct parts *parts, int64_t id, struct err *err_out)
+{
+	struct profile profile;
+	int rc;
+
+	if (db_find_id(parts->db, &profile_table, id, &profile, err_out) <= 0)
+		return -1;
+	profile.version++;
+	rc = db_begin(parts->db, err_out);
+	if (rc == 0)
+		rc = db_update(parts->db, &profile_table, &profile, err_out);
+	if (rc == 0)
+		rc = db_commit(parts->db, err_out);
+	if (rc == 0)
+		parts_tell_profile(parts, id, profile.version);
+	else
+		db_rollback(parts->db);
+	table_row_fini(&profile_table, &profile);
+	return rc;
+}
+
+void
+parts_take_presets(struct parts *parts, struct msg_bytes installed, struct msg_bytes own)
+{
+	struct presets before = parts->presets;
+	struct followers followers = {.before = &before, .now = &parts->presets};
+	struct err err = {""};
+	int rc;
+
+	parts->presets = (struct presets){0};
+	presets_read(&parts->presets, installed, own);
+	rc = db_each(parts->db, &profile_table, &(struct db_page){0}, add_follower, &followers,
+		 &err) < 0
+		 ? -1
+		 : 0;
+	for (size_t i = 0; i < followers.count && rc == 0; i++)
+		rc = renew_profile(parts, followers.ids[i], &err);
+	if (rc != 0)
+		log_problem(LOG_ERROR, "what changed of the providers can't be told: %s", err.text);
+	free(followers.ids);
+	presets_fini(&before);
+}
+
+/* ---- secrets ---- */
 
 static void
 check_secret(void *row, void *ctx)

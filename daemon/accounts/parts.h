@@ -15,6 +15,7 @@
 #include "daemon/accounts/grants.h"
 #include "daemon/accounts/guessing.h"
 #include "daemon/accounts/presence.h"
+#include "daemon/accounts/presets.h"
 #include "daemon/accounts/sasl.h"
 #include "daemon/config/config.h"
 #include "daemon/core/link.h"
@@ -24,6 +25,7 @@ struct parts {
 	struct loop *loop;
 	const struct config *config;
 	struct msg_bytes seal_key; /* empty if there is none */
+	struct presets presets;
 	struct db *db;
 	struct pool *pool;
 	struct presence *presence;
@@ -46,6 +48,9 @@ void parts_tell_profile(struct parts *parts, int64_t profile_id, int64_t version
 void parts_tell_profile_gone(struct parts *parts, int64_t profile_id);
 /* Which profile users go to may have changed. */
 void parts_tell_routes(struct parts *parts);
+
+/* The files with providers are others: profiles that this changes are told to everybody. */
+void parts_take_presets(struct parts *parts, struct msg_bytes installed, struct msg_bytes own);
 
 /* Answers relay's PROFILE_GET, the secret in clear. */
 void parts_answer_profile(struct parts *parts, struct link *link, uint32_t request_id,

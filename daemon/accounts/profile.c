@@ -6,6 +6,7 @@
 #include "common/xalloc.h"
 #include "daemon/accounts/db_rows.h"
 #include "daemon/accounts/password.h"
+#include "daemon/accounts/presets.h"
 #include "daemon/accounts/seal.h"
 #include "daemon/core/values.h"
 
@@ -85,6 +86,7 @@ check_capture_alone(const struct profile *profile, struct refusal *refusal_out)
 		const char *field;
 		bool is_chosen;
 	} rows[] = {
+	    {"provider", profile->provider != NULL},
 	    {"host", profile->host != NULL},
 	    {"port", profile->port != 0},
 	    {"tls", profile->tls != NULL},
@@ -169,9 +171,8 @@ profile_check(const struct profile *profile, struct refusal *refusal_out)
 	return check_auth(profile, refusal_out);
 }
 
-/* A row of its own with the same values. */
-static void
-copy(const struct profile *from, struct profile *to)
+void
+profile_copy(const struct profile *from, struct profile *to)
 {
 	*to = *from;
 	for (size_t i = 0; i < profile_table.field_count; i++) {
@@ -186,14 +187,19 @@ copy(const struct profile *from, struct profile *to)
 }
 
 json_t *
-profile_to_json(const struct profile *profile)
+profile_to_json(const struct presets *presets, const struct profile *profile)
 {
 	struct profile whole;
+	struct refusal problem;
 	json_t *object;
+	bool is_whole;
 
-	copy(profile, &whole);
+	profile_copy(profile, &whole);
+	is_whole = presets_apply(presets, &whole, &problem) == 0;
 	profile_apply_defaults(&whole);
 	object = table_to_json(&profile_table, &whole);
+	(void)json_object_set_new(
+	    object, "problem", is_whole ? json_null() : json_string(problem.why.text));
 	if (whole.port == 0)
 		(void)json_object_set_new(object, "port", json_null());
 	(void)json_object_set_new(object, "has_password", json_boolean(whole.password != NULL));

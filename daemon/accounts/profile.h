@@ -20,6 +20,7 @@ struct profile {
 	int64_t id;
 	char *name;
 	bool is_default, paused;
+	char *provider;  /* see presets.h; NULL: none */
 	int64_t version; /* grows with each change */
 	char *host;
 	int64_t port;
@@ -40,14 +41,18 @@ struct profile {
 	char *comment;
 };
 
+struct presets;
+
 extern const struct table profile_table;
 
 /* The whole row: a host or a capture, a secret where one is needed. */
 int profile_check(const struct profile *profile, struct refusal *refusal_out);
-/* Fills what nobody chose. */
+/* Fills what nobody chose, and the provider's presets have not either. */
 void profile_apply_defaults(struct profile *profile);
-/* With defaults applied, and without the secret. */
-json_t *profile_to_json(const struct profile *profile);
+/* A row of its own with the same values, to be ended as well. */
+void profile_copy(const struct profile *from, struct profile *to);
+/* With presets and defaults applied, and without the secret. */
+json_t *profile_to_json(const struct presets *presets, const struct profile *profile);
 
 /* Seals the password into the row, which has its id. */
 int profile_seal(

@@ -176,7 +176,7 @@ static const char *const auth_methods[] = {"none", "auto", "plain", "login", "cr
 static const char *const transcripts[] = {"never", "failure", "always", NULL};
 static const char *const uncertain[] = {"retry", "hold", NULL};
 static const char *const extra[] = {"password", "default", NULL};
-static const char *const not_built[] = {"provider", "fallback", "from_name", "from", "reply_to",
+static const char *const not_built[] = {"fallback", "from_name", "from", "reply_to",
     "signature_text", "signature_html", "available", "pop3_host", "pop3_port", "pop3_tls",
     "pop3_auth", "pop3_username", "pop3_password", "pop3_valid", NULL};
 
@@ -194,8 +194,9 @@ static const struct field fields[] = {
 	.offset = offsetof(struct profile, is_default)},
     FIELD(paused, FIELD_BOOL, .flags = FIELD_READ_ONLY),
     FIELD(version, FIELD_NUMBER, .flags = FIELD_HIDDEN),
+    FIELD(provider, FIELD_TEXT, .max = 40),
     FIELD(host, FIELD_TEXT, .max = 255, .normalise = normalise_host),
-    FIELD(port, FIELD_NUMBER, .min = 1, .max = 65535),
+    FIELD(port, FIELD_NUMBER, .min = 1, .max = 65535, .flags = FIELD_DEFAULTED),
     FIELD(tls, FIELD_TEXT, .max = 16, .choices = tls_modes),
     FIELD(tls_min, FIELD_TEXT, .max = 16, .choices = tls_versions),
     FIELD(tls_verify, FIELD_TEXT, .max = 128, .normalise = normalise_verify),
@@ -204,9 +205,9 @@ static const struct field fields[] = {
     FIELD(username, FIELD_TEXT, .max = 255, .normalise = check_user_name),
     FIELD(password, FIELD_TEXT, .flags = FIELD_HIDDEN),
     FIELD(ehlo, FIELD_TEXT, .max = 255, .normalise = check_word),
-    FIELD(timeout, FIELD_SECONDS, .min = 1000, .max = HOUR_MS),
-    FIELD(dot_timeout, FIELD_SECONDS, .min = 1000, .max = HOUR_MS),
-    FIELD(connections, FIELD_NUMBER, .min = 1, .max = 1000),
+    FIELD(timeout, FIELD_SECONDS, .min = 1000, .max = HOUR_MS, .flags = FIELD_DEFAULTED),
+    FIELD(dot_timeout, FIELD_SECONDS, .min = 1000, .max = HOUR_MS, .flags = FIELD_DEFAULTED),
+    FIELD(connections, FIELD_NUMBER, .min = 1, .max = 1000, .flags = FIELD_DEFAULTED),
     FIELD(rate, FIELD_TEXT, .max = RATE_TEXT_SIZE - 1, .normalise = normalise_rate),
     FIELD(recipient_rate, FIELD_TEXT, .max = RATE_TEXT_SIZE - 1, .normalise = normalise_rate),
     FIELD(bandwidth, FIELD_SIZE, .min = 1024, .max = INT64_C(1) << 40),

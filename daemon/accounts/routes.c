@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "daemon/accounts/db_query.h"
 #include "daemon/accounts/db_rows.h"
+#include "daemon/accounts/presets.h"
 #include "daemon/accounts/profile.h"
 
 #include <string.h>
@@ -74,9 +75,13 @@ on_list_route(const struct db_list_route *route, void *ctx)
 static void
 on_profile(void *row, void *ctx)
 {
+	const struct parts *parts = ctx;
 	struct profile *profile = row;
+	struct refusal problem;
 	struct msg_route route;
 
+	/* Relay hears of a problem when it asks for the profile, and then mail waits. */
+	(void)presets_apply(&parts->presets, profile, &problem);
 	profile_apply_defaults(profile);
 	route = (struct msg_route){
 	    .row = ROUTE_PROFILE,
@@ -92,7 +97,7 @@ on_profile(void *row, void *ctx)
 	    .is_uncertain_held = strcmp(profile->uncertain, "hold") == 0,
 	    .bounce_sender = profile->bounce_sender,
 	};
-	send_row(ctx, &route);
+	send_row(parts->queue, &route);
 }
 
 static void
@@ -102,66 +107,69 @@ log_failure(const struct err *err)
 }
 
 void
-routes_send_users(struct db *db, struct link *queue, int64_t user_id)
+routes_send_users(const struct parts *parts, int64_t user_id)
 {
 	struct err err;
 
-	if (queue != NULL && db_each_route(db, user_id, on_route, queue, &err) < 0)
+	if (parts->queue != NULL &&
+	    db_each_route(parts->db, user_id, on_route, parts->queue, &err) < 0)
 		log_failure(&err);
 }
 
 void
-routes_send_lists(struct db *db, struct link *queue)
+routes_send_lists(const struct parts *parts)
 {
 	struct err err;
 
-	if (queue != NULL && db_each_list_route(db, on_list_route, queue, &err) < 0)
+	if (parts->queue != NULL &&
+	    db_each_list_route(parts->db, on_list_route, parts->queue, &err) < 0)
 		log_failure(&err);
 }
 
 void
-routes_send_profile(struct db *db, struct link *queue, int64_t profile_id)
+routes_send_profile(const struct parts *parts, int64_t profile_id)
 {
 	struct profile profile;
 	struct err err;
 	int found;
 
-	if (queue == NULL)
+	if (parts->queue == NULL)
 		return;
-	found = db_find_id(db, &profile_table, profile_id, &profile, &err);
+	found = db_find_id(parts->db, &profile_table, profile_id, &profile, &err);
 	if (found < 0)
 		log_failure(&err);
 	if (found <= 0)
 		return;
-	on_profile(&profile, queue);
+	on_profile(&profile, (void *)(uintptr_t)parts);
 	table_row_fini(&profile_table, &profile);
 }
 
 void
-routes_send_gone(struct link *queue, enum route_row row, int64_t id)
+routes_send_gone(const struct parts *parts, enum route_row row, int64_t id)
 {
 	struct msg_route route = {.row = (uint8_t)row, .id = (uint64_t)id, .is_gone = true};
 
-	if (queue != NULL)
-		send_row(queue, &route);
+	if (parts->queue != NULL)
+		send_row(parts->queue, &route);
 }
 
 void
-routes_send_map(struct db *db, struct link *queue)
+routes_send_map(const struct parts *parts)
 {
 	struct msg_route begin = {.row = ROUTE_BEGIN}, end = {.row = ROUTE_END};
 	struct err err;
 
-	send_row(queue, &begin);
-	if (db_each(db, &profile_table, &(struct db_page){0}, on_profile, queue, &err) < 0) {
+	send_row(parts->queue, &begin);
+	if (db_each(parts->db, &profile_table, &(struct db_page){0}, on_profile,
+		(void *)(uintptr_t)parts, &err) < 0) {
 		/* Without its end the map isn't taken, and mail waits where it is. */
 		log_failure(&err);
 		return;
 	}
-	if (db_each_route(db, 0, on_route, queue, &err) < 0 ||
-	    db_each_list_route(db, on_list_route, queue, &err) < 0) {
+	if (db_each_route(parts->db, 0, on_route, parts->queue, &err) < 0 ||
+	    db_each_list_route(parts->db, on_list_route, parts->queue, &err) < 0) {
 		log_failure(&err);
 		return;
 	}
-	send_row(queue, &end);
+	send_row(parts->queue, &end);
 }

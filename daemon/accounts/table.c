@@ -38,6 +38,17 @@ is_text(const struct field *field)
 	return field->type == FIELD_TEXT || field->type == FIELD_ITEMS;
 }
 
+bool
+field_is_set(const struct field *field, const void *row)
+{
+	void *fields = (void *)(uintptr_t)row;
+
+	if (is_text(field))
+		return *field_text(field, fields) != NULL;
+	return field->type == FIELD_BOOL ? *field_bool(field, fields)
+					 : *field_number(field, fields) != 0;
+}
+
 void
 table_row_fini(const struct table *table, void *row)
 {
@@ -296,9 +307,19 @@ read_bool(const struct field *field, void *row, const json_t *value, struct refu
 	return 0;
 }
 
+static bool
+is_nothing(const json_t *value)
+{
+	return json_is_null(value) || (json_is_string(value) && *json_string_value(value) == '\0');
+}
+
 static int
 read_field(const struct field *field, void *row, const json_t *value, struct refusal *refusal_out)
 {
+	if ((field->flags & FIELD_DEFAULTED) != 0 && is_nothing(value)) {
+		*field_number(field, row) = 0;
+		return 0;
+	}
 	switch (field->type) {
 	case FIELD_TEXT:
 	case FIELD_ITEMS:
@@ -320,8 +341,8 @@ read_field(const struct field *field, void *row, const json_t *value, struct ref
 	return -1;
 }
 
-static const struct field *
-find_field(const struct table *table, const char *name)
+const struct field *
+table_find_field(const struct table *table, const char *name)
 {
 	for (size_t i = 0; i < table->field_count; i++)
 		if (strcmp(table->fields[i].name, name) == 0)
@@ -340,7 +361,7 @@ read_member(const struct table *table, void *row, const char *name, const json_t
 	if (is_among(table->not_built, name))
 		return refuse(refusal_out, REFUSED_INVALID, "not_built", name,
 		    "%s is not built yet in this version of postern", name);
-	field = find_field(table, name);
+	field = table_find_field(table, name);
 	if (field == NULL || (field->flags & FIELD_HIDDEN) != 0)
 		return refuse_unknown(refusal_out, table, name, refused_flags);
 	if ((field->flags & refused_flags) != 0)

@@ -34,6 +34,7 @@ enum {
 	FIELD_READ_ONLY = 1,   /* JSON shows it, only we change it */
 	FIELD_HIDDEN = 2,      /* JSON doesn't know it */
 	FIELD_ONLY_AT_ADD = 4, /* can't be changed later */
+	FIELD_DEFAULTED = 8,   /* a number that 0 leaves to its default; null and "" make it that */
 };
 
 struct field {
@@ -68,6 +69,10 @@ json_t *table_to_json(const struct table *table, const void *row);
 int64_t *field_number(const struct field *field, void *row);
 char **field_text(const struct field *field, void *row);
 bool *field_bool(const struct field *field, void *row);
+/* Whether somebody chose it: it isn't NULL, 0 or false. */
+bool field_is_set(const struct field *field, const void *row);
+/* NULL: there is none. */
+const struct field *table_find_field(const struct table *table, const char *name);
 
 /* For `normalise`: names of lists and profiles, logins. */
 int check_name(char **text, struct err *err_out);

@@ -75,6 +75,7 @@ config_release(const struct config *config)
 	free(counted->tls.pairs);
 	free(counted->auth.mechanisms);
 	free(counted->queue.notice_profile);
+	free(counted->providers);
 	free(counted);
 }
 

@@ -155,6 +155,7 @@ struct config {
 
 	enum unauthorized_action sender_authorization;
 	char **drop_headers; /* NULL-terminated, as written */
+	char *providers;     /* a file with presets of one's own; NULL: none */
 
 	struct {
 		int64_t interval_ms;

@@ -256,6 +256,10 @@ const struct option options[] = {
 	{"drop_headers", OPTION_HEADERS, "names", NO_RANGE, "Bcc Resent-Bcc Return-Path", ON_RELOAD,
 	 AT(drop_headers), NULL, "Header fields that are taken out of every message; Date and Message-ID are then made anew."},
 
+	{"providers", OPTION_PATH, "path", PATH_BYTES, NULL, ON_RELOAD, AT(providers), NULL,
+	 "File with providers of your own, in the form of the providers.conf that is installed; one of "
+	 "the same name replaces that there."},
+
 	{"alerts.interval", OPTION_DURATION, "ms", SECOND, 30 * DAY, "1h", ON_RELOAD,
 	 AT(alerts.interval_ms), NULL,
 	 "Alerts of one kind, user and address within this time are one alert with a count."},

@@ -20,6 +20,8 @@ static const struct route routes[] = {
 	{"/v1/users/*/reset-password",   ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, true,  ""},
 	{"/v1/profiles",                 ROUTE_GET | ROUTE_POST,     ROLE_ACCOUNTS, ANSWER_PROFILES, SOON, true,  "limit after"},
 	{"/v1/profiles/*",               READ_CHANGE_REMOVE,         ROLE_ACCOUNTS, ANSWER_PROFILE,  SOON, true,  ""},
+	{"/v1/providers",                ROUTE_GET,                  ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, "limit after"},
+	{"/v1/providers/*",              ROUTE_GET,                  ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},
 	{"/v1/profiles/*/default",       ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},
 	{"/v1/profiles/*/pause",         ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},
 	{"/v1/profiles/*/resume",        ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},

@@ -37,6 +37,8 @@ enum file_kind {
 	FILE_SYSTEM_CAS,      /* PEM bundle: relay */
 	FILE_RESOLV_CONF,     /* relay */
 	FILE_HOSTS,           /* relay */
+	FILE_PROVIDERS,       /* those that come along, empty if they are not there: accounts */
+	FILE_OWN_PROVIDERS,   /* the config's, empty if it names none: accounts */
 	FILE_KIND_COUNT
 };
 

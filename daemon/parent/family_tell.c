@@ -31,6 +31,8 @@ static const enum role file_owners[FILE_KIND_COUNT] = {
     [FILE_SYSTEM_CAS] = ROLE_RELAY,
     [FILE_RESOLV_CONF] = ROLE_RELAY,
     [FILE_HOSTS] = ROLE_RELAY,
+    [FILE_PROVIDERS] = ROLE_ACCOUNTS,
+    [FILE_OWN_PROVIDERS] = ROLE_ACCOUNTS,
 };
 
 static void

@@ -3,9 +3,11 @@
 
 #include "common/clock.h"
 #include "common/xalloc.h"
+#include "daemon/config/providers.h"
 #include "daemon/core/values.h"
 #include "daemon/parent/ca.h"
 #include "daemon/parent/dirs.h"
+#include "daemon/parent/keyfile.h"
 #include "daemon/parent/keys.h"
 #include "daemon/parent/parent.h"
 
@@ -14,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PROVIDERS_PATH PKGDATADIR "/providers.conf"
 #define SYSTEM_FILE_MAX ((1u << 20) - 4096)
 
 static const struct {
@@ -84,6 +87,37 @@ files_collect_pairs(struct files *files, const struct config *config, struct err
 	return 0;
 }
 
+/* Checked as accounts will read it. */
+static int
+collect_providers(struct buf *out, const char *path, struct err *err_out)
+{
+	struct providers providers;
+
+	if (keyfile_read_path(path, out, err_out) != 0 ||
+	    providers_parse(path, out->bytes, out->size, &providers, err_out) != 0)
+		return EXIT_CONFIG;
+	providers_fini(&providers);
+	return 0;
+}
+
+int
+files_collect_providers(struct files *files, const struct config *config, struct err *err_out)
+{
+	struct err why;
+
+	/* Where nothing was installed there are none. */
+	if (access(PROVIDERS_PATH, F_OK) == 0 &&
+	    collect_providers(&files->of[FILE_PROVIDERS], PROVIDERS_PATH, err_out) != 0)
+		return EXIT_CONFIG;
+	if (config->providers == NULL)
+		return 0;
+	if (collect_providers(&files->of[FILE_OWN_PROVIDERS], config->providers, &why) == 0)
+		return 0;
+	*err_out = why;
+	(void)config_blame(config, "providers", err_out);
+	return EXIT_CONFIG;
+}
+
 int
 files_collect(struct files *files, const struct config *config, struct err *err_out)
 {
@@ -94,6 +128,9 @@ files_collect(struct files *files, const struct config *config, struct err *err_
 		return status;
 	if (keys_seal(config->state_dir, &files->of[FILE_SEAL_KEY], err_out) != 0)
 		return EXIT_SYSTEM;
+	status = files_collect_providers(files, config, err_out);
+	if (status != 0)
+		return status;
 	keys_rotate_tickets(&files->of[FILE_TICKET_KEYS]);
 	for (size_t i = 0; i < sizeof(system_files) / sizeof(system_files[0]); i++)
 		read_system_file(system_files[i].path, &files->of[system_files[i].kind]);

@@ -26,6 +26,9 @@ __attribute__((warn_unused_result)) int files_collect(
 /* Only the certificates and keys that the config names, if it names any. */
 __attribute__((warn_unused_result)) int files_collect_pairs(
     struct files *files, const struct config *config, struct err *err_out);
+/* What is known of providers: the file that came along, if it is there, and the config's. */
+__attribute__((warn_unused_result)) int files_collect_providers(
+    struct files *files, const struct config *config, struct err *err_out);
 /* Keys of session tickets outlive a reload, and so do the tickets. */
 void files_keep_tickets(struct files *files, struct files *old);
 void files_fini(struct files *files);

@@ -74,6 +74,16 @@ outside_check_certificates(const struct config *config, warning_fn warn, struct 
 	return result;
 }
 
+int
+outside_check_providers(const struct config *config, struct err *err_out)
+{
+	struct files files = {0};
+	int result = files_collect_providers(&files, config, err_out) == 0 ? 0 : -1;
+
+	files_fini(&files);
+	return result;
+}
+
 static bool
 is_forbidden(const char *path)
 {

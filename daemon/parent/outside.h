@@ -1,5 +1,5 @@
 /*
- * outside - what the config names outside of itself: accounts, certificates and keys
+ * outside - what the config names outside of itself: accounts, certificates and keys, providers
  *
  * Role     parent, before it makes anything; `posternd -n`
  * Owns     nothing, and changes nothing
@@ -20,6 +20,9 @@ __attribute__((warn_unused_result)) int outside_check_accounts(
  * told to `warn`, unless it is NULL. */
 __attribute__((warn_unused_result)) int outside_check_certificates(
     const struct config *config, warning_fn warn, struct err *err_out);
+/* That the files with providers can be read and say what is allowed. */
+__attribute__((warn_unused_result)) int outside_check_providers(
+    const struct config *config, struct err *err_out);
 /* False where only root may read them, and we are not. */
 bool outside_may_read_certificates(const struct config *config);
 

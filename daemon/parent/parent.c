@@ -96,7 +96,8 @@ setup_load(struct setup *setup, const char *path, struct err *err_out)
 	*setup = (struct setup){0};
 	if (config_load(path, &setup->config, &setup->text, err_out) != 0 ||
 	    outside_check_accounts(setup->config, err_out) != 0 ||
-	    outside_check_certificates(setup->config, NULL, err_out) != 0)
+	    outside_check_certificates(setup->config, NULL, err_out) != 0 ||
+	    outside_check_providers(setup->config, err_out) != 0)
 		return EXIT_CONFIG;
 	return 0;
 }

@@ -9,6 +9,8 @@ check_PROGRAMS += \
 	tests/unit/test_guessing \
 	tests/unit/test_pool \
 	tests/unit/test_presence \
+	tests/unit/test_presets \
+	tests/unit/test_providers \
 	tests/unit/test_seal \
 	tests/unit/test_verifier
 endif
@@ -48,6 +50,14 @@ tests_unit_test_pool_LDADD = $(ACCOUNTS_LIBS)
 tests_unit_test_presence_SOURCES = tests/unit/test_presence.c
 tests_unit_test_presence_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_presence_LDADD = $(ACCOUNTS_LIBS)
+
+tests_unit_test_presets_SOURCES = tests/unit/test_presets.c $(ACCOUNTS_FIXTURE)
+tests_unit_test_presets_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_presets_LDADD = $(ACCOUNTS_LIBS)
+
+tests_unit_test_providers_SOURCES = tests/unit/test_providers.c
+tests_unit_test_providers_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_providers_LDADD = $(ACCOUNTS_LIBS)
 
 tests_unit_test_seal_SOURCES = tests/unit/test_seal.c
 tests_unit_test_seal_CFLAGS = $(UNIT_CFLAGS)

@@ -166,6 +166,14 @@ peer_close(struct fixture *fixture, struct peer *peer)
 
 /* ---- the parts ---- */
 
+static struct msg_bytes
+bytes_of(const char *text)
+{
+	if (text == NULL)
+		return (struct msg_bytes){0};
+	return (struct msg_bytes){(const uint8_t *)text, (uint32_t)strlen(text)};
+}
+
 static void
 open_all(struct fixture *fixture)
 {
@@ -177,6 +185,7 @@ open_all(struct fixture *fixture)
 	    .config = &fixture->config,
 	    .seal_key = {seal_key, sizeof(seal_key)},
 	};
+	presets_read(&parts->presets, bytes_of(fixture->presets), (struct msg_bytes){0});
 	if (db_open("accounts.db", &parts->db, &err) != 0)
 		fail_msg("%s", err.text);
 	parts->pool = pool_new(fixture->loop, 1, 4);
@@ -208,7 +217,7 @@ open_all(struct fixture *fixture)
 	peer_open(fixture, &fixture->control, ROLE_CONTROL, 0);
 	parts->queue = fixture->queue.near;
 	parts->relay = fixture->relay.near;
-	routes_send_map(parts->db, parts->queue);
+	routes_send_map(parts);
 }
 
 static void
@@ -227,6 +236,7 @@ close_all(struct fixture *fixture)
 	guessing_free(fixture->parts.guessing);
 	alerts_free(fixture->parts.alerts);
 	db_close(fixture->parts.db);
+	presets_fini(&fixture->parts.presets);
 	loop_turn(fixture->loop, 0);
 }
 
@@ -236,7 +246,7 @@ fixture_open(struct fixture *fixture)
 	static struct port_range submission = {587, 587}, range = {1025, 5000}, smtps = {465, 465};
 	static struct config_listener listeners[3];
 
-	*fixture = (struct fixture){.on_attempt = fixture->on_attempt};
+	*fixture = (struct fixture){.on_attempt = fixture->on_attempt, .presets = fixture->presets};
 	listeners[0] = (struct config_listener){
 	    .ports = &submission, .port_count = 1, .tls = LISTENER_STARTTLS};
 	listeners[1] =
@@ -252,6 +262,13 @@ fixture_open(struct fixture *fixture)
 	assert_int_equal(chdir(fixture->directory), 0);
 	fixture->loop = loop_new();
 	open_all(fixture);
+}
+
+void
+fixture_set_presets(struct fixture *fixture, const char *text)
+{
+	fixture->presets = text;
+	parts_take_presets(&fixture->parts, bytes_of(text), (struct msg_bytes){0});
 }
 
 void

@@ -30,12 +30,14 @@ struct fixture {
 	unsigned status; /* of the last call() */
 	/* Set before fixture_open(), or NULL; ctx is the fixture. */
 	uint32_t (*on_attempt)(const struct sasl_attempt *attempt, void *ctx);
+	const char *presets; /* the text of providers.conf; borrowed */
 };
 
 /* A new, empty accounts.db. */
 void fixture_open(struct fixture *fixture);
 /* As a reload does; borrowed. */
 void fixture_set_mechanisms(struct fixture *fixture, const char *mechanisms);
+void fixture_set_presets(struct fixture *fixture, const char *text);
 /* The links and the parts go, and come back; the file stays. */
 void fixture_restart(struct fixture *fixture);
 void fixture_close(struct fixture *fixture);

@@ -152,7 +152,7 @@ test_routes(void **state)
 			       "route user 1 bob profile=2 version=0 connections=0\n"
 			       "route list 0  profile=2 version=0 connections=0\n"
 			       "route list 1 shop profile=2 version=0 connections=0\n");
-	routes_send_map(fixture.parts.db, fixture.parts.queue);
+	routes_send_map(&fixture.parts);
 	expect(&fixture.queue, "route begin 0  profile=0 version=0 connections=0\n"
 			       "route profile 2 b profile=0 version=1 connections=20\n"
 			       "route user 1 bob profile=2 version=0 connections=0\n"

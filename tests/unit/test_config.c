@@ -46,6 +46,7 @@ static const struct {
 	"must be an absolute path of at most 90 bytes"},
     {"capture_dir = \"./x\";", "capture_dir: \"./x\" must be an absolute path"},
     {"capture_dir = \"/a\\nb\";", "must be an absolute path"},
+    {"providers = \"providers.conf\";", "providers: \"providers.conf\" must be an absolute path"},
     {"user = \"\";", "user: \"\" must be the name of an account"},
     {"user = \"Root!\";", "must be the name of an account"},
     {"user = 7;", "user: must be the name of an account"},

@@ -1,0 +1,210 @@
+/* presets - puts a provider's values where a profile has none. */
+#include "daemon/accounts/presets.h"
+
+#include "common/buf.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void
+read_file(struct presets *presets, const char *name, struct msg_bytes text)
+{
+	struct providers more;
+	struct err err;
+
+	if (providers_parse(name, (const char *)text.at, text.size, &more, &err) != 0) {
+		log_problem(LOG_ERROR, "the providers can't be read: %s", err.text);
+		return;
+	}
+	providers_add(&presets->providers, &more);
+}
+
+void
+presets_read(struct presets *presets, struct msg_bytes installed, struct msg_bytes own)
+{
+	presets_fini(presets);
+	read_file(presets, "providers.conf", installed);
+	read_file(presets, "providers", own);
+}
+
+void
+presets_fini(struct presets *presets)
+{
+	providers_fini(&presets->providers);
+}
+
+/* ---- a name ---- */
+
+static int
+refuse_unknown(const struct presets *presets, const char *name, struct refusal *refusal_out)
+{
+	struct buf names;
+	int rc;
+
+	buf_init(&names);
+	for (size_t i = 0; i < presets->providers.count; i++)
+		buf_printf(&names, "%s%s", i == 0 ? "" : " ", presets->providers.items[i].name);
+	rc = refuse(refusal_out, REFUSED_INVALID, "invalid", "provider",
+	    "provider: there is no provider %.40s; %s%s", name,
+	    presets->providers.count == 0 ? "none is known, since providers.conf isn't there"
+					  : "known are ",
+	    presets->providers.count == 0 ? "" : names.bytes);
+	buf_fini(&names);
+	return rc;
+}
+
+int
+presets_check_name(const struct presets *presets, char **name, struct refusal *refusal_out)
+{
+	const struct provider *provider;
+
+	if (*name == NULL)
+		return 0;
+	provider = providers_find(&presets->providers, *name);
+	if (provider == NULL)
+		return refuse_unknown(presets, *name, refusal_out);
+	free(*name);
+	*name = xstrdup(provider->name);
+	return 0;
+}
+
+/* ---- values ---- */
+
+static json_t *
+value_to_json(const struct provider_value *value)
+{
+	return value->is_number ? json_integer(value->number) : json_string(value->text);
+}
+
+static bool
+has_region(const struct provider *provider, const char *name)
+{
+	for (size_t i = 0; name != NULL && i < provider->regions.count; i++)
+		if (strcmp(provider->regions.items[i], name) == 0)
+			return true;
+	return false;
+}
+
+static char *
+host_in(const char *pattern, const char *region)
+{
+	const char *at = strstr(pattern, PROVIDER_REGION);
+
+	return xasprintf(
+	    "%.*s%s%s", (int)(at - pattern), pattern, region, at + strlen(PROVIDER_REGION));
+}
+
+/* The host of the region that the profile names as its host, or of the usual one. Otherwise the
+ * profile has a host of its own, or none. */
+static void
+add_regional_host(json_t *values, const struct provider *provider, const struct profile *profile,
+    const char *pattern)
+{
+	const char *region = profile->host == NULL                 ? provider->region
+			     : has_region(provider, profile->host) ? profile->host
+								   : NULL;
+	char *host;
+
+	if (region == NULL)
+		return;
+	host = host_in(pattern, region);
+	(void)json_object_set_new(values, "host", json_string(host));
+	free(host);
+}
+
+/* The provider's values for what the profile leaves open. What this version has no field for is
+ * for a later one. */
+static json_t *
+values_for(const struct provider *provider, struct profile *profile)
+{
+	json_t *values = json_object();
+
+	for (size_t i = 0; i < provider->value_count; i++) {
+		const struct provider_value *value = &provider->values[i];
+		const struct field *field = table_find_field(&profile_table, value->field);
+
+		if (field == NULL)
+			continue;
+		if (strcmp(value->field, "host") == 0 && provider->regions.count > 0)
+			add_regional_host(values, provider, profile, value->text);
+		else if (!field_is_set(field, profile))
+			(void)json_object_set_new(values, value->field, value_to_json(value));
+	}
+	/* Who chose one of port and TLS mode has chosen both. */
+	if (profile->port != 0 || profile->tls != NULL) {
+		(void)json_object_del(values, "port");
+		(void)json_object_del(values, "tls");
+	}
+	return values;
+}
+
+static int
+refuse_region(const struct provider *provider, struct refusal *refusal_out)
+{
+	struct buf names;
+	int rc;
+
+	buf_init(&names);
+	for (size_t i = 0; i < provider->regions.count; i++)
+		buf_printf(&names, "%s%s", i == 0 ? "" : ", ", provider->regions.items[i]);
+	rc = refuse(refusal_out, REFUSED_INVALID, "missing", "host",
+	    "host: provider %s has one for each region; name the region (--host %s) or the host: "
+	    "%s",
+	    provider->name, provider->regions.items[0], names.bytes);
+	buf_fini(&names);
+	return rc;
+}
+
+int
+presets_apply(const struct presets *presets, struct profile *profile, struct refusal *refusal_out)
+{
+	const struct provider *provider;
+	struct refusal why;
+	json_t *values;
+	int rc;
+
+	if (profile->provider == NULL)
+		return 0;
+	provider = providers_find(&presets->providers, profile->provider);
+	if (provider == NULL)
+		return refuse_unknown(presets, profile->provider, refusal_out);
+	if (provider->regions.count > 0 && provider->region == NULL && profile->host == NULL)
+		return refuse_region(provider, refusal_out);
+	values = values_for(provider, profile);
+	rc = table_read_json(&profile_table, profile, values, 0, &why);
+	json_decref(values);
+	if (rc != 0)
+		return refuse(refusal_out, REFUSED_INVALID, "invalid", "provider",
+		    "provider: %s can't be used in this version of postern: %.300s", provider->name,
+		    why.why.text);
+	return 0;
+}
+
+static json_t *
+texts_to_json(const struct provider_texts *texts)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < texts->count; i++)
+		(void)json_array_append_new(array, json_string(texts->items[i]));
+	return array;
+}
+
+json_t *
+presets_to_json(const struct provider *provider)
+{
+	json_t *object = json_object();
+
+	(void)json_object_set_new(object, "name", json_string(provider->name));
+	(void)json_object_set_new(object, "title", json_string(provider->title));
+	for (size_t i = 0; i < provider->value_count; i++)
+		(void)json_object_set_new(
+		    object, provider->values[i].field, value_to_json(&provider->values[i]));
+	(void)json_object_set_new(object, "regions", texts_to_json(&provider->regions));
+	(void)json_object_set_new(object, "region",
+	    provider->region == NULL ? json_null() : json_string(provider->region));
+	(void)json_object_set_new(object, "hints", texts_to_json(&provider->hints));
+	return object;
+}
