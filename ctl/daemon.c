@@ -40,8 +40,10 @@ print_counts(json_t *queue)
 	(void)fputs("\nqueue:", stdout);
 	if (!json_is_object(queue))
 		(void)fputs(" away", stdout);
-	json_object_foreach(queue, state, count)(void)
+	json_object_foreach(queue, state, count) if (json_is_integer(count))(void)
 	    printf(" %s %" JSON_INTEGER_FORMAT, state, json_integer_value(count));
+	if (json_is_true(json_object_get(queue, "counting")))
+		(void)fputs(" (so far: posternd has begun a moment ago and counts)", stdout);
 	(void)fputs("\n\n", stdout);
 }
 

@@ -124,6 +124,9 @@ compose_status(json_t *status, const json_t *queue, const json_t *profiles)
 		for (size_t k = 0; k < COUNT_OF(queue_counts); k++)
 			(void)json_object_set_new(
 			    counts, queue_counts[k], field_or_null(queue, queue_counts[k]));
+	/* Behind a start, for a moment. */
+	if (json_is_true(json_object_get(queue, "counting")))
+		(void)json_object_set_new(counts, "counting", json_true());
 	json_array_foreach(profiles, i, profile)(void)
 	    json_array_append_new(summaries, profile_summary(profile, queue));
 	(void)json_object_set_new(status, "queue", counts);

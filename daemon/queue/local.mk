@@ -116,12 +116,14 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/statistics.h \
 	daemon/queue/storage.c \
 	daemon/queue/storage.h \
+	daemon/queue/storage_census.c \
 	daemon/queue/storage_private.h \
 	daemon/queue/storage_thread.c \
 	daemon/queue/store.h \
 	daemon/queue/store_copy.h \
 	daemon/queue/store_sqlite.c \
 	daemon/queue/store_sqlite.h \
+	daemon/queue/store_sqlite_census.c \
 	daemon/queue/store_sqlite_copy.c \
 	daemon/queue/store_sqlite_find.c \
 	daemon/queue/store_sqlite_journal.c \

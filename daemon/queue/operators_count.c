@@ -136,6 +136,8 @@ on_counted(struct job *job)
 	for (int i = SHOWN_READY; i < SHOWN_COUNT; i++)
 		(void)json_object_set_new(
 		    answer, operator_state_name((enum shown_state)i), json_integer(counts[i]));
+	if (call->count.is_partial_out)
+		(void)json_object_set_new(answer, "counting", json_true());
 	(void)json_object_set_new(answer, "profiles", profile_states(operators, &call->count));
 	free(call->count.rows_out);
 	call_answer_json(call, 200, answer);

@@ -122,6 +122,7 @@ storage_open(struct loop *loop, const struct storage_options *options, struct st
 	storage->copy_worker = worker_start(loop, &copy_ops, storage->copier);
 	storage->space_timer = timer_new(loop, on_space_timer, storage);
 	timer_set(storage->space_timer, 0);
+	storage_begin_census(storage);
 	*storage_out = storage;
 	return 0;
 }
@@ -134,6 +135,7 @@ storage_close(struct storage *storage)
 	timer_free(storage->space_timer);
 	storage->is_closing = true;
 	worker_stop(storage->store_worker);
+	storage_end_census(storage);
 	for (unsigned i = 0; i < FILE_WORKERS; i++)
 		worker_stop(storage->file_workers[i]);
 	worker_stop(storage->read_worker);
@@ -206,6 +208,8 @@ void
 storage_post(struct storage *storage, enum store_job_kind kind, struct job *job)
 {
 	job->kind = (int)kind;
+	if (!storage->is_closing && storage_defer(storage, job))
+		return;
 	storage->writes += job->urgency != JOB_READS;
 	post(storage, storage->store_worker, job);
 }

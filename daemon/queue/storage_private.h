@@ -3,6 +3,7 @@
  *
  * storage.c is what the loop sees: opening and closing, jobs to the threads, files that are kept for a
  * copy. storage_thread.c is what the storage thread does with a batch, and when it has nothing to do.
+ * storage_census.c has what there was at the start counted, and keeps what needs the counts waiting.
  * Nobody else includes this.
  */
 #ifndef POSTERN_QUEUE_STORAGE_PRIVATE_H
@@ -36,6 +37,9 @@ struct storage {
 	uint64_t *kept; /* files to be removed when they may be again */
 	size_t kept_count, kept_capacity;
 	uint64_t writes;
+	struct census_job census;
+	bool has_counts;
+	struct list waiting; /* jobs that need them */
 	/* storage thread, after the start */
 	bool is_broken;
 	bool has_reserve;
@@ -51,6 +55,13 @@ struct storage {
 /* worker_ops.run and worker_ops.idle of the storage thread. */
 void storage_run_batch(struct list *batch, void *ctx);
 int64_t storage_on_idle(void *ctx);
+
+/* On the loop. */
+void storage_begin_census(struct storage *storage);
+/* Takes the job if it has to wait for counts. */
+bool storage_defer(struct storage *storage, struct job *job);
+/* What waits is posted, or ends if the storage is closing. */
+void storage_end_census(struct storage *storage);
 
 /* Also at the start and at the end, while there is no such thread. */
 void storage_make_reserve(struct storage *storage);

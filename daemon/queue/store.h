@@ -46,7 +46,8 @@ enum store_job_kind {
 	STORE_AGE,
 	STORE_JOURNAL_ADD,
 	STORE_JOURNAL_READ,
-	STORE_SNAPSHOT
+	STORE_SNAPSHOT,
+	STORE_CENSUS
 };
 
 /* What a message adds to what its user has sent; user 0: it isn't counted. */
@@ -129,6 +130,7 @@ struct ready_row {
 	uint64_t size;
 	uint32_t recipient_count; /* those that are not done */
 	uint8_t priority;
+	int64_t next_at_ms; /* until when it was put off */
 };
 
 /* The first ready messages of one user and priority behind `after`, at most `limit`; gives rows. */
@@ -217,10 +219,20 @@ struct count_row {
 	bool is_deferred;
 };
 
+/* Behind a start it may be before all is counted; gives rows. */
 struct count_job {
 	struct job job;
 	struct count_row *rows_out;
 	uint32_t row_count_out;
+	bool is_partial_out;
+};
+
+/* A slice of counting what there was when the store was opened. Without has_counts_out no filter
+ * finds everything and nobody knows whose mail there is. */
+struct census_job {
+	struct job job;
+	bool has_counts_out;
+	bool is_end_out;
 };
 
 /* Whose mail there is. */
@@ -411,6 +423,8 @@ uint32_t store_epoch(const struct store *store);
 
 /* On the loop: the job is posted no more. */
 void store_end_scan(struct scan_job *job);
+/* Whether this job has to wait until there are counts. */
+bool store_needs_counts(const struct job *job);
 /* When the backup was made that the database was restored from; 0: it was not, or was opened since. */
 int64_t store_backup_at_ms(const struct store *store);
 

@@ -21,8 +21,9 @@
 	" has_8bit, is_in_file, is_notice, login, list, sender, header_from, message_id, subject," \
 	" client, has_wishes, begins_at, age"
 #define LOOK_COLUMNS                                                                               \
-	"user_id, state, next_at > 0, priority, is_in_file, has_wishes, begins_at, login, list"
-#define READY_COLUMNS "id, user_id, received_at, priority, size, pending"
+	"user_id, state, next_at, priority, is_in_file, has_wishes, begins_at, login, list"
+#define PLACE_COLUMNS "state, next_at, user_id, priority, id"
+#define READY_COLUMNS "id, user_id, received_at, priority, size, pending, next_at"
 #define WISHES_COLUMNS                                                                             \
 	"envid, is_smtputf8, has_utf8_header, ret, has_auth, has_mt_priority, mt_priority,"        \
 	" requires_tls"
@@ -80,11 +81,13 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_DECIDE_RECIPIENTS] = "UPDATE recipient SET state = ?2 WHERE message = ?1 AND state = ?3",
     [SQL_COUNT_PENDING] = "UPDATE message SET pending = (SELECT count(*) FROM recipient"
 			  " WHERE message = ?1 AND state IN (0, 3)) WHERE id = ?1",
-    [SQL_COUNT_UNTIMED] = "SELECT user_id, priority, count(*) FROM message"
-			  " INDEXED BY message_order WHERE state = ? AND next_at = 0"
-			  " GROUP BY user_id, priority",
-    [SQL_COUNT_TIMED] = "SELECT user_id, state, count(*) FROM message INDEXED BY message_later"
-			" WHERE next_at > 0 GROUP BY user_id, state",
+    /* Comparing rows by all five SQLite would begin with the first of a flow. */
+    [SQL_GET_PLACES_OF_FLOW] = "SELECT " PLACE_COLUMNS " FROM message INDEXED BY message_order"
+			       " WHERE state = ? AND next_at = ? AND user_id = ? AND priority = ?"
+			       " AND id > ? ORDER BY id",
+    [SQL_GET_PLACES_BEHIND] = "SELECT " PLACE_COLUMNS " FROM message INDEXED BY message_order"
+			      " WHERE (state, next_at, user_id, priority) > (?, ?, ?, ?)"
+			      " ORDER BY state, next_at, user_id, priority, id",
     [SQL_GET_OWNERS] = "SELECT user_id, login, list FROM owner",
     [SQL_PUT_OWNER] = "INSERT OR IGNORE INTO owner(user_id, login, list) VALUES(?,?,?)",
     [SQL_DELETE_OWNER] = "DELETE FROM owner WHERE user_id = ?",
@@ -122,8 +125,12 @@ static const char *const statements_sql[SQL_COUNT] = {
 			" FROM message INDEXED BY message_order"
 			" WHERE state = ? AND next_at = 0 AND user_id = ?"
 			" ORDER BY priority, id LIMIT ?",
+    [SQL_GET_NEXT_LIMITED] = "SELECT user_id FROM message INDEXED BY message_order"
+			     " WHERE state = ? AND next_at = 0 AND user_id > ?"
+			     " ORDER BY user_id LIMIT 1",
     [SQL_ADD_JOURNAL] = "INSERT INTO journal(id, record) VALUES(?,?)",
     [SQL_GET_JOURNAL] = "SELECT id, record FROM journal WHERE id > ? ORDER BY id LIMIT ?",
+    [SQL_GET_NUMBERS] = "SELECT id FROM journal WHERE id > ? AND id <= ? ORDER BY id",
     [SQL_FORGET_JOURNAL] = "DELETE FROM journal WHERE id IN (SELECT id FROM journal WHERE id <= ?"
 			   " AND id < (SELECT max(id) FROM journal) ORDER BY id LIMIT ?)",
     [SQL_GET_REMOVED] = "SELECT received_at, login, list, (SELECT count(*) FROM recipient"
@@ -282,8 +289,8 @@ open_database(struct store *store, const char *path, struct err *err_out)
 		return -1;
 	if (store_open_journal(store) != STORE_OK)
 		return err_set(err_out, "reading the store's journal: %s", store->problem);
-	if (store_load_tally(store) != STORE_OK)
-		return err_set(err_out, "counting what is in %s: %s", path, store->problem);
+	if (store_load_owners(store) != STORE_OK)
+		return err_set(err_out, "reading whose mail is in %s: %s", path, store->problem);
 	return 0;
 }
 
@@ -534,6 +541,8 @@ store_run(struct store *store, struct job *job)
 		return store_read_journal(store, at);
 	case STORE_SNAPSHOT:
 		return store_snapshot(store, at);
+	case STORE_CENSUS:
+		return store_census(store, at);
 	}
 	return STORE_REFUSED;
 }

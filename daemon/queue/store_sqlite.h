@@ -48,8 +48,8 @@ enum statement {
 	SQL_SCHEDULE,
 	SQL_DECIDE_RECIPIENTS,
 	SQL_COUNT_PENDING,
-	SQL_COUNT_UNTIMED,
-	SQL_COUNT_TIMED,
+	SQL_GET_PLACES_OF_FLOW,
+	SQL_GET_PLACES_BEHIND,
 	SQL_GET_OWNERS,
 	SQL_PUT_OWNER,
 	SQL_DELETE_OWNER,
@@ -67,8 +67,10 @@ enum statement {
 	SQL_SWEEP_USED,
 	SQL_GET_USED,
 	SQL_GET_LIMITED,
+	SQL_GET_NEXT_LIMITED,
 	SQL_ADD_JOURNAL,
 	SQL_GET_JOURNAL,
+	SQL_GET_NUMBERS,
 	SQL_FORGET_JOURNAL,
 	SQL_GET_REMOVED,
 	SQL_FREE_PAGES,
@@ -96,6 +98,9 @@ struct store {
 			uint64_t lost;
 		} counts, before; /* the transaction */
 		bool is_off;      /* for the transaction */
+		/* What there was when the store was opened, and how much of it is counted. */
+		uint64_t counted, last;
+		bool is_counting;
 		struct buf record;
 	} journal;
 	struct tally tally;
@@ -106,7 +111,7 @@ struct store {
 
 /* What a look at a message shows. */
 struct look {
-	struct tally_class class;
+	struct tally_place place;
 	bool is_in_file, has_wishes;
 	int64_t begins_at_ms;
 	const char *login, *list; /* until the statement is reset */
@@ -137,6 +142,8 @@ enum store_result store_wake(struct store *store, struct wake_job *job);
 enum store_result store_scan(struct store *store, struct scan_job *job);
 /* Ids of what a scan means, some at a time, into its search; false: that is all. */
 enum store_result store_find(struct store *store, struct scan_job *job, bool *has_more_out);
+/* It is by what was counted that it finds them. */
+bool scan_needs_counts(const struct scan_job *job);
 /* Whether this message, at which a look was taken, is what the scan means. */
 bool scan_is_wanted(const struct scan_job *job, uint64_t id, const struct look *look);
 /* The same, by its state. */
@@ -147,22 +154,23 @@ bool scan_is_sending(const struct scan_job *job, uint64_t id);
  * or can't be read. */
 sqlite3_stmt *store_look(
     struct store *store, uint64_t id, struct look *look_out, enum store_result *result_out);
-/* Puts a message of this class into a state. Whoever changes state or time does it here, or tells
+/* Puts the message at this place into a state. Whoever changes state or time does it here, or tells
  * the tally. */
-enum store_result store_move(struct store *store, uint64_t id, const struct tally_class *from,
-    enum mail_state state, int64_t next_at_ms);
+enum store_result store_move(
+    struct store *store, const struct tally_place *from, enum mail_state state, int64_t next_at_ms);
 void store_tally_move(
-    struct store *store, const struct tally_class *from, enum mail_state state, int64_t next_at_ms);
+    struct store *store, const struct tally_place *from, enum mail_state state, int64_t next_at_ms);
 /* A held message may go. */
 enum store_result store_release_message(
     struct store *store, uint64_t id, const struct look *look, int64_t now_ms);
-/* The class of a message; false: there is none, or *result_out says why. */
-bool store_class(
-    struct store *store, uint64_t id, struct tally_class *class_out, enum store_result *result_out);
+/* Where a message stands; false: there is none, or *result_out says why. */
+bool store_place(
+    struct store *store, uint64_t id, struct tally_place *place_out, enum store_result *result_out);
 /* Under which names a user's mail comes. */
 enum store_result store_note_owner(struct store *store, const struct mail *mail);
-/* Counts what is there, when the store was opened. */
-enum store_result store_load_tally(struct store *store);
+/* What users' mail came under, when the store is opened; what there is of it is counted later. */
+enum store_result store_load_owners(struct store *store);
+enum store_result store_census(struct store *store, struct census_job *job);
 enum store_result store_count(struct store *store, struct count_job *job);
 enum store_result store_owners(struct store *store, struct owners_job *job);
 enum store_result store_book(struct store *store, const struct book_job *job);

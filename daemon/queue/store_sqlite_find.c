@@ -106,6 +106,13 @@ selects_everything(const struct scan_job *job)
 	       (job->action == SCAN_LIST || job->action == SCAN_HOLD || job->action == SCAN_REMOVE);
 }
 
+bool
+scan_needs_counts(const struct scan_job *job)
+{
+	return job->search == NULL && job->filter.id_count == 0 &&
+	       job->filter.state != SHOWN_SENDING && !selects_everything(job);
+}
+
 static void
 plan(struct store *store, struct scan_job *job)
 {

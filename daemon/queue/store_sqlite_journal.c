@@ -37,11 +37,10 @@ enum store_result
 store_open_journal(struct store *store)
 {
 	uint64_t now_us = (uint64_t)clock_wall_ms() * 1000, last = 0;
-	enum store_result result =
-	    query_number(store, "SELECT count(*) FROM journal", &store->journal.counts.records);
+	enum store_result result = query_number(store, "SELECT max(id) FROM journal", &last);
 
-	if (result == STORE_OK)
-		result = query_number(store, "SELECT max(id) FROM journal", &last);
+	store->journal.last = last;
+	store->journal.is_counting = last > 0;
 	store->journal.next = now_us > last ? now_us : last + 1;
 	return result;
 }
@@ -126,7 +125,8 @@ store_forget_journal(struct store *store)
 	enum store_result result;
 	uint64_t changed;
 
-	if (!is_too_long && counts->forgotten >= store->journal.moved)
+	if (store->journal.is_counting ||
+	    (!is_too_long && counts->forgotten >= store->journal.moved))
 		return STORE_OK;
 	result = sql_run(store, SQL_FORGET_JOURNAL, "ii",
 	    is_too_long ? INT64_MAX : (int64_t)store->journal.moved, (int64_t)FORGOTTEN_A_COMMIT);

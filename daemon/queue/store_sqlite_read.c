@@ -206,6 +206,7 @@ read_ready(struct store *store, sqlite3_stmt *row, struct ready_row **rows, uint
 		    .priority = (uint8_t)sqlite3_column_int(row, 3),
 		    .size = (uint64_t)sqlite3_column_int64(row, 4),
 		    .recipient_count = (uint32_t)sqlite3_column_int64(row, 5),
+		    .next_at_ms = sqlite3_column_int64(row, 6),
 		};
 	}
 	return sql_result(store, code);
@@ -260,12 +261,13 @@ wake_state(struct store *store, struct wake_job *job, enum mail_state state, int
 
 	for (uint32_t i = first; i < job->row_count_out && result == STORE_OK; i++) {
 		const struct ready_row *row = &job->rows_out[i];
-		struct tally_class class = {.user_id = row->user_id,
-		    .state = (uint8_t)state,
-		    .has_time = true,
-		    .priority = row->priority};
+		struct tally_place place = {.state = state,
+		    .next_at_ms = row->next_at_ms,
+		    .user_id = (int64_t)row->user_id,
+		    .priority = row->priority,
+		    .id = (int64_t)row->message_id};
 
-		result = store_move(store, row->message_id, &class, MAIL_WAITING, 0);
+		result = store_move(store, &place, MAIL_WAITING, 0);
 	}
 	return result;
 }

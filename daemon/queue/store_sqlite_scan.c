@@ -78,12 +78,12 @@ scan_is_wanted(const struct scan_job *job, uint64_t id, const struct look *look)
 	if (filter->list != NULL && strcmp(filter->list, look->list) != 0)
 		return false;
 	if (filter->has_users &&
-	    !scan_has_id(filter->user_ids, filter->user_count, look->class.user_id))
+	    !scan_has_id(filter->user_ids, filter->user_count, (uint64_t)look->place.user_id))
 		return false;
 	if (filter->state == SHOWN_SENDING)
 		return true;
 	return !scan_is_sending(job, id) &&
-	       scan_is_state_wanted(job, look->class.state, look->class.has_time);
+	       scan_is_state_wanted(job, (uint8_t)look->place.state, look->place.next_at_ms > 0);
 }
 
 /* ---- changes ---- */
@@ -93,8 +93,8 @@ enum store_result
 store_release_message(struct store *store, uint64_t id, const struct look *look, int64_t now_ms)
 {
 	if (look->begins_at_ms > now_ms)
-		return store_move(store, id, &look->class, MAIL_SCHEDULED, look->begins_at_ms);
-	return store_move(store, id, &look->class, MAIL_WAITING, 0);
+		return store_move(store, &look->place, MAIL_SCHEDULED, look->begins_at_ms);
+	return store_move(store, &look->place, MAIL_WAITING, 0);
 }
 
 /* Not before that time, from which its lifetime counts. What is held stays held, and waits for it
@@ -104,16 +104,16 @@ schedule(struct store *store, uint64_t id, const struct look *look, int64_t at_m
 {
 	enum store_result result = sql_run(store, SQL_SCHEDULE, "ii", (int64_t)id, at_ms);
 
-	if (result != STORE_OK || is_held(look->class.state))
+	if (result != STORE_OK || is_held((uint8_t)look->place.state))
 		return result;
-	return store_move(store, id, &look->class, MAIL_SCHEDULED, at_ms);
+	return store_move(store, &look->place, MAIL_SCHEDULED, at_ms);
 }
 
 /* At once, whatever its client wished; its lifetime begins now. */
 static enum store_result
 retry(struct store *store, uint64_t id, const struct look *look, int64_t now_ms)
 {
-	enum store_result result = store_move(store, id, &look->class, MAIL_WAITING, 0);
+	enum store_result result = store_move(store, &look->place, MAIL_WAITING, 0);
 
 	if (result != STORE_OK || look->begins_at_ms <= now_ms)
 		return result;
@@ -137,7 +137,7 @@ act(struct store *store, const struct scan_job *job, uint64_t id, const struct l
 {
 	switch (job->action) {
 	case SCAN_HOLD:
-		return store_move(store, id, &look->class, MAIL_HELD, 0);
+		return store_move(store, &look->place, MAIL_HELD, 0);
 	case SCAN_RELEASE:
 		return decide(store, id, store_release_message(store, id, look, job->now_ms));
 	case SCAN_RETRY:

@@ -1,7 +1,6 @@
 /*
- * store_sqlite_tally - counts along with what is written, and answers from it
- *
- * Counting the rows of a million messages takes a tenth of a second, once, when the store is opened.
+ * store_sqlite_tally - counts along with what is written, and answers from it. What there was before
+ * is counted in store_sqlite_census.c.
  */
 #include "daemon/queue/store_sqlite.h"
 
@@ -21,10 +20,11 @@ store_look(struct store *store, uint64_t id, struct look *look_out, enum store_r
 	if (code != SQLITE_ROW)
 		return NULL;
 	*look_out = (struct look){
-	    .class = {.user_id = (uint64_t)sqlite3_column_int64(row, 0),
-		.state = (uint8_t)sqlite3_column_int(row, 1),
-		.has_time = sqlite3_column_int(row, 2) != 0,
-		.priority = (uint8_t)sqlite3_column_int(row, 3)},
+	    .place = {.user_id = sqlite3_column_int64(row, 0),
+		.state = sqlite3_column_int64(row, 1),
+		.next_at_ms = sqlite3_column_int64(row, 2),
+		.priority = sqlite3_column_int64(row, 3),
+		.id = (int64_t)id},
 	    .is_in_file = sqlite3_column_int(row, 4) != 0,
 	    .has_wishes = sqlite3_column_int(row, 5) != 0,
 	    .begins_at_ms = sqlite3_column_int64(row, 6),
@@ -35,37 +35,37 @@ store_look(struct store *store, uint64_t id, struct look *look_out, enum store_r
 }
 
 bool
-store_class(
-    struct store *store, uint64_t id, struct tally_class *class_out, enum store_result *result_out)
+store_place(
+    struct store *store, uint64_t id, struct tally_place *place_out, enum store_result *result_out)
 {
 	struct look look;
 	sqlite3_stmt *row = store_look(store, id, &look, result_out);
 
 	if (row == NULL)
 		return false;
-	*class_out = look.class;
+	*place_out = look.place;
 	(void)sqlite3_reset(row);
 	return true;
 }
 
 void
 store_tally_move(
-    struct store *store, const struct tally_class *from, enum mail_state state, int64_t next_at_ms)
+    struct store *store, const struct tally_place *from, enum mail_state state, int64_t next_at_ms)
 {
-	struct tally_class to = *from;
+	struct tally_place to = *from;
 
-	to.state = (uint8_t)state;
-	to.has_time = next_at_ms > 0;
-	tally_add(&store->tally, from, -1);
-	tally_add(&store->tally, &to, 1);
+	to.state = state;
+	to.next_at_ms = next_at_ms;
+	tally_leave(&store->tally, from);
+	tally_enter(&store->tally, &to);
 }
 
 enum store_result
-store_move(struct store *store, uint64_t id, const struct tally_class *from, enum mail_state state,
-    int64_t next_at_ms)
+store_move(
+    struct store *store, const struct tally_place *from, enum mail_state state, int64_t next_at_ms)
 {
 	enum store_result result =
-	    sql_run(store, SQL_SET_STATE, "iii", (int64_t)id, (int64_t)state, next_at_ms);
+	    sql_run(store, SQL_SET_STATE, "iii", from->id, (int64_t)state, next_at_ms);
 
 	if (result == STORE_OK)
 		store_tally_move(store, from, state, next_at_ms);
@@ -87,92 +87,6 @@ store_note_owner(struct store *store, const struct mail *mail)
 	return result;
 }
 
-/* ---- when it is opened ---- */
-
-static enum store_result
-count_untimed(struct store *store, uint8_t state)
-{
-	sqlite3_stmt *row = sql_bind(store, SQL_COUNT_UNTIMED, "i", (int64_t)state);
-	int code;
-
-	while ((code = sql_step(row)) == SQLITE_ROW)
-		tally_add(&store->tally,
-		    &(struct tally_class){.user_id = (uint64_t)sqlite3_column_int64(row, 0),
-			.state = state,
-			.priority = (uint8_t)sqlite3_column_int(row, 1)},
-		    sqlite3_column_int64(row, 2));
-	return sql_result(store, code);
-}
-
-static enum store_result
-count_timed(struct store *store)
-{
-	sqlite3_stmt *row = sql_bind(store, SQL_COUNT_TIMED, "");
-	int code;
-
-	while ((code = sql_step(row)) == SQLITE_ROW)
-		tally_add(&store->tally,
-		    &(struct tally_class){.user_id = (uint64_t)sqlite3_column_int64(row, 0),
-			.state = (uint8_t)sqlite3_column_int(row, 1),
-			.has_time = true,
-			.priority = 1},
-		    sqlite3_column_int64(row, 2));
-	return sql_result(store, code);
-}
-
-struct ids {
-	uint64_t *ids;
-	size_t count;
-};
-
-/* Those of users that have mail; gives the users that have none, each as often as it is there. */
-static enum store_result
-load_owners(struct store *store, struct ids *stale)
-{
-	sqlite3_stmt *row = sql_bind(store, SQL_GET_OWNERS, "");
-	int code;
-
-	while ((code = sql_step(row)) == SQLITE_ROW) {
-		uint64_t user_id = (uint64_t)sqlite3_column_int64(row, 0);
-
-		if (idmap_get(&store->tally.users, user_id) != NULL) {
-			tally_add_name(&store->tally, user_id, sql_text(row, 1), sql_text(row, 2));
-			continue;
-		}
-		if (stale->count % 64 == 0)
-			stale->ids = xrealloc(stale->ids, stale->count + 64, sizeof(*stale->ids));
-		stale->ids[stale->count++] = user_id;
-	}
-	return sql_result(store, code);
-}
-
-static enum store_result
-sweep_owners(struct store *store, const struct ids *stale)
-{
-	enum store_result result = stale->count == 0 ? STORE_OK : store_begin(store);
-
-	for (size_t i = 0; i < stale->count && result == STORE_OK; i++)
-		result = sql_run(store, SQL_DELETE_OWNER, "i", (int64_t)stale->ids[i]);
-	return result == STORE_OK && stale->count > 0 ? store_commit(store) : result;
-}
-
-enum store_result
-store_load_tally(struct store *store)
-{
-	struct ids stale = {0};
-	enum store_result result = count_timed(store);
-
-	for (uint8_t state = 0; state < TALLY_STATES && result == STORE_OK; state++)
-		result = count_untimed(store, state);
-	if (result == STORE_OK)
-		result = load_owners(store, &stale);
-	if (result == STORE_OK)
-		result = sweep_owners(store, &stale);
-	free(stale.ids);
-	tally_keep(&store->tally);
-	return result;
-}
-
 /* ---- answers ---- */
 
 static void
@@ -189,6 +103,7 @@ add_count(struct count_job *job, const struct count_row *row)
 enum store_result
 store_count(struct store *store, struct count_job *job)
 {
+	job->is_partial_out = store->tally.is_counting;
 	IDMAP_EACH(&store->tally.users, slot)
 	{
 		const struct tally_user *user = slot->object;

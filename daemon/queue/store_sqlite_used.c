@@ -79,25 +79,36 @@ load_slots(struct store *store, struct used_job *job)
 	return sql_result(store, code);
 }
 
-static void
-list_waiting_users(const struct store *store, struct used_job *job)
+/* One seek for each; it is not waited for until all is counted. */
+static enum store_result
+list_waiting_users(struct store *store, struct used_job *job)
 {
-	IDMAP_EACH(&store->tally.users, slot)
-	{
-		if (tally_sum(slot->object, MAIL_LIMITED, false) == 0)
-			continue;
+	int64_t user_id = 0;
+	int code;
+
+	for (;;) {
+		sqlite3_stmt *row =
+		    sql_bind(store, SQL_GET_NEXT_LIMITED, "ii", (int64_t)MAIL_LIMITED, user_id);
+
+		code = sql_step(row);
+		if (code != SQLITE_ROW)
+			break;
+		user_id = sqlite3_column_int64(row, 0);
+		(void)sqlite3_reset(row);
 		if (job->waiting_count_out % 64 == 0)
 			job->waiting_out = xrealloc(job->waiting_out, job->waiting_count_out + 64,
 			    sizeof(*job->waiting_out));
-		job->waiting_out[job->waiting_count_out++] = slot->id;
+		job->waiting_out[job->waiting_count_out++] = (uint64_t)user_id;
 	}
+	return sql_result(store, code);
 }
 
 enum store_result
 store_load_used(struct store *store, struct used_job *job)
 {
-	list_waiting_users(store, job);
-	return load_slots(store, job);
+	enum store_result result = list_waiting_users(store, job);
+
+	return result == STORE_OK ? load_slots(store, job) : result;
 }
 
 /* ---- messages that wait for their user's limit ---- */
@@ -111,9 +122,10 @@ static struct fitting
 read_fitting(sqlite3_stmt *row, uint64_t user_id)
 {
 	return (struct fitting){.id = (uint64_t)sqlite3_column_int64(row, 0),
-	    .look = {.class = {.user_id = user_id,
-			 .state = MAIL_LIMITED,
-			 .priority = (uint8_t)sqlite3_column_int(row, 2)},
+	    .look = {.place = {.state = MAIL_LIMITED,
+			 .user_id = (int64_t)user_id,
+			 .priority = sqlite3_column_int64(row, 2),
+			 .id = sqlite3_column_int64(row, 0)},
 		.begins_at_ms = sqlite3_column_int64(row, 3)}};
 }
 

@@ -14,13 +14,14 @@ insert_row(struct store *store, const struct mail *m)
 	    m->begins_at_ms, (int64_t)m->age, (int64_t)m->recipient_count);
 }
 
-static struct tally_class
-class_of(const struct mail *m)
+static struct tally_place
+place_of(const struct mail *m)
 {
-	return (struct tally_class){.user_id = m->user_id,
-	    .state = m->state,
-	    .has_time = m->next_at_ms > 0,
-	    .priority = m->priority};
+	return (struct tally_place){.state = m->state,
+	    .next_at_ms = m->next_at_ms,
+	    .user_id = (int64_t)m->user_id,
+	    .priority = m->priority,
+	    .id = (int64_t)m->id};
 }
 
 static enum store_result
@@ -58,14 +59,14 @@ insert_body(struct store *store, uint64_t id, const struct slice *slices, uint32
 enum store_result
 store_delete_message(struct store *store, uint64_t message_id, bool has_wishes)
 {
-	struct tally_class class;
+	struct tally_place place;
 	enum store_result result;
-	bool is_there = store_class(store, message_id, &class, &result);
+	bool is_there = store_place(store, message_id, &place, &result);
 
 	if (result == STORE_OK)
 		result = sql_run(store, SQL_DELETE_MESSAGE, "i", (int64_t)message_id);
 	if (result == STORE_OK && is_there)
-		tally_add(&store->tally, &class, -1);
+		tally_leave(&store->tally, &place);
 	if (result == STORE_OK)
 		result = sql_run(store, SQL_DELETE_RECIPIENTS, "i", (int64_t)message_id);
 	if (result == STORE_OK)
@@ -89,11 +90,11 @@ insert_message(struct store *store, const struct mail *message, const struct sli
 {
 	/* The message first: an id that is taken is refused before anything else is written. */
 	enum store_result result = insert_row(store, message);
-	struct tally_class class = class_of(message);
+	struct tally_place place = place_of(message);
 
 	if (result != STORE_OK)
 		return result;
-	tally_add(&store->tally, &class, 1);
+	tally_enter(&store->tally, &place);
 	result = store_note_owner(store, message);
 	if (result == STORE_OK)
 		result = insert_recipients(store, message);
@@ -152,9 +153,9 @@ update_recipients(struct store *store, const struct fate_job *job)
 static enum store_result
 update_message(struct store *store, const struct fate_job *job)
 {
-	struct tally_class class;
+	struct tally_place place;
 	enum store_result result;
-	bool is_there = store_class(store, job->message_id, &class, &result);
+	bool is_there = store_place(store, job->message_id, &place, &result);
 
 	if (result == STORE_OK)
 		result = update_recipients(store, job);
@@ -163,7 +164,7 @@ update_message(struct store *store, const struct fate_job *job)
 		    (int64_t)job->state, job->next_at_ms, (int64_t)job->attempts,
 		    (int64_t)job->attempt);
 	if (result == STORE_OK && is_there)
-		store_tally_move(store, &class, job->state, job->next_at_ms);
+		store_tally_move(store, &place, job->state, job->next_at_ms);
 	return result;
 }
 

@@ -7,14 +7,15 @@
 #include <string.h>
 
 struct tally_change {
-	struct tally_class of;
-	int64_t by; /* 0: it was a name */
+	struct tally_place place;
+	int by; /* 0: it was a name */
 };
 
 void
 tally_init(struct tally *tally)
 {
-	*tally = (struct tally){0};
+	/* Before everything. */
+	*tally = (struct tally){.reached = {.state = INT64_MIN}, .is_counting = true};
 	idmap_init(&tally->users);
 }
 
@@ -28,15 +29,22 @@ drop_last_name(struct tally_user *user)
 }
 
 void
+tally_drop_names(struct tally_user *user)
+{
+	while (user->name_count > 0)
+		drop_last_name(user);
+	free(user->names);
+	user->names = NULL;
+}
+
+void
 tally_fini(struct tally *tally)
 {
 	IDMAP_EACH(&tally->users, slot)
 	{
 		struct tally_user *user = slot->object;
 
-		while (user->name_count > 0)
-			drop_last_name(user);
-		free(user->names);
+		tally_drop_names(user);
 		free(user);
 	}
 	idmap_fini(&tally->users);
@@ -57,7 +65,7 @@ take_user(struct tally *tally, uint64_t id)
 }
 
 static void
-note(struct tally *tally, const struct tally_class *of, int64_t by)
+note(struct tally *tally, const struct tally_place *place, int by)
 {
 	if (tally->change_count == tally->change_capacity) {
 		tally->change_capacity =
@@ -65,29 +73,69 @@ note(struct tally *tally, const struct tally_class *of, int64_t by)
 		tally->changes =
 		    xrealloc(tally->changes, tally->change_capacity, sizeof(*tally->changes));
 	}
-	tally->changes[tally->change_count++] = (struct tally_change){.of = *of, .by = by};
+	tally->changes[tally->change_count++] = (struct tally_change){.place = *place, .by = by};
 }
 
 static void
-count(struct tally *tally, const struct tally_class *of, int64_t by)
+count(struct tally *tally, const struct tally_place *place, int by)
 {
-	struct tally_user *user = take_user(tally, of->user_id);
-	unsigned at = of->has_time ? 0 : of->priority - 1u;
-	uint32_t *number = &user->counts[of->state][of->has_time][at];
+	struct tally_user *user;
+	bool has_time = place->next_at_ms > 0;
+	uint32_t *number;
 
-	*number = (uint32_t)(*number + by);
+	/* A damaged row, say: it is found by its id only. */
+	if (place->user_id == 0 || place->state < 0 || place->state >= TALLY_STATES ||
+	    place->priority < 1 || place->priority > TALLY_PRIORITIES)
+		return;
+	user = take_user(tally, (uint64_t)place->user_id);
+	number = &user->counts[place->state][has_time][has_time ? 0 : place->priority - 1];
+	*number = (uint32_t)((int64_t)*number + by);
 	user->total = (uint64_t)((int64_t)user->total + by);
 }
 
-void
-tally_add(struct tally *tally, const struct tally_class *of, int64_t by)
+static bool
+is_behind(const struct tally_place *a, const struct tally_place *b)
 {
-	/* A damaged row, say: it is found by its id only. */
-	if (of->user_id == 0 || of->state >= TALLY_STATES || of->priority < 1 ||
-	    of->priority > TALLY_PRIORITIES)
+	if (a->state != b->state)
+		return a->state > b->state;
+	if (a->next_at_ms != b->next_at_ms)
+		return a->next_at_ms > b->next_at_ms;
+	if (a->user_id != b->user_id)
+		return a->user_id > b->user_id;
+	if (a->priority != b->priority)
+		return a->priority > b->priority;
+	return a->id > b->id;
+}
+
+static void
+change(struct tally *tally, const struct tally_place *place, int by)
+{
+	if (tally->is_counting && is_behind(place, &tally->reached))
 		return;
-	count(tally, of, by);
-	note(tally, of, by);
+	count(tally, place, by);
+	note(tally, place, by);
+}
+
+void
+tally_enter(struct tally *tally, const struct tally_place *place)
+{
+	change(tally, place, 1);
+}
+
+void
+tally_leave(struct tally *tally, const struct tally_place *place)
+{
+	change(tally, place, -1);
+}
+
+bool
+tally_meet(struct tally *tally, const struct tally_place *place)
+{
+	if (!is_behind(place, &tally->reached))
+		return false;
+	tally->reached = *place;
+	count(tally, place, 1);
+	return true;
 }
 
 bool
@@ -114,7 +162,7 @@ tally_add_name(struct tally *tally, uint64_t user_id, const char *login, const c
 	user->names = xrealloc(user->names, user->name_count + 1, sizeof(*user->names));
 	user->names[user->name_count++] =
 	    (struct tally_name){.login = xstrdup(login), .list = xstrdup(list)};
-	note(tally, &(struct tally_class){.user_id = user_id}, 0);
+	note(tally, &(struct tally_place){.user_id = (int64_t)user_id}, 0);
 }
 
 void
@@ -127,12 +175,12 @@ void
 tally_undo(struct tally *tally)
 {
 	while (tally->change_count > 0) {
-		const struct tally_change *change = &tally->changes[--tally->change_count];
+		const struct tally_change *last = &tally->changes[--tally->change_count];
 
-		if (change->by == 0)
-			drop_last_name(take_user(tally, change->of.user_id));
+		if (last->by == 0)
+			drop_last_name(take_user(tally, (uint64_t)last->place.user_id));
 		else
-			count(tally, &change->of, -change->by);
+			count(tally, &last->place, -last->by);
 	}
 }
 

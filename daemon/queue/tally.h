@@ -5,6 +5,11 @@
  * Owns     a user for each that has or had mail
  * Context  storage thread
  *
+ * What there is when the store is opened is counted along the index message_order, some at a time and
+ * between transactions, while others come, move and go. A message counts if its place lies before the
+ * one that the count has reached; so whoever comes to a place beyond it, or leaves one there, changes
+ * nothing yet: the count will meet what is there then.
+ *
  * What was noted since the last tally_keep() can be undone, as the transaction that it tells of.
  */
 #ifndef POSTERN_QUEUE_TALLY_H
@@ -24,6 +29,11 @@ struct tally_class {
 	uint8_t priority; /* with a time all are counted as 1 */
 };
 
+/* Where a message stands in message_order, as the row has it: a damaged one has anything. */
+struct tally_place {
+	int64_t state, next_at_ms, user_id, priority, id;
+};
+
 struct tally_name {
 	char *login, *list;
 };
@@ -40,6 +50,8 @@ struct tally_change;
 
 struct tally {
 	struct idmap users;
+	struct tally_place reached; /* while is_counting */
+	bool is_counting;
 	struct tally_change *changes; /* to be undone, maybe */
 	size_t change_count, change_capacity;
 };
@@ -47,12 +59,18 @@ struct tally {
 void tally_init(struct tally *tally);
 void tally_fini(struct tally *tally);
 
-/* `by` messages more, or less. */
-void tally_add(struct tally *tally, const struct tally_class *of, int64_t by);
+/* A message comes to a place, or leaves it. */
+void tally_enter(struct tally *tally, const struct tally_place *place);
+void tally_leave(struct tally *tally, const struct tally_place *place);
+/* The count meets the next place; false: it doesn't lie behind the one before, and is none. Not
+ * within a transaction. */
+bool tally_meet(struct tally *tally, const struct tally_place *place);
 /* Whether the user's mail is known to come under these names. */
 bool tally_has_name(
     const struct tally *tally, uint64_t user_id, const char *login, const char *list);
 void tally_add_name(struct tally *tally, uint64_t user_id, const char *login, const char *list);
+/* All of a user's; not within a transaction. */
+void tally_drop_names(struct tally_user *user);
 
 void tally_keep(struct tally *tally);
 void tally_undo(struct tally *tally);

@@ -120,7 +120,7 @@ tests_unit_test_queue_shrink_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_shrink_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_store_SOURCES = tests/unit/test_queue_store.c $(QUEUE_RIG) \
-	tests/lib/faultvfs.c tests/lib/faultvfs.h
+	tests/lib/faultvfs.c tests/lib/faultvfs.h tests/lib/queue_fill.c tests/lib/queue_fill.h
 tests_unit_test_queue_store_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_store_LDADD = $(QUEUE_TEST_LIBS)
 

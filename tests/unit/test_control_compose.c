@@ -78,6 +78,11 @@ test_status(void **state)
 		"\"waiting\":4}],\"queue\":{\"deferred\":1,\"held\":0,\"ready\":3,\"scheduled\":0,"
 		"\"sending\":2,\"uncertain\":0},\"version\":\"1\"}"},
 	    {NULL, NULL, "{\"profiles\":null,\"queue\":null,\"version\":\"1\"}"},
+	    {"{\"ready\":3,\"deferred\":1,\"scheduled\":0,\"held\":0,\"sending\":2,"
+	     "\"uncertain\":0,\"counting\":true}",
+		"[]",
+		"{\"profiles\":[],\"queue\":{\"counting\":true,\"deferred\":1,\"held\":0,"
+		"\"ready\":3,\"scheduled\":0,\"sending\":2,\"uncertain\":0},\"version\":\"1\"}"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

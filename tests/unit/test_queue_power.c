@@ -295,6 +295,15 @@ commit_batch(struct load *load)
 	note_commit(load->store);
 }
 
+/* What there was when it was opened; the names of users without mail go. */
+static void
+count(struct load *load)
+{
+	struct census_job job = {.job = {.kind = STORE_CENSUS}};
+
+	assert_int_equal(store_run(load->store, &job.job), STORE_OK);
+}
+
 static void
 run_load(struct load *load, unsigned batches)
 {
@@ -302,6 +311,8 @@ run_load(struct load *load, unsigned batches)
 
 	for (unsigned i = 0; i < batches; i++) {
 		commit_batch(load);
+		if (pick(load, 3) == 0)
+			count(load);
 		if (pick(load, 6) == 0)
 			assert_int_equal(store_checkpoint(load->store), STORE_OK);
 		if (pick(load, 8) == 0)

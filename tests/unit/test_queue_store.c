@@ -4,6 +4,7 @@
  */
 #include "daemon/core/values.h"
 #include "tests/lib/faultvfs.h"
+#include "tests/lib/queue_fill.h"
 #include "tests/lib/queue_rig.h"
 
 #include <fcntl.h>
@@ -889,6 +890,120 @@ test_second_process_is_refused(void **state)
 	(void)close(fds[1]);
 }
 
+/* ---- while it is counted what there was ---- */
+
+#define MANY 100000
+#define MANY_USERS 50
+
+/* Gives how many of them are of the first user. */
+static unsigned
+fill(struct queue_rig *rig)
+{
+	struct fill_user users[MANY_USERS];
+	struct fill_options options = {.users = users,
+	    .user_count = MANY_USERS,
+	    .count = MANY,
+	    .is_all_ready = true,
+	    .now_ms = 1700000000000};
+	unsigned of_first = 0;
+	uint64_t first_id;
+	char path[128];
+	struct err err;
+
+	for (unsigned i = 0; i < MANY_USERS; i++)
+		users[i] = (struct fill_user){
+		    .id = 7 + i, .login = i == 0 ? "shop" : "other", .list = "web"};
+	(void)snprintf(path, sizeof(path), "%s/queue.db", rig->directory);
+	assert_int_equal(fill_queue(path, &options, &first_id, &err), 0);
+	for (unsigned n = 0; n < MANY; n++) {
+		struct mail *mail = fill_mail(&options, n, first_id + n);
+
+		of_first += mail->user_id == 7;
+		free(mail);
+	}
+	return of_first;
+}
+
+static uint64_t
+free_owners(struct owners_job *job)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < job->row_count_out; i++) {
+		count += job->rows_out[i].count;
+		free(job->rows_out[i].login);
+		free(job->rows_out[i].list);
+	}
+	free(job->rows_out);
+	return count;
+}
+
+static uint64_t
+hold_all_of(struct queue_rig *rig, const char *login)
+{
+	struct scan_job job = {.action = SCAN_HOLD, .filter = {.login = login}, .limit = 500};
+	uint64_t count = 0;
+
+	do {
+		job.count_out = 0;
+		assert_int_equal(rig_do(rig, STORE_SCAN, JOB_WRITES, &job), JOB_DONE);
+		count += job.count_out;
+		free(job.ids_out);
+		free(job.in_file_out);
+	} while (!job.is_end_out);
+	store_end_scan(&job);
+	return count;
+}
+
+static void
+test_what_needs_counts_waits_for_them_and_nothing_else(void **state)
+{
+	struct queue_rig *rig = *state;
+	unsigned of_first = fill(rig);
+	struct count_job counts = {0};
+	struct owners_job owners = {0};
+
+	assert_true(of_first > 1000);
+	assert_true(rig_open(rig));
+	assert_int_equal(rig_do(rig, STORE_COUNT, JOB_READS, &counts), JOB_DONE);
+	free(counts.rows_out);
+	assert_true(counts.is_partial_out);
+	insert(rig, 1 << 29, 1);
+	assert_int_equal(hold_all_of(rig, "shop"), of_first + 1);
+	rig_close(rig);
+	assert_true(rig_open(rig));
+	assert_int_equal(rig_do(rig, STORE_OWNERS, JOB_READS, &owners), JOB_DONE);
+	assert_int_equal(free_owners(&owners), MANY + 1);
+	counts = (struct count_job){0};
+	assert_int_equal(rig_do(rig, STORE_COUNT, JOB_READS, &counts), JOB_DONE);
+	assert_false(counts.is_partial_out);
+	free(counts.rows_out);
+}
+
+static void
+on_ended(struct job *job)
+{
+	*(bool *)job->ctx = true;
+}
+
+static void
+test_what_waits_for_counts_ends_with_the_storage(void **state)
+{
+	struct queue_rig *rig = *state;
+	bool is_ended = false;
+	struct owners_job owners = {
+	    .job = {.on_done = on_ended, .ctx = &is_ended, .urgency = JOB_READS}};
+
+	(void)fill(rig);
+	assert_true(rig_open(rig));
+	storage_post(rig->storage, STORE_OWNERS, &owners.job);
+	assert_false(is_ended);
+	rig_close(rig);
+	assert_true(is_ended);
+	assert_int_equal(owners.job.outcome, JOB_FAILED);
+	assert_null(owners.rows_out);
+}
+
 int
 main(void)
 {
@@ -917,6 +1032,8 @@ main(void)
 	    T(wishes_are_kept_and_go_with_their_message),
 	    T(scheduled_message_is_ready_at_its_time),
 	    T(deferred_beyond_any_schedule_is_ready),
+	    T(what_needs_counts_waits_for_them_and_nothing_else),
+	    T(what_waits_for_counts_ends_with_the_storage),
 	};
 
 	faultvfs_install();
