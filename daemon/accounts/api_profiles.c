@@ -6,8 +6,7 @@
 #include "daemon/accounts/db_query.h"
 #include "daemon/accounts/db_rows.h"
 #include "daemon/accounts/presets.h"
-#include "daemon/accounts/profile.h"
-#include "daemon/accounts/seal.h"
+#include "daemon/accounts/profile_secrets.h"
 #include "daemon/accounts/user.h"
 #include "daemon/accounts/userlist.h"
 
@@ -43,50 +42,72 @@ api_profile_show(struct call *call, json_t **result_out, struct refusal *refusal
 #define DEPENDENTS_SHOWN 3 /* names in a refusal */
 
 struct wish {
-	const char *password; /* NULL: as it is; "": none any more */
+	const char *secrets[PROFILE_SECRETS]; /* NULL: as it is; "": none any more */
 	bool wants_default, refuses_default;
 };
 
 static int
+read_secret(struct call *call, enum profile_secret secret, const char **text_out,
+    struct refusal *refusal_out)
+{
+	const char *name = profile_secret_name(secret);
+	const json_t *value = json_object_get(call->body, name);
+
+	*text_out = json_is_null(value) ? "" : json_string_value(value);
+	if (value != NULL && *text_out == NULL)
+		return refuse(
+		    refusal_out, REFUSED_INVALID, "invalid", name, "%s: must be text", name);
+	if (value != NULL && strlen(*text_out) > profile_secret_max(secret))
+		return refuse(refusal_out, REFUSED_INVALID, "invalid", name,
+		    "%s: at most %zu bytes are allowed", name, profile_secret_max(secret));
+	return 0;
+}
+
+static int
 read_wish(struct call *call, struct wish *wish_out, struct refusal *refusal_out)
 {
-	const json_t *password = json_object_get(call->body, "password");
 	const json_t *is_default = json_object_get(call->body, "default");
 
 	*wish_out = (struct wish){
-	    .password = json_is_null(password) ? "" : json_string_value(password),
 	    .wants_default = json_is_true(is_default),
 	    .refuses_default = json_is_false(is_default),
 	};
-	if (password != NULL && wish_out->password == NULL)
-		return refuse(
-		    refusal_out, REFUSED_INVALID, "invalid", "password", "password: must be text");
-	if (password != NULL && strlen(wish_out->password) > SEAL_SECRET_MAX)
-		return refuse(refusal_out, REFUSED_INVALID, "invalid", "password",
-		    "password: at most %d bytes are allowed", SEAL_SECRET_MAX);
+	for (enum profile_secret secret = 0; secret < PROFILE_SECRETS; secret++)
+		if (read_secret(call, secret, &wish_out->secrets[secret], refusal_out) != 0)
+			return -1;
 	if (is_default != NULL && !json_is_boolean(is_default))
 		return refuse(refusal_out, REFUSED_INVALID, "invalid", "default",
 		    "default: must be true or false");
 	return 0;
 }
 
-/* So that profile_check() knows; the sealed one follows when the row has its id. */
+/* So that profile_check() knows; the sealed ones follow when the row has its id. */
 static void
-note_password(struct profile *profile, const struct wish *wish)
+note_secrets(struct profile *profile, const struct wish *wish)
 {
-	if (wish->password == NULL)
-		return;
-	free(profile->password);
-	profile->password = *wish->password == '\0' ? NULL : xstrdup("to be sealed");
+	for (enum profile_secret secret = 0; secret < PROFILE_SECRETS; secret++) {
+		const char *text = wish->secrets[secret];
+		char **place = profile_secret_of(profile, secret);
+
+		if (text == NULL)
+			continue;
+		free(*place);
+		*place = *text == '\0' ? NULL : xstrdup("to be sealed");
+	}
 }
 
 static int
 seal_wish(
     struct parts *parts, struct profile *profile, const struct wish *wish, struct err *err_out)
 {
-	if (wish->password == NULL || *wish->password == '\0')
-		return 0;
-	return profile_seal(profile, parts->seal_key, wish->password, err_out);
+	for (enum profile_secret secret = 0; secret < PROFILE_SECRETS; secret++) {
+		const char *text = wish->secrets[secret];
+
+		if (text != NULL && *text != '\0' &&
+		    profile_seal(profile, secret, parts->seal_key, text, err_out) != 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* ---- add ---- */
@@ -157,7 +178,7 @@ add(struct call *call, struct profile *profile, struct refusal *refusal_out)
 		0 ||
 	    read_wish(call, &wish, refusal_out) != 0)
 		return -1;
-	note_password(profile, &wish);
+	note_secrets(profile, &wish);
 	if (check_whole(call, profile, refusal_out) != 0 ||
 	    call_check_new(call, &profile_table, profile->name, refusal_out) != 0)
 		return -1;
@@ -234,7 +255,7 @@ set(struct call *call, struct profile *profile, struct refusal *refusal_out)
 	if (wish.refuses_default && profile->is_default)
 		return refuse(refusal_out, REFUSED_INVALID, "invalid", "default",
 		    "default: make another profile the default one instead");
-	note_password(profile, &wish);
+	note_secrets(profile, &wish);
 	if (check_whole(call, profile, refusal_out) != 0)
 		return -1;
 	if (seal_wish(call->parts, profile, &wish, &err) != 0)

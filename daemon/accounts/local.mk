@@ -53,6 +53,8 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/profile.c \
 	daemon/accounts/profile.h \
 	daemon/accounts/profile_fields.c \
+	daemon/accounts/profile_secrets.c \
+	daemon/accounts/profile_secrets.h \
 	daemon/accounts/refusal.c \
 	daemon/accounts/refusal.h \
 	daemon/accounts/routes.c \

@@ -5,8 +5,7 @@
 #include "common/xalloc.h"
 #include "daemon/accounts/db_query.h"
 #include "daemon/accounts/db_rows.h"
-#include "daemon/accounts/password.h"
-#include "daemon/accounts/profile.h"
+#include "daemon/accounts/profile_secrets.h"
 #include "daemon/accounts/routes.h"
 #include "daemon/accounts/user_secret.h"
 
@@ -87,8 +86,8 @@ parts_tell_profile_gone(struct parts *parts, int64_t profile_id)
 
 /* Fills in what the profile takes from elsewhere. */
 static int
-complete_profile(
-    const struct parts *parts, struct profile *profile, char **secret_out, struct err *err_out)
+complete_profile(const struct parts *parts, struct profile *profile,
+    struct profile_secrets *secrets_out, struct err *err_out)
 {
 	struct refusal refusal;
 
@@ -97,7 +96,7 @@ complete_profile(
 		return -1;
 	}
 	profile_apply_defaults(profile);
-	if (profile_unseal(profile, parts->seal_key, secret_out, err_out) == 0)
+	if (profile_unseal_all(profile, parts->seal_key, secrets_out, err_out) == 0)
 		return 0;
 	log_problem(LOG_ERROR, "%s", err_out->text);
 	return -1;
@@ -107,10 +106,10 @@ static void
 answer_profile(struct parts *parts, struct link *link, uint32_t request_id, struct profile *profile)
 {
 	struct msg_profile message;
+	struct profile_secrets secrets = {0};
 	struct err err;
-	char *secret = NULL;
 
-	if (complete_profile(parts, profile, &secret, &err) != 0)
+	if (complete_profile(parts, profile, &secrets, &err) != 0)
 		message = (struct msg_profile){
 		    .profile_id = (uint64_t)profile->id,
 		    .version = (uint32_t)profile->version,
@@ -118,9 +117,9 @@ answer_profile(struct parts *parts, struct link *link, uint32_t request_id, stru
 		    .name = profile->name,
 		};
 	else
-		profile_to_message(profile, secret, &message);
+		profile_to_message(profile, &secrets, &message);
 	link_answer(link, request_id, MSG_PROFILE, &message);
-	password_free(secret);
+	profile_secrets_fini(&secrets);
 }
 
 void
@@ -239,11 +238,11 @@ static void
 check_secret(void *row, void *ctx)
 {
 	const struct parts *parts = ctx;
-	char *secret;
+	struct profile_secrets secrets;
 	struct err err;
 
-	if (profile_unseal(row, parts->seal_key, &secret, &err) == 0)
-		password_free(secret);
+	if (profile_unseal_all(row, parts->seal_key, &secrets, &err) == 0)
+		profile_secrets_fini(&secrets);
 	else
 		log_problem(LOG_ERROR, "%s", err.text);
 }

@@ -5,12 +5,10 @@
 #include "common/rate.h"
 #include "common/xalloc.h"
 #include "daemon/accounts/db_rows.h"
-#include "daemon/accounts/password.h"
 #include "daemon/accounts/presets.h"
-#include "daemon/accounts/seal.h"
+#include "daemon/accounts/profile_secrets.h"
 #include "daemon/core/values.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -208,49 +206,6 @@ profile_to_json(const struct presets *presets, const struct profile *profile)
 	return object;
 }
 
-/* ---- the secret ---- */
-
-static const char *
-seal_context(const struct profile *profile, char *buffer, size_t size)
-{
-	(void)snprintf(buffer, size, "profile/%" PRId64 "/password", profile->id);
-	return buffer;
-}
-
-int
-profile_seal(
-    struct profile *profile, struct msg_bytes seal_key, const char *password, struct err *err_out)
-{
-	char context[64], *sealed;
-
-	if (seal_close(seal_key, seal_context(profile, context, sizeof(context)), password, &sealed,
-		err_out) != 0)
-		return -1;
-	free(profile->password);
-	profile->password = sealed;
-	return 0;
-}
-
-int
-profile_unseal(const struct profile *profile, struct msg_bytes seal_key, char **secret_out,
-    struct err *err_out)
-{
-	char context[64];
-	struct err why;
-
-	if (profile->password == NULL) {
-		*secret_out = xstrdup("");
-		return 0;
-	}
-	if (seal_open(seal_key, seal_context(profile, context, sizeof(context)), profile->password,
-		secret_out, &why) == 0)
-		return 0;
-	return err_set(err_out,
-	    "the password of profile %s can't be read: %.200s; restore seal.key, or set the "
-	    "password again (profile set %s --password-stdin)",
-	    profile->name, why.text, profile->name);
-}
-
 /* ---- for relay ---- */
 
 static uint8_t
@@ -290,12 +245,12 @@ bytes_of(const char *text)
 }
 
 void
-profile_to_message(
-    const struct profile *profile, const char *secret, struct msg_profile *message_out)
+profile_to_message(const struct profile *profile, const struct profile_secrets *secrets,
+    struct msg_profile *message_out)
 {
 	enum tls_verify verify = verify_of(profile);
 
-	/* The choices stand in the order of enum profile_tls, tls_version and transcript_policy. */
+	/* The choices stand in the order of enum profile_tls, tls_version, transcript_policy. */
 	*message_out = (struct msg_profile){
 	    .profile_id = (uint64_t)profile->id,
 	    .version = (uint32_t)profile->version,
@@ -311,7 +266,7 @@ profile_to_message(
 	    .ca = bytes_of(profile->ca),
 	    .auth = text_or_empty(profile->auth),
 	    .username = text_or_empty(profile->username),
-	    .secret = bytes_of(secret),
+	    .secret = bytes_of(secrets->texts[SECRET_PASSWORD]),
 	    .ehlo = text_or_empty(profile->ehlo),
 	    .timeout_ms = (uint32_t)profile->timeout,
 	    .dot_timeout_ms = (uint32_t)profile->dot_timeout,

@@ -54,16 +54,10 @@ void profile_copy(const struct profile *from, struct profile *to);
 /* With presets and defaults applied, and without the secret. */
 json_t *profile_to_json(const struct presets *presets, const struct profile *profile);
 
-/* Seals the password into the row, which has its id. */
-int profile_seal(
-    struct profile *profile, struct msg_bytes seal_key, const char *password, struct err *err_out);
-/* Gives the secret, "" if there is none; the caller ends it with password_free(). */
-int profile_unseal(const struct profile *profile, struct msg_bytes seal_key, char **secret_out,
-    struct err *err_out);
-
-/* Fills a message from a row with defaults; it borrows the row and the secret. */
-void profile_to_message(
-    const struct profile *profile, const char *secret, struct msg_profile *message_out);
+struct profile_secrets;
+/* Fills a message from a row with defaults; it borrows the row and the secrets. */
+void profile_to_message(const struct profile *profile, const struct profile_secrets *secrets,
+    struct msg_profile *message_out);
 
 /* A profile named by a list or a user exists; the name is stored as the profile has it. NULL is
  * allowed. */
