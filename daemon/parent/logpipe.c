@@ -23,11 +23,15 @@
 
 #define PIPE_SIZE (1 << 20)
 #define READ_SIZE 65536
+/* Lines that come meanwhile are read together: whoever writes one doesn't wake the parent each time.
+ * The pipe holds more than what comes in such a time. */
+#define REST_MS 5
 #define LINE_MAX_SIZE 8192
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
 struct logpipe {
 	struct event *readable;
+	struct timer *rest; /* NULL: the pipe is too short for one */
 	int read_fd, write_fd;
 	int journal_fd;
 	enum log_target target;
@@ -155,7 +159,20 @@ read_some(struct logpipe *pipe)
 static void
 on_readable(int fd, short what, void *ctx)
 {
-	(void)read_some(ctx);
+	struct logpipe *pipe = ctx;
+
+	if (read_some(pipe) || pipe->rest == NULL)
+		return;
+	(void)event_del(pipe->readable);
+	timer_set(pipe->rest, REST_MS);
+}
+
+static void
+on_rested(void *ctx)
+{
+	struct logpipe *pipe = ctx;
+
+	(void)event_add(pipe->readable, NULL);
 }
 
 struct logpipe *
@@ -168,8 +185,9 @@ logpipe_new(struct loop *loop, struct err *err_out)
 		(void)err_set(err_out, "pipe for the log: %s", strerror(errno));
 		return NULL;
 	}
-	(void)fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE);
 	pipe = xcalloc(1, sizeof(*pipe));
+	if (fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE) >= 0)
+		pipe->rest = timer_new(loop, on_rested, pipe);
 	pipe->read_fd = ends[0];
 	pipe->write_fd = ends[1];
 	pipe->journal_fd = -1;
@@ -188,6 +206,7 @@ logpipe_free(struct logpipe *pipe)
 	while (read_some(pipe))
 		;
 	event_free(pipe->readable);
+	timer_free(pipe->rest);
 	(void)close(pipe->read_fd);
 	(void)close(pipe->write_fd);
 	if (pipe->journal_fd >= 0)
