@@ -46,6 +46,10 @@ void link_close(struct link *link);
 /* Takes at once what the peer wrote before it ended. Callbacks run inside it. */
 void link_read_rest(struct link *link);
 
+/* What is sent here leaves before what was sent to others in the same turn: somebody waits for it
+ * at the other end. */
+void link_set_first(struct link *link);
+
 /* The peer broke the contract of what it says: the link ends, on_closed follows in a later turn. */
 void link_fail(struct link *link, const char *reason);
 

@@ -144,13 +144,22 @@ link_on_retry(void *ctx)
 		link_flush(link);
 }
 
+void
+link_set_first(struct link *link)
+{
+	link->is_first = true;
+}
+
 static void
 flush_later(struct link *link)
 {
 	if (link->is_flush_due)
 		return;
 	link->is_flush_due = true;
-	loop_defer(link->loop, on_flush, link);
+	if (link->is_first)
+		loop_defer_first(link->loop, on_flush, link);
+	else
+		loop_defer(link->loop, on_flush, link);
 }
 
 /* ---- frames ---- */

@@ -44,6 +44,7 @@ struct link {
 	struct list parcels; /* behind `output`, oldest first */
 	struct buf encoding;
 	bool is_flush_due;
+	bool is_first; /* to be flushed, of those that are due */
 
 	struct chunk *scratch; /* bytes not yet made into frames */
 	struct chunk *frame;   /* a large frame that is being read */

@@ -194,19 +194,26 @@ loop_set_clock(struct loop *loop, int64_t now_ms, int64_t wall_ms)
 	loop->wall_ms = wall_ms;
 }
 
+/* Behind `at`. */
 static void
-add_job(struct loop *loop, struct list *jobs, void (*fn)(void *ctx), void *ctx)
+add_job(struct loop *loop, struct list *at, void (*fn)(void *ctx), void *ctx)
 {
 	struct job *job = xmalloc(sizeof(*job));
 
 	job->fn = fn;
 	job->ctx = ctx;
-	list_append(jobs, &job->link);
+	list_insert_after(at, &job->link);
 	event_active(loop->turn_end, EV_TIMEOUT, 0);
 }
 
 void
 loop_defer(struct loop *loop, void (*fn)(void *ctx), void *ctx)
+{
+	add_job(loop, loop->deferred.prev, fn, ctx);
+}
+
+void
+loop_defer_first(struct loop *loop, void (*fn)(void *ctx), void *ctx)
 {
 	add_job(loop, &loop->deferred, fn, ctx);
 }
@@ -214,7 +221,7 @@ loop_defer(struct loop *loop, void (*fn)(void *ctx), void *ctx)
 void
 loop_free_later(struct loop *loop, void (*free_fn)(void *object), void *object)
 {
-	add_job(loop, &loop->to_free, free_fn, object);
+	add_job(loop, loop->to_free.prev, free_fn, object);
 }
 
 static void

@@ -37,6 +37,8 @@ void loop_set_clock(struct loop *loop, int64_t now_ms, int64_t wall_ms);
 
 /* Calls `fn(ctx)` later in this turn, after the running callback has returned. */
 void loop_defer(struct loop *loop, void (*fn)(void *ctx), void *ctx);
+/* The same, before whatever else was deferred. */
+void loop_defer_first(struct loop *loop, void (*fn)(void *ctx), void *ctx);
 /* Frees at the end of the turn with `free_fn(object)`. */
 void loop_free_later(struct loop *loop, void (*free_fn)(void *object), void *object);
 

@@ -341,6 +341,8 @@ intake_add_link(struct intake *intake, struct link *link)
 	struct smtpd *smtpd = smtpd_of(intake, link);
 
 	*smtpd = (struct smtpd){.link = link, .owner = ++intake->last_owner};
+	/* Its clients wait for an answer, and relay, once woken, may take this process's core. */
+	link_set_first(link);
 	send_intake(intake, smtpd, 0);
 	give_ids(intake, smtpd);
 }

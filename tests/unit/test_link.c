@@ -134,6 +134,51 @@ test_bodies(void **state)
 	close_pair(&pair);
 }
 
+static struct link *receivers[2];
+static unsigned received;
+
+static void
+on_message_in_order(struct link *link, const struct link_message *message, void *ctx)
+{
+	if (received < 2)
+		receivers[received++] = link;
+}
+
+/* What is sent on a link that is first leaves before what was sent on others before it. */
+static void
+test_first_link_leaves_first(void **state)
+{
+	static const struct link_callbacks in_order = {on_message_in_order, on_closed};
+	const struct msg_abort abort = {.stream = 1};
+	struct loop *loop = loop_new();
+	struct link *out[2], *in[2];
+	struct peer nobody = {0};
+	int fds[2];
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+		out[i] = link_open(loop, fds[0], ROLE_SMTPD, ROLE_QUEUE, 0, &callbacks, &nobody);
+		in[i] = link_open(loop, fds[1], ROLE_QUEUE, ROLE_SMTPD, 0, &in_order, &nobody);
+	}
+	while (link_peer_pid(in[0]) == 0 || link_peer_pid(in[1]) == 0)
+		loop_turn(loop, 1);
+	received = 0;
+	link_set_first(out[1]);
+	link_send(out[0], MSG_ABORT, &abort);
+	link_send(out[1], MSG_ABORT, &abort);
+	for (int turns = 0; received < 2 && turns < 5000; turns++)
+		loop_turn(loop, 1);
+	assert_ptr_equal(receivers[0], in[1]);
+	assert_ptr_equal(receivers[1], in[0]);
+	for (int i = 0; i < 2; i++) {
+		link_close(out[i]);
+		link_close(in[i]);
+	}
+	for (int i = 0; i < 4; i++)
+		loop_turn(loop, 0);
+	loop_free(loop);
+}
+
 static void
 on_answer(const union message *answer, void *ctx)
 {
@@ -455,6 +500,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_bodies),
+	    cmocka_unit_test(test_first_link_leaves_first),
 	    cmocka_unit_test(test_request),
 	    cmocka_unit_test(test_loss_ends_requests),
 	    cmocka_unit_test(test_sockets_travel),
