@@ -9,6 +9,8 @@ common_libcommon_a_SOURCES = \
 	common/cap.h \
 	common/chunk.c \
 	common/chunk.h \
+	common/choosing.c \
+	common/choosing.h \
 	common/clock.c \
 	common/clock.h \
 	common/domain.c \

@@ -13,6 +13,7 @@
 #include "daemon/accounts/api.h"
 #include "daemon/accounts/gate.h"
 #include "daemon/accounts/parts.h"
+#include "daemon/accounts/profile_links.h"
 #include "daemon/accounts/routes.h"
 
 #include <stdlib.h>
@@ -102,6 +103,11 @@ start(struct role_context *role, struct err *err_out)
 	}
 	presets_read(&accounts->parts.presets, role_file(role, FILE_PROVIDERS),
 	    role_file(role, FILE_OWN_PROVIDERS));
+	/* Of one that was given its sender before senders were told apart. */
+	if (profile_note_senders(accounts->parts.db, err_out) != 0) {
+		accounts_free(accounts);
+		return -1;
+	}
 	parts_check_secrets(&accounts->parts);
 	parts_drop_secrets(&accounts->parts);
 	role->state = accounts;

@@ -2,6 +2,7 @@
 #include "daemon/accounts/api_call.h"
 #include "daemon/accounts/db_query.h"
 #include "daemon/accounts/profile.h"
+#include "daemon/accounts/profile_links.h"
 #include "daemon/accounts/user.h"
 #include "daemon/accounts/userlist.h"
 
@@ -98,6 +99,8 @@ api_list_remove(struct call *call, json_t **result_out, struct refusal *refusal_
 	if (call_find(call, &userlist_table, &userlist, refusal_out) != 0)
 		return CALL_REFUSED;
 	rc = call_check_unused(call, &user_table, "list", userlist.name, refusal_out);
+	if (rc == 0)
+		rc = profile_check_unnamed(call->parts->db, userlist.name, refusal_out);
 	if (rc == 0)
 		rc = call_remove(call, &userlist_table, userlist.id, refusal_out);
 	if (rc == 0) {

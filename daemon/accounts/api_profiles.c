@@ -3,9 +3,11 @@
 #include "common/buf.h"
 #include "common/xalloc.h"
 #include "daemon/accounts/api_call.h"
+#include "daemon/accounts/choices.h"
 #include "daemon/accounts/db_query.h"
 #include "daemon/accounts/db_rows.h"
 #include "daemon/accounts/presets.h"
+#include "daemon/accounts/profile_links.h"
 #include "daemon/accounts/profile_secrets.h"
 #include "daemon/accounts/user.h"
 #include "daemon/accounts/userlist.h"
@@ -138,6 +140,7 @@ write_new(
 	bool is_only;
 
 	if (db_begin(db, err_out) != 0 || db_insert(db, &profile_table, profile, err_out) != 0 ||
+	    profile_note_sender(db, profile, err_out) != 0 ||
 	    seal_wish(parts, profile, wish, err_out) != 0 ||
 	    db_update(db, &profile_table, profile, err_out) != 0 ||
 	    is_only_one(db, &is_only, err_out) != 0)
@@ -156,7 +159,8 @@ check_whole(struct call *call, struct profile *profile, struct refusal *refusal_
 	struct profile whole;
 	int rc;
 
-	if (presets_check_name(presets, &profile->provider, refusal_out) != 0)
+	if (presets_check_name(presets, &profile->provider, refusal_out) != 0 ||
+	    profile_check_links(call->parts->db, profile, refusal_out) != 0)
 		return -1;
 	if (profile->capture != NULL)
 		return profile_check(profile, refusal_out);
@@ -215,8 +219,10 @@ api_profile_add(struct call *call, json_t **result_out, struct refusal *refusal_
 	int rc = add(call, &profile, refusal_out);
 
 	if (rc == 0) {
+		if (profile.from != NULL)
+			parts_tell_senders(call->parts);
 		parts_tell_profile(call->parts, profile.id, profile.version);
-		if (profile.is_default)
+		if (profile.is_default || profile.from != NULL)
 			parts_tell_routes(call->parts);
 		*result_out = with_hints(call, &profile);
 	}
@@ -258,12 +264,32 @@ set(struct call *call, struct profile *profile, struct refusal *refusal_out)
 	note_secrets(profile, &wish);
 	if (check_whole(call, profile, refusal_out) != 0)
 		return -1;
-	if (seal_wish(call->parts, profile, &wish, &err) != 0)
+	if (seal_wish(call->parts, profile, &wish, &err) != 0 ||
+	    profile_note_sender(call->parts->db, profile, &err) != 0)
 		return refuse_unavailable(refusal_out, &err);
 	profile->version++;
 	if (call_update(call, &profile_table, profile, refusal_out) != 0)
 		return -1;
 	return wish.wants_default ? make_default(call, profile, refusal_out) : 0;
+}
+
+static bool
+is_same(const char *a, const char *b)
+{
+	return strcmp(a == NULL ? "" : a, b == NULL ? "" : b) == 0;
+}
+
+/* Whom it is chosen for follows from its sender and from who may use it. */
+static void
+tell_change(struct parts *parts, const struct profile *before, const struct profile *now)
+{
+	bool has_other_sender = !is_same(before->from, now->from);
+
+	if (has_other_sender)
+		parts_tell_senders(parts);
+	parts_tell_profile(parts, now->id, now->version);
+	if (has_other_sender || !is_same(before->available, now->available))
+		parts_tell_routes(parts);
 }
 
 /* Finds the profile, changes it, tells everybody, shows it. */
@@ -272,16 +298,18 @@ change(struct call *call,
     int (*do_change)(struct call *call, struct profile *profile, struct refusal *refusal_out),
     json_t **result_out, struct refusal *refusal_out)
 {
-	struct profile profile;
+	struct profile profile, before;
 	int rc;
 
 	if (call_find(call, &profile_table, &profile, refusal_out) != 0)
 		return CALL_REFUSED;
+	profile_copy(&profile, &before);
 	rc = do_change(call, &profile, refusal_out);
 	if (rc == 0) {
-		parts_tell_profile(call->parts, profile.id, profile.version);
+		tell_change(call->parts, &before, &profile);
 		*result_out = profile_to_json(&call->parts->presets, &profile);
 	}
+	table_row_fini(&profile_table, &before);
 	table_row_fini(&profile_table, &profile);
 	return rc == 0 ? CALL_DONE : CALL_REFUSED;
 }
@@ -328,6 +356,7 @@ api_profile_resume(struct call *call, json_t **result_out, struct refusal *refus
 
 struct dependents {
 	const struct profile *profile;
+	struct choices choices;
 	struct buf names;
 	int count;
 };
@@ -336,8 +365,15 @@ static void
 add_dependent(const struct db_route *route, void *ctx)
 {
 	struct dependents *dependents = ctx;
+	struct choice choice;
 
-	if (route->profile_id != dependents->profile->id)
+	choices_choose(&dependents->choices,
+	    &(struct choice_asker){.login = route->login,
+		.list = route->list,
+		.profile = route->profile,
+		.list_profile = route->list_profile},
+	    &choice);
+	if (choice.profile == NULL || choice.profile->id != dependents->profile->id)
 		return;
 	dependents->count++;
 	if (dependents->count <= DEPENDENTS_SHOWN)
@@ -356,6 +392,8 @@ check_no_dependents(struct call *call, const struct profile *profile, struct ref
 	struct err err;
 	int rc = 0;
 
+	if (choices_read(&dependents.choices, call->parts->db, &err) != 0)
+		return refuse_unavailable(refusal_out, &err);
 	buf_init(&dependents.names);
 	if (db_each_route(call->parts->db, 0, add_dependent, &dependents, &err) < 0 ||
 	    is_only_one(call->parts->db, &is_only, &err) != 0)
@@ -368,6 +406,7 @@ check_no_dependents(struct call *call, const struct profile *profile, struct ref
 			      "stop its mail only, profile pause"
 			    : "make another the default first (profile default NAME)");
 	buf_fini(&dependents.names);
+	choices_fini(&dependents.choices);
 	return rc;
 }
 
@@ -382,6 +421,8 @@ api_profile_remove(struct call *call, json_t **result_out, struct refusal *refus
 	rc = call_check_unused(call, &userlist_table, "profile", profile.name, refusal_out);
 	if (rc == 0)
 		rc = call_check_unused(call, &user_table, "profile", profile.name, refusal_out);
+	if (rc == 0)
+		rc = call_check_unused(call, &profile_table, "fallback", profile.name, refusal_out);
 	if (rc == 0)
 		rc = check_no_dependents(call, &profile, refusal_out);
 	if (rc == 0)

@@ -9,6 +9,7 @@
 #include "daemon/accounts/db_rows.h"
 #include "daemon/accounts/password.h"
 #include "daemon/accounts/profile.h"
+#include "daemon/accounts/profile_links.h"
 #include "daemon/accounts/user.h"
 #include "daemon/accounts/user_secret.h"
 #include "daemon/accounts/userlist.h"
@@ -335,11 +336,16 @@ enum handled
 api_user_remove(struct call *call, json_t **result_out, struct refusal *refusal_out)
 {
 	struct user user;
+	char *item;
 	int rc;
 
 	if (call_find(call, &user_table, &user, refusal_out) != 0)
 		return CALL_REFUSED;
-	rc = call_remove(call, &user_table, user.id, refusal_out);
+	item = xasprintf("user:%s", user.login);
+	rc = profile_check_unnamed(call->parts->db, item, refusal_out);
+	free(item);
+	if (rc == 0)
+		rc = call_remove(call, &user_table, user.id, refusal_out);
 	if (rc == 0) {
 		parts_tell_user_gone(call->parts, user.id);
 		*result_out = to_json(call->parts, &user);

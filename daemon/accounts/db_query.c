@@ -95,10 +95,11 @@ take_route(const struct db_row *row, void *ctx)
 	    .user_id = db_row_number(row, 0),
 	    .login = db_row_text(row, 1),
 	    .list = db_row_text(row, 2),
-	    .profile_id = db_row_number(row, 3),
-	    .messages = db_row_text(row, 4),
-	    .recipients = db_row_text(row, 5),
-	    .over_limit = db_row_text(row, 6),
+	    .profile = db_row_text(row, 3),
+	    .list_profile = db_row_text(row, 4),
+	    .messages = db_row_text(row, 5),
+	    .recipients = db_row_text(row, 6),
+	    .over_limit = db_row_text(row, 7),
 	};
 
 	reader->on_route(&route, reader->ctx);
@@ -111,11 +112,9 @@ db_each_route(struct db *db, int64_t user_id,
 	struct route_reader reader = {.on_route = on_route, .ctx = ctx};
 
 	return db_run(db,
-	    "SELECT user.id, user.login, user.list, profile.id, user.messages, user.recipients,"
-	    " user.over_limit FROM user"
+	    "SELECT user.id, user.login, user.list, user.profile, list.profile, user.messages,"
+	    " user.recipients, user.over_limit FROM user"
 	    " JOIN list ON list.name = user.list"
-	    " LEFT JOIN profile ON profile.name = coalesce(user.profile, list.profile,"
-	    "  (SELECT name FROM profile WHERE \"default\" = 1))"
 	    " WHERE ?1 = 0 OR user.id = ?1",
 	    &DB_NUMBER(user_id), 1, take_route, &reader, err_out);
 }
@@ -132,7 +131,7 @@ take_list_route(const struct db_row *row, void *ctx)
 	struct db_list_route route = {
 	    .list_id = db_row_number(row, 0),
 	    .name = db_row_text(row, 1),
-	    .profile_id = db_row_number(row, 2),
+	    .profile = db_row_text(row, 2),
 	};
 
 	reader->on_route(&route, reader->ctx);
@@ -144,12 +143,41 @@ db_each_list_route(struct db *db, void (*on_route)(const struct db_list_route *r
 {
 	struct list_route_reader reader = {.on_route = on_route, .ctx = ctx};
 
+	return db_run(db, "SELECT 0, '', NULL UNION ALL SELECT id, name, profile FROM list", NULL,
+	    0, take_list_route, &reader, err_out);
+}
+
+int
+db_add_sender(struct db *db, const char *name, struct err *err_out)
+{
 	return db_run(db,
-	    "SELECT 0, '', (SELECT id FROM profile WHERE \"default\" = 1)"
-	    " UNION ALL SELECT list.id, list.name, profile.id FROM list"
-	    " LEFT JOIN profile ON profile.name = coalesce(list.profile,"
-	    "  (SELECT name FROM profile WHERE \"default\" = 1))",
-	    NULL, 0, take_list_route, &reader, err_out);
+		   "INSERT INTO sender (name) SELECT ?1 WHERE NOT EXISTS"
+		   " (SELECT 1 FROM sender WHERE name = ?1)",
+		   &DB_TEXT(name), 1, NULL, NULL, err_out) < 0
+		   ? -1
+		   : 0;
+}
+
+struct sender_reader {
+	void (*on_sender)(int64_t id, const char *name, void *ctx);
+	void *ctx;
+};
+
+static void
+take_sender(const struct db_row *row, void *ctx)
+{
+	struct sender_reader *reader = ctx;
+
+	reader->on_sender(db_row_number(row, 0), db_row_text(row, 1), reader->ctx);
+}
+
+int
+db_each_sender(struct db *db, void (*on_sender)(int64_t id, const char *name, void *ctx), void *ctx,
+    struct err *err_out)
+{
+	struct sender_reader reader = {.on_sender = on_sender, .ctx = ctx};
+
+	return db_run(db, "SELECT id, name FROM sender", NULL, 0, take_sender, &reader, err_out);
 }
 
 int

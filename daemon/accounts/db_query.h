@@ -24,11 +24,11 @@ int db_wipe_secrets(struct db *db, struct err *err_out);
 /* Makes a profile the default one, in place of the one that was (inside a transaction). */
 int db_set_default_profile(struct db *db, int64_t id, struct err *err_out);
 
-/* Where a user's mail goes: its own profile, else its list's, else the default one. */
+/* What says where a user's mail goes. */
 struct db_route {
 	int64_t user_id;
 	const char *login, *list;
-	int64_t profile_id;                             /* 0: nowhere */
+	const char *profile, *list_profile;             /* names; NULL: none */
 	const char *messages, *recipients, *over_limit; /* NULL: the config's */
 };
 /* Of one user, or of all with 0. */
@@ -38,11 +38,16 @@ int db_each_route(struct db *db, int64_t user_id,
 /* The way of a list, for the mail of users that were removed; of list 0, for those of no list. */
 struct db_list_route {
 	int64_t list_id;
-	const char *name;
-	int64_t profile_id; /* 0: nowhere */
+	const char *name, *profile;
 };
 int db_each_list_route(struct db *db,
     void (*on_route)(const struct db_list_route *route, void *ctx), void *ctx, struct err *err_out);
+
+/* Senders that are told apart when mail is queued: addresses and domains that some profile has, or
+ * had, as its own. A number is never another sender's. */
+int db_add_sender(struct db *db, const char *name, struct err *err_out);
+int db_each_sender(struct db *db, void (*on_sender)(int64_t id, const char *name, void *ctx),
+    void *ctx, struct err *err_out);
 
 /* Counts an alert on the row of its interval; returns 0 if there is none yet. */
 struct db_alert_key {

@@ -16,6 +16,8 @@
  *	         reserve: percent; retry: as queue.retry; provider: a name in providers.conf;
  *	         client_key, pop3_password, oauth_client_secret, oauth_key, oauth_refresh_token:
  *	         sealed as password is; auth_worked: the method that the upstream took last
+ *	sender   addresses and domains that some profile has or had as its `from`: queue's rows bear
+ *	         the number, so it is never given to another
  *	alert    one row for each kind, user, address and interval, counted
  *	origin   where passwords are guessed from: guesses (thousandths) as they were `at`
  *	known    who has logged in from where, lately
@@ -133,6 +135,8 @@ static const char version_4[] =
     "ALTER TABLE profile ADD COLUMN oauth_refresh_token TEXT;"
     "ALTER TABLE profile ADD COLUMN oauth_ca TEXT;"
     "CREATE INDEX profile_fallback ON profile (fallback);"
+    "CREATE TABLE sender (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " name TEXT NOT NULL UNIQUE COLLATE NOCASE);"
     "PRAGMA user_version = 4;"
     "COMMIT;";
 

@@ -4,6 +4,7 @@
 #include "common/list.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "daemon/accounts/choices.h"
 #include "daemon/accounts/db_query.h"
 #include "daemon/accounts/db_rows.h"
 #include "daemon/accounts/user.h"
@@ -174,10 +175,33 @@ add_items(struct msg_list_builder *builder, const char *items)
 	free(copy);
 }
 
+struct way {
+	struct choices choices;
+	bool is_there;
+};
+
 static void
 take_route(const struct db_route *route, void *ctx)
 {
-	*(bool *)ctx = route->profile_id != 0;
+	struct way *way = ctx;
+
+	way->is_there = choices_has_way(&way->choices, &(struct choice_asker){.login = route->login,
+							   .list = route->list,
+							   .profile = route->profile,
+							   .list_profile = route->list_profile});
+}
+
+static int
+find_way(struct grants *grants, int64_t user_id, bool *is_there_out, struct err *err_out)
+{
+	struct way way = {.is_there = false};
+	int rc = choices_read(&way.choices, grants->db, err_out);
+
+	if (rc == 0 && db_each_route(grants->db, user_id, take_route, &way, err_out) < 0)
+		rc = -1;
+	choices_fini(&way.choices);
+	*is_there_out = way.is_there;
+	return rc;
 }
 
 /* The list's action, or the config's. */
@@ -208,7 +232,7 @@ complete(struct grants *grants, struct grant *grant, struct err *err_out)
 	uint8_t action;
 
 	if (find_action(grants, user->list, &action, err_out) != 0 ||
-	    db_each_route(grants->db, user->id, take_route, &has_profile, err_out) < 0) {
+	    find_way(grants, user->id, &has_profile, err_out) != 0) {
 		grant_fini(grant);
 		return -1;
 	}

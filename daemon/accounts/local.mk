@@ -18,6 +18,8 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/api_users.c \
 	daemon/accounts/base64_buf.c \
 	daemon/accounts/base64_buf.h \
+	daemon/accounts/choices.c \
+	daemon/accounts/choices.h \
 	daemon/accounts/db.c \
 	daemon/accounts/db.h \
 	daemon/accounts/db_copy.c \
@@ -53,6 +55,8 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/profile.c \
 	daemon/accounts/profile.h \
 	daemon/accounts/profile_fields.c \
+	daemon/accounts/profile_links.c \
+	daemon/accounts/profile_links.h \
 	daemon/accounts/profile_secrets.c \
 	daemon/accounts/profile_secrets.h \
 	daemon/accounts/refusal.c \

@@ -37,6 +37,12 @@ parts_tell_routes(struct parts *parts)
 }
 
 void
+parts_tell_senders(struct parts *parts)
+{
+	routes_send_senders(parts);
+}
+
+void
 parts_tell_list_added(struct parts *parts)
 {
 	routes_send_lists(parts);

@@ -46,6 +46,8 @@ void parts_tell_list_gone(struct parts *parts, int64_t list_id);
 /* A profile was added or changed. */
 void parts_tell_profile(struct parts *parts, int64_t profile_id, int64_t version);
 void parts_tell_profile_gone(struct parts *parts, int64_t profile_id);
+/* Profiles have senders that none had before. */
+void parts_tell_senders(struct parts *parts);
 /* Which profile users go to may have changed. */
 void parts_tell_routes(struct parts *parts);
 

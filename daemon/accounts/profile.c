@@ -60,6 +60,7 @@ profile_apply_defaults(struct profile *profile)
 	if (profile->connections == 0)
 		profile->connections = DEFAULT_CONNECTIONS;
 	set_default(&profile->uncertain, "retry");
+	set_default(&profile->available, "all");
 	if (profile->capture != NULL)
 		return;
 	set_default(&profile->transcript, "failure");

@@ -37,6 +37,9 @@ struct profile {
 	char *retry;                 /* as queue.retry */
 	char *uncertain, *transcript;
 	char *bounce_sender;
+	char *from;      /* the sender's address that it is for */
+	char *available; /* as available_parse() has it; NULL: all */
+	char *fallback;  /* another profile's name */
 	char *capture;
 	char *comment;
 };

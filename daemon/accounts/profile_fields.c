@@ -1,5 +1,6 @@
 /* profile_fields - the fields of a profile, each with what it may be. */
 #include "common/buf.h"
+#include "common/choosing.h"
 #include "common/domain.h"
 #include "common/mailaddr.h"
 #include "common/netaddr.h"
@@ -19,6 +20,7 @@
 
 #define FINGERPRINT_DIGITS 64 /* SHA-256 */
 #define CA_SIZE_MAX 65536
+#define AVAILABLE_SIZE_MAX 4096
 #define HOUR_MS (60 * 60 * 1000)
 
 /* A name, or an address with or without brackets. */
@@ -156,6 +158,18 @@ normalise_mailbox(char **text, struct err *err_out)
 	return 0;
 }
 
+static int
+normalise_available(char **text, struct err *err_out)
+{
+	char *items;
+
+	if (available_parse(*text, &items, err_out) != 0)
+		return -1;
+	free(*text);
+	*text = items;
+	return 0;
+}
+
 /* One folder below capture_dir. */
 static int
 check_capture(char **text, struct err *err_out)
@@ -176,9 +190,9 @@ static const char *const auth_methods[] = {"none", "auto", "plain", "login", "cr
 static const char *const transcripts[] = {"never", "failure", "always", NULL};
 static const char *const uncertain[] = {"retry", "hold", NULL};
 static const char *const extra[] = {"password", "default", NULL};
-static const char *const not_built[] = {"fallback", "from_name", "from", "reply_to",
-    "signature_text", "signature_html", "available", "pop3_host", "pop3_port", "pop3_tls",
-    "pop3_auth", "pop3_username", "pop3_password", "pop3_valid", NULL};
+static const char *const not_built[] = {"fallback", "from_name", "reply_to", "signature_text",
+    "signature_html", "pop3_host", "pop3_port", "pop3_tls", "pop3_auth", "pop3_username",
+    "pop3_password", "pop3_valid", NULL};
 
 #define FIELD(field, kind, ...)                                                                    \
 	{                                                                                          \
@@ -216,6 +230,9 @@ static const struct field fields[] = {
     FIELD(uncertain, FIELD_TEXT, .max = 16, .choices = uncertain),
     FIELD(transcript, FIELD_TEXT, .max = 16, .choices = transcripts),
     FIELD(bounce_sender, FIELD_TEXT, .max = MAILADDR_SIZE - 1, .normalise = normalise_mailbox),
+    FIELD(from, FIELD_TEXT, .max = MAILADDR_SIZE - 1, .normalise = normalise_mailbox),
+    FIELD(available, FIELD_ITEMS, .max = AVAILABLE_SIZE_MAX, .normalise = normalise_available),
+    FIELD(fallback, FIELD_TEXT, .max = 100),
     FIELD(capture, FIELD_TEXT, .max = 200, .normalise = check_capture),
     FIELD(comment, FIELD_TEXT, .max = 1000),
 };

@@ -18,6 +18,8 @@
 void routes_send_map(const struct parts *parts);
 /* One user, or all with 0. */
 void routes_send_users(const struct parts *parts, int64_t user_id);
+/* Which senders are told apart. */
+void routes_send_senders(const struct parts *parts);
 /* Where the mail of removed users goes. */
 void routes_send_lists(const struct parts *parts);
 void routes_send_profile(const struct parts *parts, int64_t profile_id);

@@ -7,6 +7,7 @@
 #include "common/xalloc.h"
 #include "daemon/accounts/db_rows.h"
 #include "daemon/accounts/profile.h"
+#include "daemon/accounts/profile_links.h"
 #include "daemon/accounts/userlist.h"
 
 #include <inttypes.h>
@@ -162,7 +163,9 @@ user_check(struct db *db, struct user *user, struct refusal *refusal_out)
 		    user->priority_max, user->priority);
 	if (check_list(db, user, refusal_out) != 0)
 		return -1;
-	return profile_check_name(db, &user->profile, refusal_out);
+	if (profile_check_name(db, &user->profile, refusal_out) != 0)
+		return -1;
+	return profile_check_available(db, user->profile, user->login, user->list, refusal_out);
 }
 
 bool

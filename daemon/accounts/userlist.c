@@ -2,6 +2,7 @@
 #include "daemon/accounts/userlist.h"
 
 #include "daemon/accounts/profile.h"
+#include "daemon/accounts/profile_links.h"
 
 static const char *const actions[] = {"block", "alert", NULL};
 static const char *const not_built[] = {"alert_to", NULL};
@@ -34,5 +35,7 @@ userlist_check(struct db *db, struct userlist *userlist, struct refusal *refusal
 	if (userlist->name == NULL)
 		return refuse(
 		    refusal_out, REFUSED_INVALID, "missing", "name", "name: a list needs a name");
-	return profile_check_name(db, &userlist->profile, refusal_out);
+	if (profile_check_name(db, &userlist->profile, refusal_out) != 0)
+		return -1;
+	return profile_check_available(db, userlist->profile, "", userlist->name, refusal_out);
 }

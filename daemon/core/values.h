@@ -111,7 +111,7 @@ enum unauthorized_action { UNAUTHORIZED_BLOCK, UNAUTHORIZED_ALERT };
 /* What becomes of a message that is over its user's limit. */
 enum over_limit { OVER_LIMIT_DEFAULT, OVER_LIMIT_REFUSE, OVER_LIMIT_HOLD };
 
-enum route_row { ROUTE_BEGIN, ROUTE_PROFILE, ROUTE_USER, ROUTE_LIST, ROUTE_END };
+enum route_row { ROUTE_BEGIN, ROUTE_PROFILE, ROUTE_USER, ROUTE_LIST, ROUTE_END, ROUTE_SENDER };
 
 /* Of a listener. */
 enum listener_tls { LISTENER_NONE, LISTENER_STARTTLS, LISTENER_IMPLICIT, LISTENER_AUTO };

@@ -189,12 +189,28 @@ on_inserted(struct job *job)
 	partial_free(partial);
 }
 
+/* Which way it goes may follow from its sender, over its limit from its user alone. */
+static void
+choose_flow(struct partial *partial)
+{
+	struct mail *mail = partial->mail;
+	struct routes *routes = partial->intake->routes;
+	uint64_t flow_id = routes_flow_of(routes, mail->user_id,
+	    partial->from_address == NULL ? "" : partial->from_address, mail->sender);
+
+	if (mail->state == MAIL_LIMITED || flow_id == mail->user_id)
+		return;
+	mail->user_id = flow_id;
+	(void)routes_adopt(routes, flow_id, mail->login, mail->list);
+}
+
 static void
 insert(struct partial *partial)
 {
-	const struct profile *profile =
-	    routes_of_user(partial->intake->routes, partial->mail->user_id);
+	const struct profile *profile;
 
+	choose_flow(partial);
+	profile = routes_of_user(partial->intake->routes, partial->mail->user_id);
 	partial->mail->is_in_file = partial->is_in_file;
 	partial->insert = (struct insert_job){
 	    .job = {.on_done = on_inserted, .ctx = partial, .urgency = JOB_WRITES},
@@ -269,7 +285,8 @@ static bool
 is_sound(const struct partial *partial, const struct msg_commit *commit)
 {
 	return commit->size == partial->size && commit->recipients.count > 0 &&
-	       commit->user_id != 0 && commit->priority >= 1 && commit->priority <= 5;
+	       commit->user_id != 0 && commit->user_id <= FLOW_USER_MAX && commit->priority >= 1 &&
+	       commit->priority <= 5;
 }
 
 void
@@ -294,6 +311,7 @@ intake_commit(struct intake *intake, struct link *link, const struct link_messag
 	close_stream(intake, partial);
 	partial->request_id = message->request_id;
 	partial->mail = mail;
+	partial->from_address = xstrdup(commit->from_address);
 	partial->expires_at_ms = commit->expires_at_ms;
 	if (intake->commit_count >= intake->stream_limit) {
 		answer(partial, COMMIT_FAILED);
@@ -381,8 +399,8 @@ intake_set_state(struct intake *intake, enum intake_state state)
 }
 
 struct intake *
-intake_new(struct loop *loop, struct storage *storage, struct caps *caps,
-    const struct routes *routes, intake_stored_fn on_stored, void *ctx)
+intake_new(struct loop *loop, struct storage *storage, struct caps *caps, struct routes *routes,
+    intake_stored_fn on_stored, void *ctx)
 {
 	struct intake *intake = xcalloc(1, sizeof(*intake));
 

@@ -30,7 +30,7 @@ typedef void (*intake_stored_fn)(
     struct mail *mail, const struct slice *slices, uint32_t slice_count, void *ctx);
 
 struct intake *intake_new(struct loop *loop, struct storage *storage, struct caps *caps,
-    const struct routes *routes, intake_stored_fn on_stored, void *ctx);
+    struct routes *routes, intake_stored_fn on_stored, void *ctx);
 /* After storage_close(). */
 void intake_free(struct intake *intake);
 

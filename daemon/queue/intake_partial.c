@@ -48,6 +48,7 @@ partial_free(struct partial *partial)
 	partial->intake->commit_count -= partial->is_committing;
 	free(partial->slices);
 	free(partial->mail);
+	free(partial->from_address);
 	free(partial);
 }
 

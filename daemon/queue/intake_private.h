@@ -41,6 +41,7 @@ struct partial {
 	enum job_outcome outcome; /* of the writes so far */
 	uint32_t request_id;
 	struct mail *mail;
+	char *from_address; /* see COMMIT; NULL: of a notice */
 	struct charge charge;
 	struct insert_job insert;
 	struct bodyfile_job file; /* sync or remove */
@@ -50,7 +51,7 @@ struct intake {
 	struct loop *loop;
 	struct storage *storage;
 	struct caps *caps;
-	const struct routes *routes;
+	struct routes *routes;
 	struct ids *ids;
 	intake_stored_fn on_stored;
 	void *ctx;

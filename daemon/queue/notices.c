@@ -88,7 +88,7 @@ take_place(struct notices *notices, const struct mail *about)
 	struct sent *sent;
 
 	sweep(notices);
-	sent = take_user(notices, about->user_id);
+	sent = take_user(notices, FLOW_USER(about->user_id));
 	usage_move(&sent->usage, now_ms);
 	if (usage_fits(&sent->usage, &caps, one)) {
 		usage_add(&sent->usage, now_ms, one);

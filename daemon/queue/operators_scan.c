@@ -41,7 +41,7 @@ reason(const struct mail *mail, const struct routes *routes, const struct profil
 		return json_string("may have been delivered: waits for an operator to retry or "
 				   "remove it");
 	if (profile == NULL && routes->is_complete)
-		return json_string("no profile");
+		return json_string(routes_problem(routes, mail->user_id));
 	if (mail->state == MAIL_UNCERTAIN)
 		return json_string("may have been delivered: is tried again");
 	return json_null();

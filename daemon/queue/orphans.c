@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct orphans {
 	struct role_context *role;
@@ -19,20 +20,26 @@ struct orphans {
 static void
 tell(struct orphans *orphans, const struct owner_row *row)
 {
+	const char *reason = routes_problem(orphans->routes, row->user_id);
 	struct log_line line;
-	char detail[256];
+	char detail[512];
 
 	if (log_begin(&line, LOG_WARNING, EVENT_HELD, 0)) {
 		log_text(&line, KEY_USER, row->login);
 		log_text(&line, KEY_LIST, row->list);
 		log_number(&line, KEY_WAITING, (int64_t)row->count);
-		log_text(&line, KEY_REASON, "no profile");
+		log_text(&line, KEY_REASON, reason);
 		log_end(&line);
 	}
-	(void)snprintf(detail, sizeof(detail),
-	    "no profile takes this user's mail, %" PRIu64 " wait: make one the default (profile "
-	    "add … --default, or profile default NAME)",
-	    row->count);
+	if (strcmp(reason, "no profile") == 0)
+		(void)snprintf(detail, sizeof(detail),
+		    "no profile takes this user's mail, %" PRIu64
+		    " wait: make one the default (profile add … --default, or profile default "
+		    "NAME)",
+		    row->count);
+	else
+		(void)snprintf(
+		    detail, sizeof(detail), "%.400s; %" PRIu64 " wait", reason, row->count);
 	role_alert(orphans->role, "no-profile", row->login, row->list, "", detail);
 }
 

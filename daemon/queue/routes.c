@@ -14,6 +14,7 @@ routes_init(struct routes *routes)
 	idmap_init(&routes->profiles);
 	idmap_init(&routes->users);
 	idmap_init(&routes->lists);
+	idmap_init(&routes->senders);
 }
 
 int64_t
@@ -26,14 +27,28 @@ void
 routes_set_text(char **text, const char *new_text)
 {
 	free(*text);
-	*text = xstrdup(new_text);
+	*text = xstrdup(new_text == NULL ? "" : new_text);
+}
+
+static bool
+is_derived(const struct user *user)
+{
+	return user->id > FLOW_USER_MAX;
 }
 
 static void
 free_user(struct user *user)
 {
+	struct list *first;
+
+	if (is_derived(user))
+		list_remove(&user->derived);
+	else
+		while ((first = list_take_first(&user->derived)) != NULL)
+			continue;
 	free(user->login);
 	free(user->list);
+	free(user->problem);
 	free(user);
 }
 
@@ -49,6 +64,7 @@ routes_fini(struct routes *routes)
 {
 	IDMAP_EACH(&routes->profiles, slot)
 	routes_free_profile(slot->object);
+	routes_free_senders(routes);
 	IDMAP_EACH(&routes->users, slot)
 	free_user(slot->object);
 	IDMAP_EACH(&routes->lists, slot)
@@ -97,24 +113,55 @@ routes_users_of(const struct routes *routes, const struct profile *profile, size
 
 /* ---- users, and those whose user is gone ---- */
 
+/* Flows that were adopted before it was named are its own. */
+static void
+find_derived(struct routes *routes, struct user *user)
+{
+	if (routes->derived_count == 0)
+		return;
+	IDMAP_EACH(&routes->users, slot)
+	{
+		struct user *other = slot->object;
+
+		if (is_derived(other) && FLOW_USER(other->id) == user->id)
+			list_append(&user->derived, &other->derived);
+	}
+}
+
 static struct user *
 new_user(struct routes *routes, uint64_t id)
 {
 	struct user *user = xcalloc(1, sizeof(*user));
+	struct user *of = id > FLOW_USER_MAX ? idmap_get(&routes->users, FLOW_USER(id)) : NULL;
 
 	user->id = id;
 	user->login = xstrdup("");
 	user->list = xstrdup("");
+	user->problem = xstrdup("");
+	list_init(&user->derived);
 	idmap_put(&routes->users, id, user);
+	if (is_derived(user))
+		routes->derived_count++;
+	else
+		find_derived(routes, user);
+	if (of != NULL)
+		list_append(&of->derived, &user->derived);
 	return user;
 }
 
 static void lead_orphan(struct routes *routes, struct user *user);
 
 static void
+lead_derived(struct routes *routes, struct user *user)
+{
+	if (!is_derived(user))
+		LIST_EACH (&user->derived, at)
+			lead_orphan(routes, LIST_ENTRY(at, struct user, derived));
+}
+
+static void
 move_user(struct routes *routes, struct user *user, uint64_t profile_id)
 {
-	struct user *notices;
 	struct profile *profile;
 
 	user->profile_id = profile_id;
@@ -126,30 +173,51 @@ move_user(struct routes *routes, struct user *user, uint64_t profile_id)
 	routes->on_user_moved(user->id, profile, routes->ctx);
 	if (profile == NULL)
 		routes->on_unrouted(routes->ctx);
-	notices = idmap_get(&routes->users, user->id | NOTICE_FLOW);
-	if (notices != NULL && notices != user)
-		lead_orphan(routes, notices);
+	lead_derived(routes, user);
 }
 
 uint64_t
-routes_way_of_list(const struct routes *routes, const char *name)
+routes_way_of_list(const struct routes *routes, const char *name, bool *is_bound_out)
 {
+	*is_bound_out = false;
 	IDMAP_EACH(&routes->lists, slot)
 	{
 		const struct list_route *list = slot->object;
 
-		if (strcasecmp(list->name, name) == 0)
+		if (strcasecmp(list->name, name) == 0) {
+			*is_bound_out = list->is_bound;
 			return list->profile_id;
+		}
 	}
 	return routes->other_profile_id;
+}
+
+/* Of one that accounts doesn't name. */
+static uint64_t
+way_of_orphan(const struct routes *routes, const struct user *user)
+{
+	bool is_bound;
+
+	if ((user->id & NOTICE_FLOW) != 0)
+		return routes_way_of_notices(routes, user->id, user->list);
+	if (FLOW_SENDER(user->id) != 0)
+		return routes_way_of_sender(routes, user->id, user->list);
+	return routes_way_of_list(routes, user->list, &is_bound);
+}
+
+const char *
+routes_problem(const struct routes *routes, uint64_t flow_id)
+{
+	const struct user *user = idmap_get(&routes->users, FLOW_USER(flow_id));
+
+	return user == NULL || user->is_orphan || *user->problem == '\0' ? "no profile"
+									 : user->problem;
 }
 
 static void
 lead_orphan(struct routes *routes, struct user *user)
 {
-	uint64_t profile_id = (user->id & NOTICE_FLOW) != 0
-				  ? routes_way_of_notices(routes, user->id, user->list)
-				  : routes_way_of_list(routes, user->list);
+	uint64_t profile_id = way_of_orphan(routes, user);
 
 	user->is_orphan = true;
 	user->is_stale = false;
@@ -195,6 +263,7 @@ routes_drop_orphans(struct routes *routes)
 	}
 	for (size_t i = 0; i < count; i++) {
 		(void)idmap_remove(&routes->users, gone[i]->id);
+		routes->derived_count -= is_derived(gone[i]);
 		free_user(gone[i]);
 	}
 	free(gone);
@@ -236,10 +305,13 @@ take_user(struct routes *routes, const struct msg_route *route)
 	struct user *user = idmap_get(&routes->users, route->id);
 	bool is_moved = user == NULL || user->profile_id != route->profile_id;
 
+	if (route->id > FLOW_USER_MAX)
+		return;
 	if (route->is_gone) {
 		if (user == NULL)
 			return;
 		lead_orphan(routes, user);
+		lead_derived(routes, user);
 		if (routes->is_complete)
 			routes->on_unrouted(routes->ctx);
 		return;
@@ -248,11 +320,15 @@ take_user(struct routes *routes, const struct msg_route *route)
 		user = new_user(routes, route->id);
 	routes_set_text(&user->login, route->name);
 	routes_set_text(&user->list, route->list);
+	routes_set_text(&user->problem, route->problem);
+	user->is_bound = route->is_bound;
 	user->is_stale = false;
 	user->is_orphan = false;
 	take_limits(routes, user, route);
 	if (is_moved)
 		move_user(routes, user, route->profile_id);
+	else if (routes->is_complete)
+		lead_derived(routes, user);
 }
 
 static void
@@ -275,6 +351,7 @@ put_list(struct routes *routes, const struct msg_route *route)
 	}
 	routes_set_text(&list->name, route->name);
 	list->profile_id = route->profile_id;
+	list->is_bound = route->is_bound;
 	list->is_stale = false;
 }
 
@@ -345,8 +422,11 @@ static void
 take_profile(struct routes *routes, const struct msg_route *route)
 {
 	routes_take_profile(routes, route);
-	if (routes->is_complete)
-		routes_note_profile_changed(routes);
+	if (!routes->is_complete)
+		return;
+	routes_note_profile_changed(routes);
+	if (routes->derived_count > 0)
+		routes_lead_orphans(routes);
 }
 
 void
@@ -358,6 +438,8 @@ routes_take(struct routes *routes, const struct msg_route *route)
 		take_profile(routes, route);
 	else if (route->row == ROUTE_USER && route->id != 0)
 		take_user(routes, route);
+	else if (route->row == ROUTE_SENDER && route->id != 0)
+		routes_take_sender(routes, route);
 	else if (route->row == ROUTE_LIST)
 		take_list(routes, route);
 	else if (route->row == ROUTE_END)

@@ -21,6 +21,14 @@
  * mail does not wait behind them. In a row it stands where the user's id does. */
 #define NOTICE_FLOW (UINT64_C(1) << 62)
 
+/* The flow of a user's mail of one sender that some profile is for: its number stands above the
+ * user's id, in a row as well. See routes_senders.c. */
+#define FLOW_USER_MAX UINT64_C(0xffffffff)
+#define FLOW_SENDER_MAX UINT64_C(0x1fffffff)
+#define FLOW_SENDER_SHIFT 32
+#define FLOW_USER(flow_id) ((flow_id)&FLOW_USER_MAX)
+#define FLOW_SENDER(flow_id) ((flow_id) >> FLOW_SENDER_SHIFT & FLOW_SENDER_MAX)
+
 struct profile {
 	uint64_t id;
 	char *name;
@@ -30,6 +38,7 @@ struct profile {
 	bool is_gone;
 	bool is_stale; /* not yet named by the map that is coming in */
 	char *bounce_sender;
+	char *from, *available;             /* whose mail it is for; see common/choosing.h */
 	int64_t retry_ms[CONFIG_RETRY_MAX]; /* in place of queue.retry, if retry_count > 0 */
 	size_t retry_count;
 	bool is_uncertain_held; /* what may have been sent waits for an operator */
@@ -60,9 +69,14 @@ struct user {
 	uint64_t profile_id;
 	char *login, *list;
 	bool is_stale;
-	bool is_orphan; /* removed, but it had mail here: its list's way is taken; or of notices */
-	bool has_mail;  /* of an orphan */
-	bool is_told;   /* that its mail has no way out */
+	bool
+	    is_orphan; /* removed, but it had mail here: its list's way is taken; or a derived one */
+	bool is_bound; /* it or its list names a profile, whoever the sender is */
+	char *problem; /* why its mail goes nowhere; "": there is no profile for it */
+	/* Its notices and its mail of certain senders are users of their own, which follow it. */
+	struct list derived; /* of those; in a derived one, where it stands */
+	bool has_mail;       /* of an orphan */
+	bool is_told;        /* that its mail has no way out */
 
 	struct usage_caps limits; /* of its own, if it has_…; otherwise the config's hold */
 	bool has_messages, has_recipients;
@@ -74,15 +88,17 @@ struct list_route {
 	uint64_t id;
 	uint64_t profile_id;
 	char *name;
+	bool is_bound; /* it names the profile */
 	bool is_stale;
 };
 
 struct routes {
 	struct role_context *role;
 	struct storage *storage;
-	struct idmap profiles, users, lists;
+	struct idmap profiles, users, lists, senders;
 	uint64_t other_profile_id;  /* for those of no list that is known; 0: nowhere */
 	uint64_t notice_profile_id; /* queue.notice_profile; 0: each user's own */
+	size_t derived_count;       /* users that follow others */
 	bool is_complete;           /* a whole map has come */
 	bool had_map;               /* one had, some time */
 	int64_t steady_base_ms;     /* wall clock less monotonic, at the start */
@@ -114,6 +130,12 @@ void routes_remember(struct routes *routes, const struct profile_row *row);
 struct profile *routes_profile(const struct routes *routes, uint64_t profile_id);
 /* NULL: this user's mail waits. */
 struct profile *routes_of_user(const struct routes *routes, uint64_t user_id);
+/* The flow of a new message of the user: what stands in its row as user_id. `from` is the address of
+ * its From:, or "". */
+uint64_t routes_flow_of(
+    const struct routes *routes, uint64_t user_id, const char *from, const char *sender);
+/* Why nothing takes this flow, in words. */
+const char *routes_problem(const struct routes *routes, uint64_t flow_id);
 /* The user, an orphan if accounts doesn't name it: it has mail here. */
 struct user *routes_adopt(
     struct routes *routes, uint64_t user_id, const char *login, const char *list);

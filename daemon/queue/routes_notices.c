@@ -10,9 +10,13 @@ routes_way_of_notices(const struct routes *routes, uint64_t user_id, const char 
 {
 	const struct user *user = idmap_get(&routes->users, user_id & ~NOTICE_FLOW);
 
+	bool is_bound;
+
 	if (routes->notice_profile_id != 0)
 		return routes->notice_profile_id;
-	return user == NULL || user->is_orphan ? routes_way_of_list(routes, list)
+	if (FLOW_SENDER(user_id) != 0)
+		return routes_way_of_sender(routes, user_id, list);
+	return user == NULL || user->is_orphan ? routes_way_of_list(routes, list, &is_bound)
 					       : user->profile_id;
 }
 

@@ -1,7 +1,8 @@
 /*
  * routes_private - the inside of the map, for the files that make it up
  *
- * routes.c has users and lists, routes_profiles.c the profiles, routes_notices.c the way of notices.
+ * routes.c has users and lists, routes_profiles.c the profiles, routes_notices.c the way of notices,
+ * routes_senders.c that of mail whose sender counts.
  * Nobody else includes this.
  */
 #ifndef POSTERN_QUEUE_ROUTES_PRIVATE_H
@@ -15,8 +16,12 @@ void routes_set_text(char **text, const char *new_text);
 void routes_free_profile(struct profile *profile);
 void routes_take_profile(struct routes *routes, const struct msg_route *route);
 
-/* Where the mail of a list's removed users goes; 0: nowhere. */
-uint64_t routes_way_of_list(const struct routes *routes, const char *name);
+/* Where the mail of a list's removed users goes; 0: nowhere. Whether the list itself says so. */
+uint64_t routes_way_of_list(const struct routes *routes, const char *name, bool *is_bound_out);
+/* Where a flow with a sender goes. The list counts when the user is gone. */
+uint64_t routes_way_of_sender(const struct routes *routes, uint64_t flow_id, const char *list);
+void routes_take_sender(struct routes *routes, const struct msg_route *route);
+void routes_free_senders(struct routes *routes);
 /* Where the notices to a user's senders go. The list counts when the user is gone. */
 uint64_t routes_way_of_notices(const struct routes *routes, uint64_t user_id, const char *list);
 /* All users that accounts doesn't name take the way that is theirs now. */

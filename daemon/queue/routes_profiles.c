@@ -22,6 +22,8 @@ routes_free_profile(struct profile *profile)
 	free(profile->look);
 	free(profile->name);
 	free(profile->bounce_sender);
+	free(profile->from);
+	free(profile->available);
 	free(profile);
 }
 
@@ -159,6 +161,8 @@ new_profile(struct routes *routes, uint64_t id)
 	profile->id = id;
 	profile->name = xstrdup("");
 	profile->bounce_sender = xstrdup("");
+	profile->from = xstrdup("");
+	profile->available = xstrdup("");
 	idmap_put(&routes->profiles, id, profile);
 	routes->on_new_profile(profile, routes->ctx);
 	return profile;
@@ -245,6 +249,8 @@ routes_take_profile(struct routes *routes, const struct msg_route *route)
 	if (!route->is_gone)
 		routes_set_text(&profile->name, route->name);
 	routes_set_text(&profile->bounce_sender, route->bounce_sender);
+	routes_set_text(&profile->from, route->from);
+	routes_set_text(&profile->available, route->available);
 	take_retry(profile, route->retry);
 	take_rates(routes, profile, route);
 	profile->is_uncertain_held = route->is_uncertain_held;

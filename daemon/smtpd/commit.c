@@ -64,6 +64,7 @@ receive_commit(struct session *session)
 	    .size = transaction->sent_size,
 	    .has_8bit = transaction->has_8bit,
 	    .header_from = transaction->header_from,
+	    .from_address = transaction->from_address,
 	    .message_id_header = transaction->message_id,
 	    .subject = transaction->subject,
 	    .client = session->client,

@@ -157,6 +157,9 @@ note_header(struct transaction *transaction, const struct header *header)
 	transaction->priority = priority_effective(
 	    own_priority(transaction, header), grant->priority, grant->priority_max);
 	transaction->header_from = xstrndup(header->from.text, HEADER_FROM_MAX);
+	if (header->from.outcome == HEADER_PARSED && header->from.addresses.count == 1)
+		transaction->from_address =
+		    xstrndup(header->from.addresses.items[0], HEADER_FROM_MAX);
 	transaction->message_id = xstrdup(header->message_id);
 	transaction->subject = xstrdup(header->subject);
 }

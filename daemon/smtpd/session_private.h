@@ -90,7 +90,7 @@ struct transaction {
 	bool is_discarded;
 	struct refusal refusal; /* what the client hears at the end of a text that is discarded */
 	unsigned priority;
-	char *header_from, *message_id, *subject;
+	char *header_from, *from_address, *message_id, *subject;
 };
 
 struct session {

@@ -45,6 +45,7 @@ transaction_free(struct transaction *transaction)
 	buf_fini(&transaction->header);
 	chunk_release(transaction->unsent);
 	free(transaction->header_from);
+	free(transaction->from_address);
 	free(transaction->message_id);
 	free(transaction->subject);
 	free(transaction);

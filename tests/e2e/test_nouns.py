@@ -123,9 +123,8 @@ def test_profile_files_and_states(postern, tmp_path):
 
 
 @pytest.mark.parametrize('arguments', [
-    ['profile', 'set', 'up', '--from', 'a@b.c'],
     ['profile', 'set', 'up', '--fallback', 'x'],
-    ['profile', 'set', 'up', '--pop3-host', 'h'], ['profile', 'set', 'up', '--available', 'all'],
+    ['profile', 'set', 'up', '--pop3-host', 'h'],
     ['profile', 'set', 'up', '--auth', 'xoauth2'], ['profile', 'set', 'up', '--auth', 'ntlm'],
     ['list', 'set', 'web', '--alert-to', 'a@b.example'], ['explain', '--user', 'u', '--from', 'x'],
 ])

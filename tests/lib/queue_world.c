@@ -404,6 +404,7 @@ send_commit(
 	    .priority = priority,
 	    .size = size,
 	    .header_from = "Shop <shop@example.org>",
+	    .from_address = world->from_address,
 	    .message_id_header = "<1@example.org>",
 	    .subject = "Your order",
 	    .client = "192.0.2.1:5000",

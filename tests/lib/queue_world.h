@@ -55,6 +55,7 @@ struct queue_world {
 	uint32_t credit_bytes;
 	const struct rec_wishes *wishes; /* of what is submitted; NULL: none */
 	const char *sender;              /* the same */
+	const char *from_address;        /* NULL: From: has none that counts */
 	uint8_t notify;                  /* of all its recipients */
 	const char *orcpt;
 	bool has_dsn; /* what is reported as delivered */

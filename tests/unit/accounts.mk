@@ -6,6 +6,7 @@ check_PROGRAMS += \
 	tests/unit/test_accounts_proof \
 	tests/unit/test_accounts_sasl \
 	tests/unit/test_accounts_tell \
+	tests/unit/test_choices \
 	tests/unit/test_guessing \
 	tests/unit/test_pool \
 	tests/unit/test_presence \
@@ -38,6 +39,10 @@ tests_unit_test_accounts_sasl_LDADD = $(ACCOUNTS_LIBS)
 tests_unit_test_accounts_tell_SOURCES = tests/unit/test_accounts_tell.c $(ACCOUNTS_FIXTURE)
 tests_unit_test_accounts_tell_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_accounts_tell_LDADD = $(ACCOUNTS_LIBS)
+
+tests_unit_test_choices_SOURCES = tests/unit/test_choices.c $(ACCOUNTS_FIXTURE)
+tests_unit_test_choices_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_choices_LDADD = $(ACCOUNTS_LIBS)
 
 tests_unit_test_guessing_SOURCES = tests/unit/test_guessing.c
 tests_unit_test_guessing_CFLAGS = $(UNIT_CFLAGS)

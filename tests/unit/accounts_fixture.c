@@ -45,11 +45,30 @@ describe_grant(struct buf *out, const struct msg_grant *grant)
 }
 
 static void
+describe_route(struct buf *out, const struct msg_route *route)
+{
+	static const char *const rows[] = {"begin", "profile", "user", "list", "end", "sender"};
+
+	buf_printf(out, "route %s %d %s profile=%d version=%u%s%s connections=%u", rows[route->row],
+	    (int)route->id, route->name, (int)route->profile_id, route->version,
+	    route->is_gone ? " gone" : "", route->is_paused ? " paused" : "", route->connections);
+	if (*route->from != '\0')
+		buf_printf(out, " from=%s", route->from);
+	if (*route->available != '\0' && strcmp(route->available, "all") != 0)
+		buf_printf(out, " available=%s", route->available);
+	if (route->fallback_id != 0)
+		buf_printf(out, " fallback=%d", (int)route->fallback_id);
+	if (route->is_bound)
+		buf_text(out, " bound");
+	if (*route->problem != '\0')
+		buf_printf(out, " problem=%s", route->problem);
+}
+
+static void
 describe(struct buf *out, enum message_kind kind, const union message *message)
 {
 	static const char *const outcomes[] = {
 	    "continue", "done", "failed", "temporary", "malformed", "unsupported"};
-	static const char *const rows[] = {"begin", "profile", "user", "list", "end"};
 
 	switch (kind) {
 	case MSG_GRANT:
@@ -67,11 +86,7 @@ describe(struct buf *out, enum message_kind kind, const union message *message)
 			    out, " guess=%llu", (unsigned long long)message->sasl_reply.guess);
 		break;
 	case MSG_ROUTE:
-		buf_printf(out, "route %s %d %s profile=%d version=%u%s%s connections=%u",
-		    rows[message->route.row], (int)message->route.id, message->route.name,
-		    (int)message->route.profile_id, message->route.version,
-		    message->route.is_gone ? " gone" : "",
-		    message->route.is_paused ? " paused" : "", message->route.connections);
+		describe_route(out, &message->route);
 		break;
 	case MSG_PROFILE:
 		buf_printf(out,

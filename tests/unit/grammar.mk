@@ -6,6 +6,7 @@ check_PROGRAMS += \
 	tests/unit/test_base64 \
 	tests/unit/test_clock \
 	tests/unit/test_cap \
+	tests/unit/test_choosing \
 	tests/unit/test_domain \
 	tests/unit/test_enhanced \
 	tests/unit/test_header \
@@ -38,6 +39,9 @@ tests_unit_test_base64_SOURCES = tests/unit/test_base64.c
 tests_unit_test_base64_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_base64_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
 
+tests_unit_test_choosing_SOURCES = tests/unit/test_choosing.c
+tests_unit_test_choosing_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_choosing_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
 tests_unit_test_cap_SOURCES = tests/unit/test_cap.c
 tests_unit_test_cap_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_cap_LDADD = $(UNIT_LIBS)

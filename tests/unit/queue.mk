@@ -16,6 +16,7 @@ check_PROGRAMS += \
 	tests/unit/test_queue_power \
 	tests/unit/test_queue_report \
 	tests/unit/test_queue_role \
+	tests/unit/test_queue_ways \
 	tests/unit/test_queue_scan \
 	tests/unit/test_queue_settlement \
 	tests/unit/test_queue_shares \
@@ -101,6 +102,10 @@ tests_unit_test_queue_role_SOURCES = tests/unit/test_queue_role.c tests/lib/queu
 	tests/lib/queue_world.h
 tests_unit_test_queue_role_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_role_LDADD = $(QUEUE_TEST_LIBS)
+tests_unit_test_queue_ways_SOURCES = tests/unit/test_queue_ways.c tests/lib/queue_world.c \
+	tests/lib/queue_world.h
+tests_unit_test_queue_ways_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_ways_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_scan_SOURCES = tests/unit/test_queue_scan.c tests/lib/queue_fill.c \
 	tests/lib/queue_fill.h

@@ -131,33 +131,33 @@ test_routes(void **state)
 	fixture_must(&fixture, 201, "POST", "/v1/profiles", "{\"name\":\"b\",\"capture\":\"b\"}");
 	expect(&fixture.queue, "route profile 2 b profile=0 version=1 connections=20\n");
 	fixture_must(&fixture, 200, "PATCH", "/v1/lists/shop", "{\"profile\":\"b\"}");
-	expect(&fixture.queue, "route user 1 bob profile=2 version=0 connections=0\n"
+	expect(&fixture.queue, "route user 1 bob profile=2 version=0 connections=0 bound\n"
 			       "route list 0  profile=1 version=0 connections=0\n"
-			       "route list 1 shop profile=2 version=0 connections=0\n");
+			       "route list 1 shop profile=2 version=0 connections=0 bound\n");
 	fixture_must(&fixture, 200, "PATCH", "/v1/users/bob", "{\"profile\":\"a\"}");
-	expect(&fixture.queue, "route user 1 bob profile=1 version=0 connections=0\n");
+	expect(&fixture.queue, "route user 1 bob profile=1 version=0 connections=0 bound\n");
 	fixture_must(&fixture, 200, "POST", "/v1/profiles/a/pause", NULL);
 	expect(&fixture.queue, "route profile 1 a profile=0 version=2 paused connections=3\n");
 	fixture_must(&fixture, 200, "POST", "/v1/profiles/a/resume", NULL);
 	expect(&fixture.queue, "route profile 1 a profile=0 version=3 connections=3\n");
 	fixture_must(&fixture, 200, "POST", "/v1/profiles/b/default", NULL);
-	expect(&fixture.queue, "route user 1 bob profile=1 version=0 connections=0\n"
+	expect(&fixture.queue, "route user 1 bob profile=1 version=0 connections=0 bound\n"
 			       "route list 0  profile=2 version=0 connections=0\n"
-			       "route list 1 shop profile=2 version=0 connections=0\n"
+			       "route list 1 shop profile=2 version=0 connections=0 bound\n"
 			       "route profile 2 b profile=0 version=1 connections=20\n");
 	fixture_must(&fixture, 200, "PATCH", "/v1/users/bob", "{\"profile\":null}");
-	expect(&fixture.queue, "route user 1 bob profile=2 version=0 connections=0\n");
+	expect(&fixture.queue, "route user 1 bob profile=2 version=0 connections=0 bound\n");
 	fixture_must(&fixture, 200, "DELETE", "/v1/profiles/a", NULL);
 	expect(&fixture.queue, "route profile 1  profile=0 version=0 gone connections=0\n"
-			       "route user 1 bob profile=2 version=0 connections=0\n"
+			       "route user 1 bob profile=2 version=0 connections=0 bound\n"
 			       "route list 0  profile=2 version=0 connections=0\n"
-			       "route list 1 shop profile=2 version=0 connections=0\n");
+			       "route list 1 shop profile=2 version=0 connections=0 bound\n");
 	routes_send_map(&fixture.parts);
 	expect(&fixture.queue, "route begin 0  profile=0 version=0 connections=0\n"
 			       "route profile 2 b profile=0 version=1 connections=20\n"
-			       "route user 1 bob profile=2 version=0 connections=0\n"
+			       "route user 1 bob profile=2 version=0 connections=0 bound\n"
 			       "route list 0  profile=2 version=0 connections=0\n"
-			       "route list 1 shop profile=2 version=0 connections=0\n"
+			       "route list 1 shop profile=2 version=0 connections=0 bound\n"
 			       "route end 0  profile=0 version=0 connections=0\n");
 	fixture_must(&fixture, 200, "DELETE", "/v1/users/bob", NULL);
 	expect(&fixture.queue, "route user 1  profile=0 version=0 gone connections=0\n");
