@@ -24,6 +24,10 @@ judge(struct parts *parts, struct link *link, const struct msg_admit *message,
 				    ? ADMISSION_SHUT_OUT
 				    : (uint8_t)presence_admit(parts->presence,
 					  link_peer_index(link), message->connection, address);
+	if (answer_out->admission == ADMISSION_GRANTED && message->user_id != 0)
+		answer_out->is_user_taken = presence_take_user(
+		    parts->presence, link_peer_index(link), message->connection, message->user_id);
+	answer_out->is_roomy = presence_is_roomy(parts->presence);
 }
 
 void

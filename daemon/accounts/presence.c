@@ -248,6 +248,20 @@ presence_take_user(struct presence *presence, unsigned smtpd, uint64_t connectio
 	return true;
 }
 
+bool
+presence_is_roomy(const struct presence *presence)
+{
+	unsigned least = presence->config->limits.connections;
+	unsigned per_client = presence->config->limits.connections_per_client;
+	unsigned per_user = presence->config->limits.connections_per_user;
+
+	if (per_client != 0 && per_client < least)
+		least = per_client;
+	if (per_user != 0 && per_user < least)
+		least = per_user;
+	return presence->count < least / 2;
+}
+
 void
 presence_leave(struct presence *presence, unsigned smtpd, uint64_t connection)
 {

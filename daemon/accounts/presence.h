@@ -34,6 +34,9 @@ void presence_restore(struct presence *presence, unsigned smtpd, uint64_t connec
  * changed. */
 bool presence_take_user(
     struct presence *presence, unsigned smtpd, uint64_t connection, uint64_t user_id);
+/* All clients together are less than half of what any limit allows: somebody who is gone may be
+ * counted for a moment. */
+bool presence_is_roomy(const struct presence *presence);
 void presence_leave(struct presence *presence, unsigned smtpd, uint64_t connection);
 /* The smtpd and its clients are gone. */
 void presence_forget_smtpd(struct presence *presence, unsigned smtpd);

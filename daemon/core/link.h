@@ -46,6 +46,8 @@ void link_close(struct link *link);
 /* Takes at once what the peer wrote before it ended. Callbacks run inside it. */
 void link_read_rest(struct link *link);
 
+/* Leaves with whatever else is sent, or by itself within 10 ms: nobody waits for it. */
+void link_send_lazily(struct link *link, enum message_kind kind, const void *message);
 /* What is sent here leaves before what was sent to others in the same turn: somebody waits for it
  * at the other end. */
 void link_set_first(struct link *link);

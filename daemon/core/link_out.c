@@ -16,6 +16,7 @@
 
 #define WAITING_MAX (64u << 20)
 #define RETRY_MS 10
+#define LAZY_MS 10
 
 /* Output that leaves together with sockets, or plain output behind it. */
 struct parcel {
@@ -209,19 +210,36 @@ add_secret(struct link *link, enum message_kind kind, uint32_t request_id, bool 
 	    tail(link), frame.bytes, frame.size, on_secret_written, frame.bytes);
 }
 
-void
-link_send_frame(struct link *link, enum message_kind kind, uint32_t request_id, bool is_answer,
+static void
+add_frame(struct link *link, enum message_kind kind, uint32_t request_id, bool is_answer,
     const void *message)
 {
-	if (link->is_closed)
-		return;
 	if (message_has_secrets(kind)) {
 		add_secret(link, kind, request_id, is_answer, message);
 	} else {
 		encode(link, kind, request_id, is_answer, message, 0, &link->encoding);
 		(void)evbuffer_add(tail(link), link->encoding.bytes, link->encoding.size);
 	}
+}
+
+void
+link_send_frame(struct link *link, enum message_kind kind, uint32_t request_id, bool is_answer,
+    const void *message)
+{
+	if (link->is_closed)
+		return;
+	add_frame(link, kind, request_id, is_answer, message);
 	flush_later(link);
+}
+
+void
+link_send_lazily(struct link *link, enum message_kind kind, const void *message)
+{
+	if (link->is_closed)
+		return;
+	add_frame(link, kind, 0, false, message);
+	if (!link->is_flush_due && !timer_is_set(link->retry))
+		timer_set(link->retry, LAZY_MS);
 }
 
 void

@@ -37,7 +37,7 @@ struct link {
 	struct link_callbacks callbacks;
 	void *ctx;
 	struct event *readable, *writable;
-	struct timer *retry;
+	struct timer *retry; /* of a flush, or of one that may wait */
 	struct request_table *requests;
 
 	struct evbuffer *output;

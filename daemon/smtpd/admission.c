@@ -40,10 +40,11 @@ refuse(struct client *client, const struct msg_admitted *answer)
 static void
 add_client(struct msg_list_builder *clients, const struct client *client, unsigned *count)
 {
+	uint64_t user_id = client->session == NULL ? 0 : session_user_id(client->session);
 	struct rec_client record = {
 	    .connection = client->number,
 	    .address = address_of(client),
-	    .user_id = client->session == NULL ? 0 : session_user_id(client->session),
+	    .user_id = user_id == 0 ? client->trusted_user_id : user_id,
 	};
 
 	message_list_add(clients, REC_CLIENT, &record);
@@ -85,6 +86,9 @@ on_admitted(const union message *answer, void *ctx)
 	client->admission = NULL;
 	if (client->is_over)
 		return;
+	if (answer == NULL || !answer->admitted.is_user_taken)
+		client->trusted_user_id = 0;
+	client->is_in_no_hurry = answer != NULL && answer->admitted.is_roomy;
 	if (answer == NULL)
 		tell_stays(client);
 	if (answer == NULL || answer->admitted.admission == ADMISSION_GRANTED)
@@ -97,16 +101,21 @@ void
 admission_ask(struct client *client)
 {
 	struct link *link = role_link(client->house->role, ROLE_ACCOUNTS, 0);
+	const char *login = config_trusted_user(client->config, client->address.bytes);
+	const struct grant *grant =
+	    login == NULL ? NULL : grant_table_find_login(client->house->grants, login);
 	struct msg_admit message = {
 	    .connection = client->number,
 	    .address = address_of(client),
-	    .is_trusted = config_trusted_user(client->config, client->address.bytes) != NULL,
+	    .is_trusted = login != NULL,
+	    .user_id = grant == NULL ? 0 : grant->user_id,
 	};
 
 	if (link == NULL) {
 		client_begin(client);
 		return;
 	}
+	client->trusted_user_id = message.user_id;
 	client->admission = link;
 	client->admission_request =
 	    link_request(link, MSG_ADMIT, &message, ADMIT_DEADLINE_MS, on_admitted, client);
@@ -121,7 +130,11 @@ admission_end(struct client *client)
 	if (client->admission != NULL)
 		link_cancel(client->admission, client->admission_request);
 	client->admission = NULL;
-	if (link != NULL)
+	if (link == NULL)
+		return;
+	if (client->is_in_no_hurry)
+		link_send_lazily(link, MSG_LEFT, &message);
+	else
 		link_send(link, MSG_LEFT, &message);
 }
 

@@ -195,6 +195,7 @@ client_greet(struct client *client, const char *tls_version)
 	    .tls_version = tls_version,
 	    .is_refused = config_refuses(client->config, client->address.bytes),
 	    .trusted_login = config_trusted_user(client->config, client->address.bytes),
+	    .trusted_user_id = client->trusted_user_id,
 	};
 
 	client->session = session_open(&setup);

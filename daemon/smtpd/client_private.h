@@ -33,7 +33,10 @@ struct client {
 	uint64_t number;        /* of the connection, for accounts */
 	struct link *admission; /* accounts, until it says whether the client may stay */
 	uint32_t admission_request;
-	struct link *asked; /* accounts, while a question is under way */
+	uint64_t
+	    trusted_user_id; /* accounts counts it as this user, that of its network; 0: not yet */
+	bool is_in_no_hurry; /* accounts may hear late that it is gone */
+	struct link *asked;  /* accounts, while a question is under way */
 	uint32_t request_id;
 	enum message_kind question;
 	struct timer *no_answer; /* set: there is no link to ask */

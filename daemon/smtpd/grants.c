@@ -1,20 +1,21 @@
-/* grants - a table of users by id, in chains that never grow long. */
+/* grants - a table of users by id and by login, in chains that never grow long. */
 #include "daemon/smtpd/grants.h"
 
 #include "common/list.h"
 #include "common/xalloc.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define BUCKET_COUNT 4096
 
 struct entry {
-	struct list link;
+	struct list link, login_link;
 	struct grant *grant;
 };
 
 struct grant_table {
-	struct list buckets[BUCKET_COUNT];
+	struct list buckets[BUCKET_COUNT], logins[BUCKET_COUNT];
 	unsigned count;
 };
 
@@ -76,8 +77,10 @@ grant_table_new(void)
 {
 	struct grant_table *grants = xcalloc(1, sizeof(*grants));
 
-	for (size_t i = 0; i < BUCKET_COUNT; i++)
+	for (size_t i = 0; i < BUCKET_COUNT; i++) {
 		list_init(&grants->buckets[i]);
+		list_init(&grants->logins[i]);
+	}
 	return grants;
 }
 
@@ -86,6 +89,17 @@ grant_table_free(struct grant_table *grants)
 {
 	grant_table_forget_all(grants);
 	free(grants);
+}
+
+/* Logins are an administrator's: nobody makes them fall into one chain. */
+static struct list *
+login_bucket(struct grant_table *grants, const char *login)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (; *login != '\0'; login++)
+		hash = (hash ^ (unsigned char)*login) * 16777619u;
+	return &grants->logins[hash % BUCKET_COUNT];
 }
 
 static struct entry *
@@ -104,6 +118,7 @@ static void
 forget(struct grant_table *grants, struct entry *entry)
 {
 	list_remove(&entry->link);
+	list_remove(&entry->login_link);
 	grant_release(entry->grant);
 	free(entry);
 	grants->count--;
@@ -132,6 +147,7 @@ grant_table_put(struct grant_table *grants, const struct msg_grant *message)
 	entry = xmalloc(sizeof(*entry));
 	entry->grant = grant_from(message);
 	list_append(&grants->buckets[message->user_id % BUCKET_COUNT], &entry->link);
+	list_append(login_bucket(grants, entry->grant->login), &entry->login_link);
 	grants->count++;
 	return entry->grant;
 }
@@ -142,4 +158,16 @@ grant_table_find(struct grant_table *grants, uint64_t user_id)
 	struct entry *entry = find(grants, user_id);
 
 	return entry == NULL ? NULL : entry->grant;
+}
+
+struct grant *
+grant_table_find_login(struct grant_table *grants, const char *login)
+{
+	LIST_EACH (login_bucket(grants, login), at) {
+		struct entry *entry = LIST_ENTRY(at, struct entry, login_link);
+
+		if (strcmp(entry->grant->login, login) == 0)
+			return entry->grant;
+	}
+	return NULL;
 }

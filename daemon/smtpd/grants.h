@@ -46,6 +46,7 @@ void grant_table_free(struct grant_table *grants);
 struct grant *grant_table_put(struct grant_table *grants, const struct msg_grant *message);
 /* Borrowed until the next call, or NULL. */
 struct grant *grant_table_find(struct grant_table *grants, uint64_t user_id);
+struct grant *grant_table_find_login(struct grant_table *grants, const char *login);
 void grant_table_forget_all(struct grant_table *grants);
 
 struct grant *grant_from(const struct msg_grant *message);

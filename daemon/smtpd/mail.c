@@ -231,14 +231,26 @@ mail_take_grant(struct session *session, struct grant *grant, bool is_answered)
 	session_abandon_transaction(session);
 }
 
+/* What is known of the user; of a trusted network's one only if nobody else has his login by now. */
+static struct grant *
+find_grant(const struct session *session)
+{
+	const struct session_setup *setup = &session->setup;
+	uint64_t user_id = session->user_id != 0 ? session->user_id : setup->trusted_user_id;
+	struct grant *grant = user_id == 0 ? NULL : setup->ports->grant_find(setup->ctx, user_id);
+
+	if (grant != NULL && session->user_id == 0 &&
+	    strcmp(grant->login, session->trusted_login) != 0)
+		return NULL;
+	return grant;
+}
+
 static void
 look_up_grant(struct session *session)
 {
 	const struct session_ports *ports = session->setup.ports;
-	struct grant *grant = NULL;
+	struct grant *grant = find_grant(session);
 
-	if (session->user_id != 0)
-		grant = ports->grant_find(session->setup.ctx, session->user_id);
 	if (grant != NULL) {
 		mail_take_grant(session, grant, true);
 		return;

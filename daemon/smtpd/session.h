@@ -75,6 +75,7 @@ struct session_setup {
 	const char *tls_version;   /* implicit TLS is on already; otherwise NULL */
 	bool is_refused;           /* the client's network gets no service */
 	const char *trusted_login; /* who the client's network is mapped to, or NULL */
+	uint64_t trusted_user_id;  /* its id, if the client counts as this user already; or 0 */
 };
 
 /* Whether a client that says this first speaks HTTP. */

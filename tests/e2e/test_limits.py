@@ -192,6 +192,37 @@ def test_trusted_clients_are_held_to_the_users_senders_and_limits(make_limited):
     close_all(clients + [late])
 
 
+def shop_mail(client):
+    assert client.say('EHLO me').startswith(b'250')
+    return client.say('MAIL FROM:<shop@example.com>')
+
+
+def test_trusted_clients_count_from_the_start_once_their_user_is_known(make_limited):
+    postern = make_limited('connections_per_user = 2;', config=TRUSTED, smtpd_processes=1)
+    postern.add_capture()
+    postern.add_user('shop', '--senders', 'shop@example.com')
+    for _ in range(5):
+        client = greeted(postern, 1)[0]
+        assert shop_mail(client).startswith(b'250 ')
+        assert client.say('QUIT').startswith(b'221 ')
+        client.close()
+    clients = greeted(postern, 2)
+    late = greeted(postern, 1)[0]
+    assert shop_mail(late) == b'421 4.7.0 Too many connections of user shop\r\n'
+    close_all([late])
+    # who has said nothing yet is counted by a new accounts, too
+    kill(postern, 'accounts')
+    late = greeted(postern, 1)[0]
+    assert shop_mail(late) == b'421 4.7.0 Too many connections of user shop\r\n'
+    for client in clients:
+        assert shop_mail(client).startswith(b'250 ')
+    postern.ctl('user', 'set', 'shop', '--active', 'no')
+    wait_until(lambda: clients[0].say('RSET').startswith(b'250 ') and
+               clients[0].say('MAIL FROM:<shop@example.com>').startswith(b'530 5.7.0 '),
+               'its rights are taken away')
+    close_all(clients + [late])
+
+
 def test_the_log_says_why_a_trusted_network_is_not_served(make_limited):
     postern = make_limited('errors = 10;', config=TRUSTED)
     client = greeted(postern, 1)[0]

@@ -66,6 +66,27 @@ test_limit(void **state)
 }
 
 static void
+test_login_is_whose_it_is_now(void **state)
+{
+	struct grant_table *grants = grant_table_new();
+	struct msg_grant first = message(7, 1), second = message(8, 1);
+
+	assert_null(grant_table_find_login(grants, "billing"));
+	(void)grant_table_put(grants, &first);
+	assert_int_equal(grant_table_find_login(grants, "billing")->user_id, 7);
+	assert_null(grant_table_find_login(grants, "shop"));
+	first.login = "archive"; /* another one has the login since */
+	(void)grant_table_put(grants, &first);
+	assert_null(grant_table_find_login(grants, "billing"));
+	(void)grant_table_put(grants, &second);
+	assert_int_equal(grant_table_find_login(grants, "billing")->user_id, 8);
+	assert_int_equal(grant_table_find_login(grants, "archive")->user_id, 7);
+	grant_table_forget_all(grants);
+	assert_null(grant_table_find_login(grants, "billing"));
+	grant_table_free(grants);
+}
+
+static void
 test_rules(void **state)
 {
 	struct grant_table *grants = grant_table_new();
@@ -90,6 +111,7 @@ main(void)
 	    cmocka_unit_test(test_newest_counts),
 	    cmocka_unit_test(test_no_such_user),
 	    cmocka_unit_test(test_limit),
+	    cmocka_unit_test(test_login_is_whose_it_is_now),
 	    cmocka_unit_test(test_rules),
 	};
 

@@ -179,6 +179,29 @@ test_first_link_leaves_first(void **state)
 	loop_free(loop);
 }
 
+/* By itself after a while, or at once with what somebody waits for. */
+static void
+test_lazy_message_leaves_with_others(void **state)
+{
+	const struct msg_left left = {.connection = 1};
+	const struct msg_abuse abuse = {.connection = 1, .what = ""};
+	struct pair pair;
+
+	open_pair(&pair, ROLE_SMTPD, ROLE_ACCOUNTS);
+	TURN_UNTIL(&pair, link_peer_pid(pair.a.link) != 0);
+	link_send_lazily(pair.a.link, MSG_LEFT, &left);
+	assert_true(link_waiting_bytes(pair.a.link) > 0);
+	loop_turn(pair.loop, 0);
+	assert_true(link_waiting_bytes(pair.a.link) > 0);
+	TURN_UNTIL(&pair, pair.b.messages == 1);
+	link_send_lazily(pair.a.link, MSG_LEFT, &left);
+	link_send(pair.a.link, MSG_ABUSE, &abuse);
+	loop_turn(pair.loop, 0);
+	assert_int_equal(link_waiting_bytes(pair.a.link), 0);
+	TURN_UNTIL(&pair, pair.b.messages == 3);
+	close_pair(&pair);
+}
+
 static void
 on_answer(const union message *answer, void *ctx)
 {
@@ -501,6 +524,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_bodies),
 	    cmocka_unit_test(test_first_link_leaves_first),
+	    cmocka_unit_test(test_lazy_message_leaves_with_others),
 	    cmocka_unit_test(test_request),
 	    cmocka_unit_test(test_loss_ends_requests),
 	    cmocka_unit_test(test_sockets_travel),

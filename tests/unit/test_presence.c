@@ -109,6 +109,26 @@ test_no_limit(void **state)
 }
 
 static void
+test_roomy_is_below_half_of_every_limit(void **state)
+{
+	config.limits.connections_per_client = 0;
+	config.limits.connections_per_user = 0;
+	config.limits.connections = 4;
+	assert_true(presence_is_roomy(presence));
+	assert_int_equal(admit(0, 1, "192.0.2.1"), ADMISSION_GRANTED);
+	assert_true(presence_is_roomy(presence));
+	assert_int_equal(admit(1, 1, "192.0.2.2"), ADMISSION_GRANTED);
+	assert_false(presence_is_roomy(presence));
+	config.limits.connections = 100;
+	assert_true(presence_is_roomy(presence));
+	config.limits.connections_per_client = 4;
+	assert_false(presence_is_roomy(presence));
+	config.limits.connections_per_client = 0;
+	config.limits.connections_per_user = 4;
+	assert_false(presence_is_roomy(presence));
+}
+
+static void
 test_users(void **state)
 {
 	for (unsigned i = 1; i <= 3; i++)
@@ -185,6 +205,7 @@ main(void)
 	    ROW(test_ipv6_counts_by_64),
 	    ROW(test_all_clients),
 	    ROW(test_no_limit),
+	    ROW(test_roomy_is_below_half_of_every_limit),
 	    ROW(test_users),
 	    ROW(test_a_process_that_dies_takes_its_clients_along),
 	    ROW(test_told_again),
