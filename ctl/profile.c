@@ -23,14 +23,16 @@ static const struct column columns[] = {
 	    {"host", VALUE_TEXT, "H", "the upstream's name or address; a provider's region"},      \
 	    {"port", VALUE_TEXT, "N", "default: 465 implicit, 587 starttls, else 25"},             \
 	    {"tls", VALUE_TEXT, "none|opportunistic|starttls|implicit", "default: by the port"},   \
-	    {"auth", VALUE_TEXT, "none|auto|plain|login|cram-md5",                                 \
-		"default: auto with a user name, else none"},                                      \
+	    {"auth", VALUE_TEXT, "none|auto|METHOD", "default: auto with a user name, else none"}, \
+	    {"auth-in-clear", VALUE_TEXT, "yes|no",                                                \
+		"log in although opportunistic TLS found none"},                                   \
 	    {"username", VALUE_TEXT, "U", "to log in with"},                                       \
 	    {"password-stdin", VALUE_STDIN, NULL, "the password is a line of stdin"},              \
 	    {"ehlo", VALUE_TEXT, "NAME", "what we call ourselves; \"\": our hostname"},            \
 	    {"timeout", VALUE_DURATION, "60s", "of each step from connect to AUTH"},               \
 	    {"dot-timeout", VALUE_DURATION, "10m", "of the reply to a message"},                   \
 	    {"tls-min", VALUE_TEXT, "1.2", "the lowest version of TLS"},                           \
+	    {"tls-max", VALUE_TEXT, "1.3", "the highest version of TLS"},                          \
 	    {"tls-verify", VALUE_TEXT, "yes|no|FINGERPRINT",                                       \
 		"of its certificate; SHA-256 in hex"},                                             \
 	    {"ca", VALUE_FILE, "FILE", "PEM; default: the system's CAs"},                          \

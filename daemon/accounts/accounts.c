@@ -200,6 +200,9 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 	case MSG_PROFILE_GET:
 		parts_answer_profile(parts, link, id, &body->profile_get);
 		break;
+	case MSG_AUTH_WORKED:
+		parts_note_auth(parts, &body->auth_worked);
+		break;
 	case MSG_ALERT:
 		alerts_raise(parts->alerts, &body->alert);
 		break;

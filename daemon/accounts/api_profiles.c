@@ -248,6 +248,21 @@ make_default(struct call *call, struct profile *profile, struct refusal *refusal
 	return 0;
 }
 
+/* With another upstream, login or password it may be another method. */
+static void
+forget_auth(struct profile *profile, const json_t *body)
+{
+	static const char *const fields[] = {
+	    "provider", "host", "port", "tls", "tls_verify", "auth", "username", "password"};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		if (json_object_get(body, fields[i]) == NULL)
+			continue;
+		free(profile->auth_worked);
+		profile->auth_worked = NULL;
+	}
+}
+
 static int
 set(struct call *call, struct profile *profile, struct refusal *refusal_out)
 {
@@ -268,6 +283,7 @@ set(struct call *call, struct profile *profile, struct refusal *refusal_out)
 	    profile_note_sender(call->parts->db, profile, &err) != 0)
 		return refuse_unavailable(refusal_out, &err);
 	profile->version++;
+	forget_auth(profile, call->body);
 	if (call_update(call, &profile_table, profile, refusal_out) != 0)
 		return -1;
 	return wish.wants_default ? make_default(call, profile, refusal_out) : 0;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIELDS_MAX 32
+#define FIELDS_MAX 100
 
 static void
 append_columns(struct buf *sql, const struct table *table, const char *suffix)

@@ -153,6 +153,25 @@ parts_answer_profile(struct parts *parts, struct link *link, uint32_t request_id
 	table_row_fini(&profile_table, &profile);
 }
 
+/* Not a new version: nothing that was known before is out of date. */
+void
+parts_note_auth(struct parts *parts, const struct msg_auth_worked *message)
+{
+	struct profile profile;
+	struct err err;
+	int rc =
+	    db_find_id(parts->db, &profile_table, (int64_t)message->profile_id, &profile, &err);
+
+	if (rc > 0) {
+		if (profile.version == message->version &&
+		    profile_note_auth(&profile, message->method))
+			rc = db_update(parts->db, &profile_table, &profile, &err);
+		table_row_fini(&profile_table, &profile);
+	}
+	if (rc < 0)
+		log_problem(LOG_ERROR, "how a profile logs in can't be kept: %s", err.text);
+}
+
 /* ---- providers ---- */
 
 /* All that is used of a profile, or why it can't be. */

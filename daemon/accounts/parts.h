@@ -57,6 +57,8 @@ void parts_take_presets(struct parts *parts, struct msg_bytes installed, struct 
 /* Answers relay's PROFILE_GET, the secret in clear. */
 void parts_answer_profile(struct parts *parts, struct link *link, uint32_t request_id,
     const struct msg_profile_get *message);
+/* Keeps what relay says with AUTH_WORKED, if the profile is still as it was. */
+void parts_note_auth(struct parts *parts, const struct msg_auth_worked *message);
 /* Says in the log which profiles' secrets can't be read with this seal.key. */
 void parts_check_secrets(struct parts *parts);
 

@@ -50,6 +50,13 @@ port_for_tls(const char *tls)
 	return is_set(tls, "starttls") ? 587 : 25;
 }
 
+/* Who asks for an old version at the most means that one. */
+static const char *
+lowest_for(const char *tls_max)
+{
+	return tls_max != NULL && strcmp(tls_max, "1.2") < 0 ? tls_max : "1.2";
+}
+
 void
 profile_apply_defaults(struct profile *profile)
 {
@@ -69,7 +76,9 @@ profile_apply_defaults(struct profile *profile)
 		profile->tls = xstrdup(tls_for_port(profile->port));
 	if (profile->port == 0)
 		profile->port = port_for_tls(profile->tls);
-	set_default(&profile->tls_min, "1.2");
+	if (profile->tls_min == NULL)
+		profile->tls_min = xstrdup(lowest_for(profile->tls_max));
+	set_default(&profile->tls_max, "1.3");
 	set_default(&profile->auth, profile->username != NULL ? "auto" : "none");
 	/* Opportunistic TLS goes on in clear when there's none, so it doesn't insist on a name; but
 	 * credentials are shown to nobody else. */
@@ -90,11 +99,13 @@ check_capture_alone(const struct profile *profile, struct refusal *refusal_out)
 	    {"port", profile->port != 0},
 	    {"tls", profile->tls != NULL},
 	    {"tls_min", profile->tls_min != NULL},
+	    {"tls_max", profile->tls_max != NULL},
 	    {"tls_verify", profile->tls_verify != NULL},
 	    {"ca", profile->ca != NULL},
 	    {"auth", profile->auth != NULL},
 	    {"username", profile->username != NULL},
 	    {"password", profile->password != NULL},
+	    {"auth_in_clear", profile->auth_in_clear},
 	    {"ehlo", profile->ehlo != NULL},
 	    {"bandwidth", profile->bandwidth != 0},
 	    {"transcript", profile->transcript != NULL},
@@ -128,6 +139,16 @@ check_auth(const struct profile *profile, struct refusal *refusal_out)
 		    "none",
 		    profile->username);
 	return 0;
+}
+
+static int
+check_tls(const struct profile *profile, struct refusal *refusal_out)
+{
+	if (profile->tls_min == NULL || profile->tls_max == NULL ||
+	    strcmp(profile->tls_min, profile->tls_max) <= 0)
+		return 0;
+	return refuse(refusal_out, REFUSED_INVALID, "invalid", "tls_max",
+	    "tls_max: %s is below tls_min, which is %s", profile->tls_max, profile->tls_min);
 }
 
 #define RESERVE_FROM_MS (60 * 60 * 1000)
@@ -167,6 +188,8 @@ profile_check(const struct profile *profile, struct refusal *refusal_out)
 	if (profile->host == NULL)
 		return refuse(refusal_out, REFUSED_INVALID, "missing", "host",
 		    "host: a profile needs a host, or a folder to capture into");
+	if (check_tls(profile, refusal_out) != 0)
+		return -1;
 	return check_auth(profile, refusal_out);
 }
 
@@ -207,7 +230,7 @@ profile_to_json(const struct presets *presets, const struct profile *profile)
 	return object;
 }
 
-/* ---- for relay ---- */
+/* ---- for relay, and from it ---- */
 
 static uint8_t
 choice_of(const char *name, const char *text)
@@ -245,6 +268,16 @@ bytes_of(const char *text)
 	return (struct msg_bytes){.at = (const uint8_t *)text, .size = (uint32_t)strlen(text)};
 }
 
+bool
+profile_note_auth(struct profile *profile, const char *method)
+{
+	if (choice_of("auth", method) < 2) /* none, auto */
+		return false;
+	free(profile->auth_worked);
+	profile->auth_worked = xstrdup(method);
+	return true;
+}
+
 void
 profile_to_message(const struct profile *profile, const struct profile_secrets *secrets,
     struct msg_profile *message_out)
@@ -262,10 +295,13 @@ profile_to_message(const struct profile *profile, const struct profile_secrets *
 	    .port = (uint16_t)profile->port,
 	    .tls = choice_of("tls", profile->tls),
 	    .tls_min = choice_of("tls_min", profile->tls_min),
+	    .tls_max = choice_of("tls_max", profile->tls_max),
 	    .tls_verify = (uint8_t)verify,
 	    .fingerprint = verify == VERIFY_FINGERPRINT ? profile->tls_verify : "",
 	    .ca = bytes_of(profile->ca),
 	    .auth = text_or_empty(profile->auth),
+	    .auth_worked = text_or_empty(profile->auth_worked),
+	    .auth_in_clear = profile->auth_in_clear,
 	    .username = text_or_empty(profile->username),
 	    .secret = bytes_of(secrets->texts[SECRET_PASSWORD]),
 	    .ehlo = text_or_empty(profile->ehlo),

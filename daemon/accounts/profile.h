@@ -24,10 +24,12 @@ struct profile {
 	int64_t version; /* grows with each change */
 	char *host;
 	int64_t port;
-	char *tls, *tls_min, *tls_verify;
+	char *tls, *tls_min, *tls_max, *tls_verify;
 	char *ca; /* PEM */
 	char *auth, *username;
-	char *password; /* sealed */
+	char *password;    /* sealed */
+	char *auth_worked; /* the method that the upstream took last; NULL: not known */
+	bool auth_in_clear;
 	char *ehlo;
 	int64_t timeout, dot_timeout; /* ms */
 	int64_t connections;
@@ -52,6 +54,8 @@ extern const struct table profile_table;
 int profile_check(const struct profile *profile, struct refusal *refusal_out);
 /* Fills what nobody chose, and the provider's presets have not either. */
 void profile_apply_defaults(struct profile *profile);
+/* The upstream took this method. False if it is none. */
+bool profile_note_auth(struct profile *profile, const char *method);
 /* A row of its own with the same values, to be ended as well. */
 void profile_copy(const struct profile *from, struct profile *to);
 /* With presets and defaults applied, and without the secret. */

@@ -185,7 +185,8 @@ check_capture(char **text, struct err *err_out)
 
 static const char *const tls_modes[] = {"none", "opportunistic", "starttls", "implicit", NULL};
 static const char *const tls_versions[] = {"1.0", "1.1", "1.2", "1.3", NULL};
-static const char *const auth_methods[] = {"none", "auto", "plain", "login", "cram-md5", NULL};
+static const char *const auth_methods[] = {"none", "auto", "plain", "login", "cram-md5",
+    "scram-sha-1", "scram-sha-1-plus", "scram-sha-256", "scram-sha-256-plus", NULL};
 /* In the order of enum transcript_policy. */
 static const char *const transcripts[] = {"never", "failure", "always", NULL};
 static const char *const uncertain[] = {"retry", "hold", NULL};
@@ -213,10 +214,13 @@ static const struct field fields[] = {
     FIELD(port, FIELD_NUMBER, .min = 1, .max = 65535, .flags = FIELD_DEFAULTED),
     FIELD(tls, FIELD_TEXT, .max = 16, .choices = tls_modes),
     FIELD(tls_min, FIELD_TEXT, .max = 16, .choices = tls_versions),
+    FIELD(tls_max, FIELD_TEXT, .max = 16, .choices = tls_versions),
     FIELD(tls_verify, FIELD_TEXT, .max = 128, .normalise = normalise_verify),
     FIELD(ca, FIELD_TEXT, .max = CA_SIZE_MAX, .normalise = check_ca),
     FIELD(auth, FIELD_TEXT, .max = 32, .choices = auth_methods),
     FIELD(username, FIELD_TEXT, .max = 255, .normalise = check_user_name),
+    FIELD(auth_worked, FIELD_TEXT, .flags = FIELD_READ_ONLY, .max = 32),
+    FIELD(auth_in_clear, FIELD_BOOL),
     FIELD(password, FIELD_TEXT, .flags = FIELD_HIDDEN),
     FIELD(ehlo, FIELD_TEXT, .max = 255, .normalise = check_word),
     FIELD(timeout, FIELD_SECONDS, .min = 1000, .max = HOUR_MS, .flags = FIELD_DEFAULTED),

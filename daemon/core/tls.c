@@ -44,7 +44,7 @@ protocol_of(enum tls_version version)
 }
 
 static struct tls_context *
-context_new(const SSL_METHOD *method, enum tls_version min_version)
+context_new(const SSL_METHOD *method, enum tls_version min_version, enum tls_version max_version)
 {
 	struct tls_context *context = xcalloc(1, sizeof(*context));
 
@@ -53,6 +53,7 @@ context_new(const SSL_METHOD *method, enum tls_version min_version)
 	context->ssl = SSL_CTX_new(method);
 	ensure(context->ssl != NULL);
 	ensure(SSL_CTX_set_min_proto_version(context->ssl, protocol_of(min_version)) == 1);
+	ensure(SSL_CTX_set_max_proto_version(context->ssl, protocol_of(max_version)) == 1);
 	/* OpenSSL 3 has the hashes that TLS 1.0 and 1.1 need on its lowest level only. */
 	if (min_version < TLS_VERSION_1_2)
 		SSL_CTX_set_security_level(context->ssl, 0);
@@ -129,7 +130,8 @@ use_tickets(struct tls_context *context, struct tls_tickets *tickets, long lifet
 struct tls_context *
 tls_server_new(const struct tls_server_settings *settings, struct err *err_out)
 {
-	struct tls_context *context = context_new(TLS_server_method(), settings->min_version);
+	struct tls_context *context =
+	    context_new(TLS_server_method(), settings->min_version, TLS_VERSION_1_3);
 
 	use_ciphers(context->ssl, settings->min_version < TLS_VERSION_1_2);
 	use_tickets(context, settings->tickets, settings->ticket_lifetime_s);
@@ -227,7 +229,11 @@ use_verification(
 struct tls_context *
 tls_client_new(const struct tls_client_settings *settings, struct err *err_out)
 {
-	struct tls_context *context = context_new(TLS_client_method(), settings->min_version);
+	struct tls_context *context =
+	    context_new(TLS_client_method(), settings->min_version, settings->max_version);
+
+	if (settings->min_version < TLS_VERSION_1_2)
+		SSL_CTX_set_options(context->ssl, SSL_OP_LEGACY_SERVER_CONNECT);
 
 	if (use_verification(context, settings, err_out) == 0)
 		return context;

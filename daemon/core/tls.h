@@ -8,7 +8,8 @@
  * session ticket at the end of the handshake (it carries the client's ACK: without it a client
  * waits 40 ms), no session cache, no early data, SSL_MODE_RELEASE_BUFFERS, no renegotiation, no
  * compression, our preference of ciphers. Only a context whose lowest version is below 1.2 has
- * OpenSSL's security level 0, and ciphers without forward secrecy.
+ * OpenSSL's security level 0, and ciphers without forward secrecy; as a client it then also talks to
+ * servers without secure renegotiation (RFC 5746), which are as old.
  */
 #ifndef POSTERN_CORE_TLS_H
 #define POSTERN_CORE_TLS_H
@@ -39,7 +40,7 @@ struct tls_store *tls_store_hold(struct tls_store *store);
 void tls_store_release(struct tls_store *store);
 
 struct tls_client_settings {
-	enum tls_version min_version;
+	enum tls_version min_version, max_version;
 	enum tls_verify verify;
 	const char *fingerprint; /* SHA-256 of the certificate in hex, colons allowed */
 	struct tls_store *store; /* borrowed; for VERIFY_NAME */

@@ -1,7 +1,7 @@
 /* capabilities - EHLO's lines as values. */
 #include "daemon/relay/capabilities.h"
 
-#include "daemon/relay/client_auth.h"
+#include "daemon/relay/auth_method.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -39,6 +39,7 @@ detach(struct channel *channel)
 	if (channel->query != NULL)
 		dns_cancel(channel->query);
 	channel->query = NULL;
+	channel_end_login(channel);
 	if (channel->conn != NULL)
 		conn_close(channel->conn);
 	channel->conn = NULL;
@@ -159,6 +160,12 @@ channel_act(struct channel *channel, enum client_event event)
 		conn_start_tls_client(
 		    channel->conn, channel->profile->tls_context, channel->profile->host);
 		break;
+	case CLIENT_WANTS_CREDENTIAL:
+		channel_want_credential(channel);
+		break;
+	case CLIENT_WANTS_KEY:
+		channel_want_key(channel);
+		break;
 	case CLIENT_IS_READY:
 		become_ready(channel);
 		break;
@@ -220,14 +227,15 @@ channel_open(struct loop *loop, struct dns *dns, struct profile *profile,
 	    .ehlo_name = profile->ehlo_name,
 	    .tls = profile->tls,
 	    .verifies = profile->verifies,
+	    .allows_clear = profile->auth_in_clear,
 	    .auth_methods = profile->auth_methods,
 	    .username = profile->username,
-	    .secret = profile->secret,
-	    .secret_size = profile->secret_size,
 	    .timeout_ms = profile->timeout_ms,
 	    .dot_timeout_ms = profile->dot_timeout_ms,
 	    .on_line = callbacks->on_line != NULL ? on_line : NULL,
 	    .line_ctx = channel,
+	    .on_login = channel_on_login,
+	    .login_ctx = channel,
 	};
 	channel->soon = timer_new(loop, on_soon, channel);
 	channel->started_at_ms = channel->step_at_ms = loop_now_ms(loop);

@@ -68,6 +68,8 @@ on_secured(struct conn *conn, void *ctx)
 	struct channel *channel = ctx;
 
 	channel->facts.tls = conn_tls_version(conn);
+	if (conn_tls_binding(conn, &channel->binding))
+		channel->settings.binding = &channel->binding;
 	channel_step_done(channel, PHASE_TLS, channel->facts.tls);
 	log_tls(channel);
 	if (channel->is_handshake) {
@@ -92,12 +94,14 @@ on_drained(struct conn *conn, void *ctx)
 
 /* ---- the way ends, or goes on elsewhere ---- */
 
-/* An opportunistic profile without credentials goes on in clear, on a new connection. */
+/* An opportunistic profile goes on in clear, on a new connection; with credentials only if it allows
+ * them there. */
 static bool
 may_go_clear(const struct channel *channel)
 {
 	return channel->profile->tls == PROFILE_OPPORTUNISTIC &&
-	       channel->profile->auth_methods == 0 && !channel->settings.skips_starttls;
+	       (channel->profile->auth_methods == 0 || channel->profile->auth_in_clear) &&
+	       !channel->settings.skips_starttls;
 }
 
 static enum phase

@@ -2,7 +2,8 @@
  * channel_private - a channel's inside, for the files that make it up
  *
  * channel.c opens and ends it, follows the automaton and carries a transaction; channel_connect.c
- * finds an address that greets and drives the automaton from the socket. Nobody else includes this.
+ * finds an address that greets and drives the automaton from the socket; channel_login.c fetches what
+ * AUTH needs. Nobody else includes this.
  */
 #ifndef POSTERN_RELAY_CHANNEL_PRIVATE_H
 #define POSTERN_RELAY_CHANNEL_PRIVATE_H
@@ -25,6 +26,10 @@ struct channel {
 	size_t address; /* the one in use */
 	struct conn *conn;
 	struct client_settings settings;
+	struct tls_binding binding;
+	struct credential_query *credential; /* NULL: no login is under way */
+	bool is_second_login;
+	struct key_job *key;   /* that is being derived, NULL: none */
 	struct client *client; /* from the connection on */
 	struct dotstuff stuff;
 
@@ -47,6 +52,13 @@ void channel_step_done(struct channel *channel, enum phase phase, const char *de
 /* Does what the automaton asks for, until it waits. */
 void channel_act(struct channel *channel, enum client_event event);
 void channel_drop_client(struct channel *channel);
+
+/* channel_login.c: what the automaton wants for AUTH. */
+void channel_want_credential(struct channel *channel);
+void channel_want_key(struct channel *channel);
+void channel_on_login(enum login_result result, unsigned method, const char *words, void *ctx);
+/* Nothing is waited for any more. */
+void channel_end_login(struct channel *channel);
 
 /* channel_connect.c: the name query's answer, from which the way begins; ctx is the channel. */
 void channel_on_addresses(const struct dns_answer *answer, void *ctx);

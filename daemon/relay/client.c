@@ -115,12 +115,20 @@ end_with(struct client *client, struct verdict verdict, const struct reply *repl
 
 /* The upstream refused to go on. */
 enum client_event
+client_end_reply(struct client *client, const struct reply *refusal)
+{
+	const struct reply reply = *refusal;
+
+	return end_with(client, classify_reply(client_phase(client), &reply), &reply);
+}
+
+enum client_event
 client_end_refused(struct client *client, const struct smtp_reply *refusal)
 {
 	struct reply reply;
 
 	client_read_reply(refusal, &reply);
-	return end_with(client, classify_reply(client_phase(client), &reply), &reply);
+	return client_end_reply(client, &reply);
 }
 
 /* We refuse to go on. */
@@ -276,6 +284,8 @@ client_new(const struct client_settings *settings, bool has_tls)
 	client->state = CLIENT_STATE_GREETING;
 	buf_init(&client->output);
 	buf_init(&client->token);
+	buf_init(&client->initial);
+	buf_init(&client->secret);
 	smtp_reply_init(&client->reply);
 	return client;
 }

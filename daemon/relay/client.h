@@ -20,13 +20,17 @@
 #include "common/buf.h"
 #include "daemon/core/messages.h"
 #include "daemon/relay/classify.h"
+#include "daemon/relay/credential.h"
+#include "daemon/relay/scram_key.h"
 
 struct client;
 
 enum client_event {
-	CLIENT_WAITS,      /* for more input */
-	CLIENT_WANTS_TLS,  /* begin TLS, then client_secured() */
-	CLIENT_IS_READY,   /* client_send() may be called */
+	CLIENT_WAITS,            /* for more input */
+	CLIENT_WANTS_TLS,        /* begin TLS, then client_secured() */
+	CLIENT_WANTS_CREDENTIAL, /* client_credential(), now or later */
+	CLIENT_WANTS_KEY,        /* client_take_key(), derive it, client_use_key(), now or later */
+	CLIENT_IS_READY,         /* client_send() may be called */
 	CLIENT_WANTS_BODY, /* write the body, dot-stuffed, and its end; then client_body_sent() */
 	CLIENT_IS_DONE,    /* the transaction has its verdict; then client_next() */
 	CLIENT_IS_OVER     /* see client_end(); the connection is of no more use */
@@ -37,15 +41,20 @@ struct client_settings {
 	enum profile_tls tls;
 	bool verifies;         /* certificates: TLS stands only with the upstream that is meant */
 	bool skips_starttls;   /* opportunistic, and TLS has failed with this upstream */
+	bool allows_clear;     /* opportunistic: credentials also without TLS */
 	unsigned auth_methods; /* AUTH_BIT()s; 0: none */
 	const char *username;
-	const uint8_t *secret;
-	size_t secret_size;
+	/* Of the TLS that stands; set before client_secured(), or client_new() with TLS. NULL: none. */
+	const struct tls_binding *binding;
 	int64_t timeout_ms;     /* each step up to AUTH */
 	int64_t dot_timeout_ms; /* the reply to the final dot */
 	/* Each line of the dialogue, secrets replaced; may be NULL. */
 	void (*on_line)(bool is_sent, const char *line, void *ctx);
 	void *line_ctx;
+	/* What became of the login that the last credential was for, but for a connection that was
+	 * lost meanwhile. `method` is an AUTH_BIT(), `words` the upstream's if it was refused; may be NULL. */
+	void (*on_login)(enum login_result result, unsigned method, const char *words, void *ctx);
+	void *login_ctx;
 };
 
 struct client_recipient {
@@ -92,6 +101,11 @@ enum client_event client_input(
     struct client *client, const uint8_t *bytes, size_t size, size_t *used_out);
 /* TLS stands. */
 enum client_event client_secured(struct client *client);
+/* What to log in with, or why there is nothing. */
+enum client_event client_credential(struct client *client, const struct credential *credential);
+/* The caller owns the key until it gives it back, derived. */
+struct scram_key *client_take_key(struct client *client);
+enum client_event client_use_key(struct client *client, struct scram_key *key);
 /* The connection was lost or a deadline passed. Ends a transaction (IS_DONE) and the client. */
 enum client_event client_lost(struct client *client, const char *reason);
 

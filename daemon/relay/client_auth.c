@@ -1,95 +1,42 @@
-/* client_auth - PLAIN, LOGIN and CRAM-MD5 towards an upstream. */
+/* client_auth - which file does a mechanism, and base64 around its tokens. */
 #include "daemon/relay/client_auth.h"
 
 #include "common/xalloc.h"
+#include "daemon/relay/auth_exchange.h"
 
-#include <gsasl.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-struct client_auth {
-	enum auth_method method;
-	Gsasl *sasl;
-	Gsasl_session *session;
+static const struct auth_ops *const ops_of[AUTH_METHODS] = {
+    [AUTH_SCRAM_SHA_256_PLUS] = &auth_library_first,
+    [AUTH_SCRAM_SHA_256] = &auth_library_first,
+    [AUTH_SCRAM_SHA_1_PLUS] = &auth_library_first,
+    [AUTH_SCRAM_SHA_1] = &auth_library_first,
+    [AUTH_CRAM_MD5] = &auth_library,
+    [AUTH_LOGIN] = &auth_library,
+    [AUTH_PLAIN] = &auth_library_first,
 };
 
-static const struct {
-	const char *mechanism; /* of SASL */
-	const char *option;    /* of a profile */
-} methods[AUTH_METHODS] = {
-    [AUTH_CRAM_MD5] = {"CRAM-MD5", "cram-md5"},
-    [AUTH_LOGIN] = {"LOGIN", "login"},
-    [AUTH_PLAIN] = {"PLAIN", "plain"},
-};
-
-const char *
-auth_method_name(enum auth_method method)
+void
+auth_wipe_text(char **text)
 {
-	return methods[method].mechanism;
-}
-
-unsigned
-auth_method_bit(const char *name, size_t size)
-{
-	for (unsigned i = 0; i < AUTH_METHODS; i++)
-		if (strlen(methods[i].mechanism) == size &&
-		    strncasecmp(methods[i].mechanism, name, size) == 0)
-			return AUTH_BIT(i);
-	return 0;
-}
-
-int
-auth_methods_wanted(const char *auth, unsigned *methods_out, struct err *err_out)
-{
-	*methods_out = 0;
-	if (auth[0] == '\0' || strcmp(auth, "none") == 0)
-		return 0;
-	for (unsigned i = 0; i < AUTH_METHODS; i++)
-		if (strcmp(auth, "auto") == 0 || strcmp(auth, methods[i].option) == 0)
-			*methods_out |= AUTH_BIT(i);
-	if (*methods_out == 0)
-		return err_set(err_out,
-		    "auth %s is not supported: use none, auto, plain, login or cram-md5", auth);
-	return 0;
-}
-
-static int
-set_property(struct client_auth *auth, Gsasl_property property, const void *value, size_t size)
-{
-	return gsasl_property_set_raw(auth->session, property, value, size);
-}
-
-static int
-begin(struct client_auth *auth, const struct client_auth_settings *settings)
-{
-	const char *user = settings->username;
-	int status = gsasl_init(&auth->sasl);
-
-	if (status == GSASL_OK)
-		status = gsasl_client_start(
-		    auth->sasl, methods[settings->method].mechanism, &auth->session);
-	if (status == GSASL_OK)
-		status = set_property(auth, GSASL_AUTHID, user, strlen(user));
-	if (status == GSASL_OK)
-		status =
-		    set_property(auth, GSASL_PASSWORD, settings->secret, settings->secret_size);
-	return status;
+	if (*text != NULL)
+		OPENSSL_cleanse(*text, strlen(*text));
+	free(*text);
+	*text = NULL;
 }
 
 struct client_auth *
 client_auth_new(const struct client_auth_settings *settings, struct err *err_out)
 {
 	struct client_auth *auth = xcalloc(1, sizeof(*auth));
-	int status;
 
-	auth->method = settings->method;
-	status = begin(auth, settings);
-	if (status == GSASL_OK)
+	auth->traits = auth_traits(settings->method);
+	auth->ops = ops_of[settings->method];
+	auth->is_proved = !auth->traits->is_mutual;
+	if (auth->ops->begin(auth, settings, err_out) == 0)
 		return auth;
-	(void)err_set(err_out, "%s can't begin: %s", auth_method_name(settings->method),
-	    gsasl_strerror(status));
 	client_auth_free(auth);
 	return NULL;
 }
@@ -99,33 +46,110 @@ client_auth_free(struct client_auth *auth)
 {
 	if (auth == NULL)
 		return;
-	if (auth->session != NULL)
-		gsasl_finish(auth->session);
-	if (auth->sasl != NULL)
-		gsasl_done(auth->sasl);
+	auth->ops->end(auth);
 	free(auth);
-}
-
-int
-client_auth_step(
-    struct client_auth *auth, const char *challenge, struct buf *answer_out, struct err *err_out)
-{
-	char *answer = NULL;
-	int status = gsasl_step64(auth->session, challenge, &answer);
-
-	if (status != GSASL_OK && status != GSASL_NEEDS_MORE) {
-		gsasl_free(answer);
-		return err_set(err_out, "the upstream's %s challenge can't be answered: %s",
-		    auth_method_name(auth->method), gsasl_strerror(status));
-	}
-	buf_text(answer_out, answer);
-	OPENSSL_cleanse(answer, strlen(answer));
-	gsasl_free(answer);
-	return 0;
 }
 
 bool
 client_auth_is_first(const struct client_auth *auth)
 {
-	return auth->method == AUTH_PLAIN;
+	return auth->ops->is_first;
+}
+
+/* Gives the bytes with a NUL behind them; NULL: it isn't base64. */
+static char *
+decode(const char *challenge, size_t *size_out)
+{
+	char *bytes = NULL, *copy;
+
+	*size_out = 0;
+	if (*challenge != '\0' &&
+	    gsasl_base64_from(challenge, strlen(challenge), &bytes, size_out) != GSASL_OK)
+		return NULL;
+	copy = xmalloc(*size_out + 1);
+	if (*size_out > 0)
+		memcpy(copy, bytes, *size_out);
+	copy[*size_out] = '\0';
+	gsasl_free(bytes);
+	return copy;
+}
+
+static void
+encode(const struct buf *answer, struct buf *answer_out)
+{
+	char *text = NULL;
+	size_t size = 0;
+
+	if (answer->size == 0)
+		return;
+	ensure(gsasl_base64_to(answer->bytes, answer->size, &text, &size) == GSASL_OK);
+	buf_append(answer_out, text, size);
+	OPENSSL_cleanse(text, size);
+	gsasl_free(text);
+}
+
+/* Gives the answer on as base64. */
+static enum auth_step
+end_step(enum auth_step step, struct buf *answer, struct buf *answer_out)
+{
+	if (step == AUTH_STEP_ANSWERS)
+		encode(answer, answer_out);
+	if (answer->bytes != NULL)
+		OPENSSL_cleanse(answer->bytes, answer->capacity);
+	buf_fini(answer);
+	return step;
+}
+
+enum auth_step
+client_auth_step(
+    struct client_auth *auth, const char *challenge, struct buf *answer_out, struct err *err_out)
+{
+	struct auth_challenge decoded;
+	struct buf answer;
+	enum auth_step step;
+	char *bytes = decode(challenge, &decoded.size);
+
+	if (bytes == NULL) {
+		err_write(
+		    err_out, "the upstream's %s challenge is not base64", auth->traits->mechanism);
+		return AUTH_STEP_FAILED;
+	}
+	decoded.bytes = bytes;
+	buf_init(&answer);
+	step = auth->ops->step(auth, &decoded, &answer, err_out);
+	free(bytes);
+	return end_step(step, &answer, answer_out);
+}
+
+struct scram_key *
+client_auth_take_key(struct client_auth *auth)
+{
+	struct scram_key *key = auth->key;
+
+	auth->key = NULL;
+	return key;
+}
+
+enum auth_step
+client_auth_use_key(
+    struct client_auth *auth, struct scram_key *key, struct buf *answer_out, struct err *err_out)
+{
+	struct buf answer;
+	enum auth_step step;
+
+	buf_init(&answer);
+	step = auth_library_use_key(auth, key, &answer, err_out);
+	return end_step(step, &answer, answer_out);
+}
+
+bool
+client_auth_is_proved(const struct client_auth *auth)
+{
+	return auth->is_proved;
+}
+
+bool
+client_auth_is_unsupported(const struct client_auth *auth)
+{
+	return auth->is_unsupported;
 }

@@ -1,15 +1,21 @@
 /*
- * client_auth - the client's side of one SASL exchange, with libgsasl
+ * client_auth - the client's side of one SASL exchange
  *
- * Owns     the exchange; borrows the credentials only while it is made
+ * Owns     the exchange, with copies of what it needs of the credentials; wiped at its end
  * Context  pure: tokens in, tokens out
- * Fails    -1 and *err_out
+ * Fails    AUTH_STEP_FAILED and *err_out
+ *
+ * PLAIN, LOGIN, CRAM-MD5 and SCRAM are libgsasl's (auth_library.c); SCRAM's key is derived by
+ * whoever drives the exchange, since that takes time.
  */
 #ifndef POSTERN_RELAY_CLIENT_AUTH_H
 #define POSTERN_RELAY_CLIENT_AUTH_H
 
 #include "common/buf.h"
 #include "common/err.h"
+#include "daemon/core/values.h"
+#include "daemon/relay/auth_method.h"
+#include "daemon/relay/scram_key.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,34 +23,37 @@
 
 struct client_auth;
 
-/* The methods of a profile that are built, the strongest first; `offered` holds what the upstream
- * announced. */
-enum auth_method { AUTH_CRAM_MD5, AUTH_LOGIN, AUTH_PLAIN, AUTH_METHODS };
-
-#define AUTH_BIT(method) (1u << (method))
-
-/* As in AUTH's argument. */
-const char *auth_method_name(enum auth_method method);
-/* The bit of a mechanism's name, 0 for one that isn't built. */
-unsigned auth_method_bit(const char *name, size_t size);
-/* From a profile's `auth`: the methods that may be used. -1 when it names none of them. */
-int auth_methods_wanted(const char *auth, unsigned *methods_out, struct err *err_out);
-
 struct client_auth_settings {
 	enum auth_method method;
 	const char *username;
-	const uint8_t *secret;
-	size_t secret_size;
+	const char *secret;                /* password or token */
+	const struct tls_binding *binding; /* of the connection's TLS; NULL: none */
+};
+
+enum auth_step {
+	AUTH_STEP_ANSWERS,
+	AUTH_STEP_WANTS_KEY, /* client_auth_take_key(), derive it, client_auth_use_key() */
+	AUTH_STEP_FAILED
 };
 
 struct client_auth *client_auth_new(
     const struct client_auth_settings *settings, struct err *err_out);
-void client_auth_free(struct client_auth *auth); /* NULL is allowed; wipes */
-/* The answer to a challenge (base64, as it stands behind 334) as base64. The initial response of
- * a method that has one is the answer to an empty challenge. */
-int client_auth_step(
-    struct client_auth *auth, const char *challenge, struct buf *answer_out, struct err *err_out);
-/* Whether the client speaks first (PLAIN). */
+void client_auth_free(struct client_auth *auth); /* NULL is allowed */
+
+/* Whether the client speaks first: its initial response is the answer to a challenge of "". */
 bool client_auth_is_first(const struct client_auth *auth);
+/* The answer to a challenge (base64, as it stands behind 334) as base64. */
+enum auth_step client_auth_step(
+    struct client_auth *auth, const char *challenge, struct buf *answer_out, struct err *err_out);
+/* After AUTH_STEP_WANTS_KEY. The caller owns the key until it gives it back, derived, and has the
+ * answer. */
+struct scram_key *client_auth_take_key(struct client_auth *auth);
+enum auth_step client_auth_use_key(
+    struct client_auth *auth, struct scram_key *key, struct buf *answer_out, struct err *err_out);
+
+/* The upstream proved what its mechanism has it prove. */
+bool client_auth_is_proved(const struct client_auth *auth);
+/* The step failed because the upstream can't do the mechanism here after all. */
+bool client_auth_is_unsupported(const struct client_auth *auth);
 
 #endif

@@ -1,19 +1,35 @@
-/* client_login - the client's side of AUTH (RFC 4954). */
+/*
+ * client_login - the client's side of AUTH (RFC 4954), and which method comes next.
+ *
+ * For each method the driver is asked for a credential: it knows how many logins may yet fail. A
+ * method that the upstream can't do after all makes way for the next one; a password that it
+ * refused is said once more by LOGIN or PLAIN, since upstreams announce what they can't check,
+ * but only to one that we are sure of.
+ */
 #include "daemon/relay/client_private.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define TOKEN_MIN 4 /* shorter ones stand in words that nobody means */
 
 /* A command line has 512 octets (RFC 5321 4.5.3.1.4); a longer initial response waits for 334. */
 #define INITIAL_RESPONSE_MAX 480
 
+/* ---- which method ---- */
+
+static bool
+is_in_clear(const struct client *client)
+{
+	return !client->has_tls && client->settings->tls != PROFILE_NONE;
+}
+
 static const char *
 auth_obstacle(const struct client *client, unsigned usable, enum attempt_outcome *outcome_out)
 {
 	*outcome_out = ATTEMPT_TLS;
-	if (!client->has_tls && client->settings->tls != PROFILE_NONE)
+	if (is_in_clear(client) && !client->settings->allows_clear)
 		return "there is no encryption, and credentials are not sent in clear";
 	*outcome_out = ATTEMPT_MISCONFIGURED;
 	if (!client->capabilities.has_auth)
@@ -23,72 +39,71 @@ auth_obstacle(const struct client *client, unsigned usable, enum attempt_outcome
 	return NULL;
 }
 
+/* Of the methods, those that can be done on this connection. */
+static unsigned
+possible_methods(const struct client *client)
+{
+	unsigned possible = AUTH_BIT(AUTH_METHODS) - 1;
+
+	for (unsigned i = 0; i < AUTH_METHODS; i++)
+		if (auth_traits(i)->is_bound && client->settings->binding == NULL)
+			possible &= ~AUTH_BIT(i);
+	return possible;
+}
+
 static unsigned
 usable_methods(const struct client *client)
 {
 	return client->settings->auth_methods & client->capabilities.auth_methods &
-	       ~client->methods_refused;
+	       possible_methods(client) & ~client->methods_refused;
 }
 
-static int
-answer_challenge(struct client *client, const char *prefix, const char *challenge,
-    struct buf *line_out, struct err *err_out)
-{
-	buf_text(line_out, prefix);
-	return client_auth_step(client->auth, challenge, line_out, err_out);
-}
-
-/* In base64, with the blanks and names around it. */
 static bool
-fits_command(const struct client *client)
+has_choice(const struct client *client)
 {
-	size_t size = strlen(client->settings->username) + client->settings->secret_size + 2;
+	unsigned methods = client->settings->auth_methods;
 
-	return (size + 2) / 3 * 4 <= INITIAL_RESPONSE_MAX;
+	return (methods & (methods - 1)) != 0;
 }
 
-/* A line of AUTH; `shown` stands for it in the transcript. */
-static void
-put_token(struct client *client, const char *line, size_t prefix, const char *shown)
+/* The upstream is who it should be. */
+static bool
+is_trusted(const struct client *client)
 {
-	client_wipe(&client->token);
-	buf_text(&client->token, line + prefix);
-	client_put_secret(client, line, shown);
+	return client->has_tls && client->settings->verifies;
 }
 
-static int
-send_initial(struct client *client, struct err *err_out)
+/* What worked before, or the strongest. */
+static enum auth_method
+choose(const struct client *client, unsigned worked)
 {
-	struct buf line;
-	char shown[64];
-	int status;
+	unsigned methods = client->next_methods;
+	enum auth_method method = 0;
 
-	(void)snprintf(shown, sizeof(shown), "AUTH %s ", auth_method_name(client->method));
-	buf_init(&line);
-	status = answer_challenge(client, shown, "", &line, err_out);
-	if (status == 0) {
-		size_t prefix = strlen(shown);
-
-		strcat(shown, "<secret>");
-		put_token(client, line.bytes, prefix, shown);
-	}
-	client_wipe(&line);
-	return status;
+	if ((methods & worked) != 0)
+		methods &= worked;
+	while ((methods & AUTH_BIT(method)) == 0)
+		method++;
+	return method;
 }
 
-/* The token stays: the server may repeat it later on. */
-static void
-end_exchange(struct client *client)
+/* ---- secrets ---- */
+
+void
+client_forget_exchange(struct client *client)
 {
 	client_auth_free(client->auth);
 	client->auth = NULL;
+	client->awaits_key = false;
+	client_wipe(&client->initial);
 }
 
 void
 client_forget_auth(struct client *client)
 {
-	end_exchange(client);
+	client_forget_exchange(client);
 	client_wipe(&client->token);
+	client_wipe(&client->secret);
 }
 
 static void
@@ -105,44 +120,252 @@ hide(char *text, const void *word, size_t size)
 void
 client_hide_secrets(const struct client *client, char *text)
 {
-	hide(text, client->settings->secret, client->settings->secret_size);
+	hide(text, client->secret.bytes, client->secret.size);
 	hide(text, client->token.bytes, client->token.size);
 }
 
+/* A line of AUTH; `shown` stands for it in the transcript. The token stays: the server may repeat
+ * it later on. */
+static void
+put_token(struct client *client, const char *prefix, const char *token)
+{
+	struct buf line;
+	char shown[64];
+
+	(void)snprintf(shown, sizeof(shown), "%s%s", prefix, *token == '\0' ? "" : "<secret>");
+	buf_init(&line);
+	buf_text(&line, prefix);
+	buf_text(&line, token);
+	client_wipe(&client->token);
+	buf_text(&client->token, token);
+	client_put_secret(client, line.bytes, shown);
+	client_wipe(&line);
+}
+
+/* ---- the exchange ---- */
+
+static void
+say_auth(struct client *client)
+{
+	const char *name = auth_method_name(client->method);
+	char prefix[64];
+
+	(void)snprintf(prefix, sizeof(prefix), "AUTH %s ", name);
+	if (!client_auth_is_first(client->auth) || client->initial.size > INITIAL_RESPONSE_MAX) {
+		client_put(client, "AUTH %s", name);
+		return;
+	}
+	put_token(client, prefix, client->initial.size > 0 ? client->initial.bytes : "=");
+	client_wipe(&client->initial);
+}
+
 static int
-start_method(struct client *client, enum auth_method method, struct err *err_out)
+start_method(struct client *client, struct err *err_out)
 {
 	const struct client_auth_settings settings = {
-	    .method = method,
+	    .method = client->method,
 	    .username = client->settings->username,
-	    .secret = client->settings->secret,
-	    .secret_size = client->settings->secret_size,
+	    .secret = client->secret.bytes,
+	    .binding = client->settings->binding,
 	};
 
-	client_forget_auth(client);
-	client->method = method;
 	client->auth = client_auth_new(&settings, err_out);
 	if (client->auth == NULL)
 		return -1;
-	if (client_auth_is_first(client->auth) && fits_command(client))
-		return send_initial(client, err_out);
-	client_put(client, "AUTH %s", auth_method_name(method));
+	if (client_auth_is_first(client->auth) &&
+	    client_auth_step(client->auth, "", &client->initial, err_out) != AUTH_STEP_ANSWERS)
+		return -1;
+	say_auth(client);
 	return 0;
 }
 
+/* What can't be answered is cancelled (RFC 4954 section 4); the upstream then says 501. */
 static enum client_event
-try_auth(struct client *client, unsigned usable)
+go_on(struct client *client, enum auth_step step, struct buf *answer, const struct err *err)
 {
-	enum auth_method method = 0;
-	struct err err;
-
-	while ((usable & AUTH_BIT(method)) == 0)
-		method++;
-	client_enter(client, CLIENT_STATE_AUTH);
-	if (start_method(client, method, &err) != 0)
-		return client_end_by_us(client, ATTEMPT_MISCONFIGURED, err.text);
+	client->awaits_key = step == AUTH_STEP_WANTS_KEY;
+	if (step == AUTH_STEP_WANTS_KEY)
+		return CLIENT_WANTS_KEY;
+	if (step == AUTH_STEP_ANSWERS) {
+		put_token(client, "", answer->size > 0 ? answer->bytes : "");
+	} else {
+		client->cancelled = *err;
+		client_put(client, "*");
+	}
 	return CLIENT_WAITS;
 }
+
+static enum client_event
+on_challenge(struct client *client, const struct smtp_reply *reply)
+{
+	struct buf answer;
+	struct err err;
+	enum client_event event;
+	enum auth_step step = AUTH_STEP_ANSWERS;
+
+	if (client->initial.size > 0) { /* it was too long for the command */
+		put_token(client, "", client->initial.bytes);
+		client_wipe(&client->initial);
+		return CLIENT_WAITS;
+	}
+	buf_init(&answer);
+	step = client_auth_step(client->auth, smtp_reply_text(reply), &answer, &err);
+	event = go_on(client, step, &answer, &err);
+	client_wipe(&answer);
+	return event;
+}
+
+struct scram_key *
+client_take_key(struct client *client)
+{
+	return client_auth_take_key(client->auth);
+}
+
+enum client_event
+client_use_key(struct client *client, struct scram_key *key)
+{
+	struct buf answer;
+	struct err err;
+	enum client_event event;
+
+	if (!client->awaits_key) {
+		scram_key_free(key);
+		return CLIENT_WAITS; /* it has ended meanwhile */
+	}
+	buf_init(&answer);
+	event = go_on(client, client_auth_use_key(client->auth, key, &answer, &err), &answer, &err);
+	client_wipe(&answer);
+	return event;
+}
+
+/* ---- its end ---- */
+
+static void
+tell(const struct client *client, enum login_result result, const char *words)
+{
+	if (client->settings->on_login != NULL)
+		client->settings->on_login(
+		    result, AUTH_BIT(client->method), words, client->settings->login_ctx);
+}
+
+static bool
+has_word(const struct smtp_reply *reply, const char *const *words)
+{
+	for (; *words != NULL; words++)
+		if (strcasestr(smtp_reply_text(reply), *words) != NULL)
+			return true;
+	return false;
+}
+
+/* 504: it does not know the method after all. Others say it in words. */
+static bool
+is_unsupported(const struct client *client, const struct smtp_reply *reply)
+{
+	static const char *const words[] = {"mechanism", "authentication type", "not supported",
+	    "unsupported", "channel binding", "channel-binding", NULL};
+
+	if (reply->code == 504 || client_auth_is_unsupported(client->auth))
+		return true;
+	return reply->code / 100 == 5 && reply->code != 534 && has_word(reply, words);
+}
+
+static unsigned
+after_refusal(const struct client *client, const struct smtp_reply *reply)
+{
+	static const char *const judged[] = {"password", "log in", "sign in", NULL};
+	bool was_plain = auth_traits(client->method)->is_plain;
+
+	/* The method is too weak; but Google means the password. */
+	if (reply->code == 534 && !has_word(reply, judged))
+		return usable_methods(client);
+	if (was_plain || !is_trusted(client) || reply->code / 100 != 5)
+		return 0;
+	return usable_methods(client) & auth_methods_plain();
+}
+
+/* Whom we would not answer is told the secret itself only if we are sure of him. */
+static unsigned
+after_cancelled(const struct client *client)
+{
+	return usable_methods(client) & (is_trusted(client) ? ~0u : ~auth_methods_plain());
+}
+
+static enum client_event
+end_cancelled(struct client *client, const struct smtp_reply *reply)
+{
+	struct reply ours;
+
+	reply_set(&ours, (uint16_t)reply->code, "", "%s (the upstream: %.300s)",
+	    client->cancelled.text, smtp_reply_text(reply));
+	return client_end_reply(client, &ours);
+}
+
+static enum client_event
+end_refused(struct client *client, const struct smtp_reply *reply)
+{
+	if (client->cancelled.text[0] != '\0')
+		return end_cancelled(client, reply);
+	return client_end_refused(client, reply);
+}
+
+static unsigned
+next_methods(const struct client *client, const struct smtp_reply *reply)
+{
+	if (reply->code / 100 != 5 || !has_choice(client))
+		return 0;
+	if (client->cancelled.text[0] != '\0')
+		return after_cancelled(client);
+	return is_unsupported(client, reply) ? usable_methods(client)
+					     : after_refusal(client, reply);
+}
+
+/* 534 and 535 may count as a wrong password there, whatever their words. */
+static void
+tell_refused(const struct client *client, const struct smtp_reply *reply)
+{
+	bool was_judged = reply->code / 100 == 5 && client->cancelled.text[0] == '\0' &&
+			  !is_unsupported(client, reply);
+	char words[200];
+
+	if (was_judged || reply->code == 534 || reply->code == 535)
+		tell(client, LOGIN_REFUSED, smtp_reply_format(reply, words, sizeof(words)));
+	else
+		tell(client, LOGIN_UNDECIDED, "");
+}
+
+static enum client_event
+on_refused(struct client *client, const struct smtp_reply *reply)
+{
+	client->methods_refused |= AUTH_BIT(client->method);
+	client->next_methods = next_methods(client, reply);
+	tell_refused(client, reply);
+	client_forget_exchange(client);
+	client_read_reply(reply, &client->refusal);
+	if (client->next_methods == 0)
+		return end_refused(client, reply);
+	client->cancelled.text[0] = '\0';
+	client->is_second = true;
+	return CLIENT_WANTS_CREDENTIAL;
+}
+
+static enum client_event
+on_accepted(struct client *client)
+{
+	bool is_proved = client_auth_is_proved(client->auth);
+
+	client_forget_exchange(client);
+	if (!is_proved) {
+		tell(client, LOGIN_UNDECIDED, "");
+		return client_end_by_us(client, ATTEMPT_AUTH_REFUSED,
+		    "the upstream took the login without the proof that it knows the password, "
+		    "which this method asks for: it may be somebody else");
+	}
+	client->has_authenticated = true;
+	tell(client, LOGIN_GOOD, "");
+	return client_become_ready(client);
+}
+
+/* ---- the states' side ---- */
 
 enum client_event
 client_begin_auth(struct client *client)
@@ -154,50 +377,41 @@ client_begin_auth(struct client *client)
 	if (client->settings->auth_methods == 0)
 		return client_become_ready(client);
 	obstacle = auth_obstacle(client, usable, &outcome);
-	if (obstacle != NULL) {
-		client_enter(client, CLIENT_STATE_AUTH);
+	client_enter(client, CLIENT_STATE_AUTH);
+	if (obstacle != NULL)
 		return client_end_by_us(client, outcome, obstacle);
-	}
-	return try_auth(client, usable);
+	client->next_methods = usable;
+	return CLIENT_WANTS_CREDENTIAL;
 }
 
-static enum client_event
-on_challenge(struct client *client, const struct smtp_reply *reply)
+enum client_event
+client_credential(struct client *client, const struct credential *credential)
 {
-	struct buf line;
 	struct err err;
-	int status;
 
-	buf_init(&line);
-	status = answer_challenge(client, "", smtp_reply_text(reply), &line, &err);
-	/* What can't be answered is cancelled (RFC 4954 section 4); the upstream then says 501. */
-	if (status == 0)
-		put_token(client, line.bytes, 0, "<secret>");
-	else
-		client_put(client, "*");
-	client_wipe(&line);
+	if (client->state != CLIENT_STATE_AUTH)
+		return CLIENT_WAITS; /* it has ended meanwhile */
+	/* What the upstream said to the first method says more. */
+	if (credential->problem != NULL && client->is_second)
+		return client_end_reply(client, &client->refusal);
+	if (credential->problem != NULL)
+		return client_end_by_us(client, credential->outcome, credential->problem);
+	client_wipe(&client->secret);
+	buf_text(&client->secret, credential->secret);
+	client->method = choose(client, client->is_second ? 0 : credential->worked);
+	if (start_method(client, &err) != 0)
+		return client_end_by_us(client, ATTEMPT_MISCONFIGURED, err.text);
 	return CLIENT_WAITS;
-}
-
-/* 504: it does not know the method after all; 534: the method is too weak. */
-static bool
-is_method_refused(const struct smtp_reply *reply)
-{
-	return reply->code == 504 || reply->code == 534;
 }
 
 enum client_event
 client_on_auth(struct client *client, const struct smtp_reply *reply)
 {
+	if (client->auth == NULL || client->awaits_key) /* nothing was asked */
+		return client_end_refused(client, reply);
 	if (reply->code == 334)
 		return on_challenge(client, reply);
-	end_exchange(client);
-	if (client_is_positive(reply)) {
-		client->has_authenticated = true;
-		return client_become_ready(client);
-	}
-	client->methods_refused |= AUTH_BIT(client->method);
-	if (is_method_refused(reply) && usable_methods(client) != 0)
-		return try_auth(client, usable_methods(client));
-	return client_end_refused(client, reply);
+	if (client_is_positive(reply))
+		return on_accepted(client);
+	return on_refused(client, reply);
 }

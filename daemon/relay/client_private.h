@@ -44,9 +44,16 @@ struct client {
 	struct capabilities capabilities;
 
 	struct client_auth *auth;
-	struct buf token; /* what AUTH was told last, in base64 */
+	struct buf secret;  /* of the credential */
+	struct buf initial; /* response, in base64, until it is said */
+	struct buf token;   /* what AUTH was told last, in base64 */
 	enum auth_method method;
+	unsigned next_methods; /* that the next credential is for, AUTH_BIT()s */
 	unsigned methods_refused;
+	struct err cancelled; /* why we cancelled the exchange, "": we did not */
+	struct reply refusal; /* of the method before */
+	bool is_second;       /* a method was refused on this connection */
+	bool awaits_key;
 	bool has_authenticated;
 
 	struct client_transaction *transaction;
@@ -74,6 +81,7 @@ void client_read_reply(const struct smtp_reply *from, struct reply *to);
 bool client_is_positive(const struct smtp_reply *reply);
 /* The upstream refuses to go on; we do. */
 enum client_event client_end_refused(struct client *client, const struct smtp_reply *refusal);
+enum client_event client_end_reply(struct client *client, const struct reply *refusal);
 enum client_event client_end_by_us(
     struct client *client, enum attempt_outcome outcome, const char *why);
 enum client_event client_become_ready(struct client *client);
@@ -83,6 +91,9 @@ enum client_event client_become_ready(struct client *client);
 /* Encryption is settled: log in, if the profile wants that. */
 enum client_event client_begin_auth(struct client *client);
 enum client_event client_on_auth(struct client *client, const struct smtp_reply *reply);
+/* The exchange under way. */
+void client_forget_exchange(struct client *client);
+/* And the secrets. */
 void client_forget_auth(struct client *client);
 /* Servers that repeat what they don't understand repeat a password: stars take its place. */
 void client_hide_secrets(const struct client *client, char *text);

@@ -28,7 +28,7 @@ tls_advice(const struct profile *profile, const struct client_end *end)
 		       "network may see the mail.";
 	if (end->phase == PHASE_AUTH)
 		return "Credentials are sent only over TLS: set tls to starttls or implicit, or "
-		       "to none if the network may see the password.";
+		       "auth-in-clear to yes if the network may see the password.";
 	if (profile->tls == PROFILE_IMPLICIT && strstr(text, "wrong version number") != NULL)
 		return "The upstream answers in clear on this port, so this is not a port for "
 		       "implicit TLS: set tls to starttls (most often with port 587), or the "

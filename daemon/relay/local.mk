@@ -1,6 +1,10 @@
 # daemon/relay: the relay role
 noinst_LIBRARIES += daemon/relay/librelay.a
 daemon_relay_librelay_a_SOURCES = \
+	daemon/relay/auth_exchange.h \
+	daemon/relay/auth_library.c \
+	daemon/relay/auth_method.c \
+	daemon/relay/auth_method.h \
 	daemon/relay/capabilities.c \
 	daemon/relay/capabilities.h \
 	daemon/relay/capture.c \
@@ -10,6 +14,7 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/channel.c \
 	daemon/relay/channel.h \
 	daemon/relay/channel_connect.c \
+	daemon/relay/channel_login.c \
 	daemon/relay/channel_private.h \
 	daemon/relay/classify.c \
 	daemon/relay/classify.h \
@@ -21,6 +26,8 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/client_login.c \
 	daemon/relay/client_private.h \
 	daemon/relay/client_transaction.c \
+	daemon/relay/credential.c \
+	daemon/relay/credential.h \
 	daemon/relay/delivery.c \
 	daemon/relay/delivery.h \
 	daemon/relay/diagnosis.c \
@@ -31,6 +38,8 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/dotstuff.h \
 	daemon/relay/hostfiles.c \
 	daemon/relay/hostfiles.h \
+	daemon/relay/logins.c \
+	daemon/relay/logins.h \
 	daemon/relay/pace.c \
 	daemon/relay/pace.h \
 	daemon/relay/profile.c \
@@ -41,6 +50,8 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/relay.h \
 	daemon/relay/report.c \
 	daemon/relay/report.h \
+	daemon/relay/scram_key.c \
+	daemon/relay/scram_key.h \
 	daemon/relay/slot_transcript.c \
 	daemon/relay/transcript.c \
 	daemon/relay/transcript.h \

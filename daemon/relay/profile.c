@@ -2,7 +2,8 @@
 #include "daemon/relay/profile.h"
 
 #include "common/xalloc.h"
-#include "daemon/relay/client_auth.h"
+#include "daemon/relay/auth_method.h"
+#include "daemon/relay/scram_key.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ make_tls(struct profile *profile, const struct msg_profile *message, struct tls_
 {
 	struct tls_client_settings settings = {
 	    .min_version = message->tls_min,
+	    .max_version = message->tls_max,
 	    .verify = verification(profile, message),
 	    .fingerprint = message->fingerprint,
 	    .store = system_cas,
@@ -65,10 +67,13 @@ make_tls(struct profile *profile, const struct msg_profile *message, struct tls_
 }
 
 static void
-choose_auth(struct profile *profile)
+choose_auth(struct profile *profile, const struct msg_profile *message)
 {
+	unsigned worked;
 	struct err err;
 
+	if (auth_methods_wanted(message->auth_worked, &worked, NULL) == 0)
+		profile->auth_worked = worked;
 	/* `auto` without a name to log in with is none. */
 	if (strcmp(profile->auth, "auto") == 0 && profile->username[0] == '\0')
 		return;
@@ -84,10 +89,20 @@ check_values(struct profile *profile, const struct msg_profile *message)
 	else if (profile->capture[0] == '\0' && (profile->host[0] == '\0' || profile->port == 0))
 		set_problem(profile, "the profile has no host or no port");
 	else if (message->tls > PROFILE_IMPLICIT || message->tls_verify > VERIFY_FINGERPRINT ||
-		 message->tls_min > TLS_VERSION_1_3)
+		 message->tls_min > message->tls_max || message->tls_max > TLS_VERSION_1_3)
 		set_problem(profile, "the profile's TLS settings are out of range");
 	else if (message->transcript > TRANSCRIPT_ALWAYS)
 		set_problem(profile, "the profile's transcript is out of range");
+}
+
+static char *
+copy_secret(struct msg_bytes bytes)
+{
+	char *copy = xcalloc(1, bytes.size + 1);
+
+	if (bytes.size > 0)
+		memcpy(copy, bytes.at, bytes.size);
+	return copy;
 }
 
 struct profile *
@@ -96,6 +111,8 @@ profile_new(const struct msg_profile *message, const struct profile_surroundings
 	struct profile *profile = xcalloc(1, sizeof(*profile));
 
 	profile->references = 1;
+	profile->pool = surroundings->pool;
+	profile->logins = surroundings->logins;
 	profile->id = message->profile_id;
 	profile->version = message->version;
 	profile->name = xstrdup(message->name);
@@ -105,10 +122,8 @@ profile_new(const struct msg_profile *message, const struct profile_surroundings
 	profile->tls = message->tls;
 	profile->auth = xstrdup(message->auth);
 	profile->username = xstrdup(message->username);
-	profile->secret = xmalloc(message->secret.size + 1);
-	profile->secret_size = message->secret.size;
-	if (message->secret.size > 0)
-		memcpy(profile->secret, message->secret.at, message->secret.size);
+	profile->secret = copy_secret(message->secret);
+	profile->auth_in_clear = message->auth_in_clear;
 	profile->ehlo_name =
 	    xstrdup(message->ehlo[0] != '\0' ? message->ehlo : surroundings->hostname);
 	profile->timeout_ms = message->timeout_ms > 0 ? message->timeout_ms : TIMEOUT_DEFAULT_MS;
@@ -122,7 +137,7 @@ profile_new(const struct msg_profile *message, const struct profile_surroundings
 	profile->transcript = message->transcript;
 	check_values(profile, message);
 	if (profile->problem == NULL && profile->capture[0] == '\0') {
-		choose_auth(profile);
+		choose_auth(profile, message);
 		make_tls(profile, message, surroundings->system_cas);
 	}
 	return profile;
@@ -140,8 +155,9 @@ profile_release(struct profile *profile)
 {
 	if (profile == NULL || --profile->references > 0)
 		return;
-	explicit_bzero(profile->secret, profile->secret_size);
+	explicit_bzero(profile->secret, strlen(profile->secret));
 	free(profile->secret);
+	scram_key_free(profile->scram_key);
 	tls_release(profile->tls_context);
 	free(profile->name);
 	free(profile->problem);

@@ -12,8 +12,14 @@
 #include "daemon/core/tls.h"
 #include "daemon/core/values.h"
 
+struct logins;
+struct pool;
+struct scram_key;
+
 struct profile {
 	unsigned references;
+	struct pool *pool; /* borrowed, as all of these: for what takes time */
+	struct logins *logins;
 	uint64_t id;
 	uint32_t version;
 	char *name;
@@ -26,9 +32,11 @@ struct profile {
 	bool verifies;                   /* TLS is only with whom the profile names */
 	char *auth;
 	unsigned auth_methods; /* AUTH_BIT()s */
+	unsigned auth_worked;  /* AUTH_BIT() of what worked last, 0: not known */
+	bool auth_in_clear;    /* credentials also where opportunistic TLS finds none */
 	char *username;
-	uint8_t *secret;
-	size_t secret_size;
+	char *secret;
+	struct scram_key *scram_key; /* derived from the secret last; NULL: none yet */
 	char *ehlo_name;
 	int64_t timeout_ms, block_timeout_ms, dot_timeout_ms;
 	unsigned connections;
@@ -37,6 +45,8 @@ struct profile {
 };
 
 struct profile_surroundings {
+	struct pool *pool;
+	struct logins *logins;
 	const char *hostname;
 	struct tls_store *system_cas; /* NULL: there are none */
 };

@@ -9,6 +9,7 @@
 #include "daemon/core/pool.h"
 #include "daemon/relay/delivery.h"
 #include "daemon/relay/dns.h"
+#include "daemon/relay/logins.h"
 #include "daemon/relay/profile_test.h"
 #include "daemon/relay/report.h"
 #include "daemon/relay/upstream.h"
@@ -29,6 +30,7 @@ struct relay {
 	struct reports *reports;
 	struct deliveries *deliveries;
 	struct upstreams *upstreams;
+	struct logins *logins;
 	struct profile_tests *tests;
 	struct timer *drain;
 	bool has_given_up; /* while draining */
@@ -51,6 +53,19 @@ read_system_cas(const struct role_context *role)
 	return store;
 }
 
+/* The method that an upstream took is what the next start begins with. */
+static void
+on_worked(uint64_t profile_id, uint32_t version, const char *method, void *ctx)
+{
+	struct relay *relay = ctx;
+	struct link *accounts = role_link(relay->role, ROLE_ACCOUNTS, 0);
+	const struct msg_auth_worked message = {
+	    .profile_id = profile_id, .version = version, .method = method};
+
+	if (accounts != NULL)
+		link_send(accounts, MSG_AUTH_WORKED, &message);
+}
+
 static void on_drain_timer(void *ctx);
 
 static int
@@ -70,6 +85,9 @@ start(struct role_context *role, struct err *err_out)
 	relay->surroundings.hostname = role->config->hostname;
 	relay->surroundings.system_cas = read_system_cas(role);
 	relay->pool = pool_new(role->loop, POOL_THREADS, POOL_WAITING);
+	relay->logins = logins_new(role->loop, on_worked, relay);
+	relay->surroundings.pool = relay->pool;
+	relay->surroundings.logins = relay->logins;
 	relay->reports = reports_new();
 	relay->deliveries = deliveries_new(role->loop, relay->reports);
 	settings.dns = relay->dns;
@@ -108,6 +126,7 @@ stop(struct role_context *role)
 	pool_free(relay->pool);
 	deliveries_free(relay->deliveries);
 	reports_free(relay->reports);
+	logins_free(relay->logins);
 	dns_free(relay->dns);
 	timer_free(relay->drain);
 	if (relay->surroundings.system_cas != NULL)
@@ -294,6 +313,8 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 	case MSG_PROFILE:
 		upstreams_on_stale(
 		    relay->upstreams, body->profile.profile_id, body->profile.is_gone);
+		if (body->profile.is_gone)
+			logins_forget(relay->logins, body->profile.profile_id);
 		break;
 	case MSG_CALL:
 		profile_tests_call(relay->tests, link, message);

@@ -68,7 +68,8 @@ def upstream(postern, postfix):
 
 # ---- it works ----
 
-@pytest.mark.parametrize('auth', ['plain', 'login', 'cram-md5', 'auto'])
+@pytest.mark.parametrize('auth', ['plain', 'login', 'cram-md5', 'scram-sha-1',
+                                  'scram-sha-256', 'auto'])
 @pytest.mark.parametrize('service, tls', [
     ('plain', 'none'), ('starttls', 'starttls'), ('starttls', 'opportunistic'),
     ('implicit', 'implicit')])
@@ -118,7 +119,8 @@ def test_profile_test_passes_and_sends(upstream):
 
 # ---- the login ----
 
-@pytest.mark.parametrize('auth', ['plain', 'login', 'cram-md5', 'auto'])
+@pytest.mark.parametrize('auth', ['plain', 'login', 'cram-md5', 'scram-sha-1',
+                                  'scram-sha-256', 'auto'])
 def test_wrong_password_waits_until_the_right_one_is_set(upstream, auth):
     upstream.trusting('starttls', '--tls', 'starttls', '--auth', auth, password='wrong')
     recipient = upstream.waits('stopped', '535 5.7.8', 'password')

@@ -52,14 +52,32 @@ finish(struct run *run)
 	return client_next(run->client);
 }
 
+/* Without the time that deriving takes. */
+static enum client_event
+use_key(struct client *client)
+{
+	struct scram_key *key = client_take_key(client);
+
+	ensure(key->rounds >= SCRAM_ROUNDS_MIN && key->rounds <= SCRAM_ROUNDS_MAX);
+	key->rounds = 1;
+	scram_key_derive(key);
+	return client_use_key(client, key);
+}
+
 static void
 follow(struct run *run, enum client_event event)
 {
+	const struct credential credential = {.secret = "secret"};
+
 	while (event != CLIENT_WAITS) {
 		check_output(run);
 		ensure(!run->is_over);
 		if (event == CLIENT_WANTS_TLS)
 			event = client_secured(run->client);
+		else if (event == CLIENT_WANTS_CREDENTIAL)
+			event = client_credential(run->client, &credential);
+		else if (event == CLIENT_WANTS_KEY)
+			event = use_key(run->client);
 		else if (event == CLIENT_IS_READY)
 			event = begin(run);
 		else if (event == CLIENT_WANTS_BODY)
@@ -92,17 +110,27 @@ feed(struct run *run, const uint8_t *bytes, size_t size)
 	ensure(run->is_over && run->done == run->begun);
 }
 
+static const unsigned methods[8] = {
+    [1] = AUTH_BIT(AUTH_CRAM_MD5),
+    [2] = AUTH_BIT(AUTH_LOGIN),
+    [3] = AUTH_BIT(AUTH_SCRAM_SHA_1),
+    [4] = AUTH_BIT(AUTH_PLAIN),
+    [5] = AUTH_BIT(AUTH_SCRAM_SHA_256_PLUS),
+    [6] = AUTH_BIT(AUTH_SCRAM_SHA_256),
+    [7] = AUTH_BIT(AUTH_METHODS) - 1,
+};
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
+	static const struct tls_binding binding;
 	const struct client_settings settings = {
 	    .ehlo_name = "relay.example",
 	    .tls = size > 0 ? bytes[0] & 3 : 0,
 	    .verifies = true,
-	    .auth_methods = size > 0 ? (bytes[0] >> 2) & 7 : 0,
+	    .auth_methods = size > 0 ? methods[(bytes[0] >> 2) & 7] : 0,
 	    .username = "user",
-	    .secret = (const uint8_t *)"secret",
-	    .secret_size = 6,
+	    .binding = &binding,
 	    .timeout_ms = 1000,
 	    .dot_timeout_ms = 1000,
 	};

@@ -161,7 +161,7 @@ listen = 127.0.0.1
 ssl = no
 log_path = {self.directory}/dovecot.log
 disable_plaintext_auth = no
-auth_mechanisms = plain login cram-md5
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
 auth_failure_delay = 0
 passdb {{
   driver = passwd-file

@@ -4,8 +4,10 @@ check_PROGRAMS += \
 	tests/unit/test_channel \
 	tests/unit/test_classify \
 	tests/unit/test_client \
+	tests/unit/test_client_auth \
 	tests/unit/test_dns \
 	tests/unit/test_dotstuff \
+	tests/unit/test_logins \
 	tests/unit/test_pace \
 	tests/unit/test_relay \
 	tests/unit/test_transcript
@@ -29,6 +31,10 @@ tests_unit_test_client_SOURCES = tests/unit/test_client.c
 tests_unit_test_client_CFLAGS = $(UNIT_CFLAGS) -DDIALOGUES='"$(abs_top_srcdir)/tests/dialogue"'
 tests_unit_test_client_LDADD = $(RELAY_LIBS)
 
+tests_unit_test_client_auth_SOURCES = tests/unit/test_client_auth.c
+tests_unit_test_client_auth_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_client_auth_LDADD = $(RELAY_LIBS)
+
 tests_unit_test_dns_SOURCES = tests/unit/test_dns.c
 tests_unit_test_dns_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_dns_LDADD = $(RELAY_LIBS)
@@ -36,6 +42,10 @@ tests_unit_test_dns_LDADD = $(RELAY_LIBS)
 tests_unit_test_dotstuff_SOURCES = tests/unit/test_dotstuff.c
 tests_unit_test_dotstuff_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_dotstuff_LDADD = $(RELAY_LIBS)
+
+tests_unit_test_logins_SOURCES = tests/unit/test_logins.c
+tests_unit_test_logins_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_logins_LDADD = $(RELAY_LIBS)
 
 tests_unit_test_pace_SOURCES = tests/unit/test_pace.c
 tests_unit_test_pace_CFLAGS = $(UNIT_CFLAGS)

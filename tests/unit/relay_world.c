@@ -333,6 +333,8 @@ set_profile(struct relay_world *world, uint16_t port)
 	    .port = port,
 	    .fingerprint = "",
 	    .tls_min = TLS_VERSION_1_2,
+	    .tls_max = TLS_VERSION_1_3,
+	    .auth_worked = "",
 	    .auth = "none",
 	    .username = "",
 	    .ehlo = "",

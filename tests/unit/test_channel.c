@@ -68,6 +68,7 @@ open_scene(void)
 	    .capture = "",
 	    .host = "127.0.0.1",
 	    .auth = "none",
+	    .auth_worked = "",
 	    .username = "",
 	    .ehlo = "",
 	    .fingerprint = "",

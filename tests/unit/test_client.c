@@ -12,6 +12,7 @@
 #include "common/xalloc.h"
 #include "daemon/relay/client.h"
 #include "daemon/relay/client_auth.h"
+#include "daemon/relay/credential.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -37,6 +38,10 @@ struct mail {
 struct talk {
 	struct client_settings settings;
 	char username[64], secret[512];
+	char worked[32], problem[128];
+	unsigned tries, tried; /* logins that may be, 0: any number */
+	bool is_holding;       /* no credential comes */
+	struct tls_binding binding;
 	bool has_tls;
 	struct mail mails[MAILS_MAX];
 	size_t mail_count, mail_next;
@@ -77,6 +82,18 @@ set(struct talk *talk, const char *key, const char *value)
 		talk->has_tls = true;
 	else if (strcmp(key, "verified") == 0)
 		talk->settings.verifies = true;
+	else if (strcmp(key, "bound") == 0)
+		talk->settings.binding = &talk->binding;
+	else if (strcmp(key, "worked") == 0)
+		(void)snprintf(talk->worked, sizeof(talk->worked), "%s", value);
+	else if (strcmp(key, "problem") == 0)
+		(void)snprintf(talk->problem, sizeof(talk->problem), "%s", value);
+	else if (strcmp(key, "tries") == 0)
+		talk->tries = (unsigned)atoi(value);
+	else if (strcmp(key, "hold") == 0)
+		talk->is_holding = true;
+	else if (strcmp(key, "auth-in-clear") == 0)
+		talk->settings.allows_clear = true;
 	else if (strcmp(key, "clear") == 0)
 		talk->settings.skips_starttls = true;
 	else
@@ -161,6 +178,19 @@ on_line(bool is_sent, const char *line, void *ctx)
 	buf_printf(&talk->shown, "%s %s\n", is_sent ? "C:" : "S:", line);
 }
 
+static void
+on_login(enum login_result result, unsigned method, const char *words, void *ctx)
+{
+	static const char *const names[] = {"good", "refused", "undecided"};
+	struct talk *talk = ctx;
+	unsigned index = 0;
+
+	while (AUTH_BIT(index) != method)
+		index++;
+	buf_printf(&talk->happened, "LOGIN %s %s%s%s\n", names[result], auth_method_name(index),
+	    *words != '\0' ? " " : "", words);
+}
+
 /* What was said to log in, and the password itself, stands nowhere; nor when a server repeats it. */
 static void
 check_secrets(const struct talk *talk, const char *name)
@@ -190,7 +220,13 @@ drain_output(struct talk *talk)
 	char *rest = output->bytes, *end;
 
 	while (rest != NULL && (end = strstr(rest, "\r\n")) != NULL) {
-		buf_printf(&talk->happened, "C: %.*s\n", (int)(end - rest), rest);
+		size_t size = (size_t)(end - rest);
+
+		if (strncmp(rest, "AUTH SCRAM-", 11) == 0) /* a nonce follows */
+			buf_printf(&talk->happened, "C: %.*s *\n",
+			    (int)(5 + strcspn(rest + 5, " ")), rest);
+		else
+			buf_printf(&talk->happened, "C: %.*s\n", (int)size, rest);
 		rest = end + 2;
 	}
 	if (rest != NULL)
@@ -260,8 +296,27 @@ note_over(struct talk *talk)
 }
 
 static void
+give_credential(struct talk *talk)
+{
+	bool is_refused =
+	    *talk->problem != '\0' || (talk->tries != 0 && talk->tried == talk->tries);
+	const struct credential credential = {
+	    .secret = talk->secret,
+	    .outcome = ATTEMPT_AUTH_LATER,
+	    .problem = is_refused ? talk->problem : NULL,
+	    .worked = auth_method_bit(talk->worked, strlen(talk->worked)),
+	};
+
+	talk->tried++;
+	if (!talk->is_holding)
+		follow(talk, client_credential(talk->client, &credential));
+}
+
+static void
 follow(struct talk *talk, enum client_event event)
 {
+	struct scram_key *key;
+
 	drain_output(talk);
 	switch (event) {
 	case CLIENT_WAITS:
@@ -269,6 +324,14 @@ follow(struct talk *talk, enum client_event event)
 	case CLIENT_WANTS_TLS:
 		buf_text(&talk->happened, "TLS\n");
 		follow(talk, client_secured(talk->client));
+		break;
+	case CLIENT_WANTS_CREDENTIAL:
+		give_credential(talk);
+		break;
+	case CLIENT_WANTS_KEY:
+		key = client_take_key(talk->client);
+		scram_key_derive(key);
+		follow(talk, client_use_key(talk->client, key));
 		break;
 	case CLIENT_IS_READY:
 		send_next(talk);
@@ -310,12 +373,12 @@ begin(struct talk *talk)
 		return;
 	talk->settings.ehlo_name = "relay.example";
 	talk->settings.username = talk->username;
-	talk->settings.secret = (const uint8_t *)talk->secret;
-	talk->settings.secret_size = strlen(talk->secret);
 	talk->settings.timeout_ms = 1000;
 	talk->settings.dot_timeout_ms = 2000;
 	talk->settings.on_line = on_line;
 	talk->settings.line_ctx = talk;
+	talk->settings.on_login = on_login;
+	talk->settings.login_ctx = talk;
 	talk->client = client_new(&talk->settings, talk->has_tls);
 }
 

@@ -76,6 +76,7 @@ client_context(enum tls_verify verify, const char *fingerprint)
 	struct err err;
 	struct tls_store *store = tls_store_new(ca.certificate, &err);
 	const struct tls_client_settings settings = {.min_version = TLS_VERSION_1_2,
+	    .max_version = TLS_VERSION_1_3,
 	    .verify = verify,
 	    .fingerprint = fingerprint,
 	    .store = store};

@@ -1,0 +1,69 @@
+/* auth_method - a table of mechanisms. */
+#include "daemon/relay/auth_method.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* clang-format off */
+static const struct auth_traits methods[AUTH_METHODS] = {
+	/*                          mechanism             option                plain  bound  mutual */
+	[AUTH_SCRAM_SHA_256_PLUS] = {"SCRAM-SHA-256-PLUS", "scram-sha-256-plus", false, true,  true},
+	[AUTH_SCRAM_SHA_256] =      {"SCRAM-SHA-256",      "scram-sha-256",      false, false, true},
+	[AUTH_SCRAM_SHA_1_PLUS] =   {"SCRAM-SHA-1-PLUS",   "scram-sha-1-plus",   false, true,  true},
+	[AUTH_SCRAM_SHA_1] =        {"SCRAM-SHA-1",        "scram-sha-1",        false, false, true},
+	[AUTH_CRAM_MD5] =           {"CRAM-MD5",           "cram-md5",           false, false, false},
+	[AUTH_LOGIN] =              {"LOGIN",              "login",              true,  false, false},
+	[AUTH_PLAIN] =              {"PLAIN",              "plain",              true,  false, false},
+};
+/* clang-format on */
+
+#define OF_AUTO (AUTH_BIT(AUTH_PLAIN + 1) - 1)
+
+const struct auth_traits *
+auth_traits(enum auth_method method)
+{
+	return &methods[method];
+}
+
+const char *
+auth_method_name(enum auth_method method)
+{
+	return methods[method].mechanism;
+}
+
+unsigned
+auth_method_bit(const char *name, size_t size)
+{
+	for (unsigned i = 0; i < AUTH_METHODS; i++)
+		if (strlen(methods[i].mechanism) == size &&
+		    strncasecmp(methods[i].mechanism, name, size) == 0)
+			return AUTH_BIT(i);
+	return 0;
+}
+
+unsigned
+auth_methods_plain(void)
+{
+	unsigned bits = 0;
+
+	for (unsigned i = 0; i < AUTH_METHODS; i++)
+		bits |= methods[i].is_plain ? AUTH_BIT(i) : 0;
+	return bits;
+}
+
+int
+auth_methods_wanted(const char *auth, unsigned *methods_out, struct err *err_out)
+{
+	*methods_out = 0;
+	if (auth[0] == '\0' || strcmp(auth, "none") == 0)
+		return 0;
+	if (strcmp(auth, "auto") == 0)
+		*methods_out = OF_AUTO;
+	for (unsigned i = 0; i < AUTH_METHODS; i++)
+		if (strcmp(auth, methods[i].option) == 0)
+			*methods_out = AUTH_BIT(i);
+	if (*methods_out == 0)
+		return err_set(err_out,
+		    "auth %s is not supported: use none, auto, or the name of a method", auth);
+	return 0;
+}
