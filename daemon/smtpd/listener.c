@@ -17,12 +17,18 @@
 
 #define ACCEPTS_A_TURN 8
 #define REST_MS 1000
+/* A client wakes all processes, and one gets it. Who came too late so often in a row leaves the socket
+ * to the others for a moment: they are quick enough. */
+#define LATE_MAX 2
+#define LEAVE_MS 3
 #define WARNING_EVERY_MS 60000
 
 struct door {
 	struct list link;
 	struct listeners *listeners;
 	struct event *readable;
+	struct timer *leave; /* set: the others have it; NULL before the first time */
+	unsigned late;       /* so often in a row */
 	unsigned listener;
 	int fd;
 };
@@ -47,6 +53,7 @@ close_doors(struct list *doors)
 		struct door *door = LIST_ENTRY(first, struct door, link);
 
 		event_free(door->readable);
+		timer_free(door->leave);
 		(void)close(door->fd);
 		free(door);
 	}
@@ -135,14 +142,39 @@ accept_one(struct door *door)
 }
 
 static void
+on_left(void *ctx)
+{
+	struct door *door = ctx;
+
+	if (!door->listeners->is_resting)
+		(void)event_add(door->readable, NULL);
+}
+
+static void
+come_late(struct door *door)
+{
+	if (++door->late < LATE_MAX)
+		return;
+	door->late = 0;
+	if (door->leave == NULL)
+		door->leave = timer_new(door->listeners->loop, on_left, door);
+	(void)event_del(door->readable);
+	timer_set(door->leave, LEAVE_MS);
+}
+
+static void
 on_readable(int fd, short what, void *ctx)
 {
 	struct door *door = ctx;
 	struct listeners *listeners = door->listeners;
+	int count = 0;
 
-	for (int i = 0; i < ACCEPTS_A_TURN && !is_full(listeners); i++)
-		if (!accept_one(door))
-			return;
+	while (count < ACCEPTS_A_TURN && !is_full(listeners) && accept_one(door))
+		count++;
+	if (count > 0)
+		door->late = 0;
+	else if (!is_full(listeners))
+		come_late(door);
 	rest_if_full(listeners);
 }
 

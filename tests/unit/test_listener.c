@@ -166,6 +166,47 @@ test_out_of_descriptors(void **state)
 	end(&house);
 }
 
+/* Two processes that a client wakes, in one loop: the second one finds nothing. */
+static void
+test_who_comes_late_leaves_it_to_the_other_for_a_moment(void **state)
+{
+	struct house quick, late;
+	struct sockaddr_in address;
+	int clients[4], fd = open_door(&address);
+	unsigned taken = 0;
+
+	begin(&quick, CLIENTS_MAX);
+	late = (struct house){.loop = quick.loop};
+	late.listeners = listeners_new(late.loop, CLIENTS_MAX, on_accept, &late);
+	listeners_add(quick.listeners, 0, fd);
+	listeners_add(late.listeners, 0, dup(fd));
+	listeners_replace(quick.listeners);
+	listeners_replace(late.listeners);
+	for (int i = 0; i < 4; i++) {
+		clients[i] = dial(&address);
+		for (int turns = 0; quick.count + late.count == taken && turns < TURNS_MAX; turns++)
+			loop_turn(quick.loop, 20);
+		assert_int_equal(quick.count + late.count, ++taken);
+	}
+	/* Both come late in turn, or one always does; whoever is left alone takes all. */
+	listeners_close(quick.listeners);
+	for (unsigned i = 0; i < 3; i++) {
+		int client = dial(&address);
+		unsigned before = late.count;
+
+		for (int turns = 0; late.count == before && turns < TURNS_MAX; turns++)
+			loop_turn(late.loop, 20);
+		assert_int_equal(late.count, before + 1);
+		(void)close(client);
+	}
+	for (int i = 0; i < 4; i++)
+		(void)close(clients[i]);
+	for (unsigned i = 0; i < late.count; i++)
+		(void)close(late.fds[i]);
+	listeners_free(late.listeners);
+	end(&quick);
+}
+
 int
 main(void)
 {
@@ -173,6 +214,7 @@ main(void)
 	    cmocka_unit_test(test_limit),
 	    cmocka_unit_test(test_new_set_closes_the_old),
 	    cmocka_unit_test(test_out_of_descriptors),
+	    cmocka_unit_test(test_who_comes_late_leaves_it_to_the_other_for_a_moment),
 	};
 
 	log_set_level(LOG_ERROR);
