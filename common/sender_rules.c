@@ -196,22 +196,31 @@ comparable(const char *address, char out[static MAILADDR_SIZE])
 	return out;
 }
 
-bool
-sender_rules_allow(
+const char *
+sender_rules_deciding(
     const struct sender_rules *domains, const struct sender_rules *senders, const char *address)
 {
 	char normal[MAILADDR_SIZE];
 	const char *at;
 
-	if (sender_rules_allow_any(domains, senders))
-		return true;
+	if (domains->count == 0 && senders->count == 0)
+		return "";
+	if (has_item(senders, "*"))
+		return "*";
 	address = comparable(address, normal);
 	at = strrchr(address, '@');
 	for (size_t i = 0; i < senders->count; i++)
 		if (mailaddr_equals(senders->items[i], address))
-			return true;
+			return senders->items[i];
 	for (size_t i = 0; at != NULL && i < domains->count; i++)
 		if (domain_matches(domains->items[i], at + 1))
-			return true;
-	return false;
+			return domains->items[i];
+	return NULL;
+}
+
+bool
+sender_rules_allow(
+    const struct sender_rules *domains, const struct sender_rules *senders, const char *address)
+{
+	return sender_rules_deciding(domains, senders, address) != NULL;
 }

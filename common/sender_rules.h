@@ -33,6 +33,9 @@ void sender_rules_fini(struct sender_rules *rules);
 /* Whether an address (its normal form) may be used under these rules. Both empty: any may. */
 bool sender_rules_allow(
     const struct sender_rules *domains, const struct sender_rules *senders, const char *address);
+/* The rule that lets it; "" when there are none at all, NULL: none does. */
+const char *sender_rules_deciding(
+    const struct sender_rules *domains, const struct sender_rules *senders, const char *address);
 /* Whether these rules restrict at all. */
 bool sender_rules_allow_any(const struct sender_rules *domains, const struct sender_rules *senders);
 

@@ -95,6 +95,5 @@ const struct command daemon_commands[] = {
     {"reload", NULL, "", 0, 0, NULL, "read the config again; a bad one changes nothing",
 	run_reload},
     {"stop", NULL, "", 0, 0, NULL, "finish what is under way, then end", run_stop},
-    {"explain", NULL, "", 0, 0, NULL, NULL, NULL},
     {.noun = NULL},
 };

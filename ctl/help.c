@@ -10,6 +10,7 @@ const struct command *const command_tables[] = {
     user_commands,
     profile_commands,
     provider_commands,
+    explain_commands,
     queue_commands,
     track_commands,
     stats_commands,

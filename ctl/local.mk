@@ -9,6 +9,7 @@ ctl_libctl_a_SOURCES = \
 	ctl/copies.c \
 	ctl/copies.h \
 	ctl/daemon.c \
+	ctl/explain.c \
 	ctl/export.c \
 	ctl/help.c \
 	ctl/help.h \

@@ -10,6 +10,7 @@ extern const struct command list_commands[];
 extern const struct command user_commands[];
 extern const struct command profile_commands[];
 extern const struct command provider_commands[];
+extern const struct command explain_commands[];
 extern const struct command queue_commands[];
 extern const struct command track_commands[];
 extern const struct command stats_commands[];

@@ -46,6 +46,7 @@ static const struct route {
     {"POST", "profiles/*/default", api_profile_default, STATUS_OK},
     {"POST", "profiles/*/pause", api_profile_pause, STATUS_OK},
     {"POST", "profiles/*/resume", api_profile_resume, STATUS_OK},
+    {"GET", "explain", api_explain, STATUS_OK},
     {"GET", "providers", api_provider_index, STATUS_OK},
     {"GET", "providers/*", api_provider_show, STATUS_OK},
     {"POST", "backups/*", api_backup_add, STATUS_OK},

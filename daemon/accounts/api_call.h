@@ -36,6 +36,7 @@ handler api_list_index, api_list_add, api_list_show, api_list_set, api_list_remo
 handler api_user_index, api_user_add, api_user_show, api_user_set, api_user_remove, api_user_reset;
 handler api_profile_index, api_profile_add, api_profile_show, api_profile_set, api_profile_remove;
 handler api_profile_default, api_profile_pause, api_profile_resume;
+handler api_explain;
 handler api_provider_index, api_provider_show;
 handler api_backup_add;
 handler api_client_index, api_client_forgive;

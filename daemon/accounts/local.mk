@@ -12,6 +12,7 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/api_call.c \
 	daemon/accounts/api_call.h \
 	daemon/accounts/api_clients.c \
+	daemon/accounts/api_explain.c \
 	daemon/accounts/api_lists.c \
 	daemon/accounts/api_profiles.c \
 	daemon/accounts/api_providers.c \

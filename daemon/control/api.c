@@ -150,6 +150,8 @@ reply_composed(struct gather *gather)
 			compose_status(parts[0], parts[1], parts[2]);
 		else if (gather->answer == ANSWER_USER)
 			compose_user(parts[0], parts[1]);
+		else if (gather->answer == ANSWER_EXPLAIN)
+			compose_explain(parts[0], parts[1]);
 		else if (gather->answer == ANSWER_PROFILES)
 			compose_profiles(parts[0], parts[1]);
 		else if (gather->answer == ANSWER_BACKUP)
@@ -268,7 +270,7 @@ gather_start(struct api *api, struct http_request *request, const struct route *
 			     : ANSWER_AS_IS;
 	list_append(&api->gathers, &gather->link);
 	ask(gather, route->owner, &call, route->deadline_ms);
-	if (gather->answer == ANSWER_USER)
+	if (gather->answer == ANSWER_USER || gather->answer == ANSWER_EXPLAIN)
 		ask_to_add(gather, ROLE_QUEUE, call.path);
 	else if (gather->answer != ANSWER_AS_IS && gather->answer != ANSWER_BACKUP)
 		ask_to_add(gather, ROLE_QUEUE, "/v1/queue");

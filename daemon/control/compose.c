@@ -91,6 +91,15 @@ compose_user(json_t *user, const json_t *queue)
 }
 
 void
+compose_explain(json_t *explanation, const json_t *queue)
+{
+	static const char *const fields[] = {"through", "state", "ready"};
+
+	for (size_t i = 0; i < COUNT_OF(fields); i++)
+		(void)json_object_set_new(explanation, fields[i], field_or_null(queue, fields[i]));
+}
+
+void
 compose_profiles(json_t *profiles, const json_t *queue)
 {
 	size_t i;

@@ -16,6 +16,8 @@
  * GET /v1/queue, or NULL. */
 void compose_profile(json_t *profile, const json_t *queue);
 void compose_profiles(json_t *profiles, const json_t *queue);
+/* Into an explanation: where queue would lead it, and how that profile is. */
+void compose_explain(json_t *explanation, const json_t *queue);
 /* Adds what the user has sent and may still send. `queue` is its answer to the same path, or NULL. */
 void compose_user(json_t *user, const json_t *queue);
 /* Adds `queue` (the counts) and `profiles` (name, default and how they fare) to parent's status. */

@@ -26,6 +26,7 @@ static const struct route routes[] = {
 	{"/v1/profiles/*/pause",         ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},
 	{"/v1/profiles/*/resume",        ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},
 	{"/v1/profiles/*/test",          ROUTE_POST,                 ROLE_RELAY,    ANSWER_AS_IS,    LONG, true,  ""},
+	{"/v1/explain",                  ROUTE_GET,                  ROLE_ACCOUNTS, ANSWER_EXPLAIN,  SOON, false, "user from to"},
 	{"/v1/alerts",                   ROUTE_GET,                  ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, "limit after unacknowledged"},
 	{"/v1/alerts/ack",               ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},
 	{"/v1/alerts/*/ack",             ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},

@@ -23,6 +23,7 @@ enum route_answer {
 	ANSWER_STATUS,   /* parent's, with queue's counts and the profiles */
 	ANSWER_PROFILES, /* accounts' array, each with its state in queue */
 	ANSWER_PROFILE,  /* the same for one */
+	ANSWER_EXPLAIN,  /* accounts', with how queue would take it */
 	ANSWER_USER,     /* accounts', with what queue has counted */
 	ANSWER_BACKUP    /* of POST: queue, accounts and parent, one after the other */
 };

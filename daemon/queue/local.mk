@@ -73,6 +73,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/operators_backup.c \
 	daemon/queue/operators_body.c \
 	daemon/queue/operators_count.c \
+	daemon/queue/operators_explain.c \
 	daemon/queue/operators_filter.c \
 	daemon/queue/operators_private.h \
 	daemon/queue/operators_scan.c \

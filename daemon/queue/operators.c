@@ -177,6 +177,8 @@ dispatch(struct call *call, const struct msg_call *msg)
 		call_start_backup(call, msg->path);
 	else if (strcmp(noun, "users") == 0 && is_get)
 		call_answer_usage(call, name);
+	else if (strcmp(noun, "explain") == 0 && is_get)
+		call_start_explain(call, msg->path);
 	else if (strcmp(noun, "track") == 0 && is_get)
 		call_start_track(call, msg->path);
 	else if (strcmp(noun, "stats") == 0 && is_get)

@@ -90,6 +90,19 @@ profile_state(struct operators *operators, struct profile *profile, uint64_t wai
 	    profile_budget(profile, routes_steady_ms(scheduler_routes(operators->scheduler))));
 }
 
+json_t *
+operators_profile_state(
+    struct operators *operators, struct profile *profile, const struct count_job *job)
+{
+	const struct routes *routes = scheduler_routes(operators->scheduler);
+	uint64_t waiting = 0;
+
+	for (uint32_t i = 0; i < job->row_count_out; i++)
+		if (routes_of_user(routes, job->rows_out[i].user_id) == profile)
+			waiting += job->rows_out[i].count;
+	return profile_state(operators, profile, waiting);
+}
+
 static json_t *
 profile_states(struct operators *operators, const struct count_job *job)
 {

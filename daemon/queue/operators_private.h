@@ -48,6 +48,12 @@ struct call {
 	json_t *page;
 };
 
+/* NULL: accounts names no user of this login. */
+const struct user *operators_find_user(const struct operators *operators, const char *login);
+/* How it is; what waits for it is counted in the job's rows. */
+json_t *operators_profile_state(
+    struct operators *operators, struct profile *profile, const struct count_job *job);
+
 /* Each answers the call and frees it. */
 void call_send_result(
     struct call *call, uint16_t status, const char *type, const void *bytes, size_t size);
@@ -61,6 +67,7 @@ void call_answer_unknown(struct call *call);
 /* Each takes the call over, until it is answered. */
 void call_start_count(struct call *call);
 void call_answer_usage(struct call *call, const char *login);
+void call_start_explain(struct call *call, const char *path);
 void call_start_list(struct call *call, const char *path);
 void call_start_single(struct call *call, enum scan_action action, uint64_t id);
 void call_start_change(struct call *call, enum scan_action action, const json_t *which);

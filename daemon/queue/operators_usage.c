@@ -4,9 +4,11 @@
 #include <string.h>
 #include <strings.h>
 
-static const struct user *
-find_login(const struct routes *routes, const char *login)
+const struct user *
+operators_find_user(const struct operators *operators, const char *login)
 {
+	const struct routes *routes = scheduler_routes(operators->scheduler);
+
 	IDMAP_EACH(&routes->users, slot)
 	{
 		const struct user *user = slot->object;
@@ -53,7 +55,7 @@ add_counts(json_t *object, const struct caps_view *view)
 void
 call_answer_usage(struct call *call, const char *login)
 {
-	const struct user *user = find_login(scheduler_routes(call->operators->scheduler), login);
+	const struct user *user = operators_find_user(call->operators, login);
 	json_t *object = json_object();
 	struct caps_view view = {0};
 

@@ -136,6 +136,8 @@ uint64_t routes_flow_of(
     const struct routes *routes, uint64_t user_id, const char *from, const char *sender);
 /* Why nothing takes this flow, in words. */
 const char *routes_problem(const struct routes *routes, uint64_t flow_id);
+/* NULL: mail of this flow would wait. Nobody needs to have adopted it. */
+struct profile *routes_of_flow(const struct routes *routes, uint64_t flow_id);
 /* The user, an orphan if accounts doesn't name it: it has mail here. */
 struct user *routes_adopt(
     struct routes *routes, uint64_t user_id, const char *login, const char *list);

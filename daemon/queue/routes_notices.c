@@ -9,7 +9,6 @@ uint64_t
 routes_way_of_notices(const struct routes *routes, uint64_t user_id, const char *list)
 {
 	const struct user *user = idmap_get(&routes->users, user_id & ~NOTICE_FLOW);
-
 	bool is_bound;
 
 	if (routes->notice_profile_id != 0)

@@ -110,6 +110,17 @@ routes_flow_of(const struct routes *routes, uint64_t user_id, const char *from, 
 
 /* ---- where it goes ---- */
 
+struct profile *
+routes_of_flow(const struct routes *routes, uint64_t flow_id)
+{
+	struct profile *profile;
+
+	if (idmap_get(&routes->users, flow_id) != NULL || FLOW_SENDER(flow_id) == 0)
+		return routes_of_user(routes, flow_id);
+	profile = routes_profile(routes, routes_way_of_sender(routes, flow_id, ""));
+	return profile == NULL || profile->is_gone ? NULL : profile;
+}
+
 static enum sender_match
 match(const struct profile *profile, const char *name)
 {

@@ -215,6 +215,7 @@ struct scan_job {
 struct count_row {
 	uint64_t user_id;
 	uint64_t count;
+	uint32_t by_priority[5]; /* 1 first; of those without a time */
 	uint8_t state;
 	bool is_deferred;
 };

@@ -7,6 +7,7 @@
 #include "common/xalloc.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- along with the writes ---- */
 
@@ -90,14 +91,19 @@ store_note_owner(struct store *store, const struct mail *mail)
 /* ---- answers ---- */
 
 static void
-add_count(struct count_job *job, const struct count_row *row)
+add_count(struct count_job *job, const struct tally_user *user, const struct count_row *row)
 {
+	struct count_row *to;
+
 	if (row->count == 0)
 		return;
 	if (job->row_count_out % 64 == 0)
 		job->rows_out =
 		    xrealloc(job->rows_out, job->row_count_out + 64, sizeof(*job->rows_out));
-	job->rows_out[job->row_count_out++] = *row;
+	to = &job->rows_out[job->row_count_out++];
+	*to = *row;
+	memcpy(
+	    to->by_priority, user->counts[row->state][row->is_deferred], sizeof(to->by_priority));
 }
 
 enum store_result
@@ -110,10 +116,11 @@ store_count(struct store *store, struct count_job *job)
 
 		for (uint8_t state = 0; state < TALLY_STATES && user->total > 0; state++)
 			for (int has_time = 0; has_time < 2; has_time++)
-				add_count(job, &(struct count_row){.user_id = user->id,
-						   .state = state,
-						   .is_deferred = has_time,
-						   .count = tally_sum(user, state, has_time)});
+				add_count(job, user,
+				    &(struct count_row){.user_id = user->id,
+					.state = state,
+					.is_deferred = has_time,
+					.count = tally_sum(user, state, has_time)});
 	}
 	return STORE_OK;
 }

@@ -96,3 +96,71 @@ def test_mail_waits_when_its_profile_is_not_available_any_more(postern, hosts):
     postern.ctl('user', 'set', 'shop', '--profile', '')
     hosts['office'].wait_for(1)
     assert hosts['news'].messages == []
+
+
+def explained(postern, user, sender, *options):
+    return postern.ctl('explain', '--user', user, '--from', sender, *options)
+
+
+def test_explanation_says_which_way_and_why(postern, hosts):
+    postern.add_user('shop', '--domains', 'a.example;c.example', '--senders', 'x@b.example',
+                     '--priority', '4', '--priority-max', '2')
+    answer = explained(postern, 'shop', 'news@a.example', '--to', 'b@example.net')
+    assert answer['authorized'] and answer['authorization'] == 'user shop may send as a.example'
+    assert (answer['profile'], answer['through']) == ('news', 'news')
+    assert answer['rule'] == 'a profile with this sender address'
+    assert [step['rule'] for step in answer['tried']] == [
+        "the user's profile", "its list's profile", 'a profile with this sender address']
+    assert (answer['priority'], answer['priority_max']) == (4, 2)
+    assert answer['state']['state'] == 'ok' and answer['ready'] == [0, 0, 0, 0, 0]
+    answer = explained(postern, 'shop', 'x@B.example')
+    assert answer['authorized'] and (answer['profile'], answer['rule']) == (
+        'office', 'the default profile')
+    answer = explained(postern, 'shop', 'y@b.example')
+    assert not answer['authorized'] and answer['unauthorized'] == 'block'
+    postern.ctl('list', 'set', 'web', '--profile', 'office', '--unauthorized', 'alert')
+    answer = explained(postern, 'shop', 'news@a.example')
+    assert (answer['profile'], answer['rule']) == ('office', "its list's profile")
+    assert answer['unauthorized'] == 'alert'
+
+
+def test_explanation_says_what_waits_before_it(postern, hosts):
+    user = postern.add_user()
+    postern.ctl('profile', 'set', 'office', '--rate', '1000/d')
+    postern.ctl('profile', 'pause', 'office')
+    for priority in ('Importance: high', 'X-Priority: 3', 'X-Priority: 3'):
+        with postern.client(user) as client:
+            client.sendmail('x@b.example', ['b@example.net'], (
+                f'From: x@b.example\r\n{priority}\r\nSubject: x\r\n\r\nhello\r\n').encode())
+    answer = explained(postern, 'shop', 'x@b.example')
+    assert answer['state']['state'] == 'paused' and answer['state']['waiting'] == 3
+    assert answer['ready'] == [0, 1, 2, 0, 0]
+    assert answer['state']['budget'][0]['messages_left'] == 1000
+    shown = postern.run_ctl('explain', '--user', 'shop', '--from', 'x@b.example').stdout
+    assert 'profile:   office, the default profile' in shown
+    assert '1 ready messages of a higher priority, 2 of the same' in shown
+    assert 'state:     paused' in shown and '1000 of 1000 messages left' in shown
+
+
+@pytest.mark.parametrize('arguments, status, says', [
+    (['--user', 'shop'], 2, '--user and --from'),
+    (['--user', 'none', '--from', 'a@b.example'], 1, 'there is no user none'),
+    (['--user', 'shop', '--from', 'a'], 1, 'from: '),
+    (['--user', 'shop', '--from', '<>'], 1, 'from: '),
+    (['--user', 'shop', '--from', 'a@b.example', '--to', 'b'], 1, 'to: '),
+])
+def test_question_that_cannot_be_answered(postern, arguments, status, says):
+    postern.add_user()
+    with pytest.raises(CtlError) as caught:
+        postern.ctl('explain', *arguments)
+    assert caught.value.status == status and says in caught.value.message
+
+
+def test_explanation_without_a_way(postern):
+    postern.add_user()
+    answer = explained(postern, 'shop', 'a@b.example')
+    assert (answer['profile'], answer['rule'], answer['state']) == (None, 'none', None)
+    assert 'none: mail waits' in postern.run_ctl(
+        'explain', '--user', 'shop', '--from', 'a@b.example').stdout
+    postern.ctl('user', 'set', 'shop', '--active', 'no')
+    assert not explained(postern, 'shop', 'a@b.example')['authorized']

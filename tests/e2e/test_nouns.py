@@ -131,7 +131,7 @@ def test_profile_files_and_states(postern, tmp_path):
     ['profile', 'set', 'up', '--fallback', 'x'],
     ['profile', 'set', 'up', '--pop3-host', 'h'],
     ['profile', 'set', 'up', '--auth', 'xoauth2'], ['profile', 'set', 'up', '--auth', 'ntlm'],
-    ['list', 'set', 'web', '--alert-to', 'a@b.example'], ['explain', '--user', 'u', '--from', 'x'],
+    ['list', 'set', 'web', '--alert-to', 'a@b.example'],
 ])
 def test_what_is_not_built_is_refused(postern, arguments):
     postern.ctl('profile', 'add', 'up', '--host', 'h.example')

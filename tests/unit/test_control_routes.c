@@ -23,6 +23,7 @@ test_find(void **state)
 	    {"GET", "/v1/profiles", ROUTE_FOUND, ROLE_ACCOUNTS, ANSWER_PROFILES},
 	    {"GET", "/v1/profiles/office", ROUTE_FOUND, ROLE_ACCOUNTS, ANSWER_PROFILE},
 	    {"POST", "/v1/profiles/office/test", ROUTE_FOUND, ROLE_RELAY, ANSWER_AS_IS},
+	    {"GET", "/v1/explain?user=u&from=a", ROUTE_FOUND, ROLE_ACCOUNTS, ANSWER_EXPLAIN},
 	    {"GET", "/v1/clients", ROUTE_FOUND, ROLE_ACCOUNTS, ANSWER_AS_IS},
 	    {"POST", "/v1/clients/2001:db8::%2F64/forgive", ROUTE_FOUND, ROLE_ACCOUNTS,
 		ANSWER_AS_IS},
