@@ -17,6 +17,10 @@
 #include <unistd.h>
 
 #define READS_A_TURN 8 /* then the other events of the loop get their turn */
+/* Behind a large frame comes another one, mostly: what is read of it before its chunk is there has to
+ * be copied into that. So it is no more than this, until a small one has come. */
+#define LARGE_FRAME_BYTES 16384
+#define READ_AHEAD_BYTES 4096
 
 /* ---- one message ---- */
 
@@ -80,6 +84,7 @@ begin_large_frame(
 	link->frame = chunk_new(header->size);
 	memcpy(link->frame->bytes, payload, there);
 	link->frame->size = there;
+	link->reads_large = header->size >= LARGE_FRAME_BYTES;
 }
 
 /* Makes frames of what the scratch holds; what is left of a small frame moves to its start. */
@@ -104,6 +109,7 @@ parse_scratch(struct link *link)
 			at = scratch->size;
 			break;
 		}
+		link->reads_large = false;
 		dispatch(link, &header, scratch->bytes + at + sizeof(header), scratch, false);
 		at += (uint32_t)sizeof(header) + header.size;
 	}
@@ -190,6 +196,8 @@ read_once(struct link *link)
 		io[count++] = (struct iovec){frame->bytes + frame->size, wanted};
 	}
 	room = scratch->capacity - scratch->size;
+	if (link->reads_large && room > READ_AHEAD_BYTES)
+		room = READ_AHEAD_BYTES;
 	io[count++] = (struct iovec){scratch->bytes + scratch->size, room};
 	got = receive(link, io, count);
 	if (link->is_closed)

@@ -49,6 +49,7 @@ struct link {
 	struct chunk *scratch; /* bytes not yet made into frames */
 	struct chunk *frame;   /* a large frame that is being read */
 	struct frame_header frame_header;
+	bool reads_large; /* the last frame was large */
 	int received_fds[RECEIVED_FDS_MAX];
 	size_t received_count;
 
