@@ -17,7 +17,7 @@ struct backups {
 	struct copy_job copy;
 	struct err problem;
 	char *path; /* of what is being copied */
-	uint64_t *removed;
+	uint64_t *idle;
 	backup_end_fn *on_end;
 	void *ctx;
 };
@@ -30,8 +30,8 @@ end(struct backups *backups)
 		storage_let_files_go(backups->storage);
 	free(backups->path);
 	backups->path = NULL;
-	free(backups->removed);
-	backups->removed = NULL;
+	free(backups->idle);
+	backups->idle = NULL;
 	backups->on_end(&backups->copy, backups->ctx);
 }
 
@@ -72,7 +72,7 @@ discard(struct backups *backups, const struct err *problem)
 }
 
 static int
-compare_ids(const void *a, const void *b)
+compare_names(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
@@ -83,16 +83,9 @@ compare_ids(const void *a, const void *b)
 static void
 finish(struct backups *backups)
 {
-	size_t count;
-	const uint64_t *kept = storage_kept_files(backups->storage, &count);
-
-	backups->removed = xcalloc(count + 1, sizeof(*backups->removed));
-	if (count > 0) {
-		memcpy(backups->removed, kept, count * sizeof(*kept));
-		qsort(backups->removed, count, sizeof(*backups->removed), compare_ids);
-	}
-	backups->copy.removed = backups->removed;
-	backups->copy.removed_count = count;
+	backups->idle = storage_idle_files(backups->storage, &backups->copy.idle_count);
+	qsort(backups->idle, backups->copy.idle_count, sizeof(*backups->idle), compare_names);
+	backups->copy.idle = backups->idle;
 	backups->copy.now_ms = loop_wall_ms(backups->role->loop);
 	backups->copy.job.on_done = on_copied;
 	storage_post_copy(backups->storage, COPY_FINISH, &backups->copy);

@@ -20,18 +20,18 @@ struct bodyfiles {
 
 /* Neighbours share a directory, so that one batch flushes few of them. */
 static unsigned
-directory_of(uint64_t message_id)
+directory_of(uint64_t name)
 {
-	return (unsigned)(message_id >> 8) % BODYFILE_DIRECTORIES;
+	return (unsigned)(name >> 8) % BODYFILE_DIRECTORIES;
 }
 
 void
-bodyfile_path(uint64_t message_id, char path[static BODYFILE_PATH_SIZE])
+bodyfile_path(uint64_t name, char path[static BODYFILE_PATH_SIZE])
 {
 	char ident[IDENT_SIZE];
 
-	(void)snprintf(path, BODYFILE_PATH_SIZE, "%02x/%s", directory_of(message_id),
-	    ident_format(message_id, ident));
+	(void)snprintf(
+	    path, BODYFILE_PATH_SIZE, "%02x/%s", directory_of(name), ident_format(name, ident));
 }
 
 static enum job_outcome
@@ -40,26 +40,59 @@ outcome_of(int error)
 	return error == ENOSPC || error == EDQUOT ? JOB_DISK_FULL : JOB_FAILED;
 }
 
+static uint64_t
+name_of(const struct bodyfile_job *job)
+{
+	return job->file != NULL ? job->file->name : job->name;
+}
+
 static enum job_outcome
 fail(const struct bodyfile_job *job, const char *what)
 {
 	enum job_outcome outcome = outcome_of(errno);
 	char path[BODYFILE_PATH_SIZE];
 
-	bodyfile_path(job->message_id, path);
+	bodyfile_path(name_of(job), path);
 	log_problem(LOG_ERROR, "%s bodies/%s: %s", what, path, strerror(errno));
 	return outcome;
 }
 
+/* -1 with ENOENT: it can't be written anew, and is out of the way. A backup may have a link to it, or
+ * whoever else copies by links: what they have is not ours to change. */
 static int
-open_new(struct bodyfiles *files, uint64_t message_id)
+open_spare(struct bodyfiles *files, const char *path, uint64_t *size_out)
+{
+	int fd = openat(files->root, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1) {
+		*size_out = (uint64_t)st.st_size;
+		return fd;
+	}
+	(void)close(fd);
+	if (unlinkat(files->root, path, 0) == 0)
+		errno = ENOENT;
+	return -1;
+}
+
+static int
+open_file(struct bodyfiles *files, struct bodyfile *file)
 {
 	char path[BODYFILE_PATH_SIZE];
 
-	bodyfile_path(message_id, path);
+	bodyfile_path(file->name, path);
+	if (file->is_spare) {
+		file->fd = open_spare(files, path, &file->size_before);
+		file->is_spare = file->fd >= 0;
+		if (file->is_spare || errno != ENOENT)
+			return file->fd;
+	}
 	/* One that is there has no message: its id was never committed. */
-	return openat(
-	    files->root, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	file->fd =
+	    openat(files->root, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return file->fd;
 }
 
 static enum job_outcome
@@ -68,11 +101,11 @@ write_piece(struct bodyfiles *files, struct bodyfile_job *job)
 	const uint8_t *bytes = slice_bytes(&job->slice);
 	uint32_t done = 0;
 
-	if (*job->fd < 0 && (*job->fd = open_new(files, job->message_id)) < 0)
-		return fail(job, "creating");
+	if (job->file->fd < 0 && open_file(files, job->file) < 0)
+		return fail(job, job->file->is_spare ? "opening" : "creating");
 	while (done < job->slice.size) {
-		ssize_t n = pwrite(
-		    *job->fd, bytes + done, job->slice.size - done, (off_t)(job->offset + done));
+		ssize_t n = pwrite(job->file->fd, bytes + done, job->slice.size - done,
+		    (off_t)(job->offset + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -83,17 +116,28 @@ write_piece(struct bodyfiles *files, struct bodyfile_job *job)
 	return JOB_DONE;
 }
 
+static void
+close_file(struct bodyfile *file)
+{
+	if (file->fd >= 0)
+		(void)close(file->fd);
+	file->fd = -1;
+}
+
 static enum job_outcome
 sync_file(struct bodyfile_job *job)
 {
+	struct bodyfile *file = job->file;
 	enum job_outcome outcome = JOB_DONE;
 
-	if (*job->fd < 0)
+	if (file->fd < 0)
 		return JOB_FAILED; /* a write failed, and said so */
-	if (fdatasync(*job->fd) != 0)
+	if (file->is_spare && file->size_before > job->offset &&
+	    ftruncate(file->fd, (off_t)job->offset) != 0)
+		outcome = fail(job, "shortening");
+	else if (fdatasync(file->fd) != 0)
 		outcome = fail(job, "flushing");
-	(void)close(*job->fd);
-	*job->fd = -1;
+	close_file(file);
 	return outcome;
 }
 
@@ -105,7 +149,7 @@ read_piece(const struct bodyfiles *files, struct bodyfile_job *job)
 	ssize_t n = -1;
 	int fd;
 
-	bodyfile_path(job->message_id, path);
+	bodyfile_path(job->name, path);
 	fd = openat(files->root, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0) {
 		do {
@@ -130,11 +174,9 @@ remove_file(struct bodyfiles *files, struct bodyfile_job *job)
 {
 	char path[BODYFILE_PATH_SIZE];
 
-	if (job->fd != NULL && *job->fd >= 0) {
-		(void)close(*job->fd);
-		*job->fd = -1;
-	}
-	bodyfile_path(job->message_id, path);
+	if (job->file != NULL)
+		close_file(job->file);
+	bodyfile_path(name_of(job), path);
 	if (unlinkat(files->root, path, 0) != 0 && errno != ENOENT)
 		return fail(job, "removing");
 	return JOB_DONE;
@@ -173,7 +215,7 @@ sync_directory(struct bodyfiles *files, unsigned which)
 	return is_done;
 }
 
-/* The flushes of one batch's files in one directory share the directory's. */
+/* The flushes of one batch's files in one directory share the directory's. A spare's name is there. */
 static void
 sync_directories(struct bodyfiles *files, struct list *batch)
 {
@@ -181,10 +223,13 @@ sync_directories(struct bodyfiles *files, struct list *batch)
 
 	LIST_EACH (batch, at) {
 		struct job *job = LIST_ENTRY(at, struct job, link);
-		unsigned which = directory_of(((struct bodyfile_job *)(void *)job)->message_id);
+		const struct bodyfile_job *file_job = (struct bodyfile_job *)(void *)job;
+		unsigned which;
 
-		if (job->kind != BODYFILE_SYNC || job->outcome != JOB_DONE)
+		if (job->kind != BODYFILE_SYNC || job->outcome != JOB_DONE ||
+		    file_job->file->is_spare)
 			continue;
+		which = directory_of(file_job->file->name);
 		if (!is_seen[which]) {
 			is_seen[which] = true;
 			is_done[which] = sync_directory(files, which);
@@ -334,7 +379,7 @@ bodyfile_are_any(const char *directory)
 
 static unsigned
 sweep_directory(struct bodyfiles *files, unsigned which,
-    bool (*has_message)(void *ctx, uint64_t message_id), void *ctx)
+    bool (*has_message)(void *ctx, uint64_t name), void *ctx)
 {
 	DIR *dir = open_listing(files->root, which);
 	unsigned swept = 0;
@@ -351,8 +396,7 @@ sweep_directory(struct bodyfiles *files, unsigned which,
 }
 
 unsigned
-bodyfile_sweep(
-    struct bodyfiles *files, bool (*has_message)(void *ctx, uint64_t message_id), void *ctx)
+bodyfile_sweep(struct bodyfiles *files, bool (*has_message)(void *ctx, uint64_t name), void *ctx)
 {
 	unsigned swept = 0;
 

@@ -31,16 +31,25 @@
 
 struct bodyfiles;
 
-/* Where below `bodies` the body of a message is. */
-void bodyfile_path(uint64_t message_id, char path[static BODYFILE_PATH_SIZE]);
+/* Where below `bodies` the file of that name is. */
+void bodyfile_path(uint64_t name, char path[static BODYFILE_PATH_SIZE]);
 
 enum bodyfile_job_kind { BODYFILE_WRITE, BODYFILE_SYNC, BODYFILE_READ, BODYFILE_REMOVE };
 
+/* The file of a body that comes in. */
+struct bodyfile {
+	uint64_t name;
+	int fd;          /* -1: not open; opened by the first write, closed by sync or remove */
+	bool is_spare;   /* it was another message's, and its name is on disk */
+	unsigned worker; /* the thread that has it */
+	uint64_t size_before;
+};
+
 struct bodyfile_job {
 	struct job job;
-	uint64_t message_id;
-	int *fd; /* of the partial message: opened by the first write, closed by sync or remove */
-	uint64_t offset;
+	uint64_t name;           /* read; remove, unless there is a file */
+	struct bodyfile *file;   /* write, sync, remove: one that comes in; borrows */
+	uint64_t offset;         /* sync: the size of the whole */
 	uint32_t size;           /* read: how much at most */
 	struct slice slice;      /* write: borrows */
 	struct chunk *chunk_out; /* read: gives; NULL at the end of the file */
@@ -54,7 +63,7 @@ __attribute__((warn_unused_result)) int bodyfile_open(
 void bodyfile_close(struct bodyfiles *files);
 /* Removes each file that has no message. Returns how many. */
 unsigned bodyfile_sweep(
-    struct bodyfiles *files, bool (*has_message)(void *ctx, uint64_t message_id), void *ctx);
+    struct bodyfiles *files, bool (*has_message)(void *ctx, uint64_t name), void *ctx);
 /* worker_ops.run: the flushes of one batch share those of their directories. */
 void bodyfile_run(struct list *batch, void *ctx);
 /* The same for reads alone, on a thread of their own: a piece for relay doesn't wait for others'

@@ -132,18 +132,19 @@ struct bodies {
 	struct copy_job *job;
 	const struct copier *copier;
 	int from, to; /* to: -1 if it is only looked at */
-	uint64_t *ids;
-	size_t id_count, id_capacity;
+	uint64_t *names;
+	size_t name_count, name_capacity;
 };
 
 static void
-note_id(struct bodies *bodies, uint64_t id)
+note_name(struct bodies *bodies, uint64_t name)
 {
-	if (bodies->id_count == bodies->id_capacity) {
-		bodies->id_capacity = bodies->id_capacity * 2 + 64;
-		bodies->ids = xrealloc(bodies->ids, bodies->id_capacity, sizeof(*bodies->ids));
+	if (bodies->name_count == bodies->name_capacity) {
+		bodies->name_capacity = bodies->name_capacity * 2 + 64;
+		bodies->names =
+		    xrealloc(bodies->names, bodies->name_capacity, sizeof(*bodies->names));
 	}
-	bodies->ids[bodies->id_count++] = id;
+	bodies->names[bodies->name_count++] = name;
 }
 
 /* False: the body is not what its row says. */
@@ -181,22 +182,22 @@ give_body(struct bodies *bodies, const char *path)
 }
 
 static void
-on_body(uint64_t message_id, uint64_t size, void *ctx)
+on_body(uint64_t message_id, uint64_t name, uint64_t size, void *ctx)
 {
 	struct bodies *bodies = ctx;
 	char path[BODYFILE_PATH_SIZE];
 
 	if (bodies->job->verdict != COPY_OK || atomic_load(&bodies->copier->is_stopping))
 		return;
-	bodyfile_path(message_id, path);
-	note_id(bodies, message_id);
+	bodyfile_path(name, path);
+	note_name(bodies, name);
 	bodies->job->files++;
 	if (is_whole(bodies, path, message_id, size) && bodies->to >= 0)
 		give_body(bodies, path);
 }
 
 static int
-compare_ids(const void *a, const void *b)
+compare_names(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
@@ -204,21 +205,21 @@ compare_ids(const void *a, const void *b)
 }
 
 static bool
-has_id(const uint64_t *sorted, size_t count, uint64_t id)
+has_name(const uint64_t *sorted, size_t count, uint64_t name)
 {
-	return count > 0 && bsearch(&id, sorted, count, sizeof(id), compare_ids) != NULL;
+	return count > 0 && bsearch(&name, sorted, count, sizeof(name), compare_names) != NULL;
 }
 
 static bool
-is_forgotten(const struct bodies *bodies, int at, const char *name)
+is_forgotten(const struct bodies *bodies, int at, const char *entry)
 {
 	const struct copy_job *job = bodies->job;
 	struct stat st;
-	uint64_t id;
+	uint64_t name;
 
-	return ident_parse(name, &id) && !has_id(bodies->ids, bodies->id_count, id) &&
-	       !has_id(job->removed, job->removed_count, id) &&
-	       fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	return ident_parse(entry, &name) && !has_name(bodies->names, bodies->name_count, name) &&
+	       !has_name(job->idle, job->idle_count, name) &&
+	       fstatat(at, entry, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       st.st_mtime < job->now_ms / 1000 - FORGOTTEN_S;
 }
 
@@ -283,6 +284,8 @@ look(struct bodies *bodies, struct store_copy *copy)
 		job->verdict = COPY_FAILED;
 		return;
 	}
+	if (bodies->name_count > 0)
+		qsort(bodies->names, bodies->name_count, sizeof(*bodies->names), compare_names);
 	look_for_forgotten(bodies);
 	if (job->verdict == COPY_OK && *job->name != '\0' &&
 	    store_copy_hold(copy, job->now_ms, &job->problem) != 0)
@@ -313,7 +316,7 @@ look_at(struct copier *copier, struct copy_job *job, int state, int directory)
 		(void)close(bodies.from);
 	if (bodies.to >= 0)
 		(void)close(bodies.to);
-	free(bodies.ids);
+	free(bodies.names);
 	free(full);
 }
 

@@ -37,8 +37,8 @@ struct copy_job {
 	struct job job;
 	char name[BACKUP_NAME_MAX + 1]; /* "": only to be looked at */
 	uint64_t free_bytes;            /* prepare: what is to stay free */
-	const uint64_t *removed;        /* finish: sorted; files whose messages went meanwhile */
-	size_t removed_count;
+	const uint64_t *idle; /* finish: sorted; files that are known to have no message */
+	size_t idle_count;
 	int64_t now_ms; /* wall clock */
 	enum copy_verdict verdict;
 	struct err problem;                     /* unless it is COPY_OK */

@@ -45,8 +45,9 @@ finish(struct settlement *settlement, struct entry *entry)
 	fate_log(settlement, entry, loop_wall_ms(fates->role->loop));
 	if (settlement_is_reported(settlement))
 		acknowledge(fates, entry->id, settlement->attempt);
-	if (job->is_over && entry->mail->is_in_file)
-		storage_remove_file(fates->storage, entry->id);
+	/* Its attempt is over, so nobody reads it. */
+	if (job->body_file_out != 0)
+		storage_spare_file(fates->storage, job->body_file_out, entry->mail->size);
 	if (job->notice.mail != NULL) {
 		scheduler_add(fates->scheduler, job->notice.mail, job->notice.slices,
 		    job->notice.slice_count);

@@ -21,7 +21,7 @@ struct handover {
 	uint32_t credit_bytes;
 	struct slice *slices; /* held: the body is in memory */
 	uint32_t slice_count, next_slice;
-	bool is_in_file;
+	uint64_t body_file;
 	bool is_reading;
 	struct body_job row_job;
 	struct bodyfile_job file_job;
@@ -185,10 +185,10 @@ read_on(struct handover *handover)
 	if (handover->is_reading || handover->credit_bytes < PIECE_BYTES)
 		return;
 	handover->is_reading = true;
-	if (handover->is_in_file) {
+	if (handover->body_file != 0) {
 		handover->file_job = (struct bodyfile_job){
 		    .job = {.on_done = on_file, .ctx = handover},
-		    .message_id = handover->message_id,
+		    .name = handover->body_file,
 		    .offset = handover->offset,
 		    .size = PIECE_BYTES,
 		};
@@ -225,7 +225,7 @@ begin_piecewise(struct handovers *handovers, const struct entry *entry, struct l
 	handover->message_id = entry->id;
 	handover->attempt = entry->attempt;
 	handover->size = entry->mail->size;
-	handover->is_in_file = entry->mail->is_in_file;
+	handover->body_file = entry->mail->body_file;
 	handover->credit_bytes = STREAM_CREDIT;
 	if (entry->slice_count > 0)
 		hold_slices(handover, entry);

@@ -105,7 +105,6 @@ begin_partial(struct intake *intake, struct smtpd *smtpd, uint64_t id)
 	partial->from = smtpd;
 	partial->owner = smtpd->owner;
 	partial->id = id;
-	partial->fd = -1;
 	idmap_put(&intake->partials, id, partial);
 	note_use(intake, smtpd, id);
 	return partial;
@@ -211,7 +210,7 @@ insert(struct partial *partial)
 
 	choose_flow(partial);
 	profile = routes_of_user(partial->intake->routes, partial->mail->user_id);
-	partial->mail->is_in_file = partial->is_in_file;
+	partial->mail->body_file = partial->is_in_file ? partial->body.name : 0;
 	partial->insert = (struct insert_job){
 	    .job = {.on_done = on_inserted, .ctx = partial, .urgency = JOB_WRITES},
 	    .mail = partial->mail,
@@ -245,8 +244,8 @@ static void
 sync_file(struct partial *partial)
 {
 	partial->file = (struct bodyfile_job){.job = {.on_done = on_synced, .ctx = partial},
-	    .message_id = partial->id,
-	    .fd = &partial->fd};
+	    .file = &partial->body,
+	    .offset = partial->size};
 	storage_post_file(partial->intake->storage, BODYFILE_SYNC, &partial->file);
 }
 

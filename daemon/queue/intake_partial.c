@@ -67,9 +67,8 @@ partial_discard(struct partial *partial)
 		return;
 	}
 	partial->from = NULL;
-	partial->file = (struct bodyfile_job){.job = {.on_done = on_file_removed, .ctx = partial},
-	    .message_id = partial->id,
-	    .fd = &partial->fd};
+	partial->file = (struct bodyfile_job){
+	    .job = {.on_done = on_file_removed, .ctx = partial}, .file = &partial->body};
 	storage_post_file(partial->intake->storage, BODYFILE_REMOVE, &partial->file);
 }
 
@@ -104,8 +103,7 @@ write_to_file(struct partial *partial, const struct slice *slice, uint64_t offse
 
 	write->partial = partial;
 	write->file.job.on_done = on_written;
-	write->file.message_id = partial->id;
-	write->file.fd = &partial->fd;
+	write->file.file = &partial->body;
 	write->file.offset = offset;
 	write->file.slice = slice_of(slice->chunk, slice->offset, slice->size);
 	storage_post_file(partial->intake->storage, BODYFILE_WRITE, &write->file);
@@ -127,6 +125,7 @@ move_to_file(struct partial *partial)
 	uint64_t offset = 0;
 
 	partial->is_in_file = true;
+	storage_take_file(partial->intake->storage, partial->id, &partial->body);
 	for (uint32_t i = 0; i < partial->slice_count; i++) {
 		write_to_file(partial, &partial->slices[i], offset);
 		offset += partial->slices[i].size;

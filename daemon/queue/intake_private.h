@@ -37,7 +37,7 @@ struct partial {
 	uint64_t small_bytes; /* of a body that is not in a file */
 	uint64_t kept_bytes;  /* of a body in a file that is in memory too */
 	bool is_in_file;
-	int fd;
+	struct bodyfile body;
 	enum job_outcome outcome; /* of the writes so far */
 	uint32_t request_id;
 	struct mail *mail;

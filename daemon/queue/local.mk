@@ -11,6 +11,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/backup.h \
 	daemon/queue/bodyfile.c \
 	daemon/queue/bodyfile.h \
+	daemon/queue/spares.c \
+	daemon/queue/spares.h \
 	daemon/queue/budget.c \
 	daemon/queue/budget.h \
 	daemon/queue/caps.c \

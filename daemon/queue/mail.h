@@ -76,8 +76,8 @@ struct mail {
 	uint8_t priority;
 	uint8_t age; /* enum mail_age */
 	bool has_8bit;
-	bool is_in_file;
-	bool is_notice; /* a notice of ours: nobody is told when it fails */
+	uint64_t body_file; /* the name of its body's file; 0: its body is in rows */
+	bool is_notice;     /* a notice of ours: nobody is told when it fails */
 	bool has_wishes;
 	struct rec_wishes wishes; /* zeroes if it has none; hold_until_ms is begins_at_ms here */
 	const char *login, *list, *sender;

@@ -226,7 +226,7 @@ static void
 read_file(struct notice_order *order)
 {
 	order->file = (struct bodyfile_job){.job = {.on_done = on_file, .ctx = order},
-	    .message_id = order->mail->id,
+	    .name = order->mail->body_file,
 	    .size = READ_BYTES};
 	storage_post_file(order->notices->storage, BODYFILE_READ, &order->file);
 }
@@ -251,7 +251,7 @@ notices_make(struct notices *notices, struct notice_order *order)
 		write_from_memory(order);
 		return true;
 	}
-	if (order->mail->is_in_file)
+	if (order->mail->body_file != 0)
 		read_file(order);
 	else
 		read_rows(order);

@@ -12,17 +12,38 @@ answer_body(struct call *call, const uint8_t *bytes, size_t size)
 }
 
 static void
-on_body_file(struct job *job)
+load(struct call *call, void (*on_done)(struct job *job))
+{
+	call->load =
+	    (struct load_job){.job = {.on_done = on_done, .ctx = call, .urgency = JOB_READS},
+		.message_id = call->single_id};
+	storage_post(call->operators->storage, STORE_LOAD, &call->load.job);
+}
+
+/* Was the message still there when its file had been read? If not, another's body may have been
+ * written into it. */
+static void
+on_body_owner(struct job *job)
 {
 	struct call *call = job->ctx;
 	struct chunk *chunk = call->file.chunk_out;
+	bool is_there = call->load.mail_out != NULL;
 
-	if (job->outcome != JOB_DONE)
-		call_answer_storage_error(call, job->outcome);
+	free(call->load.mail_out);
+	if (job->outcome != JOB_DONE || (is_there && call->file.job.outcome != JOB_DONE))
+		call_answer_storage_error(call, JOB_FAILED);
+	else if (!is_there)
+		call_answer_unknown(call);
 	else
 		answer_body(
 		    call, chunk == NULL ? NULL : chunk->bytes, chunk == NULL ? 0 : chunk->size);
 	chunk_release(chunk);
+}
+
+static void
+on_body_file(struct job *job)
+{
+	load(job->ctx, on_body_owner);
 }
 
 /* A body in rows is below 128 KiB: it is read as a whole, and the part asked for is answered. */
@@ -47,16 +68,16 @@ on_body_mail(struct job *job)
 {
 	struct call *call = job->ctx;
 	struct mail *mail = call->load.mail_out;
-	bool is_in_file = mail != NULL && mail->is_in_file;
+	uint64_t body_file = mail == NULL ? 0 : mail->body_file;
 
 	free(mail);
 	if (job->outcome != JOB_DONE) {
 		call_answer_storage_error(call, job->outcome);
 	} else if (mail == NULL) {
 		call_answer_unknown(call);
-	} else if (is_in_file) {
+	} else if (body_file != 0) {
 		call->file = (struct bodyfile_job){.job = {.on_done = on_body_file, .ctx = call},
-		    .message_id = call->single_id,
+		    .name = body_file,
 		    .offset = call->offset,
 		    .size = BODY_PIECE_BYTES};
 		storage_post_file(call->operators->storage, BODYFILE_READ, &call->file);

@@ -22,10 +22,10 @@ static void
 free_results(struct scan_job *scan)
 {
 	free(scan->ids_out);
-	free(scan->in_file_out);
+	free(scan->files_out);
 	free(scan->mails_out);
 	scan->ids_out = NULL;
-	scan->in_file_out = NULL;
+	scan->files_out = NULL;
 	scan->mails_out = NULL;
 }
 
@@ -147,8 +147,8 @@ apply_changes(struct call *call)
 		struct entry *entry = scheduler_find(operators->scheduler, id);
 
 		log_change(action, id);
-		if (action == SCAN_REMOVE && call->scan.in_file_out[i])
-			storage_remove_file(operators->storage, id);
+		if (action == SCAN_REMOVE && call->scan.files_out[i] != 0)
+			storage_remove_file(operators->storage, call->scan.files_out[i]);
 		if (entry == NULL || action == SCAN_RETRY)
 			continue;
 		/* It went while its new time was written, which is over with the attempt. */

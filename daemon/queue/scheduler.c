@@ -68,7 +68,7 @@ keep_body(struct scheduler *scheduler, struct entry *entry, struct mail *mail,
 	uint64_t budget = scheduler->role->config->queue.memory_bytes;
 	size_t footprint = mail_footprint(mail) + (slice_count > 0 ? mail->size : 0);
 
-	if (mail->is_in_file && scheduler->memory_bytes + footprint > budget) {
+	if (mail->body_file != 0 && scheduler->memory_bytes + footprint > budget) {
 		footprint = mail_footprint(mail);
 		slice_count = 0;
 	}

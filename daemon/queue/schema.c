@@ -7,7 +7,9 @@
  *	           their ids), "whose time has come" (by next_at), and listings by id of what has no
  *	           time; message_later the listings of what has one. The second is partial: it costs
  *	           nothing for a message that goes at the first attempt. message_age serves "who has
- *	           been waiting for so long" (begins_at) and was not told of yet.
+ *	           been waiting for so long" (begins_at) and was not told of yet. message_file has
+ *	           those whose bodies are in files: no two in the same. body_file is the file's name,
+ *	           0 if the body is in rows.
  *	owner      under which logins and lists users had mail here since they last had none at a
  *	           start; where to look for the mail of a list is read here
  *	recipient  its recipients in the client's order, each with its fate so far
@@ -32,7 +34,7 @@
 #include <string.h>
 
 #define APPLICATION_ID 0x706f7374 /* "post" */
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 /* A larger file is not read through at start: a restart with a long queue takes a moment. */
 #define CHECK_PAGES_MAX 32768
 #define XSTR(x) #x
@@ -68,6 +70,9 @@ static const char pragmas_sql[] =
 	"CREATE INDEX message_later ON message(user_id, state) WHERE next_at > 0;"                 \
 	"CREATE INDEX message_age ON message(age, state, begins_at);"
 
+#define FILE_INDEX_SQL                                                                             \
+	"CREATE UNIQUE INDEX message_file ON message(body_file) WHERE body_file <> 0;"
+
 #define OWNER_SQL                                                                                  \
 	"CREATE TABLE owner("                                                                      \
 	" user_id INTEGER NOT NULL, login TEXT NOT NULL, list TEXT NOT NULL,"                      \
@@ -82,12 +87,13 @@ static const char tables_sql[] =
     " id INTEGER PRIMARY KEY, state INTEGER NOT NULL, next_at INTEGER NOT NULL,"
     " user_id INTEGER NOT NULL, priority INTEGER NOT NULL, received_at INTEGER NOT NULL,"
     " attempts INTEGER NOT NULL, last_attempt INTEGER NOT NULL, size INTEGER NOT NULL,"
-    " has_8bit INTEGER NOT NULL, is_in_file INTEGER NOT NULL, is_notice INTEGER NOT NULL,"
+    " has_8bit INTEGER NOT NULL, body_file INTEGER NOT NULL, is_notice INTEGER NOT NULL,"
     " login TEXT NOT NULL, list TEXT NOT NULL, sender TEXT NOT NULL,"
     " header_from TEXT NOT NULL, message_id TEXT NOT NULL, subject TEXT NOT NULL,"
     " client TEXT NOT NULL, has_wishes INTEGER NOT NULL DEFAULT 0,"
     " begins_at INTEGER NOT NULL DEFAULT 0, age INTEGER NOT NULL DEFAULT 0,"
-    " pending INTEGER NOT NULL DEFAULT 1);" INDEXES_SQL OWNER_SQL "CREATE TABLE recipient("
+    " pending INTEGER NOT NULL DEFAULT 1);" INDEXES_SQL FILE_INDEX_SQL OWNER_SQL
+    "CREATE TABLE recipient("
     " message INTEGER NOT NULL, position INTEGER NOT NULL, state INTEGER NOT NULL,"
     " attempts INTEGER NOT NULL, code INTEGER NOT NULL, address TEXT NOT NULL,"
     " enhanced TEXT NOT NULL, reply TEXT NOT NULL, notify INTEGER NOT NULL DEFAULT 0,"
@@ -135,8 +141,17 @@ static const char step_3_sql[] =
     "PRAGMA user_version=3;"
     "COMMIT;";
 
+/* So far a body's file was named by its message's id. */
+static const char step_4_sql[] =
+    "BEGIN IMMEDIATE;"
+    "ALTER TABLE message RENAME COLUMN is_in_file TO body_file;"
+    "UPDATE message SET body_file = id WHERE body_file <> 0;" FILE_INDEX_SQL
+    "PRAGMA user_version=4;"
+    "COMMIT;";
+
 /* The step to each version from the one before. */
-static const char *const steps_sql[SCHEMA_VERSION + 1] = {[2] = step_2_sql, [3] = step_3_sql};
+static const char *const steps_sql[SCHEMA_VERSION + 1] = {
+    [2] = step_2_sql, [3] = step_3_sql, [4] = step_4_sql};
 
 static int
 refuse_damaged(const char *path, const char *how, struct err *err_out)

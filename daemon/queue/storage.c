@@ -35,6 +35,64 @@ static const struct worker_ops read_ops = {.run = bodyfile_run_reads};
 static const struct worker_ops copy_ops = {.run = copy_run};
 
 static void
+post(struct storage *storage, struct worker *worker, struct job *job)
+{
+	job->outcome = JOB_FAILED;
+	if (storage->is_closing)
+		job->on_done(job);
+	else
+		worker_post(worker, job);
+}
+
+void
+storage_post(struct storage *storage, enum store_job_kind kind, struct job *job)
+{
+	job->kind = (int)kind;
+	if (!storage->is_closing && storage_defer(storage, job))
+		return;
+	storage->writes += job->urgency != JOB_READS;
+	post(storage, storage->store_worker, job);
+}
+
+void
+storage_post_file(struct storage *storage, enum bodyfile_job_kind kind, struct bodyfile_job *job)
+{
+	unsigned which =
+	    job->file != NULL ? job->file->worker : (unsigned)(job->name % FILE_WORKERS);
+	struct worker *worker = storage->file_workers[which];
+
+	job->job.kind = (int)kind;
+	/* What writes keeps its order, and never waits for company. */
+	job->job.urgency = JOB_WRITES;
+	post(storage, kind == BODYFILE_READ ? storage->read_worker : worker, &job->job);
+}
+
+static void
+on_removed(struct job *job)
+{
+	free(job);
+}
+
+static void
+remove_file(struct storage *storage, uint64_t name)
+{
+	struct bodyfile_job *job = xcalloc(1, sizeof(*job));
+
+	job->job.on_done = on_removed;
+	job->name = name;
+	storage_post_file(storage, BODYFILE_REMOVE, job);
+}
+
+static void
+drop_spares(struct storage *storage, int64_t now_ms)
+{
+	uint64_t name;
+
+	while ((name = spares_take_due(&storage->spares, now_ms)) != 0)
+		remove_file(storage, name);
+}
+
+static void
 on_space_timer(void *ctx)
 {
 	struct storage *storage = ctx;
@@ -42,6 +100,7 @@ on_space_timer(void *ctx)
 
 	timer_set(storage->space_timer, SPACE_EVERY_MS);
 	check_problem(storage);
+	drop_spares(storage, loop_now_ms(storage->loop));
 	if (statvfs(storage->options.directory, &fs) != 0)
 		return;
 	/* Twice the reserve must be free before it is made again. */
@@ -57,9 +116,9 @@ format_store_path(const struct storage *storage, char path_out[STORE_PATH_SIZE])
 }
 
 static bool
-has_message(void *ctx, uint64_t message_id)
+has_message(void *ctx, uint64_t name)
 {
-	return store_has_file(ctx, message_id);
+	return store_has_file(ctx, name);
 }
 
 /* A new queue has no bodies. Where there are some, their queue.db got lost, and the first sweep would
@@ -95,7 +154,7 @@ open_disk(struct storage *storage, struct err *err_out)
 		return err_set(err_out, "%s: %s", path, strerror(errno));
 	swept = bodyfile_sweep(storage->files, has_message, storage->store);
 	if (swept > 0)
-		log_problem(LOG_INFO, "%u unfinished bodies were swept away", swept);
+		log_problem(LOG_INFO, "%u body files without a message were swept away", swept);
 	storage_make_reserve(storage);
 	return 0;
 }
@@ -133,6 +192,7 @@ storage_close(struct storage *storage)
 	if (storage == NULL)
 		return;
 	timer_free(storage->space_timer);
+	storage_limit_spares(storage, 0);
 	storage->is_closing = true;
 	worker_stop(storage->store_worker);
 	storage_end_census(storage);
@@ -194,37 +254,6 @@ storage_writes(const struct storage *storage)
 	return storage->writes;
 }
 
-static void
-post(struct storage *storage, struct worker *worker, struct job *job)
-{
-	job->outcome = JOB_FAILED;
-	if (storage->is_closing)
-		job->on_done(job);
-	else
-		worker_post(worker, job);
-}
-
-void
-storage_post(struct storage *storage, enum store_job_kind kind, struct job *job)
-{
-	job->kind = (int)kind;
-	if (!storage->is_closing && storage_defer(storage, job))
-		return;
-	storage->writes += job->urgency != JOB_READS;
-	post(storage, storage->store_worker, job);
-}
-
-void
-storage_post_file(struct storage *storage, enum bodyfile_job_kind kind, struct bodyfile_job *job)
-{
-	struct worker *worker = storage->file_workers[job->message_id % FILE_WORKERS];
-
-	job->job.kind = (int)kind;
-	/* What writes keeps its order, and never waits for company. */
-	job->job.urgency = JOB_WRITES;
-	post(storage, kind == BODYFILE_READ ? storage->read_worker : worker, &job->job);
-}
-
 /* A record on its way to the journal. */
 struct note {
 	struct journal_add_job job;
@@ -252,35 +281,67 @@ storage_note(struct storage *storage, struct buf *record)
 	storage_post(storage, STORE_JOURNAL_ADD, &note->job.job);
 }
 
-static void
-on_removed(struct job *job)
+/* The thread that has least to do, and of several the one whose turn it is. */
+static unsigned
+choose_file_worker(struct storage *storage)
 {
-	free(job);
-}
+	unsigned best = (storage->last_file_worker + 1) % FILE_WORKERS;
 
-static void
-remove_file(struct storage *storage, uint64_t message_id)
-{
-	struct bodyfile_job *job = xcalloc(1, sizeof(*job));
+	for (unsigned i = 2; i <= FILE_WORKERS; i++) {
+		unsigned next = (storage->last_file_worker + i) % FILE_WORKERS;
 
-	job->job.on_done = on_removed;
-	job->message_id = message_id;
-	storage_post_file(storage, BODYFILE_REMOVE, job);
+		if (worker_load(storage->file_workers[next]) <
+		    worker_load(storage->file_workers[best]))
+			best = next;
+	}
+	storage->last_file_worker = best;
+	return best;
 }
 
 void
-storage_remove_file(struct storage *storage, uint64_t message_id)
+storage_take_file(struct storage *storage, uint64_t message_id, struct bodyfile *file_out)
 {
-	if (!storage->keeps_files) {
-		remove_file(storage, message_id);
-		return;
-	}
+	uint64_t spare = spares_take(&storage->spares);
+
+	*file_out = (struct bodyfile){.name = spare != 0 ? spare : message_id,
+	    .fd = -1,
+	    .is_spare = spare != 0,
+	    .worker = choose_file_worker(storage)};
+}
+
+static void
+keep(struct storage *storage, uint64_t name)
+{
 	if (storage->kept_count == storage->kept_capacity) {
 		storage->kept_capacity = storage->kept_capacity * 2 + 64;
 		storage->kept =
 		    xrealloc(storage->kept, storage->kept_capacity, sizeof(*storage->kept));
 	}
-	storage->kept[storage->kept_count++] = message_id;
+	storage->kept[storage->kept_count++] = name;
+}
+
+void
+storage_remove_file(struct storage *storage, uint64_t name)
+{
+	if (storage->keeps_files)
+		keep(storage, name);
+	else
+		remove_file(storage, name);
+}
+
+void
+storage_spare_file(struct storage *storage, uint64_t name, uint64_t size_bytes)
+{
+	if (storage->keeps_files ||
+	    !spares_add(&storage->spares, name, size_bytes, loop_now_ms(storage->loop)))
+		storage_remove_file(storage, name);
+}
+
+void
+storage_limit_spares(struct storage *storage, uint64_t bytes)
+{
+	spares_limit(&storage->spares, bytes);
+	drop_spares(storage, loop_now_ms(storage->loop));
 }
 
 void
@@ -289,11 +350,18 @@ storage_keep_files(struct storage *storage)
 	storage->keeps_files = true;
 }
 
-const uint64_t *
-storage_kept_files(const struct storage *storage, size_t *count_out)
+uint64_t *
+storage_idle_files(const struct storage *storage, size_t *count_out)
 {
-	*count_out = storage->kept_count;
-	return storage->kept;
+	size_t count = storage->kept_count;
+	uint64_t *names = xcalloc(count + SPARES_MAX + 1, sizeof(*names));
+
+	if (count > 0)
+		memcpy(names, storage->kept, count * sizeof(*names));
+	for (size_t i = 0; i < storage->spares.count; i++)
+		names[count++] = storage->spares.files[i].name;
+	*count_out = count;
+	return names;
 }
 
 void

@@ -62,14 +62,20 @@ void storage_note(struct storage *storage, struct buf *record);
 void storage_post(struct storage *storage, enum store_job_kind kind, struct job *job);
 void storage_post_file(
     struct storage *storage, enum bodyfile_job_kind kind, struct bodyfile_job *job);
-/* Removes a body file whose message is gone from the store. */
-void storage_remove_file(struct storage *storage, uint64_t message_id);
+/* A file for a new message's body. */
+void storage_take_file(struct storage *storage, uint64_t message_id, struct bodyfile *file_out);
+/* Removes a body file whose message is gone from the store: the commit that deleted it is on disk. */
+void storage_remove_file(struct storage *storage, uint64_t name);
+/* The same, but a later body may be written into it. For files that nobody reads any more. */
+void storage_spare_file(struct storage *storage, uint64_t name, uint64_t size_bytes);
+/* How much such files may take; none until this was called. */
+void storage_limit_spares(struct storage *storage, uint64_t bytes);
 
 void storage_post_copy(struct storage *storage, enum copy_job_kind kind, struct copy_job *job);
 /* From now on body files stay, until they may go again: a copy is being made. */
 void storage_keep_files(struct storage *storage);
-/* Those that would have gone meanwhile; borrowed until the next call of this part. */
-const uint64_t *storage_kept_files(const struct storage *storage, size_t *count_out);
+/* Those that would have gone meanwhile, and the spares; gives them, in no order. */
+uint64_t *storage_idle_files(const struct storage *storage, size_t *count_out);
 void storage_let_files_go(struct storage *storage);
 
 #endif

@@ -9,6 +9,7 @@
 #ifndef POSTERN_QUEUE_STORAGE_PRIVATE_H
 #define POSTERN_QUEUE_STORAGE_PRIVATE_H
 
+#include "daemon/queue/spares.h"
 #include "daemon/queue/storage.h"
 
 #include <stdatomic.h>
@@ -17,7 +18,7 @@
 /* As long as lazy jobs wait: the thread wakes for them without being woken. */
 #define STORAGE_IDLE_MS WORKER_LAZY_MS
 /* Flushes of several files at a time share the file system's own commits. */
-#define FILE_WORKERS 8
+#define FILE_WORKERS 16
 
 struct storage {
 	struct storage_options options;
@@ -26,6 +27,7 @@ struct storage {
 	struct bodyfiles *files;
 	struct worker *store_worker;
 	struct worker *file_workers[FILE_WORKERS];
+	unsigned last_file_worker; /* that was given a file */
 	struct worker *read_worker;
 	struct copier *copier;
 	struct worker *copy_worker;
@@ -36,6 +38,7 @@ struct storage {
 	bool keeps_files;
 	uint64_t *kept; /* files to be removed when they may be again */
 	size_t kept_count, kept_capacity;
+	struct spares spares;
 	uint64_t writes;
 	struct census_job census;
 	bool has_counts;

@@ -92,8 +92,9 @@ void notice_fini(struct notice *notice);
 struct fate_job {
 	struct job job;
 	uint64_t message_id;
-	bool is_over;    /* nobody is left: the message goes */
-	bool has_wishes; /* of the message */
+	bool is_over;           /* nobody is left: the message goes */
+	uint64_t body_file_out; /* that was its body's, if it went with this; 0: none */
+	bool has_wishes;        /* of the message */
 	uint8_t state;
 	int64_t next_at_ms;
 	uint32_t attempts;
@@ -207,7 +208,7 @@ struct scan_job {
 	struct scan_search *search; /* the store's own */
 	struct mail **mails_out;
 	uint64_t *ids_out;
-	bool *in_file_out; /* of ids_out */
+	uint64_t *files_out; /* their bodies' files; 0: none */
 	uint32_t count_out;
 	bool is_end_out;
 };
@@ -448,7 +449,7 @@ bool store_is_hollow(struct store *store);
 /* Gives such pages back to the file system, some at a time; the file is shorter behind the next
  * checkpoint. In a transaction or by itself. */
 enum store_result store_shrink(struct store *store, bool *has_freed_out);
-/* Whether a message points to this body file; before the storage thread runs. */
-bool store_has_file(struct store *store, uint64_t message_id);
+/* Whether a message has its body in this file; before the storage thread runs. */
+bool store_has_file(struct store *store, uint64_t name);
 
 #endif

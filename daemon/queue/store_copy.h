@@ -33,8 +33,8 @@ __attribute__((warn_unused_result)) int store_copy_check(
 __attribute__((warn_unused_result)) int store_copy_measure(
     struct store_copy *copy, uint64_t *messages_out, uint64_t *bytes_out, struct err *err_out);
 
-/* Each message whose body is in a file, with its size, in the order of their ids. */
-typedef void store_copy_file_fn(uint64_t message_id, uint64_t size, void *ctx);
+/* Each message whose body is in a file, with the file's name and its size. */
+typedef void store_copy_file_fn(uint64_t message_id, uint64_t name, uint64_t size, void *ctx);
 __attribute__((warn_unused_result)) int store_copy_each_file(
     struct store_copy *copy, store_copy_file_fn *on_file, void *ctx, struct err *err_out);
 

@@ -18,10 +18,10 @@
 /* Columns of a whole message, in the order in which read_message() takes them. */
 #define MESSAGE_COLUMNS                                                                            \
 	"id, state, next_at, user_id, priority, received_at, attempts, last_attempt, size,"        \
-	" has_8bit, is_in_file, is_notice, login, list, sender, header_from, message_id, subject," \
+	" has_8bit, body_file, is_notice, login, list, sender, header_from, message_id, subject,"  \
 	" client, has_wishes, begins_at, age"
 #define LOOK_COLUMNS                                                                               \
-	"user_id, state, next_at, priority, is_in_file, has_wishes, begins_at, login, list"
+	"user_id, state, next_at, priority, body_file, has_wishes, begins_at, login, list"
 #define PLACE_COLUMNS "state, next_at, user_id, priority, id"
 #define READY_COLUMNS "id, user_id, received_at, priority, size, pending, next_at"
 #define WISHES_COLUMNS                                                                             \
@@ -68,6 +68,7 @@ static const char *const statements_sql[SQL_COUNT] = {
 		    " ORDER BY next_at LIMIT ?",
     [SQL_GET_NEXT_DUE] = "SELECT next_at FROM message INDEXED BY message_order"
 			 " WHERE state = ? AND next_at > 0 ORDER BY next_at LIMIT 1",
+    [SQL_FIND_FILE] = "SELECT 1 FROM message WHERE body_file = ? AND body_file <> 0",
     [SQL_LOOK] = "SELECT " LOOK_COLUMNS " FROM message WHERE id = ?",
     [SQL_FIND_ALL] = "SELECT id FROM message WHERE id > ?1 AND id < ?2 ORDER BY id",
     [SQL_FIND_UNTIMED] = "SELECT id FROM message INDEXED BY message_order WHERE id > ?1"
@@ -441,16 +442,15 @@ store_shrink(struct store *store, bool *has_freed_out)
 }
 
 bool
-store_has_file(struct store *store, uint64_t message_id)
+store_has_file(struct store *store, uint64_t name)
 {
-	enum store_result result;
-	struct look look;
-	sqlite3_stmt *row = store_look(store, message_id, &look, &result);
+	sqlite3_stmt *row = sql_bind(store, SQL_FIND_FILE, "i", (int64_t)name);
+	int code = sql_step(row);
 
-	if (row == NULL)
-		return false;
-	(void)sqlite3_reset(row);
-	return look.is_in_file;
+	if (code == SQLITE_ROW)
+		(void)sqlite3_reset(row);
+	/* What can't be looked up is not swept away. */
+	return code != SQLITE_DONE;
 }
 
 static enum store_result

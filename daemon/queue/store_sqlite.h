@@ -39,6 +39,7 @@ enum statement {
 	SQL_GET_NEXT_FLOW,
 	SQL_GET_DUE,
 	SQL_GET_NEXT_DUE,
+	SQL_FIND_FILE,
 	SQL_LOOK,
 	SQL_FIND_ALL,
 	SQL_FIND_UNTIMED,
@@ -112,7 +113,8 @@ struct store {
 /* What a look at a message shows. */
 struct look {
 	struct tally_place place;
-	bool is_in_file, has_wishes;
+	uint64_t body_file;
+	bool has_wishes;
 	int64_t begins_at_ms;
 	const char *login, *list; /* until the statement is reset */
 };
@@ -130,7 +132,8 @@ const char *sql_text(sqlite3_stmt *statement, int column);
 
 enum store_result store_insert(struct store *store, struct insert_job *job);
 enum store_result store_fate(struct store *store, struct fate_job *job);
-enum store_result store_delete_message(struct store *store, uint64_t message_id, bool has_wishes);
+enum store_result store_delete_message(
+    struct store *store, uint64_t message_id, bool has_wishes, uint64_t *body_file_out);
 /* The same for an operator, and written down. */
 enum store_result store_remove_message(
     struct store *store, uint64_t message_id, bool has_wishes, int64_t now_ms);

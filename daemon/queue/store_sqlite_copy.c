@@ -46,7 +46,7 @@ static const struct {
     {"SELECT count(*), min(message) FROM wishes WHERE NOT EXISTS"
      " (SELECT 1 FROM message WHERE message.id = wishes.message)",
 	"of which there are wishes only"},
-    {"SELECT count(*), min(id) FROM message WHERE NOT is_in_file AND size <>"
+    {"SELECT count(*), min(id) FROM message WHERE body_file = 0 AND size <>"
      " (SELECT ifnull(sum(length(bytes)), 0) FROM body WHERE body.id BETWEEN"
      "  message.id << " STR(BODY_PIECE_BITS) " AND (message.id << " STR(
 	 BODY_PIECE_BITS) ") +"
@@ -221,7 +221,8 @@ take_file(sqlite3_stmt *row, void *ctx)
 	const struct file_walk *walk = ctx;
 
 	walk->on_file((uint64_t)sqlite3_column_int64(row, 0),
-	    (uint64_t)sqlite3_column_int64(row, 1), walk->ctx);
+	    (uint64_t)sqlite3_column_int64(row, 1), (uint64_t)sqlite3_column_int64(row, 2),
+	    walk->ctx);
 }
 
 int
@@ -230,7 +231,7 @@ store_copy_each_file(
 {
 	struct file_walk walk = {on_file, ctx};
 
-	return each_row(copy, "SELECT id, size FROM message WHERE is_in_file ORDER BY id",
+	return each_row(copy, "SELECT id, body_file, size FROM message WHERE body_file <> 0",
 	    take_file, &walk, err_out);
 }
 

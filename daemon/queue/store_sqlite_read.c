@@ -44,7 +44,7 @@ read_message(sqlite3_stmt *row, uint32_t recipient_count, size_t more_bytes)
 	m->last_attempt = (uint64_t)sqlite3_column_int64(row, 7);
 	m->size = (uint64_t)sqlite3_column_int64(row, 8);
 	m->has_8bit = sqlite3_column_int(row, 9) != 0;
-	m->is_in_file = sqlite3_column_int(row, 10) != 0;
+	m->body_file = (uint64_t)sqlite3_column_int64(row, 10);
 	m->is_notice = sqlite3_column_int(row, 11) != 0;
 	for (int i = 0; i < TEXT_COLUMNS; i++)
 		*texts[i] = mail_text(m, sql_text(row, FIRST_TEXT_COLUMN + i));

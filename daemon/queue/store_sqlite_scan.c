@@ -167,7 +167,7 @@ change(struct store *store, struct scan_job *job, uint64_t id)
 	if (!is_wanted)
 		return result;
 	job->ids_out[job->count_out] = id;
-	job->in_file_out[job->count_out] = look.is_in_file;
+	job->files_out[job->count_out] = look.body_file;
 	job->count_out++;
 	return act(store, job, id, &look);
 }
@@ -181,7 +181,7 @@ change_found(struct store *store, struct scan_job *job)
 	enum store_result result = STORE_OK;
 
 	job->ids_out = xcalloc(search->found_count + 1, sizeof(*job->ids_out));
-	job->in_file_out = xcalloc(search->found_count + 1, sizeof(*job->in_file_out));
+	job->files_out = xcalloc(search->found_count + 1, sizeof(*job->files_out));
 	while (search->taken < search->found_count && result == STORE_OK) {
 		result = change(store, job, search->found[search->taken++]);
 		if (clock_monotonic_ms() >= until_ms)

@@ -26,7 +26,7 @@ store_look(struct store *store, uint64_t id, struct look *look_out, enum store_r
 		.next_at_ms = sqlite3_column_int64(row, 2),
 		.priority = sqlite3_column_int64(row, 3),
 		.id = (int64_t)id},
-	    .is_in_file = sqlite3_column_int(row, 4) != 0,
+	    .body_file = (uint64_t)sqlite3_column_int64(row, 4),
 	    .has_wishes = sqlite3_column_int(row, 5) != 0,
 	    .begins_at_ms = sqlite3_column_int64(row, 6),
 	    .login = sql_text(row, 7),

@@ -9,7 +9,7 @@ insert_row(struct store *store, const struct mail *m)
 	return sql_run(store, SQL_INSERT_MESSAGE, "iiiiiiiiiiiitttttttiiii", (int64_t)m->id,
 	    (int64_t)m->state, m->next_at_ms, (int64_t)m->user_id, (int64_t)m->priority,
 	    m->received_at_ms, (int64_t)m->attempts, (int64_t)m->last_attempt, (int64_t)m->size,
-	    (int64_t)m->has_8bit, (int64_t)m->is_in_file, (int64_t)m->is_notice, m->login, m->list,
+	    (int64_t)m->has_8bit, (int64_t)m->body_file, (int64_t)m->is_notice, m->login, m->list,
 	    m->sender, m->header_from, m->message_id, m->subject, m->client, (int64_t)m->has_wishes,
 	    m->begins_at_ms, (int64_t)m->age, (int64_t)m->recipient_count);
 }
@@ -57,22 +57,26 @@ insert_body(struct store *store, uint64_t id, const struct slice *slices, uint32
 }
 
 enum store_result
-store_delete_message(struct store *store, uint64_t message_id, bool has_wishes)
+store_delete_message(
+    struct store *store, uint64_t message_id, bool has_wishes, uint64_t *body_file_out)
 {
-	struct tally_place place;
 	enum store_result result;
-	bool is_there = store_place(store, message_id, &place, &result);
+	struct look look = {0};
+	sqlite3_stmt *row = store_look(store, message_id, &look, &result);
 
+	if (row != NULL)
+		(void)sqlite3_reset(row);
 	if (result == STORE_OK)
 		result = sql_run(store, SQL_DELETE_MESSAGE, "i", (int64_t)message_id);
-	if (result == STORE_OK && is_there)
-		tally_leave(&store->tally, &place);
+	if (result == STORE_OK && row != NULL)
+		tally_leave(&store->tally, &look.place);
 	if (result == STORE_OK)
 		result = sql_run(store, SQL_DELETE_RECIPIENTS, "i", (int64_t)message_id);
 	if (result == STORE_OK)
 		result = sql_run(store, SQL_DELETE_BODY, "i", (int64_t)message_id);
 	if (result == STORE_OK && has_wishes)
 		result = sql_run(store, SQL_DELETE_WISHES, "i", (int64_t)message_id);
+	*body_file_out = look.body_file;
 	return result;
 }
 
@@ -80,8 +84,10 @@ enum store_result
 store_remove_message(struct store *store, uint64_t message_id, bool has_wishes, int64_t now_ms)
 {
 	enum store_result result = store_note_removed(store, message_id, now_ms);
+	uint64_t body_file;
 
-	return result == STORE_OK ? store_delete_message(store, message_id, has_wishes) : result;
+	return result == STORE_OK ? store_delete_message(store, message_id, has_wishes, &body_file)
+				  : result;
 }
 
 static enum store_result
@@ -91,6 +97,7 @@ insert_message(struct store *store, const struct mail *message, const struct sli
 	/* The message first: an id that is taken is refused before anything else is written. */
 	enum store_result result = insert_row(store, message);
 	struct tally_place place = place_of(message);
+	uint64_t body_file;
 
 	if (result != STORE_OK)
 		return result;
@@ -104,7 +111,7 @@ insert_message(struct store *store, const struct mail *message, const struct sli
 		result = insert_body(store, message->id, slices, slice_count);
 	/* Two recipients with one index, say: nothing of it may stay. */
 	if (result == STORE_REFUSED &&
-	    store_delete_message(store, message->id, message->has_wishes) != STORE_OK)
+	    store_delete_message(store, message->id, message->has_wishes, &body_file) != STORE_OK)
 		return STORE_BROKEN;
 	return result;
 }
@@ -171,9 +178,12 @@ update_message(struct store *store, const struct fate_job *job)
 enum store_result
 store_fate(struct store *store, struct fate_job *job)
 {
-	enum store_result result =
-	    job->is_over ? store_delete_message(store, job->message_id, job->has_wishes)
-			 : update_message(store, job);
+	enum store_result result;
+
+	job->body_file_out = 0;
+	result = job->is_over ? store_delete_message(
+				    store, job->message_id, job->has_wishes, &job->body_file_out)
+			      : update_message(store, job);
 
 	if (result == STORE_OK && job->record.size > 0)
 		result = store_add_journal(store, &job->record);

@@ -26,6 +26,7 @@ struct worker {
 	pthread_t thread;
 	struct event *event;
 	int event_fd;
+	size_t load; /* the loop's */
 
 	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t changed;
@@ -192,6 +193,7 @@ finish(struct worker *worker)
 	while ((first = list_take_first(&done)) != NULL) {
 		struct job *job = LIST_ENTRY(first, struct job, link);
 
+		worker->load--;
 		job->on_done(job);
 	}
 	if (worker->ops->after != NULL)
@@ -273,6 +275,7 @@ worker_post(struct worker *worker, struct job *job)
 	int64_t due_ms = 0;
 	bool is_to_wake;
 
+	worker->load++;
 	(void)pthread_mutex_lock(&worker->mutex);
 	if (job->urgency == JOB_READS)
 		list_append(&worker->reads, &job->link);
@@ -285,6 +288,12 @@ worker_post(struct worker *worker, struct job *job)
 	(void)pthread_mutex_unlock(&worker->mutex);
 	if (is_to_wake)
 		(void)pthread_cond_signal(&worker->changed);
+}
+
+size_t
+worker_load(const struct worker *worker)
+{
+	return worker->load;
 }
 
 void

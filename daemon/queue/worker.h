@@ -46,6 +46,8 @@ struct worker_ops {
 
 struct worker *worker_start(struct loop *loop, const struct worker_ops *ops, void *ctx);
 void worker_post(struct worker *worker, struct job *job);
+/* How many jobs it has that were not given back. */
+size_t worker_load(const struct worker *worker);
 /* Lets the thread finish what was posted, calls on_done for all of it, ends the thread. */
 void worker_stop(struct worker *worker);
 

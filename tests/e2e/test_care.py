@@ -70,7 +70,7 @@ DAMAGES = {
     'UPDATE message SET has_wishes = 1': '4 messages whose client\'s wishes are missing',
     'DELETE FROM body WHERE id = (SELECT min(id) FROM body)': '1 messages whose body is not as long',
     'INSERT INTO body VALUES(77 << 20, x\'00\')': '1 messages of which there is a body only',
-    'UPDATE message SET size = size + 1 WHERE is_in_file': 'instead of',
+    'UPDATE message SET size = size + 1 WHERE body_file': 'instead of',
 }
 
 
@@ -265,7 +265,7 @@ def test_backup_under_load_has_everything_that_it_points_to(make_rig, tmp_path):
         backup = postern.ctl('queue', 'backup', f'b{number}')
         assert backup['sound'], backup
         connection = database(postern.state_dir / 'backups' / f'b{number}')
-        rows = connection.execute('SELECT id, size, state FROM message WHERE is_in_file').fetchall()
+        rows = connection.execute('SELECT id, size, state FROM message WHERE body_file').fetchall()
         states = connection.execute('SELECT DISTINCT state FROM message').fetchall()
         connection.close()
         files = list((postern.state_dir / 'backups' / f'b{number}' / 'bodies').glob('*/*'))
@@ -273,11 +273,46 @@ def test_backup_under_load_has_everything_that_it_points_to(make_rig, tmp_path):
         assert states in ([], [(1,)])
         assert postern.ctl('queue', 'check')['sound']
     rig.check()
-    assert list(postern.state_dir.glob('bodies/*/*')) == []
+    wait_until(lambda: not list(postern.state_dir.glob('bodies/*/*')), 'the body files go')
     copy = restore(postern.state_dir / 'backups' / 'b3', tmp_path / 'restored')
     copy.expect_trouble('the queue is that of a backup')
     with copy:
         assert {message['state'] for message in copy.queued()} <= {'held'}
+
+
+def test_backup_keeps_its_bodies_when_their_files_could_be_written_anew(postern, sink):
+    """They are links to the queue's own, which later messages get."""
+    postern.add_upstream(sink)
+    user = postern.add_user()
+
+    def send(letter):
+        with postern.client(user) as client:
+            client.sendmail('a@example.com', ['b@example.net'],
+                            b'Subject: large\r\n\r\n' + letter * 900 + b'\r\n' + LARGE * 3000)
+        [body] = postern.state_dir.glob('bodies/*/*')
+        return body
+    postern.ctl('profile', 'pause', 'upstream')
+    original = send(b'a')
+    assert postern.ctl('queue', 'backup', 'monday')['sound']
+    [saved] = (postern.state_dir / 'backups' / 'monday').glob('bodies/*/*')
+    assert saved.stat().st_ino == original.stat().st_ino
+    postern.ctl('profile', 'resume', 'upstream')
+    postern.wait_until_queue_is(0)
+    postern.ctl('profile', 'pause', 'upstream')
+    body = send(b'b')
+    assert body == original and body.stat().st_ino != saved.stat().st_ino
+    assert b'a' * 900 in saved.read_bytes() and b'b' * 900 in body.read_bytes()
+    assert postern.ctl('queue', 'check')['sound']
+    # The next one goes into that of the second.
+    postern.ctl('profile', 'resume', 'upstream')
+    postern.wait_until_queue_is(0)
+    postern.ctl('profile', 'pause', 'upstream')
+    inode = body.stat().st_ino
+    body = send(b'c')
+    assert body.stat().st_ino == inode
+    [message] = postern.queued()
+    shown = postern.run_ctl('queue', 'show', message['id'], '--body').stdout
+    assert 'c' * 900 in shown and 'b' * 900 not in shown and len(shown) >= message['size'] // 2
 
 
 # ---- export ----

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from posternd import IS_ROOT, wait_until
-from rig import is_sanitized, peak_memory_mib
+from rig import KILLED, is_sanitized, peak_memory_mib
 
 LIBRARY = pathlib.Path(__file__).resolve().parents[1] / 'lib'
 MIB = 1 << 20
@@ -153,15 +153,18 @@ class Fault:
         return self.flushes_path.stat().st_size
 
 
-@pytest.fixture
-def make_faulty_rig(make_rig, failsync):
+def preloads(library):
     def prepare(postern):
         postern.environment = {
-            'LD_PRELOAD': str(failsync),
+            'LD_PRELOAD': str(library),
             'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'}
+    return prepare
 
+
+@pytest.fixture
+def make_faulty_rig(make_rig, failsync):
     def make(**settings):
-        return make_rig(prepare=prepare, **settings)
+        return make_rig(prepare=preloads(failsync), **settings)
     return make
 
 
@@ -232,11 +235,7 @@ class Order:
 def test_body_is_on_disk_before_its_row_and_goes_after_it(make_postern, failsync, sink):
     """A power cut between any two of these steps leaves a file without a message at the most, never
     a message without its file."""
-    def prepare(postern):
-        postern.environment = {
-            'LD_PRELOAD': str(failsync),
-            'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'}
-    postern = make_postern(prepare=prepare)
+    postern = make_postern(prepare=preloads(failsync))
     postern.add_upstream(sink)
     user = postern.add_user()
     postern.ctl('profile', 'pause', 'upstream')
@@ -263,3 +262,48 @@ def test_body_is_on_disk_before_its_row_and_goes_after_it(make_postern, failsync
     lines = order.lines()[before:]
     for ident in idents:
         assert 'end queue.db-wal' in lines[:lines.index(f'remove {ident}')], lines
+
+
+@pytest.mark.user
+def test_file_is_written_anew_only_after_its_message_is_gone_for_good(make_postern, failsync, sink):
+    """Its directory needs no flush then. One that nobody writes into goes after a while."""
+    postern = make_postern(prepare=preloads(failsync))
+    postern.add_upstream(sink)
+    user = postern.add_user()
+    order = Order(postern)
+
+    def send(letter, count):
+        before = len(order.lines())
+        with postern.client(user) as client:
+            client.sendmail('a@example.com', ['b@example.net'],
+                            b'Subject: x\r\n\r\n' + letter * 998 + b'\r\n' + b'hello\r\n' * count)
+        postern.wait_until_queue_is(0)
+        return before
+    send(b'a', 30000)
+    [body] = postern.state_dir.glob('bodies/*/*')
+    # A shorter one, and a longer one.
+    for letter, count in ((b'b', 20000), (b'c', 60000)):
+        [*_, deletion] = [at for at, line in enumerate(order.lines()) if line == 'end queue.db-wal']
+        before = send(letter, count)
+        lines = order.lines()
+        opened = lines.index(f'open {body.name}', before)
+        assert opened > deletion
+        flushed = lines.index(f'end {body.name}', opened)
+        assert 'begin queue.db-wal' in lines[flushed:], lines[before:]
+        assert f'end {body.parent.name}' not in lines[before:], lines[before:]
+        assert list(postern.state_dir.glob('bodies/*/*')) == [body]
+    lengths = [message.body.count(b'hello') for message in sink.wait_for(3)]
+    assert lengths == [30000, 20000, 60000]
+    wait_until(lambda: not body.exists(), 'the file goes')
+
+
+@pytest.mark.user
+def test_queue_killed_while_files_are_written_anew(make_rig):
+    """Whatever a file held before, each message that arrives is its own, and each promised one does."""
+    rig = make_rig(load={'sessions': 10, 'large': 0.7})
+    rig.postern.expect_trouble(KILLED)
+    for _ in range(5):
+        rig.wait_for_progress(rig.random.randint(20, 60))
+        rig.kill('queue0')
+    rig.wait_for_progress(20)
+    rig.check()

@@ -146,7 +146,7 @@ def check_backups(postern):
             connection = sqlite3.connect(path / name)
             assert connection.execute('PRAGMA integrity_check').fetchall() == [('ok',)]
             if name == 'queue.db':
-                rows = connection.execute('SELECT size FROM message WHERE is_in_file').fetchall()
+                rows = connection.execute('SELECT size FROM message WHERE body_file').fetchall()
                 states = connection.execute('SELECT DISTINCT state FROM message').fetchall()
             connection.close()
         assert states in ([], [(1,)])

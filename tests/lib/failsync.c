@@ -10,8 +10,8 @@
  *
  * Each flush of such a file adds a byte to the file `flushes`, if there is one.
  *
- * If there is a file `order`, each flush of any file adds `begin NAME` and `end NAME` to it, and each
- * removal `remove NAME`.
+ * If there is a file `order`, each flush of any file adds `begin NAME` and `end NAME` to it, each
+ * removal `remove NAME`, and each time that one is opened to be written to `open NAME`.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -44,6 +44,8 @@ real_open(int directory, const char *path, int flags, mode_t mode)
 	return call(directory, path, flags, mode);
 }
 
+static void note_order(const char *what, const char *name);
+
 static int
 open_and_note(int directory, const char *path, int flags, mode_t mode)
 {
@@ -52,6 +54,8 @@ open_and_note(int directory, const char *path, int flags, mode_t mode)
 
 	if (fd >= 0 && fd < FDS)
 		(void)snprintf(names[fd], sizeof(names[fd]), "%s", name != NULL ? name + 1 : path);
+	if (fd >= 0 && (flags & O_ACCMODE) != O_RDONLY)
+		note_order("open", name != NULL ? name + 1 : path);
 	return fd;
 }
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILES_MAX 16
+#define FILES_MAX 256
 #define SECTOR_BYTES 512
 /* Of 32 KiB each: an index of some 130,000 frames. */
 #define SHM_PAGES_MAX 32

@@ -24,7 +24,7 @@ UNWRITTEN_S = 5
 # How long what a dead relay has sent may still be read.
 UNREAD_S = 1
 DELAY = re.compile(r'delay=([0-9.]+)s')
-KILLED = r'ended by signal 9|event=role-restarted|unfinished bodies were swept'
+KILLED = r'ended by signal 9|event=role-restarted|message were swept'
 
 
 def is_alive(pid):

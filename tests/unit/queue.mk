@@ -21,6 +21,7 @@ check_PROGRAMS += \
 	tests/unit/test_queue_settlement \
 	tests/unit/test_queue_shares \
 	tests/unit/test_queue_shrink \
+	tests/unit/test_queue_spares \
 	tests/unit/test_queue_store \
 	tests/unit/test_queue_track \
 	tests/unit/test_queue_usage \
@@ -123,6 +124,10 @@ tests_unit_test_queue_shares_LDADD = daemon/queue/libqueue.a $(UNIT_LIBS)
 tests_unit_test_queue_shrink_SOURCES = tests/unit/test_queue_shrink.c $(QUEUE_RIG)
 tests_unit_test_queue_shrink_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_shrink_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_spares_SOURCES = tests/unit/test_queue_spares.c
+tests_unit_test_queue_spares_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_spares_LDADD = daemon/queue/libqueue.a $(UNIT_LIBS)
 
 tests_unit_test_queue_store_SOURCES = tests/unit/test_queue_store.c $(QUEUE_RIG) \
 	tests/lib/faultvfs.c tests/lib/faultvfs.h tests/lib/queue_fill.c tests/lib/queue_fill.h

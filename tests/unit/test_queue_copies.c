@@ -72,8 +72,9 @@ test_check_says_what_there_is_and_leaves_nothing(void **state)
 }
 
 static void
-count_file(uint64_t message_id, uint64_t size, void *ctx)
+count_file(uint64_t message_id, uint64_t name, uint64_t size, void *ctx)
 {
+	assert_int_equal(name, message_id);
 	assert_int_equal(size, LARGE);
 	*(unsigned *)ctx += 1;
 }

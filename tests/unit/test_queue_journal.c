@@ -296,7 +296,7 @@ test_each_change_is_written_down_with_it(void **state)
 	assert_int_equal(rig_do(rig, STORE_SCAN, JOB_WRITES, &removal), JOB_DONE);
 	store_end_scan(&removal);
 	free(removal.ids_out);
-	free(removal.in_file_out);
+	free(removal.files_out);
 	rig_close(rig);
 	assert_true(rig_open(rig));
 	check_kinds(rig, "1123");

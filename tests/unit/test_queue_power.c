@@ -1,9 +1,12 @@
 /*
  * Power cuts: whatever of the unflushed sectors a cut leaves, behind any write, the database opens,
  * and it is what it was after the last commit that anybody was told of, or after the one that was
- * under way: nothing is lost, nothing is half.
+ * under way: nothing is lost, nothing is half. So are the bodies in files, which are written into
+ * those of messages that are gone.
  */
+#include "common/ident.h"
 #include "daemon/core/values.h"
+#include "daemon/queue/spares.h"
 #include "daemon/queue/store_copy.h"
 #include "daemon/queue/store_sqlite.h"
 #include "tests/lib/powervfs.h"
@@ -106,13 +109,110 @@ note_commit(struct store *store)
 	    (struct commit){.digest = digest_of(store), .events = power_events()};
 }
 
+/* ---- bodies in files ---- */
+
+static sqlite3_file *
+open_body(uint64_t name, int flags)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+	sqlite3_file *file = calloc(1, (size_t)vfs->szOsFile);
+	char path[40], ident[IDENT_SIZE];
+
+	(void)snprintf(path, sizeof(path), "bodies/%s", ident_format(name, ident));
+	if (vfs->xOpen(vfs, path, file, flags | SQLITE_OPEN_READWRITE | SQLITE_OPEN_MAIN_DB,
+		NULL) != SQLITE_OK)
+		fail_msg("%s is not there", path);
+	return file;
+}
+
+static void
+remove_body(uint64_t name)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+	char path[40], ident[IDENT_SIZE];
+
+	(void)snprintf(path, sizeof(path), "bodies/%s", ident_format(name, ident));
+	assert_int_equal(vfs->xDelete(vfs, path, 0), SQLITE_OK);
+}
+
+/* Every sector says whose it is. */
+static void
+fill_body(uint64_t message_id, unsigned char *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (unsigned char)((message_id * 31 + i / 512) * 167 >> 3);
+}
+
+/* As bodyfile does it: pieces, the end of a longer one cut off, a flush. */
+static void
+write_body(uint64_t name, uint64_t message_id, size_t size)
+{
+	sqlite3_file *file = open_body(name, SQLITE_OPEN_CREATE);
+	unsigned char *bytes = malloc(size);
+	sqlite3_int64 size_before;
+
+	fill_body(message_id, bytes, size);
+	assert_int_equal(file->pMethods->xFileSize(file, &size_before), SQLITE_OK);
+	for (size_t done = 0; done < size; done += 1000)
+		assert_int_equal(
+		    file->pMethods->xWrite(file, bytes + done,
+			(int)(size - done < 1000 ? size - done : 1000), (sqlite3_int64)done),
+		    SQLITE_OK);
+	if (size_before > (sqlite3_int64)size)
+		assert_int_equal(file->pMethods->xTruncate(file, (sqlite3_int64)size), SQLITE_OK);
+	assert_int_equal(file->pMethods->xSync(file, SQLITE_SYNC_NORMAL), SQLITE_OK);
+	(void)file->pMethods->xClose(file);
+	free(bytes);
+	free(file);
+}
+
+static void
+check_body(unsigned events, uint64_t name, uint64_t message_id, size_t size)
+{
+	sqlite3_file *file = open_body(name, 0);
+	unsigned char *bytes = malloc(2 * size);
+	sqlite3_int64 size_there;
+
+	fill_body(message_id, bytes, size);
+	assert_int_equal(file->pMethods->xFileSize(file, &size_there), SQLITE_OK);
+	if (size_there != (sqlite3_int64)size ||
+	    file->pMethods->xRead(file, bytes + size, (int)size, 0) != SQLITE_OK ||
+	    memcmp(bytes, bytes + size, size) != 0)
+		fail_msg("behind event %u: the body of %llx in file %llx is not what was stored",
+		    events, (unsigned long long)message_id, (unsigned long long)name);
+	(void)file->pMethods->xClose(file);
+	free(bytes);
+	free(file);
+}
+
+static void
+check_bodies(struct store *store, unsigned events)
+{
+	sqlite3_stmt *row;
+
+	assert_int_equal(
+	    sqlite3_prepare_v2(store->db,
+		"SELECT body_file, id, size FROM message WHERE body_file <> 0", -1, &row, NULL),
+	    SQLITE_OK);
+	while (sqlite3_step(row) == SQLITE_ROW)
+		check_body(events, (uint64_t)sqlite3_column_int64(row, 0),
+		    (uint64_t)sqlite3_column_int64(row, 1), (size_t)sqlite3_column_int64(row, 2));
+	(void)sqlite3_finalize(row);
+}
+
 /* ---- the load ---- */
+
+#define GONE_MAX 64
 
 struct load {
 	struct store *store;
 	uint64_t seed;
 	uint64_t next_id;
 	uint64_t attempt;
+	struct spares spares;
+	uint64_t gone[GONE_MAX]; /* files whose messages this batch deletes */
+	unsigned gone_count;
+	unsigned reused;
 };
 
 static unsigned
@@ -130,6 +230,23 @@ some_id(struct load *load)
 	uint64_t known = load->next_id - FIRST_ID;
 
 	return FIRST_ID + (known == 0 ? 0 : pick(load, (unsigned)known));
+}
+
+/* That of a message whose body is in a file, if there is one. */
+static uint64_t
+some_large_id(struct load *load)
+{
+	uint64_t id = some_id(load);
+	sqlite3_stmt *row;
+
+	assert_int_equal(
+	    sqlite3_prepare_v2(load->store->db,
+		"SELECT id FROM message WHERE body_file <> 0 ORDER BY id", -1, &row, NULL),
+	    SQLITE_OK);
+	if (sqlite3_step(row) == SQLITE_ROW)
+		id = (uint64_t)sqlite3_column_int64(row, 0);
+	(void)sqlite3_finalize(row);
+	return id;
 }
 
 static void
@@ -157,6 +274,30 @@ random_mail(struct load *load)
 		mail->wishes.ret = RET_HDRS;
 	}
 	return mail;
+}
+
+static void
+insert_large(struct load *load)
+{
+	struct mail *mail = random_mail(load);
+	struct insert_job job = {.mail = mail};
+
+	mail->size = 600 + pick(load, 4000);
+	mail->body_file = spares_take(&load->spares);
+	load->reused += mail->body_file != 0;
+	if (mail->body_file == 0)
+		mail->body_file = mail->id;
+	write_body(mail->body_file, mail->id, mail->size);
+	run(load, STORE_INSERT, &job);
+	free(mail);
+}
+
+static void
+note_gone(struct load *load, uint64_t name)
+{
+	assert_true(load->gone_count < GONE_MAX);
+	if (name != 0)
+		load->gone[load->gone_count++] = name;
 }
 
 static void
@@ -191,7 +332,8 @@ settle(struct load *load)
 	struct mail *notice = rig_mail(load->next_id, 1);
 	struct chunk *chunk = chunk_from("notice", 6);
 	struct slice slice = slice_of(chunk, 0, 6);
-	struct fate_job job = {.message_id = some_id(load),
+	struct fate_job job = {
+	    .message_id = pick(load, 2) == 0 ? some_id(load) : some_large_id(load),
 	    .is_over = pick(load, 2) == 0,
 	    .has_wishes = true,
 	    .next_at_ms = 1800000000000 + pick(load, 1000),
@@ -208,6 +350,7 @@ settle(struct load *load)
 		load->next_id++;
 	}
 	run(load, STORE_FATE, &job);
+	note_gone(load, job.body_file_out);
 	slice_release(&slice);
 	chunk_release(chunk);
 	free(notice);
@@ -249,8 +392,10 @@ operate(struct load *load)
 
 	run(load, STORE_SCAN, &job);
 	store_end_scan(&job);
+	for (uint32_t i = 0; i < job.count_out && job.action == SCAN_REMOVE; i++)
+		note_gone(load, job.files_out[i]);
 	free(job.ids_out);
-	free(job.in_file_out);
+	free(job.files_out);
 }
 
 static void
@@ -274,12 +419,21 @@ write_small_things(struct load *load)
 	free(wake.rows_out);
 }
 
+/* Behind the commit, as the loop hears of it. Some are kept to be written anew. */
+static void
+let_gone_files_go(struct load *load)
+{
+	for (unsigned i = 0; i < load->gone_count; i++)
+		if (pick(load, 4) == 0 || !spares_add(&load->spares, load->gone[i], 5000, 0))
+			remove_body(load->gone[i]);
+}
+
 /* A group commit of some jobs. */
 static void
 commit_batch(struct load *load)
 {
-	static void (*const jobs[])(struct load *) = {
-	    insert, insert, insert, settle, settle, age, operate, write_small_things};
+	static void (*const jobs[])(struct load *) = {insert, insert, insert_large, insert_large,
+	    insert_large, settle, settle, settle, age, operate, write_small_things};
 	unsigned count = 1 + pick(load, 4);
 	bool has_freed;
 
@@ -288,10 +442,13 @@ commit_batch(struct load *load)
 		jobs[pick(load, sizeof(jobs) / sizeof(jobs[0]))](load);
 	if (pick(load, 4) == 0)
 		assert_int_equal(store_shrink(load->store, &has_freed), STORE_OK);
-	if (pick(load, 10) == 0)
+	if (pick(load, 10) == 0) {
 		store_rollback(load->store);
-	else
+	} else {
 		assert_int_equal(store_commit(load->store), STORE_OK);
+		let_gone_files_go(load);
+	}
+	load->gone_count = 0;
 	note_commit(load->store);
 }
 
@@ -333,6 +490,7 @@ static void
 record_load(struct load *load, unsigned batches)
 {
 	history.count = 0;
+	spares_limit(&load->spares, 20000);
 	power_reset();
 	power_record();
 	load->store = open_store();
@@ -386,6 +544,7 @@ cut_and_look(enum power_loss loss, unsigned events, unsigned told, uint64_t seed
 	power_cut(loss, seed);
 	store = open_store();
 	digest = digest_of(store);
+	check_bodies(store, events);
 	store_close(store);
 	/* Before anybody was told of the tables nothing was promised. */
 	if (history.commits[0].events <= events)
@@ -414,16 +573,17 @@ sweep(uint64_t seed)
 static void
 test_cut_behind_every_write(void **state)
 {
-	unsigned cuts = 0;
+	unsigned cuts = 0, reused = 0;
 
 	for (uint64_t seed = 1; seed <= 3; seed++) {
 		struct load load = {.seed = seed * 7919, .next_id = FIRST_ID, .attempt = 1};
 
 		record_load(&load, 40);
 		cuts += sweep(seed * 1000003);
+		reused += load.reused;
 	}
-	print_message("%u cuts\n", cuts);
-	assert_true(cuts > 5000);
+	print_message("%u cuts, %u bodies in files of others before\n", cuts, reused);
+	assert_true(cuts > 5000 && reused > 5);
 }
 
 /* The power goes again while the first start behind a cut puts the database in order. */
@@ -453,6 +613,7 @@ test_cut_in_the_recovery(void **state)
 				    seed * 31 + again);
 				store = open_store();
 				check_content(told, events, digest_of(store));
+				check_bodies(store, events);
 				store_close(store);
 			}
 	}
@@ -497,7 +658,7 @@ make_version(unsigned version)
 static void
 test_cut_in_the_step_from_an_earlier_version(void **state)
 {
-	for (unsigned version = 1; version <= 2; version++) {
+	for (unsigned version = 1; version <= 3; version++) {
 		struct store *store;
 		uint64_t digest;
 

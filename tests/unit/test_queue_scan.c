@@ -275,7 +275,7 @@ change(struct many *many, enum scan_action action, const struct scan_filter *fil
 		assert_true(job.count_out <= job.limit);
 		changed += job.count_out;
 		free(job.ids_out);
-		free(job.in_file_out);
+		free(job.files_out);
 	} while (!job.is_end_out);
 	store_end_scan(&job);
 	return changed;
@@ -483,7 +483,7 @@ change_one(struct load *load)
 	assert_int_equal(store_run(load->many->store, &job.job), STORE_OK);
 	store_end_scan(&job);
 	free(job.ids_out);
-	free(job.in_file_out);
+	free(job.files_out);
 }
 
 static void

@@ -273,28 +273,162 @@ test_ids_and_epoch_are_never_used_again(void **state)
 }
 
 static void
-write_file(struct queue_rig *rig, uint64_t id, const char *text)
+write_into(struct queue_rig *rig, struct bodyfile *file, const char *text)
 {
-	int fd = -1;
 	struct chunk *chunk = chunk_from(text, (uint32_t)strlen(text));
-	struct bodyfile_job job = {
-	    .message_id = id, .fd = &fd, .slice = slice_of(chunk, 0, chunk->size)};
+	struct bodyfile_job job = {.file = file, .slice = slice_of(chunk, 0, chunk->size)};
 
 	assert_int_equal(rig_do_file(rig, BODYFILE_WRITE, &job), JOB_DONE);
+	job.offset = chunk->size;
 	assert_int_equal(rig_do_file(rig, BODYFILE_SYNC, &job), JOB_DONE);
-	assert_int_equal(fd, -1);
+	assert_int_equal(file->fd, -1);
 	slice_release(&job.slice);
 	chunk_release(chunk);
 }
 
-static bool
-has_file(struct queue_rig *rig, uint64_t id)
+static void
+write_file(struct queue_rig *rig, uint64_t id, const char *text)
 {
-	struct bodyfile_job job = {.message_id = id, .size = 100};
+	struct bodyfile file;
+
+	storage_take_file(rig->storage, id, &file);
+	assert_int_equal(file.name, id);
+	write_into(rig, &file, text);
+}
+
+static bool
+file_is(struct queue_rig *rig, uint64_t name, const char *text)
+{
+	struct bodyfile_job job = {.name = name, .size = 100};
+	bool is_so = rig_do_file(rig, BODYFILE_READ, &job) == JOB_DONE && job.chunk_out != NULL &&
+		     job.chunk_out->size == strlen(text) &&
+		     memcmp(job.chunk_out->bytes, text, strlen(text)) == 0;
+
+	chunk_release(job.chunk_out);
+	return is_so;
+}
+
+static bool
+has_file(struct queue_rig *rig, uint64_t name)
+{
+	struct bodyfile_job job = {.name = name, .size = 100};
 	bool has = rig_do_file(rig, BODYFILE_READ, &job) == JOB_DONE && job.chunk_out != NULL;
 
 	chunk_release(job.chunk_out);
 	return has;
+}
+
+static struct bodyfile
+take_file(struct queue_rig *rig, uint64_t id)
+{
+	struct bodyfile file;
+
+	storage_take_file(rig->storage, id, &file);
+	return file;
+}
+
+static void
+test_file_of_a_message_that_is_gone_is_written_anew(void **state)
+{
+	static const char *const texts[] = {"short", "a longer one", "as long a one", ""};
+	struct queue_rig *rig = *state;
+	const uint64_t name = (1 << 30) + 5;
+
+	assert_true(rig_open(rig));
+	storage_limit_spares(rig->storage, 1 << 20);
+	write_file(rig, name, "the first");
+	for (size_t i = 0; i < 3; i++) {
+		struct bodyfile file;
+
+		storage_spare_file(rig->storage, name, 9);
+		file = take_file(rig, (1 << 30) + 400 + i);
+		assert_int_equal(file.name, name);
+		write_into(rig, &file, texts[i]);
+		assert_true(file.is_spare);
+		assert_true(file_is(rig, name, texts[i]));
+	}
+	/* It has a message: nobody else gets it. */
+	assert_int_equal(take_file(rig, (1 << 30) + 500).name, (1 << 30) + 500);
+}
+
+/* A backup has it. */
+static void
+test_file_with_another_link_is_not_written_anew(void **state)
+{
+	struct queue_rig *rig = *state;
+	const uint64_t name = 1 << 30;
+	char path[160], link_path[160];
+	struct bodyfile file;
+	char bytes[16] = "";
+	FILE *linked;
+
+	assert_true(rig_open(rig));
+	storage_limit_spares(rig->storage, 1 << 20);
+	write_file(rig, name, "the first");
+	(void)snprintf(path, sizeof(path), "%s/bodies/00/1000000", rig->directory);
+	(void)snprintf(link_path, sizeof(link_path), "%s/link", rig->directory);
+	assert_int_equal(link(path, link_path), 0);
+	storage_spare_file(rig->storage, name, 9);
+	file = take_file(rig, (1 << 30) + 1);
+	write_into(rig, &file, "the second");
+	/* It is a new one, and flushed with its directory. */
+	assert_false(file.is_spare);
+	assert_true(file_is(rig, name, "the second"));
+	linked = fopen(link_path, "r");
+	assert_non_null(linked);
+	assert_non_null(fgets(bytes, sizeof(bytes), linked));
+	(void)fclose(linked);
+	assert_string_equal(bytes, "the first");
+}
+
+static void
+test_spare_file_that_went_is_made_again(void **state)
+{
+	struct queue_rig *rig = *state;
+	char path[160];
+	struct bodyfile file;
+
+	assert_true(rig_open(rig));
+	storage_limit_spares(rig->storage, 1 << 20);
+	write_file(rig, 1 << 30, "the first");
+	storage_spare_file(rig->storage, 1 << 30, 9);
+	(void)snprintf(path, sizeof(path), "%s/bodies/00/1000000", rig->directory);
+	assert_int_equal(unlink(path), 0);
+	file = take_file(rig, (1 << 30) + 1);
+	write_into(rig, &file, "x");
+	assert_false(file.is_spare);
+	assert_true(file_is(rig, 1 << 30, "x"));
+}
+
+static void
+test_spare_files_go_at_the_end_and_while_a_copy_is_made_none_is_taken(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct bodyfile file;
+	uint64_t *idle;
+	size_t count;
+
+	assert_true(rig_open(rig));
+	storage_limit_spares(rig->storage, 1 << 20);
+	write_file(rig, 1 << 30, "one");
+	write_file(rig, (1 << 30) + 1, "two");
+	storage_spare_file(rig->storage, 1 << 30, 3);
+	storage_keep_files(rig->storage);
+	storage_spare_file(rig->storage, (1 << 30) + 1, 3);
+	idle = storage_idle_files(rig->storage, &count);
+	assert_int_equal(count, 2);
+	free(idle);
+	file = take_file(rig, (1 << 30) + 2);
+	assert_int_equal(file.name, 1 << 30);
+	file = take_file(rig, (1 << 30) + 2);
+	assert_int_equal(file.name, (1 << 30) + 2);
+	assert_true(has_file(rig, (1 << 30) + 1));
+	storage_let_files_go(rig->storage);
+	storage_spare_file(rig->storage, 1 << 30, 3);
+	rig_close(rig);
+	assert_true(rig_open(rig));
+	assert_false(has_file(rig, 1 << 30));
+	assert_false(has_file(rig, (1 << 30) + 1));
 }
 
 static void
@@ -307,13 +441,32 @@ test_files_without_message_are_swept(void **state)
 	assert_true(rig_open(rig));
 	write_file(rig, 1 << 30, "kept");
 	write_file(rig, (1 << 30) + 300, "lost");
-	mail->is_in_file = true;
+	mail->body_file = 1 << 30;
 	assert_int_equal(rig_do(rig, STORE_INSERT, JOB_WRITES, &insert_job), JOB_DONE);
 	rig_close(rig);
 	assert_true(rig_open(rig));
 	assert_true(has_file(rig, 1 << 30));
 	assert_false(has_file(rig, (1 << 30) + 300));
 	free(mail);
+}
+
+static void
+test_two_messages_never_have_one_file(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct mail *mails[] = {rig_mail(1 << 30, 1), rig_mail((1 << 30) + 1, 1)};
+
+	assert_true(rig_open(rig));
+	for (unsigned i = 0; i < 2; i++) {
+		struct insert_job job = {.mail = mails[i]};
+
+		mails[i]->body_file = 1 << 30;
+		assert_int_equal(
+		    rig_do(rig, STORE_INSERT, JOB_WRITES, &job), i == 0 ? JOB_DONE : JOB_FAILED);
+		free(mails[i]);
+	}
+	assert_true(is_there(rig, 1 << 30));
+	assert_false(is_there(rig, (1 << 30) + 1));
 }
 
 static void
@@ -949,7 +1102,7 @@ hold_all_of(struct queue_rig *rig, const char *login)
 		assert_int_equal(rig_do(rig, STORE_SCAN, JOB_WRITES, &job), JOB_DONE);
 		count += job.count_out;
 		free(job.ids_out);
-		free(job.in_file_out);
+		free(job.files_out);
 	} while (!job.is_end_out);
 	store_end_scan(&job);
 	return count;
@@ -1017,6 +1170,11 @@ main(void)
 	    T(ids_that_are_taken_are_refused),
 	    T(ids_and_epoch_are_never_used_again),
 	    T(files_without_message_are_swept),
+	    T(two_messages_never_have_one_file),
+	    T(file_of_a_message_that_is_gone_is_written_anew),
+	    T(file_with_another_link_is_not_written_anew),
+	    T(spare_file_that_went_is_made_again),
+	    T(spare_files_go_at_the_end_and_while_a_copy_is_made_none_is_taken),
 	    T(failed_flush_stores_nothing),
 	    T(failed_write_loses_nothing_that_was_stored),
 	    T(failed_checkpoint_ends_the_role_and_loses_nothing),
