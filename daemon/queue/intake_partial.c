@@ -16,7 +16,7 @@
 #define PIECES_MAX 256
 /* Of a body in a file: kept in memory up to this size, and so much of all that come in at a time. */
 #define KEPT_BODY_MAX (2u << 20)
-#define KEPT_TOTAL_MAX (16u << 20)
+#define KEPT_TOTAL_MAX (24u << 20)
 /* Of all that are not in files; beyond it every body becomes a file. */
 #define SMALL_TOTAL_MAX (64u << 20)
 
