@@ -47,7 +47,6 @@ struct storage {
 	bool is_broken;
 	bool has_reserve;
 	bool is_reserve_spent; /* it was given up; what it left is not for the journal */
-	bool is_log_long;      /* its file is as long as it may get, or there was no room */
 	bool is_shrinking;     /* since there was nothing to do */
 	int64_t shrink_at_ms;  /* monotonic: not before, while there is */
 	unsigned idle_turns;

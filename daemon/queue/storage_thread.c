@@ -234,27 +234,6 @@ shrink_idly(struct storage *storage)
 	return storage->is_shrinking || store_wal_bytes(storage->store) > 0;
 }
 
-/* One slice, so that those who come after it needn't wait for it; false: there is none to do. With a
- * part of a commit more than the log has when it is checkpointed. */
-static bool
-lengthen_log(struct storage *storage)
-{
-	uint64_t limit = storage->options.wal_limit_bytes + storage->options.wal_limit_bytes / 8;
-
-	if (storage->is_log_long || (!storage->has_reserve && storage->options.reserve_bytes > 0))
-		return false;
-	switch (store_lengthen_log(storage->store, limit, &storage->is_log_long)) {
-	case STORE_OK:
-		break;
-	case STORE_FULL:
-		storage->is_log_long = true;
-		break;
-	default:
-		set_broken(storage, store_problem(storage->store));
-	}
-	return !storage->is_log_long;
-}
-
 int64_t
 storage_on_idle(void *ctx)
 {
@@ -265,8 +244,6 @@ storage_on_idle(void *ctx)
 		return -1;
 	if (waiting == 0 && atomic_exchange(&storage->wants_reserve, false))
 		storage_make_reserve(storage);
-	if (lengthen_log(storage))
-		return STORAGE_IDLE_MS;
 	if ((waiting == 0 || storage->is_shrinking) && waiting < IDLE_LOG_BYTES)
 		return shrink_idly(storage) ? STORAGE_IDLE_MS : IDLE_LONG_MS;
 	if (++storage->idle_turns * STORAGE_IDLE_MS <
