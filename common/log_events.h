@@ -20,6 +20,7 @@
 	X(SCHEDULED, "scheduled")         /* a message waits for the time its client named */      \
 	X(HELD, "held")                   /* a message waits for an operator */                    \
 	X(REMOVED, "removed")             /* an operator removed a message */                      \
+	X(LEFT_ALONE, "left-alone")       /* a message went without what its profile adds to it */ \
 	X(UNCERTAIN, "uncertain")         /* the connection broke after the final dot */           \
 	X(BLOCKED, "blocked")             /* an unauthorized sender was refused */                 \
 	X(ALERT, "alert")                 /* something an operator should see */                   \

@@ -45,15 +45,18 @@ static const struct column columns[] = {
 	    {"uncertain", VALUE_TEXT, "retry|hold", "what it may have taken or not"},              \
 	    {"transcript", VALUE_TEXT, "never|failure|always", "dialogues to keep"},               \
 	    {"bounce-sender", VALUE_TEXT, "ADDR", "of notices, where <> is refused"},              \
-	    {"from", VALUE_TEXT, "ADDR", "takes the mail of this sender, and of its domain"},      \
+	    {"from-name", VALUE_TEXT, "N", "the name in From:"},                                   \
+	    {"from", VALUE_TEXT, "ADDR", "the address in From:; takes its domain's mail"},         \
+	    {"reply-to", VALUE_TEXT, "ADDR", "the address in Reply-To:"},                          \
+	    {"from-policy", VALUE_TEXT, "supply|replace", "what is missing, or all of it"},        \
+	    {"envelope-sender", VALUE_TEXT, "ADDR", "in place of every one but <>"},               \
+	    {"signature-text", VALUE_LINES, "TEXT|@FILE", "goes under plain text"},                \
+	    {"signature-html", VALUE_LINES, "TEXT|@FILE", "goes under HTML"},                      \
 	    {"available", VALUE_ITEMS, "all|\"LIST;user:LOGIN\"", "who may use it"},               \
 	    {"capture", VALUE_TEXT, "SUBDIR", "no host: into a Maildir below capture_dir"},        \
 	    {"comment", VALUE_TEXT, "TEXT", "for internal use"},                                   \
 	    {"default", VALUE_FLAG, NULL, "serves whoever has none of its own"},                   \
-	    {"fallback", VALUE_LATER, "P", NULL}, {"from-name", VALUE_LATER, "N", NULL},           \
-	    {"reply-to", VALUE_LATER, "ADDR", NULL},                                               \
-	    {"signature-text", VALUE_LATER, "@FILE", NULL},                                        \
-	    {"signature-html", VALUE_LATER, "@FILE", NULL}, {"pop3-host", VALUE_LATER, "H", NULL}, \
+	    {"fallback", VALUE_LATER, "P", NULL}, {"pop3-host", VALUE_LATER, "H", NULL},           \
 	    {"pop3-port", VALUE_LATER, "N", NULL}, {"pop3-tls", VALUE_LATER, "T", NULL},           \
 	    {"pop3-auth", VALUE_LATER, "A", NULL}, {"pop3-username", VALUE_LATER, "U", NULL},      \
 	    {"pop3-valid", VALUE_LATER, "T", NULL},                                                \

@@ -236,6 +236,9 @@ value_parse(const struct option_row *row, const char *text, FILE *input, json_t 
 		return parse_duration(row, text, value_out, err_out);
 	case VALUE_FILE:
 		return read_file(row, text, value_out, err_out);
+	case VALUE_LINES:
+		return text[0] == '@' ? read_file(row, text + 1, value_out, err_out)
+				      : parse_text(row, text, value_out, err_out);
 	case VALUE_STDIN:
 		return read_line(row, input, value_out, err_out);
 	case VALUE_LATER:

@@ -7,9 +7,10 @@ posternd_LDADD = \
 	daemon/queue/libqueue.a \
 	daemon/relay/librelay.a \
 	daemon/control/libcontrol.a \
+	daemon/mime/libmime.a \
 	daemon/parent/libparent.a \
 	daemon/core/libcore.a \
 	daemon/config/libconf.a \
 	common/libcommon.a \
 	$(EVENT_LIBS) $(OPENSSL_LIBS) $(SQLITE_LIBS) $(CONFIG_LIBS) $(CARES_LIBS) $(GSASL_LIBS) \
-	$(JANSSON_LIBS) $(IDN2_LIBS) $(SECCOMP_LIBS)
+	$(JANSSON_LIBS) $(IDN2_LIBS) $(SECCOMP_LIBS) $(GMIME_LIBS)

@@ -7,6 +7,7 @@
 #include "daemon/accounts/accounts.h"
 #include "daemon/config/config.h"
 #include "daemon/control/control.h"
+#include "daemon/mime/mime.h"
 #include "daemon/parent/child.h"
 #include "daemon/parent/notify.h"
 #include "daemon/parent/outside.h"
@@ -40,6 +41,7 @@ static const struct role_ops *const roles[ROLE_COUNT] = {
     [ROLE_QUEUE] = &queue_ops,
     [ROLE_RELAY] = &relay_ops,
     [ROLE_CONTROL] = &control_ops,
+    [ROLE_MIME] = &mime_ops,
 };
 
 /* `posternd --role NAME INDEX`, as child.c starts it. */

@@ -6,7 +6,7 @@
 # shellcheck disable=SC2034,SC2086 # the scripts use it; lists of words
 
 build_packages="autoconf automake gcc libc6-dev make pkg-config
-	libc-ares-dev libconfig-dev libcurl4-openssl-dev libevent-dev libgsasl-dev libidn2-dev
+	libc-ares-dev libconfig-dev libcurl4-openssl-dev libevent-dev libgmime-3.0-dev libgsasl-dev libidn2-dev
 	libjansson-dev libseccomp-dev libsqlite3-dev libssl-dev"
 
 # What of the arguments isn't installed.

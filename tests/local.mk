@@ -14,6 +14,7 @@ include tests/unit/core.mk
 include tests/unit/net.mk
 include tests/unit/relay.mk
 include tests/unit/grammar.mk
+include tests/unit/mime.mk
 include tests/unit/control.mk
 include tests/unit/config.mk
 include tests/fuzz/local.mk

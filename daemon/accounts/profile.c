@@ -68,6 +68,7 @@ profile_apply_defaults(struct profile *profile)
 		profile->connections = DEFAULT_CONNECTIONS;
 	set_default(&profile->uncertain, "retry");
 	set_default(&profile->available, "all");
+	set_default(&profile->from_policy, "supply");
 	if (profile->capture != NULL)
 		return;
 	set_default(&profile->transcript, "failure");
@@ -175,13 +176,25 @@ check_reserve(const struct profile *profile, struct refusal *refusal_out)
 	    "reserve: needs a rate or recipient-rate of an hour or more, as \"500/h\"");
 }
 
+/* Without an address, a name or a Reply-To there is nothing to insist on. */
+static int
+check_from_policy(const struct profile *profile, struct refusal *refusal_out)
+{
+	if (!is_set(profile->from_policy, "replace") || profile->from != NULL ||
+	    profile->from_name != NULL || profile->reply_to != NULL)
+		return 0;
+	return refuse(refusal_out, REFUSED_INVALID, "invalid", "from_policy",
+	    "from-policy: replace needs a from, a from-name or a reply-to");
+}
+
 int
 profile_check(const struct profile *profile, struct refusal *refusal_out)
 {
 	if (profile->name == NULL)
 		return refuse(refusal_out, REFUSED_INVALID, "missing", "name",
 		    "name: a profile needs a name");
-	if (check_reserve(profile, refusal_out) != 0)
+	if (check_reserve(profile, refusal_out) != 0 ||
+	    check_from_policy(profile, refusal_out) != 0)
 		return -1;
 	if (profile->capture != NULL)
 		return check_capture_alone(profile, refusal_out);
@@ -284,7 +297,8 @@ profile_to_message(const struct profile *profile, const struct profile_secrets *
 {
 	enum tls_verify verify = verify_of(profile);
 
-	/* The choices stand in the order of enum profile_tls, tls_version, transcript_policy. */
+	/* The choices stand in the order of enum profile_tls, tls_version, transcript_policy and
+	 * from_policy. */
 	*message_out = (struct msg_profile){
 	    .profile_id = (uint64_t)profile->id,
 	    .version = (uint32_t)profile->version,
@@ -310,6 +324,13 @@ profile_to_message(const struct profile *profile, const struct profile_secrets *
 	    .connections = (uint32_t)profile->connections,
 	    .bandwidth = (uint64_t)profile->bandwidth,
 	    .transcript = choice_of("transcript", profile->transcript),
+	    .from_name = text_or_empty(profile->from_name),
+	    .from = text_or_empty(profile->from),
+	    .from_policy = choice_of("from_policy", profile->from_policy),
+	    .reply_to = text_or_empty(profile->reply_to),
+	    .envelope_sender = text_or_empty(profile->envelope_sender),
+	    .signature_text = bytes_of(profile->signature_text),
+	    .signature_html = bytes_of(profile->signature_html),
 	};
 }
 

@@ -39,9 +39,11 @@ struct profile {
 	char *retry;                 /* as queue.retry */
 	char *uncertain, *transcript;
 	char *bounce_sender;
-	char *from;      /* the sender's address that it is for */
+	char *from;      /* the sender's address that it is for, and that mail through it has */
 	char *available; /* as available_parse() has it; NULL: all */
 	char *fallback;  /* another profile's name */
+	char *from_name, *from_policy, *reply_to, *envelope_sender;
+	char *signature_text, *signature_html;
 	char *capture;
 	char *comment;
 };

@@ -7,6 +7,7 @@
 #include "common/rate.h"
 #include "common/xalloc.h"
 #include "daemon/accounts/profile.h"
+#include "daemon/config/sense.h"
 #include "daemon/config/units.h"
 
 #include <ctype.h>
@@ -170,6 +171,23 @@ normalise_available(char **text, struct err *err_out)
 	return 0;
 }
 
+/* Lines of text. */
+static int
+check_lines(char **text, struct err *err_out)
+{
+	for (const char *at = *text; *at != '\0'; at++)
+		if (((unsigned char)*at < ' ' && strchr("\t\r\n", *at) == NULL) || *at == 0x7f)
+			return err_set(err_out, "control characters are not allowed");
+	return 0;
+}
+
+/* It goes into a page that is there already. */
+static int
+check_html(char **text, struct err *err_out)
+{
+	return sense_check_html(*text, err_out) == 0 ? check_lines(text, err_out) : -1;
+}
+
 /* One folder below capture_dir. */
 static int
 check_capture(char **text, struct err *err_out)
@@ -190,10 +208,11 @@ static const char *const auth_methods[] = {"none", "auto", "plain", "login", "cr
 /* In the order of enum transcript_policy. */
 static const char *const transcripts[] = {"never", "failure", "always", NULL};
 static const char *const uncertain[] = {"retry", "hold", NULL};
+/* In the order of enum from_policy. */
+static const char *const from_policies[] = {"supply", "replace", NULL};
 static const char *const extra[] = {"password", "default", NULL};
-static const char *const not_built[] = {"fallback", "from_name", "reply_to", "signature_text",
-    "signature_html", "pop3_host", "pop3_port", "pop3_tls", "pop3_auth", "pop3_username",
-    "pop3_password", "pop3_valid", NULL};
+static const char *const not_built[] = {"fallback", "pop3_host", "pop3_port", "pop3_tls",
+    "pop3_auth", "pop3_username", "pop3_password", "pop3_valid", NULL};
 
 #define FIELD(field, kind, ...)                                                                    \
 	{                                                                                          \
@@ -237,6 +256,12 @@ static const struct field fields[] = {
     FIELD(from, FIELD_TEXT, .max = MAILADDR_SIZE - 1, .normalise = normalise_mailbox),
     FIELD(available, FIELD_ITEMS, .max = AVAILABLE_SIZE_MAX, .normalise = normalise_available),
     FIELD(fallback, FIELD_TEXT, .max = 100),
+    FIELD(from_name, FIELD_TEXT, .max = 255, .normalise = check_user_name),
+    FIELD(from_policy, FIELD_TEXT, .max = 16, .choices = from_policies),
+    FIELD(reply_to, FIELD_TEXT, .max = MAILADDR_SIZE - 1, .normalise = normalise_mailbox),
+    FIELD(envelope_sender, FIELD_TEXT, .max = MAILADDR_SIZE - 1, .normalise = normalise_mailbox),
+    FIELD(signature_text, FIELD_TEXT, .max = SIGNATURE_BYTES, .normalise = check_lines),
+    FIELD(signature_html, FIELD_TEXT, .max = SIGNATURE_BYTES, .normalise = check_html),
     FIELD(capture, FIELD_TEXT, .max = 200, .normalise = check_capture),
     FIELD(comment, FIELD_TEXT, .max = 1000),
 };

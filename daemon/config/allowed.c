@@ -92,6 +92,10 @@ option_allowed(const struct option *option, struct err *text_out)
 		    "a text of %" PRId64 " to %" PRId64 " bytes, all of them printable",
 		    option->minimum, option->maximum);
 		break;
+	case OPTION_LINES:
+		(void)err_set(text_out, "UTF-8 text of %" PRId64 " to %" PRId64 " bytes",
+		    option->minimum, option->maximum);
+		break;
 	case OPTION_DURATION:
 	case OPTION_SCHEDULE:
 		allowed_duration(option, text_out);

@@ -76,6 +76,8 @@ config_release(const struct config *config)
 	free(counted->auth.mechanisms);
 	free(counted->queue.notice_profile);
 	free(counted->providers);
+	free(counted->signature.text);
+	free(counted->signature.html);
 	free(counted);
 }
 

@@ -158,6 +158,10 @@ struct config {
 	char *providers;     /* a file with presets of one's own; NULL: none */
 
 	struct {
+		char *text, *html; /* NULL: none */
+	} signature;
+
+	struct {
 		int64_t interval_ms;
 	} alerts;
 

@@ -436,6 +436,9 @@ check_together(struct loader *loader, const config_setting_t *root)
 		return config_blame(config, "refused", loader->err_out);
 	if (sense_check_legacy_line(config, loader->err_out) != 0)
 		return config_blame(config, "auth.legacy_line", loader->err_out);
+	if (config->signature.html != NULL &&
+	    sense_check_html(config->signature.html, loader->err_out) != 0)
+		return config_blame(config, "signature.html", loader->err_out);
 	if (strcmp(config->user, config->net_user) != 0)
 		return 0;
 	setting = config_setting_get_member(root, "net_user");

@@ -72,3 +72,15 @@ sense_check_legacy_line(const struct config *config, struct err *err_out)
 	return err_set(err_out,
 	    "true needs LOGIN or PLAIN among auth.mechanisms: the line names only these two");
 }
+
+int
+sense_check_html(const char *html, struct err *err_out)
+{
+	static const char *const tags[] = {"<html", "</html", "<body", "</body", "<head>"};
+
+	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
+		if (strcasestr(html, tags[i]) != NULL)
+			return err_set(err_out,
+			    "must be what stands inside of a page's body, without %s", tags[i]);
+	return 0;
+}

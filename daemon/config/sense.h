@@ -16,5 +16,7 @@ int sense_check_trusted(const struct config_trusted *trusted, struct err *err_ou
 int sense_check_refused(const struct config_networks *refused, struct err *err_out);
 /* Of auth.legacy_line: that there is something to announce. */
 int sense_check_legacy_line(const struct config *config, struct err *err_out);
+/* Of an HTML signature: that it can go into a page that is there already. */
+int sense_check_html(const char *html, struct err *err_out);
 
 #endif

@@ -259,13 +259,17 @@ const struct option options[] = {
 	{"providers", OPTION_PATH, "path", PATH_BYTES, NULL, ON_RELOAD, AT(providers), NULL,
 	 "File with providers of your own, in the form of the providers.conf that is installed; one of "
 	 "the same name replaces that there."},
+	{"signature.text", OPTION_LINES, "text", 1, SIGNATURE_BYTES, NULL, ON_RELOAD, AT(signature.text),
+	 NULL, "Text that goes under the plain text of every message, below its profile's own; none if absent."},
+	{"signature.html", OPTION_LINES, "text", 1, SIGNATURE_BYTES, NULL, ON_RELOAD, AT(signature.html),
+	 NULL,
+	 "The same for HTML: what stands inside of a page's body; if absent, HTML gets signature.text."},
 
 	{"alerts.interval", OPTION_DURATION, "ms", SECOND, 30 * DAY, "1h", ON_RELOAD,
 	 AT(alerts.interval_ms), NULL,
 	 "Alerts of one kind, user and address within this time are one alert with a count."},
 	{"alerts.to", OPTION_REFUSED, "", NO_RANGE, NULL, ON_RELOAD, 0, NULL, ""},
 	{"alerts.webhook", OPTION_REFUSED, "", NO_RANGE, NULL, ON_RELOAD, 0, NULL, ""},
-	{"signature", OPTION_REFUSED, "", NO_RANGE, NULL, ON_RELOAD, 0, NULL, ""},
 	{"control.http", OPTION_REFUSED, "", NO_RANGE, NULL, ON_RELOAD, 0, NULL, ""},
 
 	{"log.target", OPTION_CHOICE, "where", NO_RANGE, "journal", ON_RESTART, AT(log.target),

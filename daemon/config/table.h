@@ -14,22 +14,23 @@
 #include "daemon/config/config.h"
 
 enum option_type {
-	OPTION_BOOL,       /* bool */
-	OPTION_NUMBER,     /* unsigned */
-	OPTION_DURATION,   /* int64_t */
-	OPTION_SIZE,       /* uint64_t */
-	OPTION_CAP,        /* struct cap */
-	OPTION_CHOICE,     /* an enum; see choices */
-	OPTION_PATH,       /* char *, absolute; minimum and maximum are its length */
-	OPTION_HOSTNAME,   /* char * */
-	OPTION_ACCOUNT,    /* char *, a user or group of the system */
-	OPTION_TEXT,       /* char *, printable; minimum and maximum are its length */
-	OPTION_ADDRESS,    /* char *, "*" or an IP address */
-	OPTION_PORTS,      /* char *, as unit_ports() reads it */
-	OPTION_NETWORK,    /* char *, as netaddr_parse_network() reads it */
-	OPTION_NETWORKS,   /* struct config_networks, with blanks between them */
-	OPTION_SCHEDULE,   /* config.queue: durations with blanks between them */
-	OPTION_HEADERS,    /* char **, names of header fields with blanks between them */
+	OPTION_BOOL,     /* bool */
+	OPTION_NUMBER,   /* unsigned */
+	OPTION_DURATION, /* int64_t */
+	OPTION_SIZE,     /* uint64_t */
+	OPTION_CAP,      /* struct cap */
+	OPTION_CHOICE,   /* an enum; see choices */
+	OPTION_PATH,     /* char *, absolute; minimum and maximum are its length */
+	OPTION_HOSTNAME, /* char * */
+	OPTION_ACCOUNT,  /* char *, a user or group of the system */
+	OPTION_TEXT,     /* char *, printable; minimum and maximum are its length */
+	OPTION_LINES,    /* char *, text of one or more lines; minimum and maximum are its length */
+	OPTION_ADDRESS,  /* char *, "*" or an IP address */
+	OPTION_PORTS,    /* char *, as unit_ports() reads it */
+	OPTION_NETWORK,  /* char *, as netaddr_parse_network() reads it */
+	OPTION_NETWORKS, /* struct config_networks, with blanks between them */
+	OPTION_SCHEDULE, /* config.queue: durations with blanks between them */
+	OPTION_HEADERS,  /* char **, names of header fields with blanks between them */
 	OPTION_MECHANISMS, /* char *, upper case; see choices */
 	OPTION_LISTENERS,  /* the list of groups */
 	OPTION_TRUSTED,    /* the list of groups */

@@ -3,6 +3,7 @@
 
 #include "common/buf.h"
 #include "common/netaddr.h"
+#include "common/utf8.h"
 #include "common/xalloc.h"
 #include "daemon/config/units.h"
 
@@ -98,6 +99,17 @@ set_text(const struct option *option, void *field, const char *text)
 		return -1;
 	for (const char *at = text; *at != '\0'; at++)
 		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			return -1;
+	return store_text(field, text);
+}
+
+static int
+set_lines(const struct option *option, void *field, const char *text)
+{
+	if (!is_within(option, (int64_t)strlen(text)) || !utf8_is_valid(text, strlen(text)))
+		return -1;
+	for (const char *at = text; *at != '\0'; at++)
+		if (((unsigned char)*at < ' ' && strchr("\t\r\n", *at) == NULL) || *at == 0x7f)
 			return -1;
 	return store_text(field, text);
 }
@@ -364,6 +376,7 @@ static const setter setters[] = {
     [OPTION_HOSTNAME] = set_hostname,
     [OPTION_ACCOUNT] = set_account,
     [OPTION_TEXT] = set_text,
+    [OPTION_LINES] = set_lines,
     [OPTION_ADDRESS] = set_address,
     [OPTION_PORTS] = set_ports,
     [OPTION_NETWORK] = set_network,

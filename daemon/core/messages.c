@@ -86,7 +86,7 @@ struct message_row {
 static const struct message_row messages[MSG_COUNT] = {
 #define ONLY_MESSAGE_NAMES
 #define BEGIN_MESSAGE(NAME, name, from, to, answer)                                                \
-	[MSG_##NAME] = {#NAME, from, to, MSG_##answer, fields_of_##name},
+	[MSG_##NAME] = {#NAME, (from), (to), MSG_##answer, fields_of_##name},
 #include "daemon/core/messages.def"
 };
 
@@ -97,7 +97,7 @@ static const struct field *(*const records[REC_COUNT])(void) = {
 };
 
 static const char *const role_names[ROLE_COUNT] = {
-    "parent", "smtpd", "accounts", "queue", "relay", "control"};
+    "parent", "smtpd", "accounts", "queue", "relay", "control", "mime"};
 
 const char *
 role_name(enum role role)

@@ -29,6 +29,7 @@ enum role {
 	ROLE_QUEUE,
 	ROLE_RELAY,
 	ROLE_CONTROL,
+	ROLE_MIME,
 	ROLE_COUNT
 };
 

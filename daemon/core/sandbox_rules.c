@@ -120,6 +120,12 @@ static const struct sandbox_rule renaming[] = {
 	END
 };
 
+/* A message that takes too long ends the role. */
+static const struct sandbox_rule patience[] = {
+	ANY("alarm"), ANY("setitimer"),
+	END
+};
+
 /* What a library may look for that need not be there: a time zone, a locale, openssl.cnf. */
 static const struct sandbox_rule no_files[] = {
 	ANY("open"), ANY("openat"), ANY("stat"), ANY("lstat"), LACKS("newfstatat", 3, AT_EMPTY_PATH),
@@ -141,6 +147,7 @@ const struct sandbox_group sandbox_groups[] = {
     {"bodies", IS(QUEUE), 0, bodies},
     {"Maildirs", IS(RELAY), 0, maildirs},
     {"renaming", IS(QUEUE) | IS(RELAY), 0, renaming},
-    {"no files", IS(SMTPD) | IS(CONTROL), ENOENT, no_files},
+    {"patience", IS(MIME), 0, patience},
+    {"no files", IS(SMTPD) | IS(CONTROL) | IS(MIME), ENOENT, no_files},
     {NULL, 0, 0, NULL},
 };

@@ -24,6 +24,9 @@ struct tls_binding {
 	uint32_t unique_size;                /* 0: there is none */
 };
 
+/* The largest signature, in its octets. */
+#define SIGNATURE_BYTES (64u * 1024)
+
 /* Certificates with their keys that one config may name. */
 #define TLS_PAIRS_MAX 100
 
@@ -48,7 +51,8 @@ enum fate {
 	FATE_DEFERRED,  /* try again later */
 	FATE_FAILED,    /* for good */
 	FATE_UNCERTAIN, /* the connection broke between the final dot and its reply */
-	FATE_UNTRIED    /* the upstream takes only so many at a time: its turn is next */
+	FATE_UNTRIED,   /* the upstream takes only so many at a time: its turn is next */
+	FATE_HELD       /* deferred, until an operator lets the message go again */
 };
 
 /* How an attempt ended. Anything but `attempted` is the profile's problem: no recipient's fate
@@ -61,6 +65,18 @@ enum attempt_outcome {
 	ATTEMPT_AUTH_REFUSED, /* 5xx at AUTH: an operator must act */
 	ATTEMPT_AUTH_LATER,   /* 4xx at AUTH */
 	ATTEMPT_MISCONFIGURED /* what the profile asks for can't be done; see reason */
+};
+
+/* What becomes of From: and Reply-To: where a profile has its own. */
+enum from_policy {
+	FROM_SUPPLY, /* they take the place of what is missing */
+	FROM_REPLACE /* they hold whatever the message says */
+};
+
+/* What became of a message that was to be changed. */
+enum rework_outcome {
+	REWORK_DONE,
+	REWORK_CANT_CONVERT /* to 7 bits, without breaking it: see remark */
 };
 
 /* Which notices the client wants for a recipient (RFC 3461 4.1). */

@@ -263,6 +263,7 @@ family_new(struct loop *loop, int program_fd, int log_fd, unsigned smtpd_count,
 	add_member(family, ROLE_QUEUE, 0);
 	add_member(family, ROLE_RELAY, 0);
 	add_member(family, ROLE_CONTROL, 0);
+	add_member(family, ROLE_MIME, 0);
 	for (unsigned i = 0; i < smtpd_count; i++)
 		add_member(family, ROLE_SMTPD, i);
 	return family;

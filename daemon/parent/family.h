@@ -59,7 +59,7 @@ void family_tell_file(struct family *family, enum file_kind kind);
 /* SIGCHLD came. */
 void family_reap(struct family *family);
 
-/* smtpd and control, then relay, then queue, then accounts finish what they have; in all it takes
+/* smtpd and control, then relay, then queue and mime, then accounts finish what they have; in all it takes
  * at most `within_ms` and a few seconds, then what is left is killed. */
 void family_drain(struct family *family, int64_t within_ms);
 /* Kills every process at once; for a start that failed. */

@@ -13,7 +13,7 @@ static const struct {
 } stages[STAGE_COUNT] = {
     {{ROLE_SMTPD, ROLE_CONTROL}, 20},
     {{ROLE_RELAY, ROLE_RELAY}, 60},
-    {{ROLE_QUEUE, ROLE_QUEUE}, 5},
+    {{ROLE_QUEUE, ROLE_MIME}, 5},
     {{ROLE_ACCOUNTS, ROLE_ACCOUNTS}, 5},
 };
 

@@ -152,7 +152,7 @@ settle(struct settlement *settlement, struct entry *entry)
 		settlement->job.is_over = true;
 		settlement->told_count = 0;
 	}
-	if (entry->is_to_hold && !settlement->job.is_over) {
+	if ((entry->is_to_hold || settlement->is_to_hold) && !settlement->job.is_over) {
 		settlement->job.state = MAIL_HELD;
 		settlement->job.next_at_ms = 0;
 	}

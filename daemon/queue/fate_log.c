@@ -81,7 +81,8 @@ log_row(const struct settlement *settlement, const struct entry *entry, int64_t 
 	if (*row->enhanced != '\0')
 		log_text(&line, KEY_ENHANCED, row->enhanced);
 	log_text(&line, KEY_REPLY, row->reply);
-	if (row->state == RECIPIENT_UNDECIDED)
+	if (row->state == RECIPIENT_UNDECIDED ||
+	    (event == EVENT_DEFERRED && settlement->job.state == MAIL_HELD))
 		log_text(&line, KEY_REASON, "waits for an operator");
 	else if (event == EVENT_DEFERRED || event == EVENT_UNCERTAIN)
 		log_time(&line, KEY_UNTIL, settlement->job.next_at_ms);

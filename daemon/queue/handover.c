@@ -53,6 +53,7 @@ send_deliver(struct link *relay, const struct entry *entry)
 	    .login = mail->login,
 	    .list = mail->list,
 	    .received_at_ms = mail->received_at_ms,
+	    .is_notice = mail->is_notice,
 	};
 
 	for (uint32_t i = 0; i < mail->recipient_count && left > 0; i++) {

@@ -320,13 +320,17 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 
 	switch (message->kind) {
 	case MSG_BODY:
-		intake_body(queue->intake, link, message);
+		if (link_peer(link) == ROLE_SMTPD)
+			intake_body(queue->intake, link, message);
+		else
+			link_fail(link, "it sent a body");
 		break;
 	case MSG_COMMIT:
 		intake_commit(queue->intake, link, message);
 		break;
 	case MSG_ABORT:
-		intake_abort(queue->intake, link, body->abort.stream);
+		if (link_peer(link) == ROLE_SMTPD)
+			intake_abort(queue->intake, link, body->abort.stream);
 		break;
 	case MSG_REFUSED:
 		refusals_note(queue->refusals, &body->refused);

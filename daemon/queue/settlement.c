@@ -150,6 +150,9 @@ decide_row(struct settlement *settlement, uint32_t at, const struct settlement_b
 	case FATE_UNCERTAIN:
 		state = decide_uncertain(basis);
 		break;
+	case FATE_HELD:
+		settlement->is_to_hold = true;
+		return RECIPIENT_PENDING;
 	case FATE_DEFERRED:
 	case FATE_UNTRIED:
 		break;

@@ -21,6 +21,7 @@ struct settlement {
 	uint64_t attempt;
 	uint32_t given_count;       /* the first of the due recipients had it; 0: all of them */
 	bool is_lost;               /* relay died with it: there is no report to acknowledge */
+	bool is_to_hold;            /* relay asks for an operator */
 	bool is_overdue;            /* its lifetime ended without an attempt: the same */
 	char why[TELLING_WHY_SIZE]; /* there was none */
 	char *profile;              /* its name, "" if nobody knows */

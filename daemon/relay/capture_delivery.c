@@ -50,7 +50,7 @@ make_head(const struct delivery *delivery)
 	struct buf head;
 
 	buf_init(&head);
-	buf_printf(&head, "Return-Path: <%s>\r\n", delivery->sender);
+	buf_printf(&head, "Return-Path: <%s>\r\n", delivery->transaction.sender);
 	for (size_t i = 0; i < delivery->transaction.recipient_count; i++)
 		buf_printf(
 		    &head, "Delivered-To: %s\r\n", delivery->transaction.recipients[i].address);

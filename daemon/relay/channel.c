@@ -337,6 +337,12 @@ channel_mail_max(const struct channel *channel)
 }
 
 bool
+channel_lacks_8bitmime(const struct channel *channel)
+{
+	return client_lacks_8bitmime(channel->client);
+}
+
+bool
 channel_is_established(const struct channel *channel)
 {
 	return channel->is_established;

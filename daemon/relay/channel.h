@@ -66,6 +66,8 @@ bool channel_is_ready(const struct channel *channel);
 bool channel_is_past_dot(const struct channel *channel);
 /* Messages that the upstream takes on this connection; 0: as many as we like. */
 unsigned channel_mail_max(const struct channel *channel);
+/* The upstream announced no 8BITMIME; only when ready. */
+bool channel_lacks_8bitmime(const struct channel *channel);
 /* It has been ready once. */
 bool channel_is_established(const struct channel *channel);
 

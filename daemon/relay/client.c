@@ -443,6 +443,12 @@ client_end(const struct client *client)
 	return &client->end;
 }
 
+bool
+client_lacks_8bitmime(const struct client *client)
+{
+	return !client->capabilities.has_8bitmime;
+}
+
 const char *
 client_auth_used(const struct client *client)
 {

@@ -127,6 +127,8 @@ enum phase client_phase(const struct client *client);
 const struct client_end *client_end(const struct client *client);
 /* Messages that the upstream takes on one connection (RFC 9422); 0: as many as we like. */
 unsigned client_mail_max(const struct client *client);
+/* The upstream announced no 8BITMIME; only when ready. */
+bool client_lacks_8bitmime(const struct client *client);
 /* The method that was used, "" without AUTH. */
 const char *client_auth_used(const struct client *client);
 

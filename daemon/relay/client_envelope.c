@@ -249,9 +249,7 @@ needs_utf8(const struct client *client)
 	return needs;
 }
 
-/* BODY=8BITMIME where it is understood. Where it isn't, the body goes as it is: servers without
- * the extension carry 8 bits all the same these days, and a bounce (RFC 6152 section 3) or a body
- * rewritten under its signature serves the sender less. */
+/* BODY=8BITMIME where it is understood. Where it isn't, the body was made 7 bits before (rework.h). */
 void
 client_say_mail(struct client *client)
 {

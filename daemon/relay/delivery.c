@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "daemon/core/loop.h"
+#include "daemon/relay/rework.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ struct piece {
 struct deliveries {
 	struct loop *loop;
 	struct reports *reports;
-	struct link *link;
+	struct link *link, *mime;
 	struct list buckets[BUCKETS];
 	size_t count;
 };
@@ -43,6 +44,7 @@ delivery_free(struct delivery *delivery)
 {
 	struct slice slice;
 
+	rework_end(delivery->rework);
 	list_remove(&delivery->link);
 	list_remove(&delivery->bucket);
 	delivery->table->count--;
@@ -56,6 +58,7 @@ delivery_free(struct delivery *delivery)
 	free((void *)(uintptr_t)delivery->transaction.wishes.envid);
 	free(delivery->transaction.recipients);
 	free(delivery->sender);
+	free(delivery->envelope_sender);
 	free(delivery->transcript);
 	free(delivery);
 }
@@ -77,6 +80,12 @@ void
 deliveries_set_link(struct deliveries *deliveries, struct link *link)
 {
 	deliveries->link = link;
+}
+
+void
+deliveries_set_mime_link(struct deliveries *deliveries, struct link *link)
+{
+	deliveries->mime = link;
 }
 
 struct delivery *
@@ -204,6 +213,7 @@ delivery_new(struct deliveries *deliveries, const struct msg_deliver *message)
 	delivery->transaction.sender = delivery->sender;
 	delivery->transaction.size_bytes = message->size;
 	delivery->transaction.has_8bit = message->has_8bit;
+	delivery->is_notice = message->is_notice;
 	copy_recipients(delivery, message->recipients);
 	copy_wishes(delivery, message->wishes);
 	list_append(&deliveries->buckets[delivery->attempt % BUCKETS], &delivery->bucket);
@@ -256,17 +266,37 @@ delivery_has_body(const struct delivery *delivery)
 }
 
 void
+delivery_switch_to_mime(struct delivery *delivery)
+{
+	ensure(delivery->is_complete && list_is_empty(&delivery->pieces));
+	delivery->is_complete = false;
+	delivery->is_from_mime = true;
+	delivery->credit = 0;
+}
+
+void
+delivery_set_sender(struct delivery *delivery, const char *sender)
+{
+	bool is_replaced = *sender != '\0' && *delivery->sender != '\0' && !delivery->is_notice;
+
+	free(delivery->envelope_sender);
+	delivery->envelope_sender = is_replaced ? xstrdup(sender) : NULL;
+	delivery->transaction.sender = is_replaced ? delivery->envelope_sender : delivery->sender;
+}
+
+void
 delivery_give_credit(struct delivery *delivery, uint32_t bytes)
 {
+	struct link *from = delivery->is_from_mime ? delivery->table->mime : delivery->table->link;
 	struct msg_credit credit = {.stream = delivery->attempt};
 
 	delivery->credit += bytes;
 	if (delivery->is_complete || delivery->credit < CREDIT_STEP)
-		return; /* queue has sent all, or may still send plenty */
+		return; /* all was sent, or plenty may still be */
 	credit.bytes = delivery->credit;
 	delivery->credit = 0;
-	if (delivery->table->link != NULL)
-		link_send(delivery->table->link, MSG_CREDIT, &credit);
+	if (from != NULL)
+		link_send(from, MSG_CREDIT, &credit);
 }
 
 uint32_t

@@ -18,6 +18,7 @@
 
 struct capture;
 struct deliveries;
+struct rework;
 struct slot;
 struct upstream;
 
@@ -31,10 +32,15 @@ struct delivery {
 	struct client_transaction transaction;
 	struct list pieces; /* of the body */
 	bool is_complete;   /* the last piece has come */
+	bool is_notice;     /* of ours */
+	bool is_from_mime;  /* the pieces are, and so is whoever gets credit for them */
 	uint32_t credit;    /* bytes that are used up and not yet given back */
 	int64_t begun_at_ms;
 	struct upstream *upstream; /* that it was given to */
+	bool is_waiting;           /* for a connection */
 	struct slot *slot;         /* the connection it is on, or NULL */
+	struct rework *rework;     /* what it is changed to, or NULL */
+	char *envelope_sender;     /* in place of `sender`, or NULL */
 	struct capture *capture;   /* the Maildir file it goes to, or NULL */
 	char *transcript;          /* for the report, or NULL */
 };
@@ -45,6 +51,7 @@ struct deliveries *deliveries_new(struct loop *loop, struct reports *reports);
 void deliveries_free(struct deliveries *deliveries);
 /* Credit goes there; NULL: nowhere. */
 void deliveries_set_link(struct deliveries *deliveries, struct link *link);
+void deliveries_set_mime_link(struct deliveries *deliveries, struct link *link);
 struct delivery *deliveries_find(struct deliveries *deliveries, uint64_t attempt);
 size_t deliveries_count(const struct deliveries *deliveries);
 void deliveries_list(const struct deliveries *deliveries, struct msg_list_builder *attempts);
@@ -54,12 +61,16 @@ void deliveries_each(
 
 /* NULL, with the report already made, when the recipients can't be written down in SMTP. */
 struct delivery *delivery_new(struct deliveries *deliveries, const struct msg_deliver *message);
+/* Queue has sent all of the body, and mime was given it: what comes now is mime's. */
+void delivery_switch_to_mime(struct delivery *delivery);
+/* The envelope's sender is to be this one, "": its own. A null one stays null. */
+void delivery_set_sender(struct delivery *delivery, const char *sender);
 void delivery_add_body(struct delivery *delivery, const struct link_message *message);
 /* Gives the next piece, of at most so many bytes: the caller releases it. False: there is none now. */
 bool delivery_take_piece(struct delivery *delivery, uint32_t limit, struct slice *slice_out);
 /* A piece, or the end that is known. */
 bool delivery_has_body(const struct delivery *delivery);
-/* Bytes that came and have left the role, or will soon: queue may send as many again. */
+/* Bytes that came and have left the role, or will soon: whoever sent them may send as many again. */
 void delivery_give_credit(struct delivery *delivery, uint32_t bytes);
 /* As much of the body as the connection takes now, up to the limit, and its end. Returns the bytes
  * that were written; what dot-stuffing adds may go beyond the limit. */

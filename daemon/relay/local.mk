@@ -50,6 +50,8 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/relay.h \
 	daemon/relay/report.c \
 	daemon/relay/report.h \
+	daemon/relay/rework.c \
+	daemon/relay/rework.h \
 	daemon/relay/scram_key.c \
 	daemon/relay/scram_key.h \
 	daemon/relay/slot_transcript.c \

@@ -93,6 +93,23 @@ check_values(struct profile *profile, const struct msg_profile *message)
 		set_problem(profile, "the profile's TLS settings are out of range");
 	else if (message->transcript > TRANSCRIPT_ALWAYS)
 		set_problem(profile, "the profile's transcript is out of range");
+	else if (message->from_policy > FROM_REPLACE)
+		set_problem(profile, "the profile's from_policy is out of range");
+}
+
+/* What messages are to look like. */
+static void
+copy_wishes(struct profile *profile, const struct msg_profile *message)
+{
+	profile->from_name = xstrdup(message->from_name);
+	profile->from = xstrdup(message->from);
+	profile->from_policy = message->from_policy;
+	profile->reply_to = xstrdup(message->reply_to);
+	profile->envelope_sender = xstrdup(message->envelope_sender);
+	buf_append(
+	    &profile->signature_text, message->signature_text.at, message->signature_text.size);
+	buf_append(
+	    &profile->signature_html, message->signature_html.at, message->signature_html.size);
 }
 
 static char *
@@ -135,6 +152,7 @@ profile_new(const struct msg_profile *message, const struct profile_surroundings
 									: message->connections;
 	profile->bandwidth = message->bandwidth;
 	profile->transcript = message->transcript;
+	copy_wishes(profile, message);
 	check_values(profile, message);
 	if (profile->problem == NULL && profile->capture[0] == '\0') {
 		choose_auth(profile, message);
@@ -166,6 +184,12 @@ profile_release(struct profile *profile)
 	free(profile->auth);
 	free(profile->username);
 	free(profile->ehlo_name);
+	free(profile->from_name);
+	free(profile->from);
+	free(profile->reply_to);
+	free(profile->envelope_sender);
+	buf_fini(&profile->signature_text);
+	buf_fini(&profile->signature_html);
 	free(profile);
 }
 

@@ -8,6 +8,7 @@
 #ifndef POSTERN_RELAY_PROFILE_H
 #define POSTERN_RELAY_PROFILE_H
 
+#include "common/buf.h"
 #include "daemon/core/messages.h"
 #include "daemon/core/tls.h"
 #include "daemon/core/values.h"
@@ -42,6 +43,10 @@ struct profile {
 	unsigned connections;
 	uint64_t bandwidth; /* bytes a second; 0: no limit */
 	enum transcript_policy transcript;
+	char *from_name, *from, *reply_to; /* "": neither supplied nor replaced */
+	enum from_policy from_policy;
+	char *envelope_sender; /* "": as it comes */
+	struct buf signature_text, signature_html;
 };
 
 struct profile_surroundings {

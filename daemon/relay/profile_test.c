@@ -159,7 +159,19 @@ end_failed(struct test *test, const struct client_end *failure)
 static const char *
 mail_sender(const struct test *test)
 {
-	return strchr(test->profile->username, '@') != NULL ? test->profile->username : test->to;
+	const struct profile *profile = test->profile;
+
+	if (profile->envelope_sender[0] != '\0')
+		return profile->envelope_sender;
+	if (profile->from[0] != '\0')
+		return profile->from;
+	return strchr(profile->username, '@') != NULL ? profile->username : test->to;
+}
+
+static const char *
+header_sender(const struct test *test)
+{
+	return test->profile->from[0] != '\0' ? test->profile->from : mail_sender(test);
 }
 
 static void
@@ -191,7 +203,7 @@ make_body(const struct test *test)
 	char *text = xasprintf("From: <%s>\r\nTo: <%s>\r\nSubject: postern test of profile %s\r\n"
 			       "Date: %s\r\nMessage-ID: <%lld.test@%s>\r\n\r\n"
 			       "This message was sent to test the profile %s.\r\n",
-	    mail_sender(test), test->to, test->profile->name,
+	    header_sender(test), test->to, test->profile->name,
 	    clock_rfc5322(wall_ms, date, sizeof(date)), (long long)wall_ms,
 	    test->profile->ehlo_name, test->profile->name);
 	struct slice slice = {

@@ -12,6 +12,7 @@
 #include "daemon/relay/logins.h"
 #include "daemon/relay/profile_test.h"
 #include "daemon/relay/report.h"
+#include "daemon/relay/rework.h"
 #include "daemon/relay/upstream.h"
 
 #include <stdlib.h>
@@ -29,6 +30,7 @@ struct relay {
 	struct profile_surroundings surroundings;
 	struct reports *reports;
 	struct deliveries *deliveries;
+	struct reworks *reworks;
 	struct upstreams *upstreams;
 	struct logins *logins;
 	struct profile_tests *tests;
@@ -90,7 +92,9 @@ start(struct role_context *role, struct err *err_out)
 	relay->surroundings.logins = relay->logins;
 	relay->reports = reports_new();
 	relay->deliveries = deliveries_new(role->loop, relay->reports);
+	relay->reworks = reworks_new(role, relay->deliveries);
 	settings.dns = relay->dns;
+	settings.reworks = relay->reworks;
 	settings.pool = relay->pool;
 	settings.surroundings = relay->surroundings;
 	relay->upstreams = upstreams_new(&settings);
@@ -125,6 +129,7 @@ stop(struct role_context *role)
 	upstreams_free(relay->upstreams);
 	pool_free(relay->pool);
 	deliveries_free(relay->deliveries);
+	reworks_free(relay->reworks);
 	reports_free(relay->reports);
 	logins_free(relay->logins);
 	dns_free(relay->dns);
@@ -174,7 +179,7 @@ greet_queue(struct relay *relay, struct link *queue)
 static void
 cancel_incomplete(struct delivery *delivery, void *ctx)
 {
-	if (!delivery->is_complete)
+	if (!delivery->is_complete && !delivery->is_from_mime)
 		(void)upstreams_cancel(delivery, "the queue went away");
 }
 
@@ -193,14 +198,26 @@ on_deliver(struct relay *relay, const struct msg_deliver *message)
 }
 
 static void
-on_body(struct relay *relay, const struct link_message *message)
+on_body(struct relay *relay, const struct link *from, const struct link_message *message)
 {
 	struct delivery *delivery = deliveries_find(relay->deliveries, message->body->body.stream);
+	bool is_from_mime = link_peer(from) == ROLE_MIME;
 
-	if (delivery == NULL || delivery->is_complete)
+	if (delivery == NULL || delivery->is_complete || delivery->is_from_mime != is_from_mime)
 		return; /* it has ended meanwhile */
 	delivery_add_body(delivery, message);
-	upstreams_on_body(delivery);
+	if (is_from_mime)
+		rework_on_return(delivery->rework);
+	if (delivery->rework != NULL && !is_from_mime)
+		rework_on_body(delivery->rework);
+	else
+		upstreams_on_body(delivery);
+}
+
+static void
+cancel(struct delivery *delivery, const char *reason)
+{
+	(void)upstreams_cancel(delivery, reason);
 }
 
 static void
@@ -274,6 +291,8 @@ on_link(struct role_context *role, struct link *link)
 		greet_queue(relay, link);
 	else if (link_peer(link) == ROLE_ACCOUNTS)
 		upstreams_on_accounts(relay->upstreams);
+	else if (link_peer(link) == ROLE_MIME)
+		reworks_set_link(relay->reworks, link, cancel);
 }
 
 static void
@@ -283,6 +302,8 @@ on_link_lost(struct role_context *role, struct link *link)
 
 	if (link_peer(link) == ROLE_CONTROL)
 		profile_tests_forget(relay->tests, link);
+	if (link_peer(link) == ROLE_MIME)
+		reworks_set_link(relay->reworks, NULL, cancel);
 	if (link_peer(link) != ROLE_QUEUE)
 		return;
 	reports_set_link(relay->reports, NULL);
@@ -301,7 +322,7 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 		on_deliver(relay, &body->deliver);
 		break;
 	case MSG_BODY:
-		on_body(relay, message);
+		on_body(relay, link, message);
 		break;
 	case MSG_ABORT:
 		on_abort(relay, body->abort.stream);
@@ -315,6 +336,9 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 		    relay->upstreams, body->profile.profile_id, body->profile.is_gone);
 		if (body->profile.is_gone)
 			logins_forget(relay->logins, body->profile.profile_id);
+		break;
+	case MSG_CREDIT:
+		reworks_on_message(relay->reworks, message);
 		break;
 	case MSG_CALL:
 		profile_tests_call(relay->tests, link, message);

@@ -31,6 +31,7 @@ upstream_wait(struct upstream *upstream, struct delivery *delivery)
 	       goes_before(delivery, LIST_ENTRY(position, struct delivery, link)))
 		position = position->prev;
 	list_insert_after(position, &delivery->link);
+	delivery->is_waiting = true;
 	upstream->waiting_count++;
 }
 
@@ -42,6 +43,14 @@ upstream_first_waiting(const struct upstream *upstream)
 	return LIST_ENTRY(upstream->waiting.next, struct delivery, link);
 }
 
+static void
+leave_waiting(struct upstream *upstream, struct delivery *delivery)
+{
+	list_remove(&delivery->link);
+	delivery->is_waiting = false;
+	upstream->waiting_count--;
+}
+
 struct delivery *
 upstream_take_waiting(struct upstream *upstream)
 {
@@ -49,8 +58,7 @@ upstream_take_waiting(struct upstream *upstream)
 
 	if (first == NULL)
 		return NULL;
-	list_remove(&first->link);
-	upstream->waiting_count--;
+	leave_waiting(upstream, first);
 	return first;
 }
 
@@ -80,13 +88,64 @@ use_idle_slots(struct upstream *upstream)
 }
 
 static void
+capture(struct upstream *upstream, struct delivery *delivery)
+{
+	delivery_set_sender(delivery, upstream->profile->envelope_sender);
+	capture_delivery_start(
+	    delivery, upstream_loop(upstream), upstream->set->settings.pool, upstream->profile);
+}
+
+static void
 capture_waiting(struct upstream *upstream)
 {
+	struct reworks *reworks = upstream->set->settings.reworks;
 	struct delivery *delivery;
 
-	while ((delivery = upstream_take_waiting(upstream)) != NULL)
-		capture_delivery_start(delivery, upstream_loop(upstream),
-		    upstream->set->settings.pool, upstream->profile);
+	while ((delivery = upstream_take_waiting(upstream)) != NULL) {
+		if (!rework_is_needed(reworks, delivery, upstream->profile, false)) {
+			capture(upstream, delivery);
+			continue;
+		}
+		upstream->reworked_count++;
+		rework_start(reworks, delivery, upstream->profile, false, upstream_on_rework);
+	}
+}
+
+void
+upstream_fail_absent(struct delivery *delivery)
+{
+	delivery_fail(delivery, ATTEMPT_UNREACHABLE, NULL,
+	    "the mime process, which changes messages as the profile asks, does not run", NULL);
+}
+
+static void
+go_on_without_slot(struct upstream *upstream, struct delivery *delivery, enum rework_end end)
+{
+	upstream->reworked_count--;
+	if (end == REWORK_SETTLED) {
+		delivery_end(delivery, NULL, true);
+	} else if (end == REWORK_ABSENT) {
+		upstream_fail_absent(delivery);
+	} else if (upstream->profile == NULL ||
+		   !rework_suits(delivery->rework, upstream->profile, false)) {
+		delivery_cancelled(delivery, "the profile was changed");
+	} else if (upstream->profile->capture[0] != '\0') {
+		capture(upstream, delivery);
+	} else {
+		upstream_wait(upstream, delivery);
+		upstream_dispatch(upstream);
+	}
+}
+
+void
+upstream_on_rework(struct delivery *delivery, enum rework_end end)
+{
+	struct slot *slot = delivery->slot;
+
+	if (slot == NULL)
+		go_on_without_slot(delivery->upstream, delivery, end);
+	else
+		slot_go_on(slot, delivery, end);
 }
 
 /* ---- settings ---- */
@@ -195,7 +254,7 @@ forget_profile(struct upstream *upstream)
 		slot->is_last_message = true;
 		if (slot->is_opening)
 			slot_abandon(slot);
-		else if (channel_is_ready(slot->channel))
+		else if (slot->delivery == NULL && channel_is_ready(slot->channel))
 			slot_finish(slot);
 	}
 	profile_release(upstream->profile);
@@ -268,7 +327,8 @@ upstreams_on_stale(struct upstreams *upstreams, uint64_t profile_id, bool is_gon
 	if (upstream == NULL)
 		return;
 	forget_profile(upstream);
-	if (is_gone && upstream->waiting_count == 0 && upstream->slot_count == 0) {
+	if (is_gone && upstream->waiting_count == 0 && upstream->slot_count == 0 &&
+	    upstream->reworked_count == 0) {
 		free_upstream(upstream);
 		return;
 	}
@@ -317,8 +377,10 @@ upstreams_cancel(struct delivery *delivery, const char *reason)
 		slot_abandon(slot);
 	else if (delivery->capture != NULL)
 		capture_delivery_stop(delivery);
+	else if (delivery->is_waiting)
+		leave_waiting(upstream, delivery);
 	else
-		upstream->waiting_count--;
+		upstream->reworked_count--;
 	delivery_cancelled(delivery, reason);
 	timer_set(upstream->again, 0); /* the others go on in a later turn */
 	return true;

@@ -20,12 +20,14 @@
 #include "daemon/relay/profile.h"
 
 struct pool;
+struct reworks;
 struct upstreams;
 
 struct upstreams_settings {
 	struct role_context *role; /* for its loop and its link to accounts */
 	struct dns *dns;
 	struct pool *pool; /* for captures */
+	struct reworks *reworks;
 	struct profile_surroundings surroundings;
 };
 

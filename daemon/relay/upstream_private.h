@@ -12,6 +12,7 @@
 #include "daemon/core/loop.h"
 #include "daemon/relay/channel.h"
 #include "daemon/relay/pace.h"
+#include "daemon/relay/rework.h"
 #include "daemon/relay/transcript.h"
 #include "daemon/relay/upstream.h"
 
@@ -31,7 +32,8 @@ struct upstream {
 	uint32_t fetch;          /* the request, 0: none */
 	struct list waiting;     /* deliveries, by priority, then in the order they came */
 	size_t waiting_count;
-	bool has_urgent; /* one came since connections were opened */
+	size_t reworked_count; /* deliveries that mime has, and that have no connection */
+	bool has_urgent;       /* one came since connections were opened */
 	struct list slots;
 	size_t slot_count, opening_count;
 	struct timer *again; /* to fetch, or to open more connections */
@@ -72,6 +74,14 @@ void upstream_fail_waiting(struct upstream *upstream, enum attempt_outcome outco
 /* upstream_slot.c: as many connections as wait for one, up to the profile's number. */
 void upstream_open_slots(struct upstream *upstream);
 void slot_begin(struct slot *slot, struct delivery *delivery);
+/* mime is done with what the connection waits for, or can't. */
+void slot_go_on(struct slot *slot, struct delivery *delivery, enum rework_end end);
+/* It takes the next message, or waits for one. */
+void slot_be_free(struct slot *slot);
+/* mime, which it needs, does not run. */
+void upstream_fail_absent(struct delivery *delivery);
+/* Of deliveries that were given to mime. */
+void upstream_on_rework(struct delivery *delivery, enum rework_end end);
 /* Ends the connection, with QUIT or at once; the slot is freed in a later turn. */
 void slot_finish(struct slot *slot);
 void slot_abandon(struct slot *slot);

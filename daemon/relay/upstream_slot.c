@@ -64,28 +64,92 @@ is_used_up(const struct slot *slot)
 	return slot->is_last_message || slot->sent_count >= limit;
 }
 
-void
-slot_begin(struct slot *slot, struct delivery *delivery)
+static bool
+lacks_8bitmime(const struct slot *slot)
 {
-	timer_stop(slot->idle);
-	slot->delivery = delivery;
-	delivery->slot = slot;
+	return channel_lacks_8bitmime(slot->channel);
+}
+
+static void
+send_delivery(struct slot *slot)
+{
+	struct delivery *delivery = slot->delivery;
+	const struct profile *profile = slot->upstream->profile;
+
+	delivery_set_sender(delivery, profile->envelope_sender);
 	delivery->begun_at_ms = loop_now_ms(upstream_loop(slot->upstream));
 	slot_join_transfers(slot);
 	slot_begin_transcript(slot);
 	channel_send(slot->channel, &delivery->transaction);
 }
 
+/* It was changed for other settings, or for an upstream that takes more: queue gives it again. */
 static void
-on_ready(struct channel *channel, void *ctx)
+give_back(struct slot *slot)
 {
-	struct slot *slot = ctx;
+	struct delivery *delivery = slot->delivery;
+
+	slot->delivery = NULL;
+	delivery->slot = NULL;
+	delivery_cancelled(delivery, "the profile was changed");
+	slot_be_free(slot);
+}
+
+static void
+begin_reworked(struct slot *slot)
+{
+	struct upstream *upstream = slot->upstream;
+	struct delivery *delivery = slot->delivery;
+
+	if (!rework_is_ready(delivery->rework))
+		return; /* slot_go_on() comes */
+	if (upstream->profile != NULL && !slot->is_last_message &&
+	    rework_suits(delivery->rework, upstream->profile, lacks_8bitmime(slot)))
+		send_delivery(slot);
+	else
+		give_back(slot);
+}
+
+void
+slot_begin(struct slot *slot, struct delivery *delivery)
+{
+	struct upstream *upstream = slot->upstream;
+	struct reworks *reworks = upstream->set->settings.reworks;
+
+	timer_stop(slot->idle);
+	slot->delivery = delivery;
+	delivery->slot = slot;
+	if (delivery->rework != NULL)
+		begin_reworked(slot);
+	else if (rework_is_needed(reworks, delivery, upstream->profile, lacks_8bitmime(slot)))
+		rework_start(
+		    reworks, delivery, upstream->profile, lacks_8bitmime(slot), upstream_on_rework);
+	else
+		send_delivery(slot);
+}
+
+void
+slot_go_on(struct slot *slot, struct delivery *delivery, enum rework_end end)
+{
+	if (end == REWORK_READY) {
+		begin_reworked(slot);
+		return;
+	}
+	slot->delivery = NULL;
+	delivery->slot = NULL;
+	if (end == REWORK_SETTLED)
+		delivery_end(delivery, channel_facts(slot->channel), true);
+	else
+		upstream_fail_absent(delivery);
+	slot_be_free(slot);
+}
+
+void
+slot_be_free(struct slot *slot)
+{
 	struct upstream *upstream = slot->upstream;
 	struct delivery *delivery;
 
-	if (slot->is_opening)
-		upstream->opening_count--;
-	slot->is_opening = false;
 	if (is_used_up(slot)) {
 		slot_finish(slot);
 		upstream_dispatch(upstream);
@@ -98,6 +162,17 @@ on_ready(struct channel *channel, void *ctx)
 		slot_finish(slot);
 	else
 		timer_set(slot->idle, IDLE_MS);
+}
+
+static void
+on_ready(struct channel *channel, void *ctx)
+{
+	struct slot *slot = ctx;
+
+	if (slot->is_opening)
+		slot->upstream->opening_count--;
+	slot->is_opening = false;
+	slot_be_free(slot);
 }
 
 static void
@@ -230,6 +305,12 @@ on_closed(struct channel *channel, const struct client_end *end, void *ctx)
 	bool was_opening = slot->is_opening;
 
 	log_disconnected(upstream, end, channel_facts(channel));
+	/* It waits for mime: a connection is sought when that is done. */
+	if (slot->delivery != NULL) {
+		slot->delivery->slot = NULL;
+		slot->delivery = NULL;
+		upstream->reworked_count++;
+	}
 	remove_slot(slot);
 	if (was_opening)
 		on_open_failed(slot, end, channel_facts(channel));

@@ -47,7 +47,7 @@ def test_config_that_is_good(tmp_path):
 def test_status(postern):
     status = postern.ctl('status')
     assert {role['name'] for role in status['roles']} >= {
-        'smtpd', 'accounts', 'queue', 'relay', 'control'}
+        'smtpd', 'accounts', 'queue', 'relay', 'control', 'mime'}
     assert status['queue'] == {'ready': 0, 'deferred': 0, 'scheduled': 0, 'held': 0, 'sending': 0,
                                'uncertain': 0}
     text = postern.run_ctl('status').stdout
@@ -154,7 +154,7 @@ def test_other_port_that_is_taken_is_skipped(with_taken_port):
         assert len(postern.log_lines(str(postern.taken))) == 1
 
 
-@pytest.mark.parametrize('role', ['accounts', 'queue', 'relay', 'control', 'smtpd0'])
+@pytest.mark.parametrize('role', ['accounts', 'queue', 'relay', 'control', 'mime', 'smtpd0'])
 def test_a_role_that_dies_is_started_again(postern, role):
     postern.expect_trouble(r'role-restarted|problem')
     pid = postern.roles()[role]
@@ -182,6 +182,7 @@ def test_roles_are_locked_in(postern):
     owner, net = pwd.getpwnam('postern').pw_uid, pwd.getpwnam('postern-net').pw_uid
     expected = {'accounts': (owner, postern.state_dir), 'queue': (owner, postern.state_dir),
                 'relay': (net, postern.capture_dir), 'control': (net, postern.run_dir / 'empty'),
+                'mime': (net, postern.run_dir / 'empty'),
                 'smtpd0': (net, postern.run_dir / 'empty')}
     for role, pid in postern.roles().items():
         uid, root = expected[role]

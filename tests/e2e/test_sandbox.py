@@ -51,7 +51,7 @@ def test_limits_of_each_role(postern):
 @pytest.mark.root
 def test_smtpd_and_control_hold_no_files(postern):
     roles = postern.roles()
-    for role in ('smtpd0', 'control'):
+    for role in ('smtpd0', 'control', 'mime'):
         targets = {os.readlink(f'/proc/{roles[role]}/fd/{fd}')
                    for fd in os.listdir(f'/proc/{roles[role]}/fd')}
         files = {target for target in targets if target.startswith('/')}

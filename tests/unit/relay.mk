@@ -10,6 +10,7 @@ check_PROGRAMS += \
 	tests/unit/test_logins \
 	tests/unit/test_pace \
 	tests/unit/test_relay \
+	tests/unit/test_relay_mime \
 	tests/unit/test_transcript
 endif
 RELAY_LIBS = daemon/relay/librelay.a daemon/core/libcore.a daemon/config/libconf.a \
@@ -57,6 +58,13 @@ tests_unit_test_relay_SOURCES = \
 	tests/unit/test_relay.c
 tests_unit_test_relay_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_relay_LDADD = $(RELAY_LIBS)
+
+tests_unit_test_relay_mime_SOURCES = \
+	tests/unit/relay_world.c \
+	tests/unit/relay_world.h \
+	tests/unit/test_relay_mime.c
+tests_unit_test_relay_mime_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_relay_mime_LDADD = $(RELAY_LIBS)
 
 tests_unit_test_transcript_SOURCES = tests/unit/test_transcript.c
 tests_unit_test_transcript_CFLAGS = $(UNIT_CFLAGS)

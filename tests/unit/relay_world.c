@@ -221,6 +221,50 @@ see_report(struct relay_world *world, const struct msg_report *report)
 }
 
 static void
+see_order(struct relay_world *world, const struct link_message *message)
+{
+	const struct msg_rework *order = &message->body->rework;
+
+	world->orders++;
+	world->order.stream = order->stream;
+	world->order.size = order->size;
+	world->order.to_7bit = order->to_7bit;
+	world->order.request_id = message->request_id;
+	(void)snprintf(world->order.from, sizeof(world->order.from), "%s", order->from);
+	(void)snprintf(world->order.signature, sizeof(world->order.signature), "%.*s",
+	    (int)order->signature_text.size, (const char *)order->signature_text.at);
+	buf_clear(&world->mime_body);
+	world->is_mime_body_whole = false;
+}
+
+static void
+on_mime_message(struct link *link, const struct link_message *message, void *ctx)
+{
+	struct relay_world *world = ctx;
+	const struct msg_body *body = &message->body->body;
+	struct msg_credit credit = {.stream = body->stream, .bytes = body->bytes.size};
+
+	switch (message->kind) {
+	case MSG_REWORK:
+		see_order(world, message);
+		break;
+	case MSG_BODY:
+		buf_append(&world->mime_body, body->bytes.at, body->bytes.size);
+		world->is_mime_body_whole |= body->is_last;
+		link_send(link, MSG_CREDIT, &credit);
+		break;
+	case MSG_CREDIT:
+		world->mime_credit += message->body->credit.bytes;
+		break;
+	case MSG_ABORT:
+		world->aborts++;
+		break;
+	default:
+		break;
+	}
+}
+
+static void
 on_message(struct link *link, const struct link_message *message, void *ctx)
 {
 	struct relay_world *world = ctx;
@@ -231,6 +275,9 @@ on_message(struct link *link, const struct link_message *message, void *ctx)
 		break;
 	case MSG_READY:
 		assert_string_equal(message->body->ready.problem, "");
+		break;
+	case MSG_ALERT:
+		world->alerts++;
 		break;
 	case MSG_PROFILE_GET:
 		world->fetches++;
@@ -264,11 +311,15 @@ on_closed(struct link *link, const char *reason, void *ctx)
 		world->accounts = NULL;
 	if (link == world->control)
 		world->control = NULL;
+	if (link == world->mime)
+		world->mime = NULL;
 }
 
 static const struct link_callbacks callbacks = {on_message, on_closed};
 
 /* ---- the role ---- */
+
+static const struct link_callbacks mime_callbacks = {on_mime_message, on_closed};
 
 static struct link *
 give_link(struct relay_world *world, enum role role)
@@ -278,7 +329,8 @@ give_link(struct relay_world *world, enum role role)
 	struct link *link;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	link = link_open(world->loop, fds[0], role, ROLE_RELAY, 0, &callbacks, world);
+	link = link_open(world->loop, fds[0], role, ROLE_RELAY, 0,
+	    role == ROLE_MIME ? &mime_callbacks : &callbacks, world);
 	link_send_with_fds(world->parent, MSG_LINK, &message, &fds[1], 1);
 	(void)close(fds[1]);
 	return link;
@@ -290,6 +342,12 @@ relay_world_link_queue(struct relay_world *world)
 	if (world->queue != NULL)
 		link_close(world->queue);
 	world->queue = give_link(world, ROLE_QUEUE);
+}
+
+void
+relay_world_link_mime(struct relay_world *world)
+{
+	world->mime = give_link(world, ROLE_MIME);
 }
 
 static void
@@ -338,6 +396,10 @@ set_profile(struct relay_world *world, uint16_t port)
 	    .auth = "none",
 	    .username = "",
 	    .ehlo = "",
+	    .from_name = "",
+	    .from = "",
+	    .reply_to = "",
+	    .envelope_sender = "",
 	    .timeout_ms = 60000,
 	    .dot_timeout_ms = 60000,
 	    .connections = 2,
@@ -372,7 +434,8 @@ relay_world_start(struct relay_world *world, uint16_t port)
 static void
 close_links(struct relay_world *world)
 {
-	struct link *const links[] = {world->parent, world->accounts, world->queue, world->control};
+	struct link *const links[] = {
+	    world->parent, world->accounts, world->queue, world->control, world->mime};
 
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
 		if (links[i] != NULL)
@@ -395,6 +458,7 @@ relay_world_stop(struct relay_world *world)
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 	loop_free(world->loop);
+	buf_fini(&world->mime_body);
 	assert_int_equal(system(remove), 0);
 	free(remove);
 }
@@ -408,12 +472,13 @@ relay_world_begin(
 	struct msg_list_builder list = {0};
 	char *copy = xstrdup(recipients), *rest = copy, *address;
 	struct msg_deliver deliver = {
-	    .message_id = 1000 + attempt,
+	    .message_id = world->message_id != 0 ? world->message_id : 1000 + attempt,
 	    .attempt = attempt,
 	    .profile_id = 7,
 	    .priority = world->priority,
 	    .sender = "sender@a.example",
 	    .size = size,
+	    .has_8bit = world->has_8bit,
 	    .login = "user",
 	    .list = "list",
 	};
@@ -447,6 +512,28 @@ relay_world_deliver(
 		link_send(world->queue, MSG_BODY, &piece);
 		sent += size;
 	} while (sent < body.size);
+}
+
+void
+relay_world_rework(struct relay_world *world, enum rework_outcome outcome, struct msg_bytes body)
+{
+	struct msg_reworked answer = {.outcome = (uint8_t)outcome,
+	    .size = body.size,
+	    .is_7bit = world->order.to_7bit,
+	    .remark = outcome == REWORK_DONE ? "" : "it can't be"};
+	uint32_t sent = 0, credit = world->mime_credit;
+
+	link_answer(world->mime, world->order.request_id, MSG_REWORKED, &answer);
+	while (outcome == REWORK_DONE && sent < body.size) {
+		uint32_t size = body.size - sent < PIECE ? body.size - sent : PIECE;
+		struct msg_body piece = {.stream = world->order.stream,
+		    .bytes = {body.at + sent, size},
+		    .is_last = sent + size == body.size};
+
+		WAIT_UNTIL(world, sent + size <= STREAM_CREDIT + world->mime_credit - credit);
+		link_send(world->mime, MSG_BODY, &piece);
+		sent += size;
+	}
 }
 
 static void

@@ -51,13 +51,15 @@ void upstream_server_stop(struct upstream_server *server);
 struct relay_world {
 	struct loop *loop;
 	pid_t pid;
-	char directory[64]; /* capture_dir */
-	struct link *parent, *accounts, *queue, *control;
+	char directory[64];                                      /* capture_dir */
+	struct link *parent, *accounts, *queue, *control, *mime; /* mime: relay_world_link_mime() */
 	bool is_drained;
 
 	struct msg_profile profile; /* what accounts answers */
 	unsigned fetches;
-	uint8_t priority; /* of the next attempts; 3 at first */
+	uint8_t priority;    /* of the next attempts; 3 at first */
+	uint64_t message_id; /* of the next attempts; 0: each its own */
+	bool has_8bit;
 
 	/* what queue heard */
 	unsigned in_flight, in_flight_attempts;
@@ -78,6 +80,20 @@ struct relay_world {
 		char upstream[320];
 	} seen[256];
 
+	/* what mime heard */
+	unsigned orders; /* REWORK */
+	struct {
+		uint64_t stream, size;
+		uint32_t request_id;
+		bool to_7bit;
+		char from[256], signature[256];
+	} order; /* the last one */
+	struct buf mime_body;
+	bool is_mime_body_whole;
+	uint32_t mime_credit; /* given back by relay */
+	unsigned aborts;
+	unsigned alerts; /* that accounts heard */
+
 	/* what control heard */
 	unsigned status;
 	char result[8192];
@@ -95,6 +111,11 @@ void relay_world_deliver(
 /* DELIVER alone. */
 void relay_world_begin(
     struct relay_world *world, uint64_t attempt, const char *recipients, uint64_t size);
+/* mime is there. Closing the link is its death. */
+void relay_world_link_mime(struct relay_world *world);
+/* mime answers the last order, and sends as much of the body as credit allows. */
+void relay_world_rework(
+    struct relay_world *world, enum rework_outcome outcome, struct msg_bytes body);
 void relay_world_call(struct relay_world *world, const char *path, const char *body);
 
 /* Until the role has seen everything that was sent before. */

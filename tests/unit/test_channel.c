@@ -71,6 +71,10 @@ open_scene(void)
 	    .auth_worked = "",
 	    .username = "",
 	    .ehlo = "",
+	    .from_name = "",
+	    .from = "",
+	    .reply_to = "",
+	    .envelope_sender = "",
 	    .fingerprint = "",
 	    .bandwidth = 1024};
 	struct profile_surroundings surroundings = {.hostname = "relay.example"};

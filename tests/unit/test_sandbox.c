@@ -36,7 +36,7 @@
 #define IS(role) (1u << ROLE_##role)
 #define NETWORK (IS(SMTPD) | IS(CONTROL) | IS(RELAY))
 #define FILES (IS(ACCOUNTS) | IS(QUEUE) | IS(RELAY))
-#define ALL (NETWORK | FILES)
+#define ALL (NETWORK | FILES | IS(MIME))
 #define NOBODY 0u
 
 enum { PID_OWN = -100, PID_PARENT };
@@ -121,6 +121,7 @@ static const struct probe probes[] = {
 	{"prlimit64", NOBODY, 0, 0, SYS_prlimit64, {0, RLIMIT_CORE, PATH(&limit), 0}},
 	{"rt_sigaction", NOBODY, 0, 0, SYS_rt_sigaction, {SIGSYS, 0, 0, 8}},
 	{"seccomp", NOBODY, 0, 0, SYS_seccomp, {0, 0, 0}},
+	{"alarm", IS(MIME), 0, 0, SYS_alarm, {0}},
 	/* what kernels have been broken through */
 	{"bpf", NOBODY, 0, 0, SYS_bpf, {0, 0, 0}},
 	{"perf_event_open", NOBODY, 0, 0, SYS_perf_event_open, {0, 0, 0, 0, 0}},
@@ -252,6 +253,7 @@ ROLE_TEST(accounts, ROLE_ACCOUNTS)
 ROLE_TEST(queue, ROLE_QUEUE)
 ROLE_TEST(relay, ROLE_RELAY)
 ROLE_TEST(control, ROLE_CONTROL)
+ROLE_TEST(mime, ROLE_MIME)
 
 /* A misspelt name would be skipped like one of another architecture. */
 static void
@@ -356,6 +358,7 @@ main(void)
 	    cmocka_unit_test(test_queue),
 	    cmocka_unit_test(test_relay),
 	    cmocka_unit_test(test_control),
+	    cmocka_unit_test(test_mime),
 	    cmocka_unit_test(test_names_are_calls),
 	    cmocka_unit_test(test_threads_are_in_it),
 	    cmocka_unit_test(test_abort_is_an_abort),
