@@ -46,6 +46,8 @@ common_libcommon_a_SOURCES = \
 	common/smtp_reply.h \
 	common/smtp_verb.c \
 	common/smtp_verb.h \
+	common/url.c \
+	common/url.h \
 	common/utf8.c \
 	common/utf8.h \
 	common/varint.c \

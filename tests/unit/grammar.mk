@@ -22,6 +22,7 @@ check_PROGRAMS += \
 	tests/unit/test_smtp_reply \
 	tests/unit/test_smtp_verb \
 	tests/unit/test_trace \
+	tests/unit/test_url \
 	tests/unit/test_utf8 \
 	tests/unit/test_varint \
 	tests/unit/test_xtext
@@ -101,6 +102,10 @@ tests_unit_test_smtp_verb_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
 tests_unit_test_trace_SOURCES = tests/unit/test_trace.c
 tests_unit_test_trace_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_trace_LDADD = daemon/smtpd/libsmtpd.a $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_url_SOURCES = tests/unit/test_url.c
+tests_unit_test_url_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_url_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
 
 tests_unit_test_utf8_SOURCES = tests/unit/test_utf8.c
 tests_unit_test_utf8_CFLAGS = $(UNIT_CFLAGS)
