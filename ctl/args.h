@@ -24,6 +24,7 @@ enum value_type {
 	VALUE_ITEMS,    /* a;b,c: an array of strings */
 	VALUE_DURATION, /* 90s, 10m: seconds; as it is when they are not whole */
 	VALUE_FILE,     /* the content of the file */
+	VALUE_SECRET,   /* the same, without blanks and line ends behind it */
 	VALUE_LINES,    /* a text, or behind a @ the file that has it */
 	VALUE_STDIN,    /* --password-stdin: the field `password`, a line of stdin */
 	VALUE_LATER     /* has a value or not; not in this version */

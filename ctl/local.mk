@@ -20,6 +20,8 @@ ctl_libctl_a_SOURCES = \
 	ctl/nouns.h \
 	ctl/origin.c \
 	ctl/profile.c \
+	ctl/profile_login.c \
+	ctl/profile_login.h \
 	ctl/provider.c \
 	ctl/queue.c \
 	ctl/story.c \

@@ -1,6 +1,7 @@
 /* profile - the ways out: upstream servers and captures. */
 #include "ctl/invocation.h"
 #include "ctl/nouns.h"
+#include "ctl/profile_login.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,19 @@ static const struct column columns[] = {
 	    {"available", VALUE_ITEMS, "all|\"LIST;user:LOGIN\"", "who may use it"},               \
 	    {"capture", VALUE_TEXT, "SUBDIR", "no host: into a Maildir below capture_dir"},        \
 	    {"comment", VALUE_TEXT, "TEXT", "for internal use"},                                   \
+	    {"oauth-grant", VALUE_TEXT, "refresh|client|device|service-account",                   \
+		"OAuth2: how it comes to access tokens"},                                          \
+	    {"oauth-token-url", VALUE_TEXT, "URL", "of the token server"},                         \
+	    {"oauth-device-url", VALUE_TEXT, "URL", "where a login of a device begins"},           \
+	    {"oauth-client-id", VALUE_TEXT, "ID", "of the application there"},                     \
+	    {"oauth-client-secret", VALUE_SECRET, "FILE", "the application's secret"},             \
+	    {"oauth-client-secret-stdin", VALUE_STDIN, NULL, "the same, a line of stdin"},         \
+	    {"oauth-scope", VALUE_TEXT, "\"A B\"", "what is asked for"},                           \
+	    {"oauth-subject", VALUE_TEXT, "U", "whose mailbox; default: the user name"},           \
+	    {"oauth-key", VALUE_SECRET, "FILE", "a service account's key file, JSON"},             \
+	    {"oauth-refresh-token", VALUE_SECRET, "FILE", "one that there is already"},            \
+	    {"oauth-refresh-token-stdin", VALUE_STDIN, NULL, "the same, a line of stdin"},         \
+	    {"oauth-ca", VALUE_FILE, "FILE", "PEM, of the token server; default: the system's"},   \
 	    {"default", VALUE_FLAG, NULL, "serves whoever has none of its own"},                   \
 	    {"fallback", VALUE_LATER, "P", NULL}, {"pop3-host", VALUE_LATER, "H", NULL},           \
 	    {"pop3-port", VALUE_LATER, "N", NULL}, {"pop3-tls", VALUE_LATER, "T", NULL},           \
@@ -175,5 +189,7 @@ const struct command profile_commands[] = {
     {"profile", "ls", "", 0, 0, NULL, "all profiles and how they fare", run_ls},
     {"profile", "test", "NAME", 1, 1, test_options,
 	"tries it step by step; says which setting to look at", run_test},
+    {"profile", "login", "NAME", 1, 1, NULL, "OAuth2: logs in with a code, in a browser elsewhere",
+	profile_login_run},
     {.noun = NULL},
 };

@@ -131,10 +131,13 @@ parse_text(const struct option_row *row, const char *text, json_t **value_out, s
 static enum args_outcome
 read_file(const struct option_row *row, const char *path, json_t **value_out, struct err *err_out)
 {
-	FILE *file = fopen(path, "re");
 	char bytes[FILE_MAX + 1];
+	FILE *file;
 	size_t size;
 
+	if (*path == '@')
+		path++;
+	file = fopen(path, "re");
 	if (file == NULL) {
 		(void)err_set(err_out, "--%s: can't read %s: %s", row->name, path, strerror(errno));
 		return ARGS_REFUSED;
@@ -148,6 +151,29 @@ read_file(const struct option_row *row, const char *path, json_t **value_out, st
 		(void)err_set(err_out, "--%s: %s is not text", row->name, path);
 	(void)fclose(file);
 	return *value_out == NULL ? ARGS_REFUSED : ARGS_OK;
+}
+
+/* An editor ends a file with a newline, which is no part of a secret. */
+static enum args_outcome
+read_secret(const struct option_row *row, const char *path, json_t **value_out, struct err *err_out)
+{
+	enum args_outcome outcome = read_file(row, path, value_out, err_out);
+	const char *text = outcome == ARGS_OK ? json_string_value(*value_out) : "";
+	size_t size = strlen(text);
+	json_t *secret;
+
+	while (size > 0 && strchr(" \t\r\n", text[size - 1]) != NULL)
+		size--;
+	if (outcome != ARGS_OK)
+		return outcome;
+	secret = json_stringn(text, size);
+	json_decref(*value_out);
+	*value_out = secret;
+	if (size > 0)
+		return ARGS_OK;
+	json_decref(secret);
+	(void)err_set(err_out, "--%s: %s is empty", row->name, path);
+	return ARGS_REFUSED;
 }
 
 /* ^C ends the reading, not the program: echo has to come back first. */
@@ -239,6 +265,8 @@ value_parse(const struct option_row *row, const char *text, FILE *input, json_t 
 	case VALUE_LINES:
 		return text[0] == '@' ? read_file(row, text + 1, value_out, err_out)
 				      : parse_text(row, text, value_out, err_out);
+	case VALUE_SECRET:
+		return read_secret(row, text, value_out, err_out);
 	case VALUE_STDIN:
 		return read_line(row, input, value_out, err_out);
 	case VALUE_LATER:

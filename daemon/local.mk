@@ -13,4 +13,4 @@ posternd_LDADD = \
 	daemon/config/libconf.a \
 	common/libcommon.a \
 	$(EVENT_LIBS) $(OPENSSL_LIBS) $(SQLITE_LIBS) $(CONFIG_LIBS) $(CARES_LIBS) $(GSASL_LIBS) \
-	$(JANSSON_LIBS) $(IDN2_LIBS) $(SECCOMP_LIBS) $(GMIME_LIBS)
+	$(JANSSON_LIBS) $(IDN2_LIBS) $(SECCOMP_LIBS) $(CURL_LIBS) $(GMIME_LIBS)

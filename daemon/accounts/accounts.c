@@ -14,6 +14,7 @@
 #include "daemon/accounts/gate.h"
 #include "daemon/accounts/parts.h"
 #include "daemon/accounts/profile_links.h"
+#include "daemon/accounts/profile_oauth.h"
 #include "daemon/accounts/routes.h"
 
 #include <stdlib.h>
@@ -202,6 +203,9 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 		break;
 	case MSG_AUTH_WORKED:
 		parts_note_auth(parts, &body->auth_worked);
+		break;
+	case MSG_TOKEN_STORE:
+		profile_oauth_store(parts, link, id, &body->token_store);
 		break;
 	case MSG_ALERT:
 		alerts_raise(parts->alerts, &body->alert);

@@ -8,6 +8,7 @@
 #include "daemon/accounts/db_rows.h"
 #include "daemon/accounts/presets.h"
 #include "daemon/accounts/profile_links.h"
+#include "daemon/accounts/profile_oauth.h"
 #include "daemon/accounts/profile_secrets.h"
 #include "daemon/accounts/user.h"
 #include "daemon/accounts/userlist.h"
@@ -84,9 +85,12 @@ read_wish(struct call *call, struct wish *wish_out, struct refusal *refusal_out)
 }
 
 /* So that profile_check() knows; the sealed ones follow when the row has its id. */
-static void
-note_secrets(struct profile *profile, const struct wish *wish)
+static int
+note_secrets(struct call *call, struct profile *profile, const struct wish *wish,
+    struct refusal *refusal_out)
 {
+	const char *key = wish->secrets[SECRET_OAUTH_KEY];
+
 	for (enum profile_secret secret = 0; secret < PROFILE_SECRETS; secret++) {
 		const char *text = wish->secrets[secret];
 		char **place = profile_secret_of(profile, secret);
@@ -96,6 +100,9 @@ note_secrets(struct profile *profile, const struct wish *wish)
 		free(*place);
 		*place = *text == '\0' ? NULL : xstrdup("to be sealed");
 	}
+	if (key == NULL || *key == '\0')
+		return 0;
+	return profile_oauth_read_key(profile, key, call->body, refusal_out);
 }
 
 static int
@@ -182,8 +189,8 @@ add(struct call *call, struct profile *profile, struct refusal *refusal_out)
 		0 ||
 	    read_wish(call, &wish, refusal_out) != 0)
 		return -1;
-	note_secrets(profile, &wish);
-	if (check_whole(call, profile, refusal_out) != 0 ||
+	if (note_secrets(call, profile, &wish, refusal_out) != 0 ||
+	    check_whole(call, profile, refusal_out) != 0 ||
 	    call_check_new(call, &profile_table, profile->name, refusal_out) != 0)
 		return -1;
 	profile->version = 1;
@@ -263,12 +270,23 @@ forget_auth(struct profile *profile, const json_t *body)
 	}
 }
 
+static bool
+takes_grant_away(struct call *call)
+{
+	const json_t *grant = json_object_get(call->body, "oauth_grant");
+	const char *text = json_string_value(grant);
+
+	return json_is_null(grant) || (text != NULL && *text == '\0');
+}
+
 static int
 set(struct call *call, struct profile *profile, struct refusal *refusal_out)
 {
 	struct wish wish;
 	struct err err;
 
+	if (takes_grant_away(call))
+		profile_oauth_clear(profile);
 	if (table_read_json(&profile_table, profile, call->body,
 		FIELD_READ_ONLY | FIELD_ONLY_AT_ADD, refusal_out) != 0 ||
 	    read_wish(call, &wish, refusal_out) != 0)
@@ -276,8 +294,8 @@ set(struct call *call, struct profile *profile, struct refusal *refusal_out)
 	if (wish.refuses_default && profile->is_default)
 		return refuse(refusal_out, REFUSED_INVALID, "invalid", "default",
 		    "default: make another profile the default one instead");
-	note_secrets(profile, &wish);
-	if (check_whole(call, profile, refusal_out) != 0)
+	if (note_secrets(call, profile, &wish, refusal_out) != 0 ||
+	    check_whole(call, profile, refusal_out) != 0)
 		return -1;
 	if (seal_wish(call->parts, profile, &wish, &err) != 0 ||
 	    profile_note_sender(call->parts->db, profile, &err) != 0)

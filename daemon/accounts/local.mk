@@ -58,6 +58,8 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/profile_fields.c \
 	daemon/accounts/profile_links.c \
 	daemon/accounts/profile_links.h \
+	daemon/accounts/profile_oauth.c \
+	daemon/accounts/profile_oauth.h \
 	daemon/accounts/profile_secrets.c \
 	daemon/accounts/profile_secrets.h \
 	daemon/accounts/refusal.c \

@@ -4,6 +4,7 @@
 #include "common/buf.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "daemon/accounts/profile_oauth.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -125,7 +126,7 @@ values_for(const struct provider *provider, struct profile *profile)
 		const struct provider_value *value = &provider->values[i];
 		const struct field *field = table_find_field(&profile_table, value->field);
 
-		if (field == NULL)
+		if (field == NULL || !profile_oauth_takes(profile, value->field))
 			continue;
 		if (strcmp(value->field, "host") == 0 && provider->regions.count > 0)
 			add_regional_host(values, provider, profile, value->text);

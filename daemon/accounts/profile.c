@@ -6,6 +6,7 @@
 #include "common/xalloc.h"
 #include "daemon/accounts/db_rows.h"
 #include "daemon/accounts/presets.h"
+#include "daemon/accounts/profile_oauth.h"
 #include "daemon/accounts/profile_secrets.h"
 #include "daemon/core/values.h"
 
@@ -110,6 +111,7 @@ check_capture_alone(const struct profile *profile, struct refusal *refusal_out)
 	    {"ehlo", profile->ehlo != NULL},
 	    {"bandwidth", profile->bandwidth != 0},
 	    {"transcript", profile->transcript != NULL},
+	    {"oauth_grant", profile->oauth_grant != NULL},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -129,7 +131,7 @@ check_auth(const struct profile *profile, struct refusal *refusal_out)
 	if (profile->username == NULL && profile->password != NULL)
 		return refuse(refusal_out, REFUSED_INVALID, "missing", "username",
 		    "username: a password needs a user name");
-	if (!has_auth)
+	if (!has_auth || profile->oauth_grant != NULL)
 		return 0;
 	if (profile->username == NULL)
 		return refuse(refusal_out, REFUSED_INVALID, "missing", "username",
@@ -196,6 +198,8 @@ profile_check(const struct profile *profile, struct refusal *refusal_out)
 	if (check_reserve(profile, refusal_out) != 0 ||
 	    check_from_policy(profile, refusal_out) != 0)
 		return -1;
+	if (profile_check_oauth(profile, refusal_out) != 0)
+		return -1;
 	if (profile->capture != NULL)
 		return check_capture_alone(profile, refusal_out);
 	if (profile->host == NULL)
@@ -238,6 +242,7 @@ profile_to_json(const struct presets *presets, const struct profile *profile)
 	if (whole.port == 0)
 		(void)json_object_set_new(object, "port", json_null());
 	(void)json_object_set_new(object, "has_password", json_boolean(whole.password != NULL));
+	profile_oauth_to_json(&whole, object);
 	(void)json_object_set_new(object, "state", json_string(whole.paused ? "paused" : "ok"));
 	table_row_fini(&profile_table, &whole);
 	return object;
@@ -332,6 +337,18 @@ profile_to_message(const struct profile *profile, const struct profile_secrets *
 	    .signature_text = bytes_of(profile->signature_text),
 	    .signature_html = bytes_of(profile->signature_html),
 	};
+	if (profile->oauth_grant == NULL)
+		return;
+	message_out->oauth_grant = (uint8_t)(choice_of("oauth_grant", profile->oauth_grant) + 1);
+	message_out->oauth_token_url = text_or_empty(profile->oauth_token_url);
+	message_out->oauth_device_url = text_or_empty(profile->oauth_device_url);
+	message_out->oauth_client_id = text_or_empty(profile->oauth_client_id);
+	message_out->oauth_client_secret = bytes_of(secrets->texts[SECRET_OAUTH_CLIENT_SECRET]);
+	message_out->oauth_scope = text_or_empty(profile->oauth_scope);
+	message_out->oauth_subject = text_or_empty(profile->oauth_subject);
+	message_out->oauth_key = bytes_of(secrets->texts[SECRET_OAUTH_KEY]);
+	message_out->oauth_refresh_token = bytes_of(secrets->texts[SECRET_OAUTH_REFRESH_TOKEN]);
+	message_out->oauth_ca = bytes_of(profile->oauth_ca);
 }
 
 int

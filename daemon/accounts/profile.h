@@ -46,6 +46,12 @@ struct profile {
 	char *signature_text, *signature_html;
 	char *capture;
 	char *comment;
+	char *oauth_grant;
+	char *oauth_token_url, *oauth_device_url;
+	char *oauth_client_id, *oauth_scope;
+	char *oauth_subject;
+	char *oauth_ca;                                              /* PEM */
+	char *oauth_client_secret, *oauth_key, *oauth_refresh_token; /* sealed */
 };
 
 struct presets;

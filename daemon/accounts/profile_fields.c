@@ -7,6 +7,7 @@
 #include "common/rate.h"
 #include "common/xalloc.h"
 #include "daemon/accounts/profile.h"
+#include "daemon/accounts/profile_oauth.h"
 #include "daemon/config/sense.h"
 #include "daemon/config/units.h"
 
@@ -204,13 +205,15 @@ check_capture(char **text, struct err *err_out)
 static const char *const tls_modes[] = {"none", "opportunistic", "starttls", "implicit", NULL};
 static const char *const tls_versions[] = {"1.0", "1.1", "1.2", "1.3", NULL};
 static const char *const auth_methods[] = {"none", "auto", "plain", "login", "cram-md5",
-    "scram-sha-1", "scram-sha-1-plus", "scram-sha-256", "scram-sha-256-plus", NULL};
+    "scram-sha-1", "scram-sha-1-plus", "scram-sha-256", "scram-sha-256-plus", "xoauth2",
+    "oauthbearer", NULL};
 /* In the order of enum transcript_policy. */
 static const char *const transcripts[] = {"never", "failure", "always", NULL};
 static const char *const uncertain[] = {"retry", "hold", NULL};
 /* In the order of enum from_policy. */
 static const char *const from_policies[] = {"supply", "replace", NULL};
-static const char *const extra[] = {"password", "default", NULL};
+static const char *const extra[] = {
+    "password", "default", "oauth_client_secret", "oauth_key", "oauth_refresh_token", NULL};
 static const char *const not_built[] = {"fallback", "pop3_host", "pop3_port", "pop3_tls",
     "pop3_auth", "pop3_username", "pop3_password", "pop3_valid", NULL};
 
@@ -264,6 +267,16 @@ static const struct field fields[] = {
     FIELD(signature_html, FIELD_TEXT, .max = SIGNATURE_BYTES, .normalise = check_html),
     FIELD(capture, FIELD_TEXT, .max = 200, .normalise = check_capture),
     FIELD(comment, FIELD_TEXT, .max = 1000),
+    FIELD(oauth_grant, FIELD_TEXT, .max = 32, .choices = profile_oauth_grants),
+    FIELD(oauth_token_url, FIELD_TEXT, .max = 1023, .normalise = profile_check_url),
+    FIELD(oauth_device_url, FIELD_TEXT, .max = 1023, .normalise = profile_check_url),
+    FIELD(oauth_client_id, FIELD_TEXT, .max = 255, .normalise = profile_check_word),
+    FIELD(oauth_scope, FIELD_TEXT, .max = 1023, .normalise = profile_check_word),
+    FIELD(oauth_subject, FIELD_TEXT, .max = 255, .normalise = check_user_name),
+    FIELD(oauth_ca, FIELD_TEXT, .max = CA_SIZE_MAX - 1, .normalise = check_ca),
+    FIELD(oauth_client_secret, FIELD_TEXT, .flags = FIELD_HIDDEN),
+    FIELD(oauth_key, FIELD_TEXT, .flags = FIELD_HIDDEN),
+    FIELD(oauth_refresh_token, FIELD_TEXT, .flags = FIELD_HIDDEN),
 };
 
 const struct table profile_table = {

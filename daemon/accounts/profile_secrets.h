@@ -13,8 +13,15 @@
 #define POSTERN_ACCOUNTS_PROFILE_SECRETS_H
 
 #include "daemon/accounts/profile.h"
+#include "daemon/core/values.h"
 
-enum profile_secret { SECRET_PASSWORD, PROFILE_SECRETS };
+enum profile_secret {
+	SECRET_PASSWORD,
+	SECRET_OAUTH_CLIENT_SECRET,
+	SECRET_OAUTH_KEY,
+	SECRET_OAUTH_REFRESH_TOKEN,
+	PROFILE_SECRETS
+};
 
 /* The field's name, in JSON and of the column. */
 const char *profile_secret_name(enum profile_secret secret);

@@ -15,7 +15,7 @@
 #include "daemon/core/messages.h"
 
 #define SEAL_KEY_SIZE 32
-#define SEAL_SECRET_MAX 4096
+#define SEAL_SECRET_MAX 16384
 
 /* Gives the sealed text. `key` is empty if the parent found none. */
 int seal_close(struct msg_bytes key, const char *context, const char *secret, char **sealed_out,

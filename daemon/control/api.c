@@ -2,7 +2,7 @@
  * api - the way of a request: route, ask the owners, put their answers together, reply.
  *
  * Most requests have one part: the owner's answer goes back as it is. A profile's state lies with
- * queue, the status with three roles; these are asked at the same time. A backup is made by three
+ * queue and its token with relay, the status with three roles; these are asked at the same time. A backup is made by three
  * roles, one after the other.
  */
 #include "daemon/control/api.h"
@@ -134,6 +134,34 @@ part_json(const struct part *part)
 }
 
 static void
+compose(enum route_answer answer, json_t *const *parts)
+{
+	switch (answer) {
+	case ANSWER_STATUS:
+		compose_status(parts[0], parts[1], parts[2]);
+		break;
+	case ANSWER_USER:
+		compose_user(parts[0], parts[1]);
+		break;
+	case ANSWER_EXPLAIN:
+		compose_explain(parts[0], parts[1]);
+		break;
+	case ANSWER_PROFILES:
+		compose_profiles(parts[0], parts[1]);
+		break;
+	case ANSWER_BACKUP:
+		compose_backup(parts[0], parts[2]);
+		break;
+	case ANSWER_PROFILE:
+		compose_profile(parts[0], parts[1]);
+		compose_token(parts[0], parts[2]);
+		break;
+	case ANSWER_AS_IS:
+		break;
+	}
+}
+
+static void
 reply_composed(struct gather *gather)
 {
 	json_t *parts[PARTS_MAX] = {NULL};
@@ -146,18 +174,7 @@ reply_composed(struct gather *gather)
 		    "it",
 		    role_name(gather->parts[0].owner));
 	} else {
-		if (gather->answer == ANSWER_STATUS)
-			compose_status(parts[0], parts[1], parts[2]);
-		else if (gather->answer == ANSWER_USER)
-			compose_user(parts[0], parts[1]);
-		else if (gather->answer == ANSWER_EXPLAIN)
-			compose_explain(parts[0], parts[1]);
-		else if (gather->answer == ANSWER_PROFILES)
-			compose_profiles(parts[0], parts[1]);
-		else if (gather->answer == ANSWER_BACKUP)
-			compose_backup(parts[0], parts[2]);
-		else
-			compose_profile(parts[0], parts[1]);
+		compose(gather->answer, parts);
 		reply_json(gather->request, gather->parts[0].status, parts[0]);
 	}
 	for (unsigned i = 0; i < gather->part_count; i++)
@@ -276,6 +293,8 @@ gather_start(struct api *api, struct http_request *request, const struct route *
 		ask_to_add(gather, ROLE_QUEUE, "/v1/queue");
 	if (gather->answer == ANSWER_STATUS)
 		ask_to_add(gather, ROLE_ACCOUNTS, "/v1/profiles");
+	if (gather->answer == ANSWER_PROFILE)
+		ask_to_add(gather, ROLE_RELAY, "/v1/tokens");
 	if (!is_waiting(gather))
 		gather_finish(gather);
 }

@@ -81,6 +81,36 @@ compose_profile(json_t *profile, const json_t *queue)
 		    profile, state_fields[i], field_or_null(state, state_fields[i]));
 }
 
+static const json_t *
+find_token(const json_t *tokens, const char *profile)
+{
+	size_t i;
+	json_t *token;
+
+	json_array_foreach(tokens, i, token)
+	{
+		const char *its_profile = json_string_value(json_object_get(token, "profile"));
+
+		if (its_profile != NULL && strcmp(its_profile, profile) == 0)
+			return token;
+	}
+	return NULL;
+}
+
+void
+compose_token(json_t *profile, const json_t *tokens)
+{
+	const char *name = json_string_value(json_object_get(profile, "name"));
+	const json_t *token;
+
+	if (name == NULL || !json_is_string(json_object_get(profile, "oauth_grant")))
+		return;
+	token = find_token(tokens, name);
+	(void)json_object_set_new(profile, "token_until", field_or_null(token, "until"));
+	(void)json_object_set_new(profile, "login_until", field_or_null(token, "login_until"));
+	(void)json_object_set_new(profile, "token_error", field_or_null(token, "reason"));
+}
+
 void
 compose_user(json_t *user, const json_t *queue)
 {

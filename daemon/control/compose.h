@@ -15,6 +15,9 @@
 /* Adds state, rate_limited_until, last_error, waiting and budget to one profile. `queue` is the answer to
  * GET /v1/queue, or NULL. */
 void compose_profile(json_t *profile, const json_t *queue);
+/* Adds to a profile with OAuth2 what relay says of its token. `tokens` is the answer to GET
+ * /v1/tokens, or NULL. */
+void compose_token(json_t *profile, const json_t *tokens);
 void compose_profiles(json_t *profiles, const json_t *queue);
 /* Into an explanation: where queue would lead it, and how that profile is. */
 void compose_explain(json_t *explanation, const json_t *queue);

@@ -27,6 +27,8 @@ static const struct route routes[] = {
 	{"/v1/profiles/*/resume",        ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},
 	{"/v1/profiles/*/test",          ROUTE_POST,                 ROLE_RELAY,    ANSWER_AS_IS,    LONG, true,  ""},
 	{"/v1/explain",                  ROUTE_GET,                  ROLE_ACCOUNTS, ANSWER_EXPLAIN,  SOON, false, "user from to"},
+	{"/v1/profiles/*/login",         ROUTE_GET | ROUTE_POST,     ROLE_RELAY,    ANSWER_AS_IS,    LONG, false, ""},
+	{"/v1/tokens",                   ROUTE_GET,                  ROLE_RELAY,    ANSWER_AS_IS,    SOON, false, ""},
 	{"/v1/alerts",                   ROUTE_GET,                  ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, "limit after unacknowledged"},
 	{"/v1/alerts/ack",               ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},
 	{"/v1/alerts/*/ack",             ROUTE_POST,                 ROLE_ACCOUNTS, ANSWER_AS_IS,    SOON, false, ""},

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -89,6 +90,12 @@ static const struct sandbox_rule connecting[] = {
 	END
 };
 
+/* libcurl ignores SIGPIPE, which we do all the same, while it closes connections. */
+static const struct sandbox_rule broken_pipes[] = {
+	EQUAL("rt_sigaction", 0, SIGPIPE),
+	END
+};
+
 static const struct sandbox_rule files[] = {
 	ANY("open"), ANY("openat"), ANY("stat"), ANY("lstat"), ANY("newfstatat"), ANY("statx"),
 	ANY("access"), ANY("faccessat"), ANY("readlink"), ANY("readlinkat"), ANY("getcwd"),
@@ -142,6 +149,7 @@ const struct sandbox_group sandbox_groups[] = {
     {"connections", IS(SMTPD) | IS(CONTROL) | IS(RELAY), 0, connections},
     {"listening", IS(SMTPD) | IS(CONTROL), 0, listening},
     {"connecting", IS(RELAY), 0, connecting},
+    {"broken pipes", IS(RELAY), 0, broken_pipes},
     {"files", IS(ACCOUNTS) | IS(QUEUE) | IS(RELAY), 0, files},
     {"a database", IS(ACCOUNTS) | IS(QUEUE), 0, database},
     {"bodies", IS(QUEUE), 0, bodies},

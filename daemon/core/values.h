@@ -135,6 +135,24 @@ enum listener_tls { LISTENER_NONE, LISTENER_STARTTLS, LISTENER_IMPLICIT, LISTENE
 /* Of a profile. */
 enum profile_tls { PROFILE_NONE, PROFILE_OPPORTUNISTIC, PROFILE_STARTTLS, PROFILE_IMPLICIT };
 
+/* How a profile comes to its access tokens (RFC 6749; 8628; 7523). */
+enum oauth_grant {
+	GRANT_NONE, /* it has no OAuth2 */
+	GRANT_REFRESH,
+	GRANT_CLIENT,
+	GRANT_DEVICE, /* as `refresh`, once somebody has logged in */
+	GRANT_SERVICE_ACCOUNT
+};
+
+#define OAUTH_REFRESH_TOKEN_MAX 8192
+
+/* What became of a refresh token that relay gave to accounts. */
+enum token_stored {
+	TOKEN_KEPT,
+	TOKEN_SUPERSEDED, /* another one is stored than it was to replace */
+	TOKEN_UNWANTED    /* there is no such profile any more, or it has no use for one */
+};
+
 /* Which deliveries leave their dialogue behind. */
 enum transcript_policy { TRANSCRIPT_NEVER, TRANSCRIPT_FAILURE, TRANSCRIPT_ALWAYS };
 

@@ -1,7 +1,8 @@
 /*
  * auth_exchange - the inside of a client_auth, for the files that know mechanisms
  *
- * client_auth.c has base64 and the key of SCRAM; auth_library.c those that libgsasl knows. Nobody
+ * client_auth.c has base64 and the key of SCRAM; auth_library.c those that libgsasl knows,
+ * auth_bearer.c those that carry a token. Nobody
  * else includes this.
  */
 #ifndef POSTERN_RELAY_AUTH_EXCHANGE_H
@@ -32,6 +33,8 @@ struct client_auth {
 	const struct auth_ops *ops;
 	bool is_proved, is_unsupported;
 
+	char *bearer; /* auth_bearer.c: what is said */
+
 	/* auth_library.c */
 	Gsasl *library;
 	Gsasl_session *session;
@@ -44,7 +47,8 @@ struct client_auth {
 };
 
 extern const struct auth_ops auth_library_first; /* PLAIN, SCRAM */
-extern const struct auth_ops auth_library;       /* LOGIN, CRAM-MD5 */
+extern const struct auth_ops auth_oauthbearer, auth_xoauth2;
+extern const struct auth_ops auth_library; /* LOGIN, CRAM-MD5 */
 
 /* Wipes and frees it; NULL is allowed. */
 void auth_wipe_text(char **text);

@@ -6,14 +6,16 @@
 
 /* clang-format off */
 static const struct auth_traits methods[AUTH_METHODS] = {
-	/*                          mechanism             option                plain  bound  mutual */
-	[AUTH_SCRAM_SHA_256_PLUS] = {"SCRAM-SHA-256-PLUS", "scram-sha-256-plus", false, true,  true},
-	[AUTH_SCRAM_SHA_256] =      {"SCRAM-SHA-256",      "scram-sha-256",      false, false, true},
-	[AUTH_SCRAM_SHA_1_PLUS] =   {"SCRAM-SHA-1-PLUS",   "scram-sha-1-plus",   false, true,  true},
-	[AUTH_SCRAM_SHA_1] =        {"SCRAM-SHA-1",        "scram-sha-1",        false, false, true},
-	[AUTH_CRAM_MD5] =           {"CRAM-MD5",           "cram-md5",           false, false, false},
-	[AUTH_LOGIN] =              {"LOGIN",              "login",              true,  false, false},
-	[AUTH_PLAIN] =              {"PLAIN",              "plain",              true,  false, false},
+	/*                          mechanism             option                plain  bound  mutual token */
+	[AUTH_SCRAM_SHA_256_PLUS] = {"SCRAM-SHA-256-PLUS", "scram-sha-256-plus", false, true,  true,  false},
+	[AUTH_SCRAM_SHA_256] =      {"SCRAM-SHA-256",      "scram-sha-256",      false, false, true,  false},
+	[AUTH_SCRAM_SHA_1_PLUS] =   {"SCRAM-SHA-1-PLUS",   "scram-sha-1-plus",   false, true,  true,  false},
+	[AUTH_SCRAM_SHA_1] =        {"SCRAM-SHA-1",        "scram-sha-1",        false, false, true,  false},
+	[AUTH_CRAM_MD5] =           {"CRAM-MD5",           "cram-md5",           false, false, false, false},
+	[AUTH_LOGIN] =              {"LOGIN",              "login",              true,  false, false, false},
+	[AUTH_PLAIN] =              {"PLAIN",              "plain",              true,  false, false, false},
+	[AUTH_XOAUTH2] =            {"XOAUTH2",            "xoauth2",            false, false, false, true},
+	[AUTH_OAUTHBEARER] =        {"OAUTHBEARER",        "oauthbearer",        false, false, false, true},
 };
 /* clang-format on */
 
@@ -48,6 +50,16 @@ auth_methods_plain(void)
 
 	for (unsigned i = 0; i < AUTH_METHODS; i++)
 		bits |= methods[i].is_plain ? AUTH_BIT(i) : 0;
+	return bits;
+}
+
+unsigned
+auth_methods_token(void)
+{
+	unsigned bits = 0;
+
+	for (unsigned i = 0; i < AUTH_METHODS; i++)
+		bits |= methods[i].is_token ? AUTH_BIT(i) : 0;
 	return bits;
 }
 

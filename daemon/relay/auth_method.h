@@ -22,6 +22,8 @@ enum auth_method {
 	AUTH_CRAM_MD5,
 	AUTH_LOGIN,
 	AUTH_PLAIN,
+	AUTH_XOAUTH2,
+	AUTH_OAUTHBEARER,
 	AUTH_METHODS
 };
 
@@ -33,6 +35,7 @@ struct auth_traits {
 	bool is_plain;         /* what is said is the secret itself */
 	bool is_bound;         /* to the TLS session (RFC 5056) */
 	bool is_mutual;        /* the upstream proves that it knows the password as well */
+	bool is_token;         /* for an access token in place of a password */
 };
 
 const struct auth_traits *auth_traits(enum auth_method method);
@@ -42,6 +45,8 @@ const char *auth_method_name(enum auth_method method);
 unsigned auth_method_bit(const char *name, size_t size);
 /* The methods that are all in `is_plain`. */
 unsigned auth_methods_plain(void);
+/* The methods that are all in `is_token`; `auto` has none of them. */
+unsigned auth_methods_token(void);
 /* From a profile's `auth`: the methods that may be used. -1 when it names none of them. */
 int auth_methods_wanted(const char *auth, unsigned *methods_out, struct err *err_out);
 

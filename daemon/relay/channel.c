@@ -4,8 +4,10 @@
 #include "common/err.h"
 #include "common/xalloc.h"
 #include "daemon/relay/channel_private.h"
+#include "daemon/relay/tokens.h"
 
 #include <event2/buffer.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +38,9 @@ static void
 detach(struct channel *channel)
 {
 	channel->is_closed = true;
+	if (channel->token != NULL)
+		token_cancel(channel->token);
+	channel->token = NULL;
 	if (channel->query != NULL)
 		dns_cancel(channel->query);
 	channel->query = NULL;
@@ -213,6 +218,39 @@ on_line(bool is_sent, const char *line, void *ctx)
 	channel->callbacks->on_line(is_sent, line, channel->ctx);
 }
 
+static void
+resolve(struct channel *channel)
+{
+	const struct profile *profile = channel->profile;
+
+	channel->phase = PHASE_NAME;
+	channel->query =
+	    dns_resolve(channel->dns, profile->host, profile->port, channel_on_addresses, channel);
+}
+
+/* Without a token there is no use in a connection, which would have to wait. */
+static void
+on_token(const struct token_answer *answer, void *ctx)
+{
+	struct channel *channel = ctx;
+	char detail[80];
+
+	channel->token = NULL;
+	if (answer->token == NULL) {
+		channel->end.phase = PHASE_TOKEN;
+		channel->end.verdict = (struct verdict){
+		    .outcome = answer->outcome, .fate = FATE_DEFERRED, .is_over = true};
+		reply_set(&channel->end.reply, 0, "", "%s", answer->reason);
+		tell_closed(channel);
+		return;
+	}
+	(void)snprintf(detail, sizeof(detail), "%s token, holds another %lld s",
+	    answer->is_fresh ? "new" : "known", (long long)(answer->holds_ms / 1000));
+	channel_step_done(channel, PHASE_TOKEN, detail);
+	channel->started_at_ms = channel->step_at_ms;
+	resolve(channel);
+}
+
 struct channel *
 channel_open(struct loop *loop, struct dns *dns, struct profile *profile,
     const struct channel_callbacks *callbacks, void *ctx)
@@ -240,8 +278,11 @@ channel_open(struct loop *loop, struct dns *dns, struct profile *profile,
 	channel->soon = timer_new(loop, on_soon, channel);
 	channel->started_at_ms = channel->step_at_ms = loop_now_ms(loop);
 	channel->facts.tls = channel->facts.auth = "";
-	channel->query =
-	    dns_resolve(dns, profile->host, profile->port, channel_on_addresses, channel);
+	channel->dns = dns;
+	if (profile->token_source != NULL)
+		channel->token = token_get(profile->token_source, on_token, channel);
+	else
+		resolve(channel);
 	return channel;
 }
 

@@ -21,6 +21,8 @@ struct channel {
 	const struct channel_callbacks *callbacks;
 	void *ctx;
 
+	struct dns *dns;
+	struct token_wait *token; /* that is waited for before anything else, or NULL */
 	struct dns_query *query;
 	struct dns_answer addresses;
 	size_t address; /* the one in use */

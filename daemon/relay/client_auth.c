@@ -16,6 +16,8 @@ static const struct auth_ops *const ops_of[AUTH_METHODS] = {
     [AUTH_CRAM_MD5] = &auth_library,
     [AUTH_LOGIN] = &auth_library,
     [AUTH_PLAIN] = &auth_library_first,
+    [AUTH_XOAUTH2] = &auth_xoauth2,
+    [AUTH_OAUTHBEARER] = &auth_oauthbearer,
 };
 
 void

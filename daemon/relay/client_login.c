@@ -308,9 +308,19 @@ end_refused(struct client *client, const struct smtp_reply *reply)
 	return client_end_refused(client, reply);
 }
 
+/* The token may have been revoked: the same once more, with a new one. */
+static bool
+may_renew(const struct client *client, const struct smtp_reply *reply)
+{
+	return client->is_renewable && !client->is_renewed && reply->code / 100 == 5 &&
+	       client->cancelled.text[0] == '\0' && !is_unsupported(client, reply);
+}
+
 static unsigned
 next_methods(const struct client *client, const struct smtp_reply *reply)
 {
+	if (client->is_renewed)
+		return AUTH_BIT(client->method);
 	if (reply->code / 100 != 5 || !has_choice(client))
 		return 0;
 	if (client->cancelled.text[0] != '\0')
@@ -337,6 +347,7 @@ static enum client_event
 on_refused(struct client *client, const struct smtp_reply *reply)
 {
 	client->methods_refused |= AUTH_BIT(client->method);
+	client->is_renewed = may_renew(client, reply);
 	client->next_methods = next_methods(client, reply);
 	tell_refused(client, reply);
 	client_forget_exchange(client);
@@ -391,11 +402,12 @@ client_credential(struct client *client, const struct credential *credential)
 
 	if (client->state != CLIENT_STATE_AUTH)
 		return CLIENT_WAITS; /* it has ended meanwhile */
-	/* What the upstream said to the first method says more. */
-	if (credential->problem != NULL && client->is_second)
+	/* What the upstream said to the first method says more, unless it was to an old token. */
+	if (credential->problem != NULL && client->is_second && !client->is_renewed)
 		return client_end_reply(client, &client->refusal);
 	if (credential->problem != NULL)
 		return client_end_by_us(client, credential->outcome, credential->problem);
+	client->is_renewable = credential->is_renewable;
 	client_wipe(&client->secret);
 	buf_text(&client->secret, credential->secret);
 	client->method = choose(client, client->is_second ? 0 : credential->worked);

@@ -53,6 +53,8 @@ struct client {
 	struct err cancelled; /* why we cancelled the exchange, "": we did not */
 	struct reply refusal; /* of the method before */
 	bool is_second;       /* a method was refused on this connection */
+	bool is_renewable;    /* the token; see struct credential */
+	bool is_renewed;      /* another was asked for */
 	bool awaits_key;
 	bool has_authenticated;
 

@@ -6,7 +6,8 @@
  *
  * The driver of the client automaton asks when that wants a credential, and says at the end what
  * became of the login. A profile with a password answers with that as soon as it is the
- * connection's turn (logins.h).
+ * connection's turn (logins.h), one with OAuth2 with a token (tokens.h); one that was refused is not
+ * given again.
  */
 #ifndef POSTERN_RELAY_CREDENTIAL_H
 #define POSTERN_RELAY_CREDENTIAL_H
@@ -23,7 +24,8 @@ struct credential {
 	const char *secret;           /* a password or a token; borrowed until return */
 	const char *problem;          /* NULL: here it is; else why there is none */
 	enum attempt_outcome outcome; /* with a problem */
-	unsigned worked;              /* AUTH_BIT() of the method that worked last, 0: not known */
+	bool is_renewable; /* a token of some age: if it is refused, another may be taken */
+	unsigned worked;   /* AUTH_BIT() of the method that worked last, 0: not known */
 };
 
 /* Calls on_credential once. `is_next` as in login_wait(). */

@@ -43,9 +43,25 @@ tls_advice(const struct profile *profile, const struct client_end *end)
 	       "and tls_verify.";
 }
 
+/* What is wrong stands in the reason already. */
+static const char *
+token_advice(const struct client_end *end)
+{
+	if (end->verdict.outcome == ATTEMPT_AUTH_REFUSED)
+		return "The upstream was not asked: it needs a token first.";
+	return "The upstream was not asked: it needs a token first, which is asked for again by "
+	       "itself.";
+}
+
 static const char *
 auth_advice(const struct profile *profile)
 {
+	if (profile->token_source != NULL)
+		return "The token was just made, so the oauth settings are right. Is the user "
+		       "name the mailbox? May the application send as it (Microsoft: "
+		       "SMTP.SendAsApp or SMTP.Send with consent, authenticated SMTP on for the "
+		       "mailbox, the service principal known to Exchange; Google: the scope "
+		       "https://mail.google.com/)?";
 	if (profile->auth_methods == 0)
 		return "The upstream wants a login: set username and password.";
 	if (strchr(profile->username, '@') != NULL)
@@ -88,6 +104,10 @@ diagnosis_advice(
 {
 	const char *advice;
 
+	if (end->phase == PHASE_TOKEN) {
+		(void)snprintf(buffer, size, "%s", token_advice(end));
+		return buffer;
+	}
 	switch (end->verdict.outcome) {
 	case ATTEMPT_TLS:
 		advice = tls_advice(profile, end);

@@ -1,10 +1,13 @@
 # daemon/relay: the relay role
 noinst_LIBRARIES += daemon/relay/librelay.a
 daemon_relay_librelay_a_SOURCES = \
+	daemon/relay/auth_bearer.c \
 	daemon/relay/auth_exchange.h \
 	daemon/relay/auth_library.c \
 	daemon/relay/auth_method.c \
 	daemon/relay/auth_method.h \
+	daemon/relay/call_path.c \
+	daemon/relay/call_path.h \
 	daemon/relay/capabilities.c \
 	daemon/relay/capabilities.h \
 	daemon/relay/capture.c \
@@ -30,6 +33,8 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/credential.h \
 	daemon/relay/delivery.c \
 	daemon/relay/delivery.h \
+	daemon/relay/device_login.c \
+	daemon/relay/device_login.h \
 	daemon/relay/diagnosis.c \
 	daemon/relay/diagnosis.h \
 	daemon/relay/dns.c \
@@ -38,6 +43,16 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/dotstuff.h \
 	daemon/relay/hostfiles.c \
 	daemon/relay/hostfiles.h \
+	daemon/relay/http.c \
+	daemon/relay/http.h \
+	daemon/relay/jwt.c \
+	daemon/relay/jwt.h \
+	daemon/relay/oauth_answer.c \
+	daemon/relay/oauth_answer.h \
+	daemon/relay/oauth_error.c \
+	daemon/relay/oauth_error.h \
+	daemon/relay/oauth_settings.c \
+	daemon/relay/oauth_settings.h \
 	daemon/relay/logins.c \
 	daemon/relay/logins.h \
 	daemon/relay/pace.c \
@@ -55,6 +70,13 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/scram_key.c \
 	daemon/relay/scram_key.h \
 	daemon/relay/slot_transcript.c \
+	daemon/relay/token_private.h \
+	daemon/relay/token_service.c \
+	daemon/relay/token_service.h \
+	daemon/relay/token_source.c \
+	daemon/relay/token_store.c \
+	daemon/relay/tokens.c \
+	daemon/relay/tokens.h \
 	daemon/relay/transcript.c \
 	daemon/relay/transcript.h \
 	daemon/relay/upstream.c \

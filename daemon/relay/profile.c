@@ -4,6 +4,7 @@
 #include "common/xalloc.h"
 #include "daemon/relay/auth_method.h"
 #include "daemon/relay/scram_key.h"
+#include "daemon/relay/tokens.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,8 +78,15 @@ choose_auth(struct profile *profile, const struct msg_profile *message)
 	/* `auto` without a name to log in with is none. */
 	if (strcmp(profile->auth, "auto") == 0 && profile->username[0] == '\0')
 		return;
-	if (auth_methods_wanted(profile->auth, &profile->auth_methods, &err) != 0)
+	if (profile->token_source != NULL && strcmp(profile->auth, "auto") == 0)
+		profile->auth_methods = auth_methods_token();
+	else if (auth_methods_wanted(profile->auth, &profile->auth_methods, &err) != 0)
 		set_problem(profile, err.text);
+	else if ((profile->auth_methods & auth_methods_token()) != 0 &&
+		 profile->token_source == NULL)
+		set_problem(profile,
+		    "auth is for access tokens, and the profile has no way to get one: set "
+		    "oauth_grant");
 }
 
 static void
@@ -122,6 +130,18 @@ copy_secret(struct msg_bytes bytes)
 	return copy;
 }
 
+/* Tokens outlive the settings; a profile that can't be read now may be later. */
+static void
+take_grant(struct profile *profile, const struct msg_profile *message, struct tokens *tokens)
+{
+	if (message->oauth_grant > GRANT_SERVICE_ACCOUNT)
+		set_problem(profile, "the profile's OAuth2 grant is out of range");
+	else if (message->oauth_grant != GRANT_NONE)
+		profile->token_source = tokens_source(tokens, message);
+	else if (message->problem[0] == '\0' && tokens != NULL)
+		tokens_forget(tokens, message->profile_id);
+}
+
 struct profile *
 profile_new(const struct msg_profile *message, const struct profile_surroundings *surroundings)
 {
@@ -154,6 +174,7 @@ profile_new(const struct msg_profile *message, const struct profile_surroundings
 	profile->transcript = message->transcript;
 	copy_wishes(profile, message);
 	check_values(profile, message);
+	take_grant(profile, message, surroundings->tokens);
 	if (profile->problem == NULL && profile->capture[0] == '\0') {
 		choose_auth(profile, message);
 		make_tls(profile, message, surroundings->system_cas);
@@ -176,6 +197,7 @@ profile_release(struct profile *profile)
 	explicit_bzero(profile->secret, strlen(profile->secret));
 	free(profile->secret);
 	scram_key_free(profile->scram_key);
+	token_source_release(profile->token_source);
 	tls_release(profile->tls_context);
 	free(profile->name);
 	free(profile->problem);

@@ -16,6 +16,8 @@
 struct logins;
 struct pool;
 struct scram_key;
+struct token_source;
+struct tokens;
 
 struct profile {
 	unsigned references;
@@ -37,7 +39,8 @@ struct profile {
 	bool auth_in_clear;    /* credentials also where opportunistic TLS finds none */
 	char *username;
 	char *secret;
-	struct scram_key *scram_key; /* derived from the secret last; NULL: none yet */
+	struct scram_key *scram_key;       /* derived from the secret last; NULL: none yet */
+	struct token_source *token_source; /* of its access tokens; NULL: it has a password */
 	char *ehlo_name;
 	int64_t timeout_ms, block_timeout_ms, dot_timeout_ms;
 	unsigned connections;
@@ -54,6 +57,7 @@ struct profile_surroundings {
 	struct logins *logins;
 	const char *hostname;
 	struct tls_store *system_cas; /* NULL: there are none */
+	struct tokens *tokens;
 };
 
 struct profile *profile_new(

@@ -3,10 +3,10 @@
 
 #include "common/clock.h"
 #include "common/list.h"
-#include "common/percent.h"
 #include "common/xalloc.h"
 #include "daemon/core/loop.h"
 #include "daemon/core/result.h"
+#include "daemon/relay/call_path.h"
 #include "daemon/relay/capture.h"
 #include "daemon/relay/channel.h"
 #include "daemon/relay/diagnosis.h"
@@ -19,7 +19,6 @@
 
 #define FETCH_MS (10 * 1000)
 #define TESTS_MAX 16
-#define NAME_BYTES 255
 #define TRANSCRIPT_MAX 500 /* lines */
 
 struct profile_tests {
@@ -351,20 +350,6 @@ on_profile(const union message *answer, void *ctx)
 	walk(test);
 }
 
-/* Gives the NAME of /v1/profiles/NAME/test, or NULL. */
-static char *
-read_name(const char *path)
-{
-	static const char head[] = "/v1/profiles/", tail[] = "/test";
-	size_t size = strcspn(path, "?");
-
-	if (strncmp(path, head, strlen(head)) != 0 || size <= strlen(head) + strlen(tail) ||
-	    strncmp(path + size - strlen(tail), tail, strlen(tail)) != 0)
-		return NULL;
-	size -= strlen(head) + strlen(tail);
-	return size <= NAME_BYTES ? percent_decode(path + strlen(head), size) : NULL;
-}
-
 static bool
 is_address(const char *text)
 {
@@ -447,7 +432,7 @@ profile_tests_call(
 	struct msg_profile_get get = {0};
 	struct test *test = test_new(tests, control, message->request_id);
 
-	test->name = read_name(call->path);
+	test->name = call_path_profile(call->path, "/test");
 	if (test->name == NULL) {
 		end_with_error(test, 404, "not_found", "relay knows /v1/profiles/NAME/test only");
 	} else if (strcmp(call->method, "POST") != 0) {

@@ -13,6 +13,7 @@
 #include "daemon/relay/profile_test.h"
 #include "daemon/relay/report.h"
 #include "daemon/relay/rework.h"
+#include "daemon/relay/token_service.h"
 #include "daemon/relay/upstream.h"
 
 #include <stdlib.h>
@@ -27,6 +28,7 @@ struct relay {
 	struct role_context *role;
 	struct dns *dns;
 	struct pool *pool;
+	struct token_service *tokens;
 	struct profile_surroundings surroundings;
 	struct reports *reports;
 	struct deliveries *deliveries;
@@ -79,10 +81,15 @@ start(struct role_context *role, struct err *err_out)
 	relay->role = role;
 	relay->dns = dns_new(
 	    role->loop, role_file(role, FILE_RESOLV_CONF), role_file(role, FILE_HOSTS), err_out);
-	if (relay->dns == NULL) {
+	if (relay->dns != NULL)
+		relay->tokens = token_service_new(role, relay->dns, err_out);
+	if (relay->tokens == NULL) {
+		if (relay->dns != NULL)
+			dns_free(relay->dns);
 		free(relay);
 		return -1;
 	}
+	relay->surroundings.tokens = token_service_tokens(relay->tokens);
 	role->state = relay;
 	relay->surroundings.hostname = role->config->hostname;
 	relay->surroundings.system_cas = read_system_cas(role);
@@ -113,6 +120,7 @@ reload(struct role_context *role)
 	if (dns_reload(relay->dns, role_file(role, FILE_RESOLV_CONF), role_file(role, FILE_HOSTS),
 		&err) != 0)
 		log_problem(LOG_ERROR, "%s", err.text);
+	token_service_reload(relay->tokens);
 	relay->surroundings.hostname = role->config->hostname;
 	relay->surroundings.system_cas = read_system_cas(role);
 	upstreams_set_surroundings(relay->upstreams, &relay->surroundings);
@@ -127,6 +135,7 @@ stop(struct role_context *role)
 
 	profile_tests_free(relay->tests);
 	upstreams_free(relay->upstreams);
+	token_service_free(relay->tokens);
 	pool_free(relay->pool);
 	deliveries_free(relay->deliveries);
 	reworks_free(relay->reworks);
@@ -289,10 +298,12 @@ on_link(struct role_context *role, struct link *link)
 
 	if (link_peer(link) == ROLE_QUEUE)
 		greet_queue(relay, link);
-	else if (link_peer(link) == ROLE_ACCOUNTS)
-		upstreams_on_accounts(relay->upstreams);
-	else if (link_peer(link) == ROLE_MIME)
+	if (link_peer(link) == ROLE_MIME)
 		reworks_set_link(relay->reworks, link, cancel);
+	if (link_peer(link) != ROLE_ACCOUNTS)
+		return;
+	token_service_on_accounts(relay->tokens);
+	upstreams_on_accounts(relay->upstreams);
 }
 
 static void
@@ -300,8 +311,10 @@ on_link_lost(struct role_context *role, struct link *link)
 {
 	struct relay *relay = role->state;
 
-	if (link_peer(link) == ROLE_CONTROL)
+	if (link_peer(link) == ROLE_CONTROL) {
 		profile_tests_forget(relay->tests, link);
+		token_service_forget(relay->tokens, link);
+	}
 	if (link_peer(link) == ROLE_MIME)
 		reworks_set_link(relay->reworks, NULL, cancel);
 	if (link_peer(link) != ROLE_QUEUE)
@@ -334,14 +347,17 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 	case MSG_PROFILE:
 		upstreams_on_stale(
 		    relay->upstreams, body->profile.profile_id, body->profile.is_gone);
-		if (body->profile.is_gone)
+		if (body->profile.is_gone) {
 			logins_forget(relay->logins, body->profile.profile_id);
+			token_service_forget_profile(relay->tokens, body->profile.profile_id);
+		}
 		break;
 	case MSG_CREDIT:
 		reworks_on_message(relay->reworks, message);
 		break;
 	case MSG_CALL:
-		profile_tests_call(relay->tests, link, message);
+		if (!token_service_call(relay->tokens, link, message))
+			profile_tests_call(relay->tests, link, message);
 		break;
 	default:
 		break;

@@ -333,6 +333,32 @@ class Connection:
         good = hmac.new(self.host.credentials[1].encode(), challenge.encode(), hashlib.md5)
         return user, digest, user == self.host.credentials[0] and digest == good.hexdigest()
 
+    def refuse_token(self, last):
+        """The words of an error, which the client answers before it hears 535 (RFC 7628 3.2.3)."""
+        assert self.challenge('{"status":"401","schemes":"bearer"}') == last
+
+    def auth_xoauth2(self, first):
+        token = base64.b64decode(first) if first is not None else self.challenge('')
+        user, bearer, *rest = token.decode().split('\x01')
+        assert user.startswith('user=') and bearer.startswith('auth=Bearer ') and rest == ['', '']
+        user, token = user[5:], bearer[12:]
+        good = self.host.tokens(user, token)
+        if not good:
+            self.refuse_token(b'')
+        return user, token, good
+
+    def auth_oauthbearer(self, first):
+        token = base64.b64decode(first) if first is not None else self.challenge('')
+        header, *pairs = token.decode().split('\x01')
+        assert header.startswith('n,a=') and header.endswith(',') and pairs[-2:] == ['', '']
+        pairs = dict(pair.split('=', 1) for pair in pairs[:-2])
+        user = header[4:-1].replace('=2C', ',').replace('=3D', '=')
+        token = pairs['auth'].removeprefix('Bearer ')
+        good = self.host.tokens(user, token)
+        if not good:
+            self.refuse_token(b'\x01')
+        return user, token, good
+
     def do_mail(self, line):
         self.count += 1
         if self.act('mail', line):
@@ -418,10 +444,11 @@ class FakeHost:
 
     def __init__(self, script='', *, tls='none', auth=(), credentials=('user', 'secret'),
                  extensions=EXTENSIONS, certificate=None, key=None, address='127.0.0.1', port=0,
-                 name='fakehost.example', patience_s=120, record=None):
+                 name='fakehost.example', patience_s=120, record=None, tokens=None):
         self.tls, self.auth, self.credentials = tls, tuple(auth), tuple(credentials)
         self.extensions, self.name, self.patience_s = tuple(extensions), name, patience_s
         self.certificate, self.key = certificate, key
+        self.tokens = tokens        # (user, token) → whether it is good
         self.record = pathlib.Path(record) if record else None
         self.rules = parse_script(script)
         self.connections, self.messages = [], []

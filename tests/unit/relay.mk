@@ -8,14 +8,17 @@ check_PROGRAMS += \
 	tests/unit/test_dns \
 	tests/unit/test_dotstuff \
 	tests/unit/test_logins \
+	tests/unit/test_oauth_answer \
+	tests/unit/test_oauth_settings \
 	tests/unit/test_pace \
 	tests/unit/test_relay \
 	tests/unit/test_relay_mime \
+	tests/unit/test_tokens \
 	tests/unit/test_transcript
 endif
 RELAY_LIBS = daemon/relay/librelay.a daemon/core/libcore.a daemon/config/libconf.a \
 	common/libcommon.a $(CMOCKA_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) $(SECCOMP_LIBS) $(CONFIG_LIBS) \
-	$(CARES_LIBS) $(GSASL_LIBS) $(JANSSON_LIBS) $(IDN2_LIBS)
+	$(CARES_LIBS) $(CURL_LIBS) $(GSASL_LIBS) $(JANSSON_LIBS) $(IDN2_LIBS)
 
 tests_unit_test_channel_SOURCES = \
 	tests/unit/relay_world.c \
@@ -48,6 +51,18 @@ tests_unit_test_logins_SOURCES = tests/unit/test_logins.c
 tests_unit_test_logins_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_logins_LDADD = $(RELAY_LIBS)
 
+tests_unit_test_oauth_answer_SOURCES = tests/unit/test_oauth_answer.c
+tests_unit_test_oauth_answer_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_oauth_answer_LDADD = $(RELAY_LIBS)
+
+tests_unit_test_oauth_settings_SOURCES = tests/unit/test_oauth_settings.c
+tests_unit_test_oauth_settings_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_oauth_settings_LDADD = $(RELAY_LIBS)
+
+tests_unit_test_tokens_SOURCES = tests/unit/test_tokens.c
+tests_unit_test_tokens_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_tokens_LDADD = $(RELAY_LIBS)
+
 tests_unit_test_pace_SOURCES = tests/unit/test_pace.c
 tests_unit_test_pace_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pace_LDADD = daemon/relay/librelay.a $(CMOCKA_LIBS)
@@ -77,4 +92,5 @@ EXTRA_DIST += \
 	tests/dialogue/client-loss.txt \
 	tests/dialogue/client-wishes.txt \
 	tests/lib/fakehost.py \
-	tests/lib/test_fakehost.py
+	tests/lib/test_fakehost.py \
+	tests/lib/tokenserver.py

@@ -139,6 +139,26 @@ read_shipped(void)
 }
 
 /* Each is complete: with a user name and a password nothing more is needed. */
+/* Whether it takes no passwords. */
+static bool
+wants_tokens(const struct provider *provider)
+{
+	for (size_t i = 0; i < provider->value_count; i++)
+		if (strcmp(provider->values[i].field, "auth") == 0 &&
+		    strcmp(provider->values[i].text, "xoauth2") == 0)
+			return true;
+	return false;
+}
+
+static void
+log_in_with_tokens(struct profile *profile)
+{
+	free(profile->password);
+	profile->password = NULL;
+	profile->oauth_grant = xstrdup("device");
+	profile->oauth_client_id = xstrdup("id");
+}
+
 static void
 check_shipped(const struct presets *presets, const struct provider *provider)
 {
@@ -150,6 +170,8 @@ check_shipped(const struct presets *presets, const struct provider *provider)
 	};
 	struct refusal refusal;
 
+	if (wants_tokens(provider))
+		log_in_with_tokens(&profile);
 	if (provider->regions.count > 0 && provider->region == NULL)
 		profile.host = xstrdup(provider->regions.items[0]);
 	if (presets_apply(presets, &profile, &refusal) == 0) {

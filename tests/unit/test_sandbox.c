@@ -120,6 +120,7 @@ static const struct probe probes[] = {
 	{"prlimit64", ALL, 0, 0, SYS_prlimit64, {0, RLIMIT_CORE, 0, PATH(&limit)}},
 	{"prlimit64", NOBODY, 0, 0, SYS_prlimit64, {0, RLIMIT_CORE, PATH(&limit), 0}},
 	{"rt_sigaction", NOBODY, 0, 0, SYS_rt_sigaction, {SIGSYS, 0, 0, 8}},
+	{"rt_sigaction", IS(RELAY), 0, 0, SYS_rt_sigaction, {SIGPIPE, 0, 0, 8}},
 	{"seccomp", NOBODY, 0, 0, SYS_seccomp, {0, 0, 0}},
 	{"alarm", IS(MIME), 0, 0, SYS_alarm, {0}},
 	/* what kernels have been broken through */
