@@ -8,6 +8,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_mailaddr \
 	tests/fuzz/fuzz_messages \
 	tests/fuzz/fuzz_mime \
+	tests/fuzz/fuzz_oauth_answer \
 	tests/fuzz/fuzz_sasl \
 	tests/fuzz/fuzz_smtp_line \
 	tests/fuzz/fuzz_smtp_reply \
@@ -93,6 +94,11 @@ tests_fuzz_fuzz_mime_CFLAGS = $(FUZZ_CFLAGS) $(GMIME_CFLAGS)
 tests_fuzz_fuzz_mime_LDFLAGS = $(FUZZ_LINK_FLAGS)
 tests_fuzz_fuzz_mime_LDADD = daemon/mime/libmime.a daemon/core/libcore.a $(FUZZ_LIBS) $(GMIME_LIBS) \
 	$(EVENT_LIBS) $(OPENSSL_LIBS)
+
+tests_fuzz_fuzz_oauth_answer_SOURCES = tests/fuzz/fuzz_oauth_answer.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_oauth_answer_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_oauth_answer_LDFLAGS = $(FUZZ_LINK_FLAGS)
+tests_fuzz_fuzz_oauth_answer_LDADD = daemon/relay/librelay.a $(FUZZ_LIBS) $(JANSSON_LIBS)
 
 tests_fuzz_seed_messages_SOURCES = tests/fuzz/seed_messages.c
 tests_fuzz_seed_messages_LDADD = $(tests_fuzz_fuzz_messages_LDADD)

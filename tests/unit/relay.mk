@@ -90,6 +90,7 @@ EXTRA_DIST += \
 	tests/dialogue/client-introduction.txt \
 	tests/dialogue/client-login.txt \
 	tests/dialogue/client-loss.txt \
+	tests/dialogue/client-token.txt \
 	tests/dialogue/client-wishes.txt \
 	tests/lib/fakehost.py \
 	tests/lib/test_fakehost.py \

@@ -41,6 +41,7 @@ struct talk {
 	char worked[32], problem[128];
 	unsigned tries, tried; /* logins that may be, 0: any number */
 	bool is_holding;       /* no credential comes */
+	bool is_renewable;     /* the first one is a token of some age */
 	struct tls_binding binding;
 	bool has_tls;
 	struct mail mails[MAILS_MAX];
@@ -92,6 +93,8 @@ set(struct talk *talk, const char *key, const char *value)
 		talk->tries = (unsigned)atoi(value);
 	else if (strcmp(key, "hold") == 0)
 		talk->is_holding = true;
+	else if (strcmp(key, "renewable") == 0)
+		talk->is_renewable = true;
 	else if (strcmp(key, "auth-in-clear") == 0)
 		talk->settings.allows_clear = true;
 	else if (strcmp(key, "clear") == 0)
@@ -304,6 +307,7 @@ give_credential(struct talk *talk)
 	    .secret = talk->secret,
 	    .outcome = ATTEMPT_AUTH_LATER,
 	    .problem = is_refused ? talk->problem : NULL,
+	    .is_renewable = talk->is_renewable && talk->tried == 0,
 	    .worked = auth_method_bit(talk->worked, strlen(talk->worked)),
 	};
 
