@@ -1,8 +1,9 @@
 # conf: the sample config; it becomes the config where there is none. What is known of providers
 posternconfdir = $(sysconfdir)/postern
 dist_posternconf_DATA = conf/postern.conf.sample
-# Data that an upgrade replaces; an administrator's own stands beside it.
-dist_pkgdata_DATA = conf/providers.conf
+# Data that an upgrade replaces; an administrator's own stands beside it. The rules for replies are built
+# into posternd as well.
+dist_pkgdata_DATA = conf/providers.conf conf/replies.conf
 
 install-data-local:
 	$(MKDIR_P) "$(DESTDIR)$(posternconfdir)"
