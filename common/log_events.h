@@ -47,7 +47,7 @@
 	X(UNTIL, "until") X(WAITING, "waiting") X(REASON, "reason") X(ROLE, "role") X(PID, "pid")  \
 	X(KIND, "kind") X(ADDRESS, "address") X(COUNT, "count") X(MECHANISM, "mechanism")          \
 	X(MESSAGE_ID, "message-id") X(STATE, "state") X(FILE, "file") X(PORTS, "ports")            \
-	X(VERSION, "version") X(RECIPIENTS, "recipients")
+	X(VERSION, "version") X(RECIPIENTS, "recipients") X(CLASS, "class") X(RULE, "rule")
 /* clang-format on */
 
 enum log_event {

@@ -12,6 +12,7 @@
 #include "daemon/parent/notify.h"
 #include "daemon/parent/outside.h"
 #include "daemon/parent/parent.h"
+#include "daemon/parent/replies.h"
 #include "daemon/queue/queue.h"
 #include "daemon/relay/relay.h"
 #include "daemon/smtpd/smtpd.h"
@@ -69,7 +70,7 @@ check_outside(const struct config *config, struct err *err_out)
 {
 	if (outside_check_accounts(config, err_out) != 0)
 		return -1;
-	if (outside_check_providers(config, err_out) != 0)
+	if (outside_check_providers(config, err_out) != 0 || replies_check(config, err_out) != 0)
 		return -1;
 	warnings_of_listeners(config, print_warning);
 	if (outside_may_read_certificates(config))

@@ -47,6 +47,7 @@ const char *
 phase_name(enum phase phase)
 {
 	static const char *const names[PHASE_COUNT] = {
+	    [PHASE_TOKEN] = "token",
 	    [PHASE_NAME] = "name",
 	    [PHASE_CONNECT] = "connect",
 	    [PHASE_GREETING] = "greeting",

@@ -15,6 +15,7 @@
 
 /* The steps of a dialogue, in their order. */
 enum phase {
+	PHASE_TOKEN, /* of OAuth2 */
 	PHASE_NAME,
 	PHASE_CONNECT,
 	PHASE_GREETING,

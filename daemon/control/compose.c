@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-static const char *const state_fields[] = {
-    "state", "rate_limited_until", "last_error", "waiting", "budget"};
+static const char *const state_fields[] = {"state", "rate_limited_until", "last_error", "class",
+    "rule", "since", "waiting", "budget", "connections_learned", "recipients_learned"};
 static const char *const user_fields[] = {"messages_used_hour", "messages_left_hour",
     "messages_used_day", "messages_left_day", "recipients_used_hour", "recipients_left_hour",
     "recipients_used_day", "recipients_left_day", "limited_until", "has_held"};
@@ -44,10 +44,9 @@ fare_well(json_t *profile)
 {
 	if (json_object_get(profile, "state") == NULL)
 		(void)json_object_set_new(profile, "state", json_string("ok"));
-	(void)json_object_set_new(profile, "rate_limited_until", json_null());
-	(void)json_object_set_new(profile, "last_error", json_null());
+	for (size_t i = 1; i < COUNT_OF(state_fields); i++)
+		(void)json_object_set_new(profile, state_fields[i], json_null());
 	(void)json_object_set_new(profile, "waiting", json_integer(0));
-	(void)json_object_set_new(profile, "budget", json_null());
 }
 
 /* Queue is away: what is not known is null. */

@@ -12,7 +12,7 @@
 
 #include <jansson.h>
 
-/* Adds state, rate_limited_until, last_error, waiting and budget to one profile. `queue` is the answer to
+/* Adds state, rate_limited_until, last_error and what else queue knows to one profile. `queue` is the answer to
  * GET /v1/queue, or NULL. */
 void compose_profile(json_t *profile, const json_t *queue);
 /* Adds to a profile with OAuth2 what relay says of its token. `tokens` is the answer to GET

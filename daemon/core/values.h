@@ -42,6 +42,7 @@ enum file_kind {
 	FILE_HOSTS,           /* relay */
 	FILE_PROVIDERS,       /* those that come along, empty if they are not there: accounts */
 	FILE_OWN_PROVIDERS,   /* the config's, empty if it names none: accounts */
+	FILE_REPLIES,         /* rules for replies, an operator's own; empty: none: relay */
 	FILE_KIND_COUNT
 };
 
@@ -59,12 +60,14 @@ enum fate {
  * changes, no attempt is counted, the mail waits. */
 enum attempt_outcome {
 	ATTEMPT_ATTEMPTED,
-	ATTEMPT_CANCELLED,    /* the queue or the drain took it back; nothing is wrong */
-	ATTEMPT_UNREACHABLE,  /* name, connect, greeting, EHLO, timeouts before MAIL */
-	ATTEMPT_TLS,          /* no TLS, or a certificate that was not accepted */
-	ATTEMPT_AUTH_REFUSED, /* 5xx at AUTH: an operator must act */
-	ATTEMPT_AUTH_LATER,   /* 4xx at AUTH */
-	ATTEMPT_MISCONFIGURED /* what the profile asks for can't be done; see reason */
+	ATTEMPT_CANCELLED,     /* the queue or the drain took it back; nothing is wrong */
+	ATTEMPT_UNREACHABLE,   /* name, connect, greeting, EHLO, timeouts before MAIL */
+	ATTEMPT_TLS,           /* no TLS, or a certificate that was not accepted */
+	ATTEMPT_AUTH_REFUSED,  /* 5xx at AUTH: an operator must act */
+	ATTEMPT_AUTH_LATER,    /* 4xx at AUTH */
+	ATTEMPT_MISCONFIGURED, /* what the profile asks for can't be done; see reason */
+	ATTEMPT_PUT_OFF,       /* the account may send nothing for now; the class says why */
+	ATTEMPT_SPLIT /* it takes fewer recipients at a time: again at once, nothing is wrong */
 };
 
 /* What becomes of From: and Reply-To: where a profile has its own. */

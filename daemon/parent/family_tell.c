@@ -34,6 +34,7 @@ static const enum role file_owners[FILE_KIND_COUNT] = {
     [FILE_HOSTS] = ROLE_RELAY,
     [FILE_PROVIDERS] = ROLE_ACCOUNTS,
     [FILE_OWN_PROVIDERS] = ROLE_ACCOUNTS,
+    [FILE_REPLIES] = ROLE_RELAY,
 };
 
 static void

@@ -10,6 +10,7 @@
 #include "daemon/parent/keyfile.h"
 #include "daemon/parent/keys.h"
 #include "daemon/parent/parent.h"
+#include "daemon/parent/replies.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -126,6 +127,8 @@ files_collect(struct files *files, const struct config *config, struct err *err_
 
 	if (status != 0)
 		return status;
+	if (replies_read(config, &files->of[FILE_REPLIES], err_out) != 0)
+		return EXIT_CONFIG;
 	if (keys_seal(config->state_dir, &files->of[FILE_SEAL_KEY], err_out) != 0)
 		return EXIT_SYSTEM;
 	status = files_collect_providers(files, config, err_out);

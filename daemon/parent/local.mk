@@ -36,6 +36,8 @@ daemon_parent_libparent_a_SOURCES = \
 	daemon/parent/parent.c \
 	daemon/parent/parent.h \
 	daemon/parent/parent_state.h \
+	daemon/parent/replies.c \
+	daemon/parent/replies.h \
 	daemon/parent/upkeep.c \
 	daemon/parent/warnings.c \
 	daemon/parent/warnings.h

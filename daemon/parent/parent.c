@@ -20,6 +20,7 @@
 #include "daemon/parent/notify.h"
 #include "daemon/parent/outside.h"
 #include "daemon/parent/parent_state.h"
+#include "daemon/parent/replies.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -97,7 +98,8 @@ setup_load(struct setup *setup, const char *path, struct err *err_out)
 	if (config_load(path, &setup->config, &setup->text, err_out) != 0 ||
 	    outside_check_accounts(setup->config, err_out) != 0 ||
 	    outside_check_certificates(setup->config, NULL, err_out) != 0 ||
-	    outside_check_providers(setup->config, err_out) != 0)
+	    outside_check_providers(setup->config, err_out) != 0 ||
+	    replies_check(setup->config, err_out) != 0)
 		return EXIT_CONFIG;
 	return 0;
 }

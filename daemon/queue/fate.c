@@ -10,6 +10,7 @@
 #include "daemon/queue/fate_log.h"
 #include "daemon/queue/fate_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,6 +110,20 @@ describe_failure(const struct mail *mail)
 				     : "a message could not be delivered";
 }
 
+/* One alert for all of its recipients: they are of one address. */
+static void
+alert_sender(struct fates *fates, const struct settlement *settlement, const struct mail *mail,
+    const struct fate_row *row)
+{
+	char detail[512];
+
+	(void)snprintf(detail, sizeof(detail),
+	    "profile %.100s: the upstream does not let it send as this address, and the message "
+	    "is held: the profile may need a From of its own (%u %s %.200s)",
+	    settlement->profile, row->code, row->enhanced, row->reply);
+	role_alert(fates->role, "sender-denied", mail->login, mail->list, mail->sender, detail);
+}
+
 /* A failure of which nobody may be told by mail, and what only an operator can decide. */
 static void
 alert_operator(struct fates *fates, const struct settlement *settlement, const struct mail *mail)
@@ -121,7 +136,10 @@ alert_operator(struct fates *fates, const struct settlement *settlement, const s
 		const struct fate_row *row = &settlement->job.rows[i];
 		const struct recipient *recipient = mail_recipient(mail, row->index);
 
-		if (row->state == RECIPIENT_UNDECIDED)
+		if (settlement->is_denied && row->class == REPLY_SENDER_DENIED &&
+		    row->state == RECIPIENT_PENDING)
+			alert_sender(fates, settlement, mail, row);
+		else if (row->state == RECIPIENT_UNDECIDED)
 			role_alert(fates->role, "uncertain", mail->login, mail->list,
 			    recipient->address,
 			    "a message may have been delivered: retry or remove it (posternctl "
@@ -148,11 +166,14 @@ settle(struct settlement *settlement, struct entry *entry)
 	    .chance = backoff_chance()};
 
 	settlement_decide(settlement, mail, &basis);
+	if (entry->profile != NULL)
+		profile_note_wait(routes, entry->profile, settlement->wait_ms);
 	if (entry->is_removed) {
 		settlement->job.is_over = true;
 		settlement->told_count = 0;
 	}
-	if ((entry->is_to_hold || settlement->is_to_hold) && !settlement->job.is_over) {
+	if ((entry->is_to_hold || settlement->is_to_hold || settlement->is_denied) &&
+	    !settlement->job.is_over) {
 		settlement->job.state = MAIL_HELD;
 		settlement->job.next_at_ms = 0;
 	}
@@ -231,10 +252,41 @@ begin(struct fates *fates, struct settlement *settlement, struct entry *entry,
 
 /* ---- what relay says ---- */
 
+/* It goes again at once, to fewer recipients at a time. */
+static bool
+is_split(struct fates *fates, struct profile *profile, const struct msg_report *report,
+    uint32_t given_count)
+{
+	if (report->outcome != ATTEMPT_SPLIT || report->recipients_max == 0 ||
+	    report->recipients_max >= given_count)
+		return false;
+	profile_note_recipients(
+	    scheduler_routes(fates->scheduler), profile, report->recipients_max);
+	return true;
+}
+
+/* Recipients were taken, but perhaps the account is to wait, or takes fewer of them at a time. */
+static void
+note_attempt(struct fates *fates, struct profile *profile, const struct msg_report *report)
+{
+	struct routes *routes = scheduler_routes(fates->scheduler);
+
+	profile_note_recipients(routes, profile, report->recipients_max);
+	if (reply_class_is_account((enum reply_class)report->class)) {
+		profile_note_trouble(
+		    routes, profile, report, scheduler_next_attempt(fates->scheduler));
+		return;
+	}
+	profile_note_success(routes, profile, report->attempt);
+	if (report->is_slower)
+		profile_note_slower(profile);
+}
+
 static void
 take_back(struct fates *fates, struct entry *entry, const struct msg_report *report)
 {
 	struct profile *profile = entry->profile;
+	uint32_t given_count = entry->given_count;
 
 	acknowledge(fates, report->message_id, report->attempt);
 	if (profile == NULL)
@@ -248,8 +300,9 @@ take_back(struct fates *fates, struct entry *entry, const struct msg_report *rep
 		scheduler_rest(fates->scheduler, profile);
 		return;
 	}
-	profile_note_trouble(scheduler_routes(fates->scheduler), profile, report,
-	    scheduler_next_attempt(fates->scheduler));
+	if (!is_split(fates, profile, report, given_count))
+		profile_note_trouble(scheduler_routes(fates->scheduler), profile, report,
+		    scheduler_next_attempt(fates->scheduler));
 	scheduler_look(fates->scheduler, profile);
 }
 
@@ -270,7 +323,7 @@ fate_report(struct fates *fates, const struct msg_report *report)
 		return;
 	}
 	if (entry->profile != NULL)
-		profile_note_success(scheduler_routes(fates->scheduler), entry->profile);
+		note_attempt(fates, entry->profile, report);
 	begin(fates, settlement_new(report), entry,
 	    entry->profile != NULL
 		? entry->profile

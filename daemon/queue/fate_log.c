@@ -19,7 +19,7 @@ event_of(const struct settlement *settlement, uint32_t at)
 	case RECIPIENT_PENDING:
 		break;
 	}
-	return EVENT_DEFERRED;
+	return settlement->is_denied ? EVENT_HELD : EVENT_DEFERRED;
 }
 
 /* Since it was taken, or the time its client named: what a sender waited. Clocks may be set
@@ -81,9 +81,16 @@ log_row(const struct settlement *settlement, const struct entry *entry, int64_t 
 	if (*row->enhanced != '\0')
 		log_text(&line, KEY_ENHANCED, row->enhanced);
 	log_text(&line, KEY_REPLY, row->reply);
+	if (event != EVENT_DELIVERED && row->class != REPLY_NONE) {
+		log_text(&line, KEY_CLASS, reply_class_name(row->class));
+		log_text(&line, KEY_RULE, row->rule);
+	}
 	if (row->state == RECIPIENT_UNDECIDED ||
 	    (event == EVENT_DEFERRED && settlement->job.state == MAIL_HELD))
 		log_text(&line, KEY_REASON, "waits for an operator");
+	else if (event == EVENT_HELD && row->class == REPLY_SENDER_DENIED)
+		log_text(
+		    &line, KEY_REASON, "the upstream does not let the profile send as this sender");
 	else if (event == EVENT_DEFERRED || event == EVENT_UNCERTAIN)
 		log_time(&line, KEY_UNTIL, settlement->job.next_at_ms);
 	log_number(&line, KEY_SIZE, (int64_t)entry->mail->size);

@@ -56,7 +56,9 @@ add_rows(const struct settlement *settlement, const struct mail *mail, struct bu
 			.code = row->code,
 			.address = recipient == NULL ? "" : recipient->address,
 			.enhanced = row->enhanced,
-			.reply = row->reply});
+			.reply = row->reply,
+			.class = reply_class_name(row->class),
+			.rule = row->rule});
 	}
 }
 
@@ -137,7 +139,9 @@ fate_note_trouble(struct fates *fates, const struct entry *entry, const struct p
 	    &(struct journal_row){.fate = JOURNAL_NOT_SENT,
 		.code = report->code,
 		.enhanced = report->enhanced,
-		.reply = report->reason});
+		.reply = report->reason,
+		.class = reply_class_name((enum reply_class)report->class),
+		.rule = report->rule});
 	storage_note(fates->storage, &bytes);
 	if (*report->transcript == '\0')
 		return;

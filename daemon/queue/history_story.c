@@ -56,8 +56,9 @@ add_recipient(struct stories *stories, const struct journal_row *row)
 	    stories->recipient_bytes > RECIPIENTS_SHOWN_BYTES)
 		return NULL;
 	stories->recipient_bytes += strlen(row->address) + 128;
-	object = json_pack("{s:o,s:n,s:i,s:n,s:n,s:n,s:n}", "to", result_text(row->address),
-	    "state", "attempts", 0, "next_attempt_at", "code", "enhanced", "reply");
+	object = json_pack("{s:o,s:n,s:i,s:n,s:n,s:n,s:n,s:n,s:n}", "to", result_text(row->address),
+	    "state", "attempts", 0, "next_attempt_at", "code", "enhanced", "reply", "class",
+	    "rule");
 	(void)json_array_append_new(stories->recipients, object);
 	return object;
 }
@@ -107,6 +108,8 @@ set_reply(json_t *object, const struct journal_row *row)
 	set(object, "code", row->code == 0 ? json_null() : json_integer(row->code));
 	set(object, "enhanced", text_or_null(row->enhanced));
 	set(object, "reply", result_text(row->reply));
+	set(object, "class", text_or_null(row->class));
+	set(object, "rule", text_or_null(row->rule));
 }
 
 static bool
@@ -182,7 +185,7 @@ static bool
 is_same(const struct journal_row *a, const struct journal_row *b)
 {
 	return a->fate == b->fate && a->code == b->code && strcmp(a->enhanced, b->enhanced) == 0 &&
-	       strcmp(a->reply, b->reply) == 0;
+	       strcmp(a->reply, b->reply) == 0 && strcmp(a->rule, b->rule) == 0;
 }
 
 /* Recipients that heard the same stand in one object. */

@@ -13,7 +13,9 @@
 
 #include <string.h>
 
-#define FORMAT_VERSION 1
+/* 2: rows of attempts have class and rule */
+#define FORMAT_VERSION 2
+#define FORMAT_VERSION_OLDEST 1
 
 /* Either writes to `out` or reads from `at`. */
 struct coder {
@@ -171,9 +173,9 @@ code_by_kind(struct coder *coder, struct journal_record *record)
 static void
 code_record(struct coder *coder, struct journal_record *record)
 {
-	unsigned version = code_unsigned(coder, FORMAT_VERSION);
-
-	coder->is_broken |= version != FORMAT_VERSION;
+	record->version = code_unsigned(coder, FORMAT_VERSION);
+	coder->is_broken |=
+	    record->version < FORMAT_VERSION_OLDEST || record->version > FORMAT_VERSION;
 	record->kind = (enum journal_kind)code_unsigned(coder, record->kind);
 	record->message_id = code_number(coder, record->message_id);
 	record->at_ms = code_time(coder, record->at_ms);
@@ -182,7 +184,7 @@ code_record(struct coder *coder, struct journal_record *record)
 }
 
 static void
-code_row(struct coder *coder, enum journal_kind kind, struct journal_row *row)
+code_row(struct coder *coder, unsigned version, enum journal_kind kind, struct journal_row *row)
 {
 	unsigned fate;
 
@@ -196,6 +198,10 @@ code_row(struct coder *coder, enum journal_kind kind, struct journal_row *row)
 	row->code = code_unsigned(coder, row->code);
 	row->enhanced = code_text(coder, row->enhanced);
 	row->reply = code_text(coder, row->reply);
+	if (version < 2)
+		return;
+	row->class = code_text(coder, row->class);
+	row->rule = code_text(coder, row->rule);
 }
 
 /* ---- */
@@ -216,7 +222,7 @@ journal_add_row(struct buf *out, enum journal_kind kind, const struct journal_ro
 	struct coder coder = {.out = out};
 	struct journal_row copy = *row;
 
-	code_row(&coder, kind, &copy);
+	code_row(&coder, FORMAT_VERSION, kind, &copy);
 	ensure(!coder.is_broken);
 }
 
@@ -282,8 +288,8 @@ journal_next_row(struct journal_record *record, struct journal_row *row_out)
 
 	if (record->row_count == 0)
 		return false;
-	*row_out = (struct journal_row){.enhanced = "", .reply = ""};
-	code_row(&coder, record->kind, row_out);
+	*row_out = (struct journal_row){.enhanced = "", .reply = "", .class = "", .rule = ""};
+	code_row(&coder, record->version, record->kind, row_out);
 	record->rows_at = coder.at;
 	record->row_count = coder.is_broken ? 0 : record->row_count - 1;
 	return !coder.is_broken;

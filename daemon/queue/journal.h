@@ -75,6 +75,7 @@ struct journal_record {
 	const char *transcript;
 
 	/* for journal_next_row() */
+	unsigned version; /* of the format */
 	uint32_t row_count;
 	const uint8_t *rows_at, *end_at;
 };
@@ -85,6 +86,7 @@ struct journal_row {
 	enum journal_fate fate;
 	unsigned code;
 	const char *address, *enhanced, *reply;
+	const char *class, *rule; /* what the reply means, and which rule said so; "" not known */
 };
 
 /* Appends the record; its `row_count` is how often journal_add_row() follows. */

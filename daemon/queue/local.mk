@@ -99,6 +99,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/routes_private.h \
 	daemon/queue/routes_profiles.c \
 	daemon/queue/routes_senders.c \
+	daemon/queue/routes_trouble.c \
 	daemon/queue/scheduler.c \
 	daemon/queue/scheduler.h \
 	daemon/queue/scheduler_budget.c \

@@ -82,7 +82,7 @@ take_recipient(struct mail *message, struct recipient *to, const struct rec_reci
 	to->notify = from->notify;
 	to->address = mail_text(message, from->address);
 	to->orcpt = mail_text(message, from->orcpt);
-	to->enhanced = to->reply = to->address + strlen(to->address);
+	to->enhanced = to->reply = to->class = to->rule = to->address + strlen(to->address);
 	return from->notify == NOTIFY_NEVER ||
 	       (from->notify & ~(NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY)) == 0;
 }

@@ -56,6 +56,7 @@ struct recipient {
 	const char *address;
 	const char *orcpt;            /* as the client gave it, or "" */
 	const char *enhanced, *reply; /* of the last attempt; "" before the first */
+	const char *class, *rule;     /* what that means, and which rule said so; "" likewise */
 	uint32_t attempts;
 	uint16_t index; /* the client's order */
 	uint16_t code;

@@ -127,6 +127,7 @@ address_notice(const struct dsn *dsn, struct dsn_needs needs, size_t size)
 	notice->subject = mail_text(notice, dsn_subject(dsn));
 	notice->recipients[0].address = mail_text(notice, about->sender);
 	notice->recipients[0].enhanced = notice->recipients[0].reply = notice->sender;
+	notice->recipients[0].class = notice->recipients[0].rule = notice->sender;
 	notice->recipients[0].orcpt = notice->sender;
 	/* Whatever its envelope sender becomes. */
 	notice->recipients[0].notify = NOTIFY_NEVER;

@@ -89,6 +89,10 @@ set_reply(json_t *object, const struct recipient *recipient)
 	    object, "code", recipient->code == 0 ? json_null() : json_integer(recipient->code));
 	(void)json_object_set_new(object, "enhanced", result_text(recipient->enhanced));
 	(void)json_object_set_new(object, "reply", result_text(recipient->reply));
+	(void)json_object_set_new(object, "class",
+	    *recipient->class == '\0' ? json_null() : result_text(recipient->class));
+	(void)json_object_set_new(
+	    object, "rule", *recipient->rule == '\0' ? json_null() : result_text(recipient->rule));
 }
 
 static const char *

@@ -68,8 +68,38 @@ limited_until(struct operators *operators, const struct profile *profile, uint64
 	int64_t rate_ms = profile->rate_until_ms - routes_steady_ms(routes);
 
 	if (profile->trouble != TROUBLE_NONE)
-		return backoff_is_over(profile->until_ms, now_ms) ? 0 : profile->until_ms;
+		return profile_is_silent(routes, profile) ? profile->until_ms : 0;
 	return waiting > 0 && profile->rate_until_ms != 0 && rate_ms > 0 ? now_ms + rate_ms : 0;
+}
+
+static json_t *
+text_or_null(const char *text)
+{
+	return *text == '\0' ? json_null() : result_text(text);
+}
+
+/* What kind of trouble, which rule said so, since when. */
+static void
+put_trouble(json_t *object, const struct profile *profile, enum profile_trouble shown)
+{
+	bool is_shown = shown != TROUBLE_NONE && profile->trouble != TROUBLE_NONE;
+
+	(void)json_object_set_new(
+	    object, "class", text_or_null(is_shown ? reply_class_name(profile->class) : ""));
+	(void)json_object_set_new(object, "rule", text_or_null(is_shown ? profile->rule : ""));
+	(void)json_object_set_new(
+	    object, "since", is_shown ? result_time(profile->since_ms) : json_null());
+}
+
+static void
+put_learned(json_t *object, const struct routes *routes, const struct profile *profile)
+{
+	uint32_t most = profile_recipients_max(routes, profile);
+
+	(void)json_object_set_new(object, "connections_learned",
+	    profile->width == 0 ? json_null() : json_integer(profile->width));
+	(void)json_object_set_new(
+	    object, "recipients_learned", most == UINT32_MAX ? json_null() : json_integer(most));
 }
 
 static json_t *
@@ -81,13 +111,17 @@ profile_state(struct operators *operators, struct profile *profile, uint64_t wai
 
 	if (shown == TROUBLE_NONE && until_ms != 0)
 		shown = TROUBLE_LIMITED;
-	return json_pack("{s:o,s:s,s:o,s:o,s:I,s:i,s:o}", "name", result_text(profile->name),
-	    "state", profile->is_paused ? "paused" : names[shown], "rate_limited_until",
-	    shown == TROUBLE_NONE || until_ms == 0 ? json_null() : result_time(until_ms),
-	    "last_error",
-	    *profile->last_error == '\0' ? json_null() : result_text(profile->last_error),
-	    "waiting", (json_int_t)waiting, "sending", (int)profile->out, "budget",
-	    profile_budget(profile, routes_steady_ms(scheduler_routes(operators->scheduler))));
+	json_t *object =
+	    json_pack("{s:o,s:s,s:o,s:o,s:I,s:i,s:o}", "name", result_text(profile->name), "state",
+		profile->is_paused ? "paused" : names[shown], "rate_limited_until",
+		shown == TROUBLE_NONE || until_ms == 0 ? json_null() : result_time(until_ms),
+		"last_error", text_or_null(profile->last_error), "waiting", (json_int_t)waiting,
+		"sending", (int)profile->out, "budget",
+		profile_budget(profile, routes_steady_ms(scheduler_routes(operators->scheduler))));
+
+	put_trouble(object, profile, shown);
+	put_learned(object, scheduler_routes(operators->scheduler), profile);
+	return object;
 }
 
 json_t *

@@ -212,6 +212,7 @@ on_profiles(struct job *job)
 	for (uint32_t i = 0; i < queue->profiles.row_count_out; i++)
 		routes_remember(scheduler_routes(queue->scheduler), &queue->profiles.rows_out[i]);
 	free(queue->profiles.rows_out);
+	scheduler_remembered(queue->scheduler);
 }
 
 static void
@@ -244,6 +245,7 @@ make_parts(struct queue *queue)
 	    queue->caps, queue->backups, queue->history);
 	queue->profiles.job =
 	    (struct job){.on_done = on_profiles, .ctx = queue, .urgency = JOB_READS};
+	scheduler_routes(queue->scheduler)->has_to_remember = true;
 	storage_post(queue->storage, STORE_PROFILES, &queue->profiles.job);
 }
 

@@ -48,6 +48,18 @@ struct profile {
 	int64_t until_ms;       /* while there is trouble: the next try */
 	uint64_t first_attempt; /* older ones say nothing new about the trouble */
 	char last_error[512];
+	enum reply_class class; /* of the trouble */
+	char rule[REPLY_RULE_ID_SIZE];
+	int64_t since_ms;  /* when it began */
+	int64_t set_at_ms; /* when until_ms was */
+
+	/* learned of its upstream */
+	unsigned width; /* so many connections it took; 0: as many as we like */
+	unsigned width_successes;
+	int64_t width_at_ms, width_step_ms; /* monotonic: when it changed, and how long it stays */
+	uint32_t recipients_max;            /* of one transaction; 0: any */
+	int64_t recipients_at_ms;
+	int64_t longest_wait_ms; /* that a recipient was told to wait */
 
 	/* the scheduler's */
 	unsigned out;          /* messages at relay, or being loaded for it */
@@ -101,7 +113,9 @@ struct routes {
 	size_t derived_count;       /* users that follow others */
 	bool is_complete;           /* a whole map has come */
 	bool had_map;               /* one had, some time */
+	bool has_to_remember;       /* what is on disk of profiles is yet to come: nothing may go */
 	int64_t steady_base_ms;     /* wall clock less monotonic, at the start */
+	uint64_t first_attempt;     /* of this start */
 	/* The user's mail goes elsewhere, or nowhere, from now on. */
 	void (*on_user_moved)(uint64_t user_id, struct profile *to, void *ctx);
 	/* It is about to be filled in. */
@@ -158,8 +172,20 @@ uint64_t *routes_users_of(
  * the first that will be made later. */
 void profile_note_trouble(struct routes *routes, struct profile *profile,
     const struct msg_report *report, uint64_t next_attempt);
-/* An attempt came through to the recipients. */
-void profile_note_success(struct routes *routes, struct profile *profile);
+/* An attempt came through to the recipients. One that began before a trouble ends it not. */
+void profile_note_success(struct routes *routes, struct profile *profile, uint64_t attempt);
+/* It heard that it should do with less, and nothing of how long. */
+void profile_note_slower(struct profile *profile);
+/* Its upstream took so many recipients in one transaction, and no more. */
+void profile_note_recipients(struct routes *routes, struct profile *profile, uint32_t most);
+/* A recipient is to wait so long, by a rule. */
+void profile_note_wait(struct routes *routes, struct profile *profile, int64_t wait_ms);
+/* Whether nothing at all may be sent: its upstream wants to be left alone. */
+bool profile_is_silent(const struct routes *routes, const struct profile *profile);
+/* Recipients that one transaction may have. */
+uint32_t profile_recipients_max(const struct routes *routes, const struct profile *profile);
+/* The wall clock was set, by so much: who waits does so no longer and no shorter. */
+void routes_move_troubles(struct routes *routes, int64_t moved_ms);
 /* Deliveries that it may have at relay just now. */
 unsigned profile_width(const struct routes *routes, const struct profile *profile);
 /* The priorities that may have one more of these; 0: none. */

@@ -1,8 +1,8 @@
 /*
  * routes_private - the inside of the map, for the files that make it up
  *
- * routes.c has users and lists, routes_profiles.c the profiles, routes_notices.c the way of notices,
- * routes_senders.c that of mail whose sender counts.
+ * routes.c has users and lists, routes_profiles.c the profiles, routes_trouble.c what their upstreams say
+ * of them, routes_notices.c the way of notices, routes_senders.c that of mail whose sender counts.
  * Nobody else includes this.
  */
 #ifndef POSTERN_QUEUE_ROUTES_PRIVATE_H
@@ -15,6 +15,11 @@ void routes_set_text(char **text, const char *new_text);
 
 void routes_free_profile(struct profile *profile);
 void routes_take_profile(struct routes *routes, const struct msg_route *route);
+/* What was on disk of it. */
+void profile_remember(
+    struct routes *routes, struct profile *profile, const struct profile_row *row);
+/* An operator resumed or changed it: a stop, a wait and what was learned are forgotten. */
+void profile_resume(struct routes *routes, struct profile *profile);
 
 /* Where the mail of a list's removed users goes; 0: nowhere. Whether the list itself says so. */
 uint64_t routes_way_of_list(const struct routes *routes, const char *name, bool *is_bound_out);

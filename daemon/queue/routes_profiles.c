@@ -1,18 +1,15 @@
-/* routes_profiles - the profiles of the map, and their troubles. */
+/* routes_profiles - the profiles of the map, as accounts names them. */
 #include "daemon/queue/routes_private.h"
 
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "daemon/config/units.h"
-#include "daemon/queue/backoff.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CONNECTIONS_DEFAULT 20
-/* An upstream that is away now and then is not worth an alert. */
-#define ALERT_AFTER_FAILURES 4
 
 void
 routes_free_profile(struct profile *profile)
@@ -25,130 +22,6 @@ routes_free_profile(struct profile *profile)
 	free(profile->from);
 	free(profile->available);
 	free(profile);
-}
-
-/* ---- troubles ---- */
-
-static void
-on_profile_stored(struct job *job)
-{
-	free(job);
-}
-
-static void
-store_profile(struct routes *routes, const struct profile *profile)
-{
-	struct profile_job *job = xcalloc(1, sizeof(*job));
-
-	job->job.on_done = on_profile_stored;
-	job->job.urgency = JOB_WRITES_LAZILY;
-	job->row.profile_id = profile->id;
-	job->row.version = profile->version;
-	job->row.trouble = (uint8_t)profile->trouble;
-	job->row.failures = profile->failures;
-	job->row.until_ms = profile->until_ms;
-	(void)snprintf(job->row.last_error, sizeof(job->row.last_error), "%s", profile->last_error);
-	storage_post(routes->storage, STORE_PROFILE, &job->job);
-}
-
-static void
-log_trouble(const struct profile *profile, const struct msg_report *report)
-{
-	enum log_level level = profile->trouble == TROUBLE_STOPPED ? LOG_ERROR : LOG_WARNING;
-	struct log_line line;
-
-	if (!log_begin(&line, level, EVENT_PROFILE_STOPPED, 0))
-		return;
-	log_text(&line, KEY_PROFILE, profile->name);
-	if (*report->upstream != '\0')
-		log_text(&line, KEY_UPSTREAM, report->upstream);
-	if (report->code != 0)
-		log_number(&line, KEY_CODE, report->code);
-	if (*report->enhanced != '\0')
-		log_text(&line, KEY_ENHANCED, report->enhanced);
-	log_text(&line, KEY_REASON, report->reason);
-	log_number(&line, KEY_COUNT, profile->failures);
-	log_time(&line, KEY_UNTIL, profile->until_ms);
-	log_end(&line);
-}
-
-void
-profile_note_trouble(struct routes *routes, struct profile *profile,
-    const struct msg_report *report, uint64_t next_attempt)
-{
-	enum attempt_outcome outcome = report->outcome;
-
-	/* Connections that fail together are one failure. */
-	if (report->attempt < profile->first_attempt)
-		return;
-	profile->first_attempt = next_attempt;
-	profile->failures++;
-	profile->trouble = backoff_is_stop(outcome) ? TROUBLE_STOPPED : TROUBLE_LIMITED;
-	profile->slow_width = 1;
-	profile->until_ms = loop_wall_ms(routes->role->loop) +
-			    backoff_profile_ms(outcome, profile->failures, backoff_chance());
-	(void)snprintf(profile->last_error, sizeof(profile->last_error), "%.500s", report->reason);
-	store_profile(routes, profile);
-	log_trouble(profile, report);
-	if (profile->trouble == TROUBLE_STOPPED || profile->failures == ALERT_AFTER_FAILURES)
-		role_alert(
-		    routes->role, "profile-stopped", "", "", profile->name, profile->last_error);
-}
-
-static void
-forget_trouble(struct routes *routes, struct profile *profile)
-{
-	struct log_line line;
-
-	if (profile->trouble == TROUBLE_NONE)
-		return;
-	profile->trouble = TROUBLE_NONE;
-	profile->failures = 0;
-	profile->until_ms = 0;
-	store_profile(routes, profile);
-	if (log_begin(&line, LOG_INFO, EVENT_PROFILE_RESUMED, 0)) {
-		log_text(&line, KEY_PROFILE, profile->name);
-		log_end(&line);
-	}
-}
-
-void
-profile_note_success(struct routes *routes, struct profile *profile)
-{
-	/* One more for each: twice as many after each round of them. */
-	if (profile->slow_width > 0 && ++profile->slow_width >= profile->connections)
-		profile->slow_width = 0;
-	profile->last_error[0] = '\0';
-	forget_trouble(routes, profile);
-}
-
-unsigned
-profile_width(const struct routes *routes, const struct profile *profile)
-{
-	if (profile->is_paused || profile->is_gone)
-		return 0;
-	if (loop_now_ms(routes->role->loop) < profile->pause_until_ms)
-		return 0;
-	/* After a trouble one message goes ahead and looks. */
-	if (profile->trouble != TROUBLE_NONE)
-		return backoff_is_over(profile->until_ms, loop_wall_ms(routes->role->loop)) ? 1 : 0;
-	if (profile->slow_width > 0 && profile->slow_width < profile->connections)
-		return profile->slow_width;
-	return profile->connections;
-}
-
-unsigned
-profile_open_to(const struct routes *routes, const struct profile *profile)
-{
-	unsigned width = profile_width(routes, profile);
-
-	if (profile->out >= width)
-		return 0;
-	/* The last of several is kept for what is urgent: it need not wait until a long transfer
-	 * is through. */
-	if (width >= 2 && profile->ordinary_out + 1 >= width)
-		return PRIORITY_BITS_URGENT;
-	return PRIORITY_BITS_ALL;
 }
 
 /* ---- the map ---- */
@@ -219,11 +92,7 @@ routes_remember(struct routes *routes, const struct profile_row *row)
 	/* An operator changed or resumed it meanwhile. */
 	if (profile->version != row->version)
 		return;
-	profile->trouble = row->trouble;
-	profile->slow_width = 1;
-	profile->failures = row->failures;
-	profile->until_ms = row->until_ms;
-	memcpy(profile->last_error, row->last_error, sizeof(profile->last_error));
+	profile_remember(routes, profile, row);
 	if (routes->is_complete)
 		routes->on_profile_changed(profile, routes->ctx);
 }
@@ -261,7 +130,7 @@ routes_take_profile(struct routes *routes, const struct msg_route *route)
 	/* An operator changed or resumed it. */
 	if (profile->version != route->version || profile->is_gone) {
 		profile->version = route->version;
-		forget_trouble(routes, profile);
+		profile_resume(routes, profile);
 	}
 	if (routes->is_complete)
 		routes->on_profile_changed(profile, routes->ctx);

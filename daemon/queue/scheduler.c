@@ -129,7 +129,8 @@ scheduler_pump(struct scheduler *scheduler, struct profile *profile)
 {
 	struct entry *entry;
 
-	if (!scheduler->is_relay_ready || !scheduler->has_all_flows || scheduler->role->is_draining)
+	if (!scheduler->is_relay_ready || !scheduler->has_all_flows ||
+	    scheduler->routes.has_to_remember || scheduler->role->is_draining)
 		return;
 	while ((entry = scheduler_choose(scheduler, profile)) != NULL) {
 		go_out(profile, entry);
@@ -156,7 +157,7 @@ set_timer(struct scheduler *scheduler, struct profile *profile)
 	int64_t wait_ms = 0;
 	int64_t rest_ms = profile->pause_until_ms - loop_now_ms(scheduler->role->loop);
 
-	if (profile->trouble != TROUBLE_NONE && !backoff_is_over(profile->until_ms, now_ms))
+	if (profile_is_silent(&scheduler->routes, profile))
 		wait_ms = profile->until_ms - now_ms;
 	if (rest_ms > wait_ms)
 		wait_ms = rest_ms;
@@ -395,6 +396,7 @@ scheduler_new(struct role_context *role, struct storage *storage,
 	scheduler->next_attempt = ((uint64_t)storage_epoch(storage) << 32) + 1;
 	scheduler->routes = (struct routes){.role = role,
 	    .storage = storage,
+	    .first_attempt = scheduler->next_attempt,
 	    .on_user_moved = scheduler_on_user_moved,
 	    .on_new_profile = scheduler_on_new_profile,
 	    .on_profile_changed = scheduler_on_profile_changed,

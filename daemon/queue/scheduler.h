@@ -72,6 +72,8 @@ void scheduler_settled_in_part(struct scheduler *scheduler, struct entry *entry,
 void scheduler_return(struct scheduler *scheduler, struct entry *entry);
 /* Relay gave something back for no fault of the profile: a moment's rest. */
 void scheduler_rest(struct scheduler *scheduler, struct profile *profile);
+/* All profiles' troubles are known, which has_to_remember of the routes waited for. */
+void scheduler_remembered(struct scheduler *scheduler);
 /* The profile's trouble changed: look when it may send again. */
 void scheduler_look(struct scheduler *scheduler, struct profile *profile);
 

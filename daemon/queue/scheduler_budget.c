@@ -163,6 +163,9 @@ scheduler_has_budget(struct scheduler *scheduler, struct profile *profile, struc
 
 	/* 0 is for what is not known. */
 	entry->given_count = entry->recipient_count > 0 ? entry->recipient_count : 1;
+	places = profile_recipients_max(&scheduler->routes, profile);
+	if (entry->given_count > places)
+		entry->given_count = places;
 	if (!budget_has_limits(&profile->budget))
 		return true;
 	if (!scheduler->is_book_read ||

@@ -25,6 +25,9 @@ scheduler_look_for_strays(struct scheduler *scheduler)
 		const struct profile *profile = slot->object;
 		int64_t ms = backoff_longest_ms(profile->retry_ms, profile->retry_count);
 
+		if (profile->longest_wait_ms > ms)
+			ms = profile->longest_wait_ms;
+
 		if (ms > longest_ms)
 			longest_ms = ms;
 	}
@@ -44,6 +47,7 @@ scheduler_watch_clock(struct scheduler *scheduler)
 	log_problem(LOG_WARNING, "the clock was set %s by %lld s: looking again at all that waits",
 	    moved_ms < 0 ? "back" : "forward",
 	    (long long)(moved_ms < 0 ? -moved_ms : moved_ms) / 1000);
+	routes_move_troubles(&scheduler->routes, moved_ms);
 	/* Before that, not all schedules are known; then it is done anyway. */
 	if (scheduler->routes.is_complete)
 		scheduler_look_for_strays(scheduler);

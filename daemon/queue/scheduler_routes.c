@@ -79,7 +79,17 @@ scheduler_on_routes_complete(void *ctx)
 	IDMAP_EACH(&scheduler->routes.profiles, slot)
 	scheduler_look(scheduler, slot->object);
 	/* Now that the schedules are known it can be told what waits for too long. */
-	scheduler_look_for_strays(scheduler);
+	if (!scheduler->routes.has_to_remember)
+		scheduler_look_for_strays(scheduler);
+}
+
+void
+scheduler_remembered(struct scheduler *scheduler)
+{
+	scheduler->routes.has_to_remember = false;
+	if (scheduler->routes.is_complete)
+		scheduler_look_for_strays(scheduler);
+	scheduler_pump_all(scheduler);
 }
 
 void

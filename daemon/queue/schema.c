@@ -15,7 +15,7 @@
  *	recipient  its recipients in the client's order, each with its fate so far
  *	wishes     of the messages with has_wishes: what their clients asked for beyond delivery
  *	body       bodies below 128 KiB: rows (message << 20 | piece), in order
- *	profile    profiles that wait or are stopped
+ *	profile    profiles that wait or are stopped, and what was learned of their upstreams
  *	used       what users with a limit sent lately; slot_ms is a slot's width, slot its number
  *	booked     what a profile may have sent: a slot of a period that its rates name (budget.h)
  *	journal    what happened to messages (journal.h), until history.db has it
@@ -34,7 +34,7 @@
 #include <string.h>
 
 #define APPLICATION_ID 0x706f7374 /* "post" */
-#define SCHEMA_VERSION 4
+#define SCHEMA_VERSION 5
 /* A larger file is not read through at start: a restart with a long queue takes a moment. */
 #define CHECK_PAGES_MAX 32768
 #define XSTR(x) #x
@@ -97,7 +97,8 @@ static const char tables_sql[] =
     " message INTEGER NOT NULL, position INTEGER NOT NULL, state INTEGER NOT NULL,"
     " attempts INTEGER NOT NULL, code INTEGER NOT NULL, address TEXT NOT NULL,"
     " enhanced TEXT NOT NULL, reply TEXT NOT NULL, notify INTEGER NOT NULL DEFAULT 0,"
-    " orcpt TEXT NOT NULL DEFAULT '', PRIMARY KEY(message, position)) WITHOUT ROWID;"
+    " orcpt TEXT NOT NULL DEFAULT '', class TEXT NOT NULL DEFAULT '',"
+    " rule TEXT NOT NULL DEFAULT '', PRIMARY KEY(message, position)) WITHOUT ROWID;"
     "CREATE TABLE wishes("
     " message INTEGER PRIMARY KEY, is_smtputf8 INTEGER NOT NULL,"
     " has_utf8_header INTEGER NOT NULL, ret INTEGER NOT NULL, envid TEXT NOT NULL,"
@@ -106,7 +107,11 @@ static const char tables_sql[] =
     "CREATE TABLE body(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
     "CREATE TABLE profile("
     " id INTEGER PRIMARY KEY, version INTEGER NOT NULL, trouble INTEGER NOT NULL,"
-    " failures INTEGER NOT NULL, until_at INTEGER NOT NULL, last_error TEXT NOT NULL);"
+    " failures INTEGER NOT NULL, until_at INTEGER NOT NULL, last_error TEXT NOT NULL,"
+    " class TEXT NOT NULL DEFAULT '', rule TEXT NOT NULL DEFAULT '',"
+    " since_at INTEGER NOT NULL DEFAULT 0, set_at INTEGER NOT NULL DEFAULT 0,"
+    " width INTEGER NOT NULL DEFAULT 0, recipients INTEGER NOT NULL DEFAULT 0,"
+    " recipients_at INTEGER NOT NULL DEFAULT 0, longest_wait INTEGER NOT NULL DEFAULT 0);"
     "PRAGMA application_id=" STR(APPLICATION_ID) ";"
 						 "PRAGMA user_version=" STR(
 						     SCHEMA_VERSION) ";"
@@ -149,9 +154,24 @@ static const char step_4_sql[] =
     "PRAGMA user_version=4;"
     "COMMIT;";
 
+static const char step_5_sql[] =
+    "BEGIN IMMEDIATE;"
+    "ALTER TABLE recipient ADD COLUMN class TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE recipient ADD COLUMN rule TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE profile ADD COLUMN class TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE profile ADD COLUMN rule TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE profile ADD COLUMN since_at INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN set_at INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN width INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN recipients INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN recipients_at INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN longest_wait INTEGER NOT NULL DEFAULT 0;"
+    "PRAGMA user_version=5;"
+    "COMMIT;";
+
 /* The step to each version from the one before. */
 static const char *const steps_sql[SCHEMA_VERSION + 1] = {
-    [2] = step_2_sql, [3] = step_3_sql, [4] = step_4_sql};
+    [2] = step_2_sql, [3] = step_3_sql, [4] = step_4_sql, [5] = step_5_sql};
 
 static int
 refuse_damaged(const char *path, const char *how, struct err *err_out)

@@ -28,7 +28,7 @@ settlement_new(const struct msg_report *report)
 	settlement->send_ms = report->send_ms;
 	settlement->job.rows = xcalloc(list.count + 1, sizeof(*settlement->job.rows));
 	/* The encoded records have more bytes than their texts. */
-	text = settlement->texts = xmalloc(list.size + 2 * list.count + 1);
+	text = settlement->texts = xmalloc(list.size + 3 * list.count + 1);
 	while (message_list_next(&list, REC_FATE, &record)) {
 		struct fate_row *row = &settlement->job.rows[settlement->job.row_count++];
 
@@ -40,6 +40,11 @@ settlement_new(const struct msg_report *report)
 		text += strlen(text) + 1;
 		row->reply = strcpy(text, record.reply);
 		text += strlen(text) + 1;
+		row->rule = strcpy(text, record.rule);
+		text += strlen(text) + 1;
+		row->class = record.class < REPLY_CLASS_COUNT ? record.class : REPLY_NONE;
+		row->wait =
+		    (struct reply_wait){record.wait_s, record.wait_max_s, record.is_wait_exact};
 	}
 	return settlement;
 }
@@ -119,6 +124,7 @@ match_rows(struct settlement *settlement, const struct mail *mail)
 			rows[count++] = (struct fate_row){.index = recipient->index,
 			    .state = settlement->is_lost ? FATE_UNCERTAIN : FATE_DEFERRED,
 			    .enhanced = "",
+			    .rule = "",
 			    .reply = describe_silence(settlement)};
 	}
 	free(settlement->job.rows);
@@ -157,7 +163,8 @@ decide_row(struct settlement *settlement, uint32_t at, const struct settlement_b
 	case FATE_UNTRIED:
 		break;
 	}
-	if (!is_over_time || state == RECIPIENT_UNDECIDED)
+	if (!is_over_time || state == RECIPIENT_UNDECIDED ||
+	    settlement->job.rows[at].class == REPLY_SENDER_DENIED)
 		return state;
 	settlement->is_expired[at] = true;
 	return RECIPIENT_FAILED;
@@ -190,6 +197,46 @@ decide_rows(struct settlement *settlement, const struct mail *mail,
 	}
 }
 
+/* Who is denied is held for an operator, but for a second try if the rule allows that: some
+ * upstreams say it now and then, of whom they know. */
+static bool
+is_denied(const struct settlement *settlement, const struct mail *mail)
+{
+	for (uint32_t i = 0; i < settlement->job.row_count; i++) {
+		const struct fate_row *row = &settlement->job.rows[i];
+		const struct recipient *recipient = mail_recipient(mail, row->index);
+
+		if (row->class != REPLY_SENDER_DENIED || row->state != RECIPIENT_PENDING)
+			continue;
+		if (row->wait.first_s == 0 ||
+		    reply_class_parse(recipient->class) == REPLY_SENDER_DENIED)
+			return true;
+	}
+	return false;
+}
+
+/* When the first of the recipients is due by its rule; 0: they have none, or not all of them. */
+static int64_t
+wait_of_rules(const struct settlement *settlement, const struct mail *mail)
+{
+	int64_t least_ms = 0;
+
+	for (uint32_t i = 0; i < settlement->job.row_count; i++) {
+		const struct fate_row *row = &settlement->job.rows[i];
+		const struct recipient *recipient = mail_recipient(mail, row->index);
+		int64_t ms;
+
+		if (row->state != RECIPIENT_PENDING)
+			continue;
+		ms = backoff_recipient_ms(row->wait, recipient->attempts + 1);
+		if (ms == 0)
+			return 0;
+		if (least_ms == 0 || ms < least_ms)
+			least_ms = ms;
+	}
+	return least_ms;
+}
+
 static int64_t
 next_attempt(const struct settlement *settlement, const struct settlement_basis *basis)
 {
@@ -199,6 +246,8 @@ next_attempt(const struct settlement *settlement, const struct settlement_basis 
 
 	if (settlement->is_lost)
 		return basis->now_ms + LOST_RETRY_MS;
+	if (settlement->wait_ms > 0)
+		return basis->now_ms + settlement->wait_ms;
 	if (profile != NULL && profile->retry_count > 0)
 		return basis->now_ms + backoff_message_ms(profile->retry_ms, profile->retry_count,
 					   attempts, basis->chance);
@@ -216,6 +265,8 @@ settlement_decide(
 
 	match_rows(settlement, mail);
 	decide_rows(settlement, mail, basis, counts);
+	settlement->is_denied = is_denied(settlement, mail);
+	settlement->wait_ms = wait_of_rules(settlement, mail);
 	pending = counts[RECIPIENT_PENDING] + counts[RECIPIENT_UNCERTAIN];
 	unclear = counts[RECIPIENT_UNCERTAIN] + counts[RECIPIENT_UNDECIDED];
 	job->attempts = mail->attempts + 1;

@@ -36,6 +36,8 @@ struct settlement {
 	struct load_job load;
 	struct dsn_recipient *told;
 	struct notice_order order;
+	int64_t wait_ms; /* by rules; 0: by the schedule */
+	bool is_denied;  /* its sender is: an operator must act */
 	struct timer *retry;
 };
 

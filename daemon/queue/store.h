@@ -16,6 +16,7 @@
 #include "common/buf.h"
 #include "common/chunk.h"
 #include "common/err.h"
+#include "daemon/config/reply_rules.h"
 #include "daemon/queue/budget.h"
 #include "daemon/queue/mail.h"
 #include "daemon/queue/usage.h"
@@ -75,6 +76,9 @@ struct fate_row {
 	uint8_t state; /* enum recipient_state */
 	bool has_dsn;  /* not stored: the upstream knows which notices are wanted */
 	const char *enhanced, *reply;
+	enum reply_class class;
+	const char *rule;       /* which said so; "": none */
+	struct reply_wait wait; /* not stored: before the next attempt; zeroes: by the schedule */
 };
 
 /* A message of ours, which goes into the store with what it tells of. */
@@ -267,6 +271,15 @@ struct profile_row {
 	uint32_t failures;
 	int64_t until_ms;
 	char last_error[512];
+	enum reply_class class; /* of the trouble */
+	char rule[REPLY_RULE_ID_SIZE];
+	int64_t since_ms;  /* when it began */
+	int64_t set_at_ms; /* when until_ms was */
+	/* What was learned of the upstream, also without any trouble; then the row stays. */
+	uint32_t width;          /* connections at once; 0: as many as the profile says */
+	uint32_t recipients_max; /* of one transaction; 0: any */
+	int64_t recipients_at_ms;
+	int64_t longest_wait_ms; /* that a recipient was ever told to wait */
 };
 
 struct profile_job {

@@ -47,14 +47,17 @@ static const char *const statements_sql[SQL_COUNT] = {
 			   " last_attempt = ?5, pending = (SELECT count(*) FROM recipient"
 			   " WHERE message = ?1 AND state IN (0, 3)) WHERE id = ?1",
     [SQL_UPDATE_RECIPIENT] = "UPDATE recipient SET state = ?3, attempts = attempts + 1, code = ?4,"
-			     " enhanced = ?5, reply = ?6 WHERE message = ?1 AND position = ?2",
+			     " enhanced = ?5, reply = ?6, class = ?7, rule = ?8"
+			     " WHERE message = ?1 AND position = ?2",
     [SQL_GET_MESSAGE] = "SELECT " MESSAGE_COLUMNS " FROM message WHERE id = ?",
     [SQL_MEASURE_RECIPIENTS] =
 	"SELECT count(*), sum(length(CAST(address AS BLOB))"
 	" + length(CAST(enhanced AS BLOB)) + length(CAST(reply AS BLOB))"
-	" + length(CAST(orcpt AS BLOB)) + 4) FROM recipient WHERE message = ?",
-    [SQL_GET_RECIPIENTS] = "SELECT position, state, attempts, code, address, enhanced, reply,"
-			   " notify, orcpt FROM recipient WHERE message = ? ORDER BY position",
+	" + length(CAST(orcpt AS BLOB)) + length(CAST(class AS BLOB))"
+	" + length(CAST(rule AS BLOB)) + 6) FROM recipient WHERE message = ?",
+    [SQL_GET_RECIPIENTS] =
+	"SELECT position, state, attempts, code, address, enhanced, reply,"
+	" notify, orcpt, class, rule FROM recipient WHERE message = ? ORDER BY position",
     [SQL_GET_WISHES] = "SELECT " WISHES_COLUMNS " FROM wishes WHERE message = ?",
     [SQL_GET_BODY] = "SELECT bytes FROM body WHERE id BETWEEN ? AND ? ORDER BY id",
     [SQL_GET_WINDOW] = "SELECT " READY_COLUMNS " FROM message INDEXED BY message_order"
@@ -94,9 +97,11 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_DELETE_OWNER] = "DELETE FROM owner WHERE user_id = ?",
     [SQL_SET_NEXT_ID] = "UPDATE meta SET value = ? WHERE name = 'next_id'",
     [SQL_PUT_PROFILE] = "INSERT OR REPLACE INTO profile(id, version, trouble, failures, until_at,"
-			" last_error) VALUES(?,?,?,?,?,?)",
+			" last_error, class, rule, since_at, set_at, width, recipients,"
+			" recipients_at, longest_wait) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_DELETE_PROFILE] = "DELETE FROM profile WHERE id = ?",
-    [SQL_GET_PROFILES] = "SELECT id, version, trouble, failures, until_at, last_error"
+    [SQL_GET_PROFILES] = "SELECT id, version, trouble, failures, until_at, last_error, class,"
+			 " rule, since_at, set_at, width, recipients, recipients_at, longest_wait"
 			 " FROM profile",
     [SQL_BOOK] = "INSERT OR REPLACE INTO booked(profile, period_ms, slot, messages, recipients)"
 		 " VALUES(?,?,?,?,?)",
@@ -456,11 +461,29 @@ store_has_file(struct store *store, uint64_t name)
 static enum store_result
 put_profile(struct store *store, const struct profile_row *row)
 {
-	if (row->trouble == TROUBLE_NONE)
+	if (row->trouble == TROUBLE_NONE && row->width == 0 && row->recipients_max == 0 &&
+	    row->longest_wait_ms == 0)
 		return sql_run(store, SQL_DELETE_PROFILE, "i", (int64_t)row->profile_id);
-	return sql_run(store, SQL_PUT_PROFILE, "iiiiit", (int64_t)row->profile_id,
+	return sql_run(store, SQL_PUT_PROFILE, "iiiiitttiiiiii", (int64_t)row->profile_id,
 	    (int64_t)row->version, (int64_t)row->trouble, (int64_t)row->failures, row->until_ms,
-	    row->last_error);
+	    row->last_error, reply_class_name(row->class), row->rule, row->since_ms, row->set_at_ms,
+	    (int64_t)row->width, (int64_t)row->recipients_max, row->recipients_at_ms,
+	    row->longest_wait_ms);
+}
+
+static void
+read_learned(sqlite3_stmt *statement, struct profile_row *row)
+{
+	row->class = reply_class_parse(sql_text(statement, 6));
+	if (row->class == REPLY_CLASS_COUNT)
+		row->class = REPLY_NONE;
+	(void)snprintf(row->rule, sizeof(row->rule), "%s", sql_text(statement, 7));
+	row->since_ms = sqlite3_column_int64(statement, 8);
+	row->set_at_ms = sqlite3_column_int64(statement, 9);
+	row->width = (uint32_t)sqlite3_column_int64(statement, 10);
+	row->recipients_max = (uint32_t)sqlite3_column_int64(statement, 11);
+	row->recipients_at_ms = sqlite3_column_int64(statement, 12);
+	row->longest_wait_ms = sqlite3_column_int64(statement, 13);
 }
 
 static enum store_result
@@ -480,6 +503,7 @@ get_profiles(struct store *store, struct profiles_job *job)
 
 		(void)snprintf(
 		    row.last_error, sizeof(row.last_error), "%s", sql_text(statement, 5));
+		read_learned(statement, &row);
 		job->rows_out =
 		    xrealloc(job->rows_out, job->row_count_out + 1, sizeof(*job->rows_out));
 		job->rows_out[job->row_count_out++] = row;

@@ -101,6 +101,8 @@ read_recipient(struct mail *message, struct recipient *to, sqlite3_stmt *row)
 	to->reply = mail_text(message, sql_text(row, 6));
 	to->notify = (uint8_t)sqlite3_column_int(row, 7);
 	to->orcpt = mail_text(message, sql_text(row, 8));
+	to->class = mail_text(message, sql_text(row, 9));
+	to->rule = mail_text(message, sql_text(row, 10));
 }
 
 static enum store_result

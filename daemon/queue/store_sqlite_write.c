@@ -149,9 +149,9 @@ update_recipients(struct store *store, const struct fate_job *job)
 	for (uint32_t i = 0; i < job->row_count && result == STORE_OK; i++) {
 		const struct fate_row *row = &job->rows[i];
 
-		result = sql_run(store, SQL_UPDATE_RECIPIENT, "iiiitt", (int64_t)job->message_id,
+		result = sql_run(store, SQL_UPDATE_RECIPIENT, "iiiitttt", (int64_t)job->message_id,
 		    (int64_t)row->index, (int64_t)row->state, (int64_t)row->code, row->enhanced,
-		    row->reply);
+		    row->reply, reply_class_name(row->class), row->rule != NULL ? row->rule : "");
 	}
 	return result;
 }

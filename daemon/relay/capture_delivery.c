@@ -28,6 +28,14 @@ on_written(struct capture *capture, uint32_t bytes, void *ctx)
 }
 
 static void
+fail(struct delivery *delivery, enum attempt_outcome outcome, const char *reason)
+{
+	const struct verdict verdict = classify_own(outcome);
+
+	delivery_fail(delivery, &verdict, NULL, reason, NULL);
+}
+
+static void
 on_done(struct capture *capture, const char *problem, void *ctx)
 {
 	struct delivery *delivery = ctx;
@@ -35,7 +43,7 @@ on_done(struct capture *capture, const char *problem, void *ctx)
 
 	delivery->capture = NULL;
 	if (problem != NULL) {
-		delivery_fail(delivery, ATTEMPT_UNREACHABLE, NULL, problem, NULL);
+		fail(delivery, ATTEMPT_UNREACHABLE, problem);
 		return;
 	}
 	transaction->verdict = (struct verdict){.fate = FATE_DELIVERED};
@@ -66,7 +74,7 @@ capture_delivery_start(
 	struct err err;
 
 	if (capture_check_path(profile->capture, &err) != 0) {
-		delivery_fail(delivery, ATTEMPT_MISCONFIGURED, NULL, err.text, NULL);
+		fail(delivery, ATTEMPT_MISCONFIGURED, err.text);
 		return;
 	}
 	(void)snprintf(name, sizeof(name), "%lld.P%ldA%llu.%s",

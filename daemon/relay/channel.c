@@ -238,8 +238,7 @@ on_token(const struct token_answer *answer, void *ctx)
 	channel->token = NULL;
 	if (answer->token == NULL) {
 		channel->end.phase = PHASE_TOKEN;
-		channel->end.verdict = (struct verdict){
-		    .outcome = answer->outcome, .fate = FATE_DEFERRED, .is_over = true};
+		channel->end.verdict = classify_own(answer->outcome);
 		reply_set(&channel->end.reply, 0, "", "%s", answer->reason);
 		tell_closed(channel);
 		return;
@@ -263,6 +262,7 @@ channel_open(struct loop *loop, struct dns *dns, struct profile *profile,
 	channel->ctx = ctx;
 	channel->settings = (struct client_settings){
 	    .ehlo_name = profile->ehlo_name,
+	    .classifier = {.rules = profile->rules, .provider = profile->provider},
 	    .tls = profile->tls,
 	    .verifies = profile->verifies,
 	    .allows_clear = profile->auth_in_clear,

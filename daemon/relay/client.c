@@ -119,7 +119,8 @@ client_end_reply(struct client *client, const struct reply *refusal)
 {
 	const struct reply reply = *refusal;
 
-	return end_with(client, classify_reply(client_phase(client), &reply), &reply);
+	return end_with(client,
+	    classify_reply(&client->settings->classifier, client_phase(client), &reply), &reply);
 }
 
 enum client_event
@@ -135,11 +136,10 @@ client_end_refused(struct client *client, const struct smtp_reply *refusal)
 enum client_event
 client_end_by_us(struct client *client, enum attempt_outcome outcome, const char *why)
 {
-	struct verdict verdict = {.outcome = outcome, .fate = FATE_DEFERRED, .is_over = true};
 	struct reply reply;
 
 	reply_set(&reply, 0, "", "%s", why);
-	return end_with(client, verdict, &reply);
+	return end_with(client, classify_own(outcome), &reply);
 }
 
 bool

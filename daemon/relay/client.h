@@ -38,6 +38,7 @@ enum client_event {
 
 struct client_settings {
 	const char *ehlo_name;
+	struct classifier classifier;
 	enum profile_tls tls;
 	bool verifies;         /* certificates: TLS stands only with the upstream that is meant */
 	bool skips_starttls;   /* opportunistic, and TLS has failed with this upstream */
@@ -63,10 +64,10 @@ struct client_recipient {
 	const char *orcpt; /* as its client gave it; NULL or "": not */
 	uint8_t notify;    /* enum dsn_notify, bits */
 	struct reply
-	    *refusal;      /* NULL: it shares the transaction's fate; client_transaction_reset() */
-	enum fate fate;    /* of a refusal */
-	bool is_postponed; /* the upstream takes no more of them now: it was not tried */
-	char *wire;        /* what this upstream calls it; NULL: as above */
+	    *refusal; /* NULL: it shares the transaction's fate; client_transaction_reset() */
+	struct verdict verdict; /* the same */
+	bool is_postponed;      /* the upstream takes no more of them now: it was not tried */
+	char *wire;             /* what this upstream calls it; NULL: as above */
 };
 
 struct client_transaction {
@@ -83,6 +84,11 @@ struct client_transaction {
 	enum phase phase; /* that `reply` belongs to */
 	bool is_answered; /* false: no command was answered, it may be said again elsewhere */
 	bool has_dsn;     /* the upstream knows of the notices that are wanted (RFC 3461) */
+	/* What was said to some of the recipients, who are postponed, of the account: it has to wait,
+	 * or takes fewer at a time. REPLY_NONE: nothing. */
+	struct verdict put_off;
+	struct reply put_off_reply;
+	uint16_t recipients_max; /* so many were taken in one transaction; 0: nothing was learned */
 	char *sender_wire;
 };
 

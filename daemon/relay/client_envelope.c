@@ -59,7 +59,10 @@ in_ascii(const char *address)
 static void
 settle_failed(struct client *client, const struct reply *reply)
 {
-	const struct verdict verdict = {.outcome = ATTEMPT_ATTEMPTED, .fate = FATE_FAILED};
+	const struct verdict verdict = {.outcome = ATTEMPT_ATTEMPTED,
+	    .fate = FATE_FAILED,
+	    .class = REPLY_REFUSED,
+	    .rule = "own"};
 
 	client->transaction->is_answered = true;
 	client_settle(client, verdict, reply, PHASE_MAIL);
@@ -126,7 +129,8 @@ translate(struct client *client, struct client_recipient *recipient)
 	recipient->wire = in_ascii(recipient->address);
 	if (recipient->wire != NULL)
 		return true;
-	recipient->fate = FATE_FAILED;
+	recipient->verdict =
+	    (struct verdict){.fate = FATE_FAILED, .class = REPLY_BAD_RECIPIENT, .rule = "own"};
 	recipient->refusal = xmalloc(sizeof(*recipient->refusal));
 	reply_set(recipient->refusal, 553, "5.6.7",
 	    "The recipient's address is not ASCII, and the upstream lacks SMTPUTF8");

@@ -30,6 +30,8 @@ client_finish(struct client *client)
 {
 	struct client_transaction *transaction = client->transaction;
 
+	/* The account was told to wait: nothing more is said to that upstream. */
+	transaction->verdict.is_over |= reply_class_is_account(transaction->put_off.class);
 	client->end.phase = transaction->phase;
 	client->end.verdict = transaction->verdict;
 	client->end.reply = transaction->reply;
@@ -71,30 +73,86 @@ client_send_envelope(struct client *client)
 	}
 }
 
+static struct verdict
+judge(const struct client *client, enum phase phase, const struct reply *reply)
+{
+	return classify_reply(&client->settings->classifier, phase, reply);
+}
+
+/* The whole transaction holds too much for the upstream: half of it, or nothing at all. */
+static struct verdict
+split(struct client *client, struct verdict verdict)
+{
+	size_t count = client->accepted > 0 ? client->accepted : client->chosen_count;
+
+	if (verdict.class != REPLY_SPLIT)
+		return verdict;
+	if (count < 2)
+		return classify_unsplittable(&verdict);
+	client->transaction->recipients_max = (uint16_t)(count / 2);
+	verdict.outcome = ATTEMPT_SPLIT;
+	return verdict;
+}
+
 static void
 on_mail_reply(struct client *client, const struct reply *reply)
 {
-	struct verdict verdict = classify_reply(PHASE_MAIL, reply);
+	struct verdict verdict = split(client, judge(client, PHASE_MAIL, reply));
 
 	if (verdict.fate != FATE_DELIVERED)
 		client_settle(client, verdict, reply, PHASE_MAIL);
 }
 
 static void
+refuse_recipient(
+    struct client_recipient *recipient, const struct verdict *verdict, const struct reply *reply)
+{
+	recipient->verdict = *verdict;
+	recipient->refusal = xmalloc(sizeof(*recipient->refusal));
+	*recipient->refusal = *reply;
+}
+
+/* Those that were taken go first; this one's turn is next. */
+static bool
+may_postpone(const struct client *client, const struct verdict *verdict)
+{
+	if (verdict->class == REPLY_SPLIT)
+		return client->accepted > 0 || client->answered > 1;
+	return client->accepted > 0 && reply_class_effect(verdict->class) == EFFECT_PAUSE;
+}
+
+static void
+postpone(struct client *client, struct client_recipient *recipient, const struct verdict *verdict,
+    const struct reply *reply)
+{
+	struct client_transaction *transaction = client->transaction;
+
+	recipient->is_postponed = true;
+	if (verdict->class == REPLY_SPLIT && client->accepted > 0 &&
+	    transaction->recipients_max == 0)
+		transaction->recipients_max = (uint16_t)client->accepted;
+	if (transaction->put_off.class != REPLY_NONE)
+		return;
+	transaction->put_off = *verdict;
+	transaction->put_off_reply = *reply;
+}
+
+static void
 on_rcpt_reply(struct client *client, const struct reply *reply)
 {
 	struct client_recipient *recipient = named(client, client->answered);
-	struct verdict verdict = classify_reply(PHASE_RCPT, reply);
+	struct verdict verdict = judge(client, PHASE_RCPT, reply);
 
-	if (verdict.fate == FATE_DELIVERED) {
+	if (verdict.class == REPLY_SPLIT && !may_postpone(client, &verdict))
+		verdict = classify_unsplittable(&verdict);
+	if (verdict.fate == FATE_DELIVERED)
 		client->accepted++;
-	} else if (verdict.is_over) {
+	else if (reply->code != 421 && may_postpone(client, &verdict))
+		postpone(client, recipient, &verdict, reply);
+	else if (verdict.is_over)
 		client_settle(client, verdict, reply, PHASE_RCPT);
-	} else {
-		recipient->fate = verdict.fate;
-		recipient->refusal = xmalloc(sizeof(*recipient->refusal));
-		*recipient->refusal = *reply;
-	}
+	else
+		refuse_recipient(recipient, &verdict, reply);
 	/* If nobody is left, the last refusal stands for the transaction. */
 	if (!client->is_settled && client->accepted == 0 &&
 	    client->answered == client->chosen_count)
@@ -114,7 +172,8 @@ on_data_reply(struct client *client, const struct reply *reply)
 		return CLIENT_WANTS_BODY;
 	}
 	if (!client->is_settled)
-		client_settle(client, classify_reply(PHASE_DATA, reply), reply, PHASE_DATA);
+		client_settle(
+		    client, split(client, judge(client, PHASE_DATA, reply)), reply, PHASE_DATA);
 	return client_finish(client);
 }
 
@@ -159,7 +218,7 @@ client_on_dot(struct client *client, const struct smtp_reply *from)
 
 	client_read_reply(from, &reply);
 	client->needs_reset = false;
-	client_settle(client, classify_reply(PHASE_DOT, &reply), &reply, PHASE_DOT);
+	client_settle(client, split(client, judge(client, PHASE_DOT, &reply)), &reply, PHASE_DOT);
 	return client_finish(client);
 }
 
@@ -199,7 +258,8 @@ static bool
 is_too_big(struct client *client)
 {
 	uint64_t limit = client->capabilities.size_limit_bytes;
-	struct verdict verdict = {.outcome = ATTEMPT_ATTEMPTED, .fate = FATE_FAILED};
+	struct verdict verdict = {
+	    .outcome = ATTEMPT_ATTEMPTED, .fate = FATE_FAILED, .class = REPLY_SIZE, .rule = "own"};
 	struct reply reply;
 
 	if (limit == 0 || client->transaction->size_bytes <= limit)
@@ -276,5 +336,7 @@ client_transaction_reset(struct client_transaction *transaction)
 	transaction->sender_wire = NULL;
 	transaction->has_dsn = false;
 	transaction->verdict = (struct verdict){0};
+	transaction->put_off = (struct verdict){0};
+	transaction->recipients_max = 0;
 	transaction->is_answered = false;
 }

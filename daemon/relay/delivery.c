@@ -60,6 +60,7 @@ delivery_free(struct delivery *delivery)
 	free(delivery->sender);
 	free(delivery->envelope_sender);
 	free(delivery->transcript);
+	free(delivery->account_reason);
 	free(delivery);
 }
 
@@ -191,7 +192,8 @@ refuse_addresses(struct delivery *delivery)
 {
 	struct client_transaction *transaction = &delivery->transaction;
 
-	transaction->verdict = (struct verdict){.fate = FATE_FAILED};
+	transaction->verdict =
+	    (struct verdict){.fate = FATE_FAILED, .class = REPLY_BAD_RECIPIENT, .rule = "own"};
 	reply_set(&transaction->reply, 553, "5.1.3",
 	    "The message has an address with control characters, or no recipient");
 	delivery_end(delivery, NULL, true);
@@ -331,20 +333,40 @@ fate_of_postponed(const struct client_transaction *transaction)
 	return verdict->fate == FATE_FAILED ? FATE_FAILED : FATE_DEFERRED;
 }
 
+static const char *
+text_or_none(const char *text)
+{
+	return text != NULL ? text : "";
+}
+
+/* What was said of the account, if it is that which a postponed recipient waits for. */
+static const struct verdict *
+verdict_of(const struct client_transaction *transaction, const struct client_recipient *recipient)
+{
+	if (recipient->refusal != NULL)
+		return &recipient->verdict;
+	return &transaction->verdict;
+}
+
 static void
 add_fate(const struct client_transaction *transaction, const struct client_recipient *recipient,
     struct msg_list_builder *fates)
 {
 	const struct reply *reply =
 	    recipient->refusal != NULL ? recipient->refusal : &transaction->reply;
+	const struct verdict *verdict = verdict_of(transaction, recipient);
+	bool is_postponed = recipient->refusal == NULL && recipient->is_postponed;
 	struct rec_fate record = {
 	    .index = recipient->index,
-	    .fate = recipient->refusal != NULL ? recipient->fate
-		    : recipient->is_postponed  ? fate_of_postponed(transaction)
-					       : transaction->verdict.fate,
+	    .fate = is_postponed ? fate_of_postponed(transaction) : verdict->fate,
 	    .code = reply->code,
 	    .enhanced = reply->enhanced,
 	    .reply = reply->text,
+	    .class = (uint8_t)verdict->class,
+	    .rule = text_or_none(verdict->rule),
+	    .wait_s = verdict->wait.first_s,
+	    .wait_max_s = verdict->wait.most_s,
+	    .is_wait_exact = verdict->wait.is_exact,
 	};
 
 	record.has_dsn = record.fate == FATE_DELIVERED && transaction->has_dsn;
@@ -374,8 +396,21 @@ send_report(struct delivery *delivery, struct msg_report *report,
 	report->upstream = facts != NULL ? facts->upstream : "";
 	report->tls = facts != NULL ? facts->tls : "";
 	report->transcript = delivery->transcript;
+	report->recipients_max = delivery->transaction.recipients_max;
 	reports_add(delivery->table->reports, report, fates);
 	delivery_free(delivery);
+}
+
+static void
+put_verdict(struct msg_report *report, const struct verdict *verdict)
+{
+	report->class = (uint8_t)verdict->class;
+	report->rule = text_or_none(verdict->rule);
+	report->wait_s = verdict->wait.first_s;
+	report->wait_max_s = verdict->wait.most_s;
+	report->is_wait_exact = verdict->wait.is_exact;
+	report->is_alerted = verdict->is_alerted;
+	report->is_slower = verdict->is_slower;
 }
 
 void
@@ -392,27 +427,39 @@ delivery_end(struct delivery *delivery, const struct channel_facts *facts, bool 
 		report.send_ms =
 		    milliseconds(loop_now_ms(delivery->table->loop) - delivery->begun_at_ms);
 	add_fates(&delivery->transaction, &fates);
+	report.is_slower = delivery->transaction.verdict.is_slower;
+	if (delivery->account.class != REPLY_NONE) {
+		const struct reply *reply = &delivery->transaction.put_off_reply;
+
+		put_verdict(&report, &delivery->account);
+		report.code = reply->code;
+		report.enhanced = reply->enhanced;
+		report.reason = delivery->account_reason;
+	}
 	send_report(delivery, &report, &fates, facts);
 	message_list_fini(&fates);
 }
 
 void
-delivery_fail(struct delivery *delivery, enum attempt_outcome outcome, const struct reply *reply,
+delivery_fail(struct delivery *delivery, const struct verdict *verdict, const struct reply *reply,
     const char *reason, const struct channel_facts *facts)
 {
 	struct msg_list_builder fates = {0};
 	struct msg_report report = {
-	    .outcome = outcome,
+	    .outcome = (uint8_t)verdict->outcome,
 	    .code = reply != NULL ? reply->code : 0,
 	    .enhanced = reply != NULL ? reply->enhanced : "",
 	    .reason = reason,
 	};
 
+	put_verdict(&report, verdict);
 	send_report(delivery, &report, &fates, facts);
 }
 
 void
 delivery_cancelled(struct delivery *delivery, const char *reason)
 {
-	delivery_fail(delivery, ATTEMPT_CANCELLED, NULL, reason, NULL);
+	const struct verdict verdict = {.outcome = ATTEMPT_CANCELLED};
+
+	delivery_fail(delivery, &verdict, NULL, reason, NULL);
 }

@@ -43,6 +43,8 @@ struct delivery {
 	char *envelope_sender;     /* in place of `sender`, or NULL */
 	struct capture *capture;   /* the Maildir file it goes to, or NULL */
 	char *transcript;          /* for the report, or NULL */
+	struct verdict account;    /* attempted, but the account has to wait */
+	char *account_reason;      /* and why, or NULL */
 };
 
 /* All attempts that have no report yet. */
@@ -79,7 +81,7 @@ uint32_t delivery_pump(struct delivery *delivery, struct channel *channel, uint3
 /* The transaction has its verdict; facts may be NULL. */
 void delivery_end(struct delivery *delivery, const struct channel_facts *facts, bool is_reused);
 /* The profile has a problem. */
-void delivery_fail(struct delivery *delivery, enum attempt_outcome outcome,
+void delivery_fail(struct delivery *delivery, const struct verdict *verdict,
     const struct reply *reply, const char *reason, const struct channel_facts *facts);
 void delivery_cancelled(struct delivery *delivery, const char *reason);
 

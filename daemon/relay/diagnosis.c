@@ -98,14 +98,42 @@ reach_advice(const struct profile *profile, const struct client_end *end)
 	}
 }
 
+/* Of an upstream that takes nothing from this account for now. */
+static const char *put_off_advice(enum reply_class class)
+{
+	switch (class) {
+	case REPLY_RATE_CONN:
+		return "The upstream takes fewer connections at a time: look at connections.";
+	case REPLY_QUOTA_HOUR:
+	case REPLY_QUOTA_DAILY:
+		return "The account has sent as much as it may: a rate of the profile keeps below "
+		       "that.";
+	case REPLY_RATE_REPUTATION:
+		return "The upstream distrusts the address that this mail comes from, or what is "
+		       "sent: ask its provider.";
+	case REPLY_PROTOCOL:
+		return "The upstream doesn't follow the dialogue: look at ehlo, auth and port.";
+	case REPLY_ACCOUNT_FULL:
+		return "The account's own mailbox is full: make room in it.";
+	case REPLY_ACCOUNT_DISABLED:
+		return "The account is shut: its provider can say why.";
+	default:
+		return "The upstream wants less mail at a time: it is left alone until then.";
+	}
+}
+
 const char *
 diagnosis_advice(
     const struct profile *profile, const struct client_end *end, char *buffer, size_t size)
 {
-	const char *advice;
+	const char *advice = end->verdict.advice;
 
 	if (end->phase == PHASE_TOKEN) {
 		(void)snprintf(buffer, size, "%s", token_advice(end));
+		return buffer;
+	}
+	if (advice != NULL && *advice != '\0') {
+		(void)snprintf(buffer, size, "%s", advice);
 		return buffer;
 	}
 	switch (end->verdict.outcome) {
@@ -120,6 +148,9 @@ diagnosis_advice(
 		break;
 	case ATTEMPT_MISCONFIGURED:
 		advice = "Look at auth, and at tls: many upstreams offer AUTH only over TLS.";
+		break;
+	case ATTEMPT_PUT_OFF:
+		advice = put_off_advice(end->verdict.class);
 		break;
 	case ATTEMPT_UNREACHABLE:
 		advice = reach_advice(profile, end);

@@ -173,6 +173,8 @@ profile_new(const struct msg_profile *message, const struct profile_surroundings
 	profile->bandwidth = message->bandwidth;
 	profile->transcript = message->transcript;
 	copy_wishes(profile, message);
+	profile->provider = xstrdup(message->provider);
+	profile->rules = reply_rules_hold(surroundings->rules);
 	check_values(profile, message);
 	take_grant(profile, message, surroundings->tokens);
 	if (profile->problem == NULL && profile->capture[0] == '\0') {
@@ -199,6 +201,7 @@ profile_release(struct profile *profile)
 	scram_key_free(profile->scram_key);
 	token_source_release(profile->token_source);
 	tls_release(profile->tls_context);
+	reply_rules_release(profile->rules);
 	free(profile->name);
 	free(profile->problem);
 	free(profile->capture);
@@ -212,6 +215,7 @@ profile_release(struct profile *profile)
 	free(profile->envelope_sender);
 	buf_fini(&profile->signature_text);
 	buf_fini(&profile->signature_html);
+	free(profile->provider);
 	free(profile);
 }
 

@@ -9,6 +9,7 @@
 #define POSTERN_RELAY_PROFILE_H
 
 #include "common/buf.h"
+#include "daemon/config/reply_rules.h"
 #include "daemon/core/messages.h"
 #include "daemon/core/tls.h"
 #include "daemon/core/values.h"
@@ -50,6 +51,8 @@ struct profile {
 	enum from_policy from_policy;
 	char *envelope_sender; /* "": as it comes */
 	struct buf signature_text, signature_html;
+	char *provider;            /* "": not said */
+	struct reply_rules *rules; /* for its replies */
 };
 
 struct profile_surroundings {
@@ -58,6 +61,7 @@ struct profile_surroundings {
 	const char *hostname;
 	struct tls_store *system_cas; /* NULL: there are none */
 	struct tokens *tokens;
+	struct reply_rules *rules; /* for replies */
 };
 
 struct profile *profile_new(

@@ -70,6 +70,16 @@ on_worked(uint64_t profile_id, uint32_t version, const char *method, void *ctx)
 		link_send(accounts, MSG_AUTH_WORKED, &message);
 }
 
+/* The parent has read them before, and found nothing wrong. */
+static int
+read_rules(const struct role_context *role, struct reply_rules **rules_out, struct err *err_out)
+{
+	struct msg_bytes text = role_file(role, FILE_REPLIES);
+
+	return reply_rules_parse(
+	    "replies.conf", (const char *)text.at, text.size, rules_out, err_out);
+}
+
 static void on_drain_timer(void *ctx);
 
 static int
@@ -79,6 +89,10 @@ start(struct role_context *role, struct err *err_out)
 	struct upstreams_settings settings = {.role = role};
 
 	relay->role = role;
+	if (read_rules(role, &relay->surroundings.rules, err_out) != 0) {
+		free(relay);
+		return -1;
+	}
 	relay->dns = dns_new(
 	    role->loop, role_file(role, FILE_RESOLV_CONF), role_file(role, FILE_HOSTS), err_out);
 	if (relay->dns != NULL)
@@ -86,6 +100,7 @@ start(struct role_context *role, struct err *err_out)
 	if (relay->tokens == NULL) {
 		if (relay->dns != NULL)
 			dns_free(relay->dns);
+		reply_rules_release(relay->surroundings.rules);
 		free(relay);
 		return -1;
 	}
@@ -115,6 +130,7 @@ reload(struct role_context *role)
 {
 	struct relay *relay = role->state;
 	struct tls_store *old = relay->surroundings.system_cas;
+	struct reply_rules *old_rules = relay->surroundings.rules;
 	struct err err;
 
 	if (dns_reload(relay->dns, role_file(role, FILE_RESOLV_CONF), role_file(role, FILE_HOSTS),
@@ -123,9 +139,14 @@ reload(struct role_context *role)
 	token_service_reload(relay->tokens);
 	relay->surroundings.hostname = role->config->hostname;
 	relay->surroundings.system_cas = read_system_cas(role);
+	if (read_rules(role, &relay->surroundings.rules, &err) != 0) {
+		log_problem(LOG_ERROR, "%s", err.text);
+		relay->surroundings.rules = reply_rules_hold(old_rules);
+	}
 	upstreams_set_surroundings(relay->upstreams, &relay->surroundings);
 	if (old != NULL)
 		tls_store_release(old);
+	reply_rules_release(old_rules);
 }
 
 static void
@@ -145,6 +166,7 @@ stop(struct role_context *role)
 	timer_free(relay->drain);
 	if (relay->surroundings.system_cas != NULL)
 		tls_store_release(relay->surroundings.system_cas);
+	reply_rules_release(relay->surroundings.rules);
 	free(relay);
 }
 

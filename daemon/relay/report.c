@@ -3,6 +3,7 @@
 
 #include "common/list.h"
 #include "common/xalloc.h"
+#include "daemon/config/reply_rules.h"
 #include "daemon/core/values.h"
 
 #include <stdlib.h>
@@ -36,6 +37,7 @@ free_report(struct report *report)
 	free((void *)(uintptr_t)message->fates.at);
 	free((void *)(uintptr_t)message->enhanced);
 	free((void *)(uintptr_t)message->reason);
+	free((void *)(uintptr_t)message->rule);
 	free((void *)(uintptr_t)message->upstream);
 	free((void *)(uintptr_t)message->tls);
 	free((void *)(uintptr_t)message->transcript);
@@ -84,6 +86,7 @@ reports_add(
 	report->message.fates = copy_fates(fates);
 	report->message.enhanced = copy_text(from->enhanced, 15);
 	report->message.reason = copy_text(from->reason, 1000);
+	report->message.rule = copy_text(from->rule, REPLY_RULE_ID_SIZE - 1);
 	report->message.upstream = copy_text(from->upstream, 319);
 	report->message.tls = copy_text(from->tls, 63);
 	report->message.transcript = copy_text(from->transcript, TRANSCRIPT_BYTES);

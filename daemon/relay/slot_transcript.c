@@ -80,6 +80,28 @@ slot_begin_transcript(struct slot *slot)
 	    slot->sent_count == 1 ? "" : "s");
 }
 
+/* Why the reply meant what it did. */
+static void
+note_verdict(struct slot *slot, const struct verdict *verdict)
+{
+	if (verdict->class != REPLY_NONE)
+		note(slot, "class %s, rule %s", reply_class_name(verdict->class), verdict->rule);
+}
+
+static void
+note_verdicts(struct slot *slot, const struct client_transaction *transaction)
+{
+	for (size_t i = 0; i < transaction->recipient_count; i++) {
+		const struct client_recipient *recipient = &transaction->recipients[i];
+
+		if (recipient->refusal != NULL)
+			note(slot, "<%s>: class %s, rule %s", recipient->address,
+			    reply_class_name(recipient->verdict.class), recipient->verdict.rule);
+	}
+	note_verdict(slot, &transaction->put_off);
+	note_verdict(slot, &transaction->verdict);
+}
+
 void
 slot_give_transcript(struct slot *slot, struct delivery *delivery)
 {
@@ -91,6 +113,8 @@ slot_give_transcript(struct slot *slot, struct delivery *delivery)
 	/* Not the upstream's words, so they are in no line of its. */
 	if (is_wanted && transaction->reply.code == 0)
 		note(slot, "%s", transaction->reply.text);
+	if (is_wanted)
+		note_verdicts(slot, transaction);
 	if (is_wanted)
 		delivery->transcript = transcript_give(&slot->transcript);
 	transcript_fini(&slot->transcript);
@@ -104,6 +128,7 @@ slot_give_failure(struct slot *slot, const struct client_end *end, struct delive
 	if (slot->keeps == TRANSCRIPT_NEVER || delivery == NULL)
 		return;
 	note(slot, "%s", diagnosis_fact(end, fact, sizeof(fact)));
+	note_verdict(slot, &end->verdict);
 	free(delivery->transcript);
 	delivery->transcript = transcript_give(&slot->transcript);
 }

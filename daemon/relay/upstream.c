@@ -63,13 +63,36 @@ upstream_take_waiting(struct upstream *upstream)
 }
 
 void
-upstream_fail_waiting(struct upstream *upstream, enum attempt_outcome outcome,
+upstream_fail_waiting(struct upstream *upstream, const struct verdict *verdict,
     const struct reply *reply, const char *reason, const struct channel_facts *facts)
 {
 	struct delivery *delivery;
 
 	while ((delivery = upstream_take_waiting(upstream)) != NULL)
-		delivery_fail(delivery, outcome, reply, reason, facts);
+		delivery_fail(delivery, verdict, reply, reason, facts);
+}
+
+void
+upstream_put_off(struct upstream *upstream, const struct verdict *verdict,
+    const struct reply *reply, const char *reason, const struct channel_facts *facts)
+{
+	LIST_EACH_SAFE (&upstream->slots, at, next) {
+		struct slot *slot = LIST_ENTRY(at, struct slot, link);
+
+		slot->is_last_message = true;
+		if (slot->delivery == NULL && !slot->is_opening && channel_is_ready(slot->channel))
+			slot_finish(slot);
+	}
+	upstream_fail_waiting(upstream, verdict, reply, reason, facts);
+}
+
+static void
+fail_misconfigured(struct upstream *upstream, const char *reason)
+{
+	const struct verdict verdict = classify_own(ATTEMPT_MISCONFIGURED);
+	const struct reply none = {0};
+
+	upstream_fail_waiting(upstream, &verdict, &none, reason, NULL);
 }
 
 /* ---- who takes it ---- */
@@ -114,7 +137,9 @@ capture_waiting(struct upstream *upstream)
 void
 upstream_fail_absent(struct delivery *delivery)
 {
-	delivery_fail(delivery, ATTEMPT_UNREACHABLE, NULL,
+	const struct verdict verdict = classify_own(ATTEMPT_UNREACHABLE);
+
+	delivery_fail(delivery, &verdict, NULL,
 	    "the mime process, which changes messages as the profile asks, does not run", NULL);
 }
 
@@ -154,7 +179,6 @@ static void
 on_profile(const union message *answer, void *ctx)
 {
 	struct upstream *upstream = ctx;
-	struct reply none = {0};
 
 	upstream->fetch = 0;
 	if (answer == NULL) {
@@ -162,8 +186,7 @@ on_profile(const union message *answer, void *ctx)
 		return;
 	}
 	if (answer->profile.profile_id == 0 || answer->profile.is_gone) {
-		upstream_fail_waiting(
-		    upstream, ATTEMPT_MISCONFIGURED, &none, "the profile was removed", NULL);
+		fail_misconfigured(upstream, "the profile was removed");
 		return;
 	}
 	profile_release(upstream->profile);
@@ -187,15 +210,12 @@ fetch(struct upstream *upstream)
 void
 upstream_dispatch(struct upstream *upstream)
 {
-	struct reply none = {0};
-
 	if (upstream->waiting_count == 0 || upstream->set->is_draining)
 		return;
 	if (upstream->profile == NULL) {
 		fetch(upstream);
 	} else if (upstream->profile->problem != NULL) {
-		upstream_fail_waiting(
-		    upstream, ATTEMPT_MISCONFIGURED, &none, upstream->profile->problem, NULL);
+		fail_misconfigured(upstream, upstream->profile->problem);
 	} else if (upstream->profile->capture[0] != '\0') {
 		capture_waiting(upstream);
 	} else {

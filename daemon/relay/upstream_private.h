@@ -18,6 +18,8 @@
 
 #define URGENT 2 /* and below: priorities that wait for no connection that was opened for another */
 
+#define UNKNOWN_MAX 3 /* replies in a row that say nothing: the account sends too fast */
+
 struct upstreams {
 	struct upstreams_settings settings;
 	struct list all;
@@ -39,6 +41,9 @@ struct upstream {
 	struct timer *again; /* to fetch, or to open more connections */
 	struct pace pace;
 	struct timer *move; /* bodies */
+	/* Messages in a row that heard a 4xx which says nothing. */
+	unsigned unknown_count;
+	uint64_t unknown_ids[UNKNOWN_MAX];
 };
 
 /* A connection and what it carries. */
@@ -68,7 +73,10 @@ void upstream_wait(struct upstream *upstream, struct delivery *delivery);
 struct delivery *upstream_first_waiting(const struct upstream *upstream);
 struct delivery *upstream_take_waiting(struct upstream *upstream);
 /* Everything that waits shares the problem, so that queue hears of it at once. */
-void upstream_fail_waiting(struct upstream *upstream, enum attempt_outcome outcome,
+void upstream_fail_waiting(struct upstream *upstream, const struct verdict *verdict,
+    const struct reply *reply, const char *reason, const struct channel_facts *facts);
+/* The same, and connections that do nothing are closed: the upstream wants to be left alone. */
+void upstream_put_off(struct upstream *upstream, const struct verdict *verdict,
     const struct reply *reply, const char *reason, const struct channel_facts *facts);
 
 /* upstream_slot.c: as many connections as wait for one, up to the profile's number. */

@@ -196,6 +196,23 @@ may_move(const struct slot *slot, const struct client_transaction *transaction)
 	       transaction->phase == PHASE_MAIL && !slot->upstream->set->is_draining;
 }
 
+/* What failed and what to look at; without a profile any more, the first alone. */
+static void
+explain(const struct upstream *upstream, const struct client_end *end, char *reason, size_t size)
+{
+	if (upstream->profile != NULL)
+		(void)diagnosis_reason(upstream->profile, end, reason, size);
+	else
+		(void)diagnosis_fact(end, reason, size);
+}
+
+/* Others may go on: the upstream minds the number of connections, not what is sent. */
+static bool
+is_this_connection(const struct upstream *upstream, enum reply_class class)
+{
+	return class == REPLY_RATE_CONN && upstream->slot_count > 1;
+}
+
 static void
 report_problem(struct slot *slot, struct delivery *delivery)
 {
@@ -207,23 +224,80 @@ report_problem(struct slot *slot, struct delivery *delivery)
 	};
 	struct upstream *upstream = slot->upstream;
 	const struct channel_facts *facts = channel_facts(slot->channel);
-	struct profile *profile = upstream->profile;
 	char reason[1000];
 
-	if (profile != NULL)
-		(void)diagnosis_reason(profile, &end, reason, sizeof(reason));
-	else
-		(void)diagnosis_fact(&end, reason, sizeof(reason));
-	upstream_fail_waiting(upstream, end.verdict.outcome, &end.reply, reason, facts);
-	delivery_fail(delivery, end.verdict.outcome, &end.reply, reason, facts);
+	explain(upstream, &end, reason, sizeof(reason));
+	delivery_fail(delivery, &end.verdict, &end.reply, reason, facts);
+	if (end.verdict.outcome != ATTEMPT_SPLIT &&
+	    !is_this_connection(upstream, end.verdict.class))
+		upstream_put_off(upstream, &end.verdict, &end.reply, reason, facts);
+}
+
+/* A part of the recipients was taken, then the account was told to wait. */
+static void
+report_put_off(struct slot *slot, struct delivery *delivery)
+{
+	const struct client_transaction *transaction = &delivery->transaction;
+	const struct client_end end = {
+	    .phase = PHASE_RCPT,
+	    .verdict = transaction->put_off,
+	    .reply = transaction->put_off_reply,
+	};
+	struct upstream *upstream = slot->upstream;
+	const struct channel_facts *facts = channel_facts(slot->channel);
+	char reason[1000];
+
+	explain(upstream, &end, reason, sizeof(reason));
+	delivery->account = end.verdict;
+	delivery->account_reason = xstrdup(reason);
+	delivery_end(delivery, facts, slot->sent_count > 0);
+	upstream_put_off(upstream, &end.verdict, &end.reply, reason, facts);
+}
+
+/* Whether this is the third message in a row that hears a 4xx which says nothing. */
+static bool
+is_unknown_too_often(struct upstream *upstream, const struct delivery *delivery)
+{
+	const struct client_transaction *transaction = &delivery->transaction;
+
+	if (!verdict_is_unknown(&transaction->verdict, transaction->phase, &transaction->reply)) {
+		if (transaction->is_answered)
+			upstream->unknown_count = 0;
+		return false;
+	}
+	for (unsigned i = 0; i < upstream->unknown_count; i++)
+		if (upstream->unknown_ids[i] == delivery->message_id)
+			return false;
+	upstream->unknown_ids[upstream->unknown_count++] = delivery->message_id;
+	if (upstream->unknown_count < UNKNOWN_MAX)
+		return false;
+	upstream->unknown_count = 0;
+	return true;
+}
+
+/* The message keeps its fate; the account waits. */
+static void
+suspect_rate(struct client_transaction *transaction)
+{
+	transaction->put_off = classify_own(ATTEMPT_PUT_OFF);
+	transaction->put_off.rule = "unknown-in-a-row";
+	transaction->put_off.advice = "Three messages in a row heard a temporary refusal that "
+				      "says no more: postern sends less for a while.";
+	transaction->put_off_reply = transaction->reply;
 }
 
 static void
 end_delivery(struct slot *slot, struct delivery *delivery)
 {
+	struct client_transaction *transaction = &delivery->transaction;
+
 	slot_give_transcript(slot, delivery);
-	if (delivery->transaction.verdict.outcome != ATTEMPT_ATTEMPTED)
+	if (is_unknown_too_often(slot->upstream, delivery))
+		suspect_rate(transaction);
+	if (transaction->verdict.outcome != ATTEMPT_ATTEMPTED)
 		report_problem(slot, delivery);
+	else if (reply_class_is_account(transaction->put_off.class))
+		report_put_off(slot, delivery);
 	else
 		delivery_end(delivery, channel_facts(slot->channel), slot->sent_count > 0);
 }
@@ -274,9 +348,38 @@ close_opening(struct upstream *upstream)
 
 /* Another connection would hear the same; and a wrong password is not to be said more often. */
 static bool
-is_everyones(enum attempt_outcome outcome)
+is_everyones(const struct verdict *verdict)
 {
-	return outcome != ATTEMPT_UNREACHABLE && outcome != ATTEMPT_AUTH_LATER;
+	switch (verdict->class) {
+	case REPLY_UNREACHABLE:
+	case REPLY_TEMPORARY:
+	case REPLY_AUTH_TEMP:
+	case REPLY_RATE_CONN:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* Whether queue is to hear of it though other connections work. */
+static bool
+is_for_queue(const struct verdict *verdict)
+{
+	return is_everyones(verdict) && verdict->class != REPLY_TLS;
+}
+
+/* One connection is too many beside those that work: the message goes back, so that fewer come. */
+static void
+give_one_back(struct upstream *upstream, const struct client_end *end, const char *reason,
+    const struct channel_facts *facts)
+{
+	struct delivery *delivery = upstream_take_waiting(upstream);
+
+	timer_set(upstream->again, OPEN_AGAIN_MS);
+	if (delivery != NULL && end->verdict.class == REPLY_RATE_CONN)
+		delivery_fail(delivery, &end->verdict, &end->reply, reason, facts);
+	else if (delivery != NULL)
+		upstream_wait(upstream, delivery);
 }
 
 /* A connection could not be made. Beside others that work, or that yet may, it is one too many. */
@@ -286,15 +389,15 @@ on_open_failed(struct slot *slot, const struct client_end *end, const struct cha
 	struct upstream *upstream = slot->upstream;
 	char reason[1000];
 
-	if (is_everyones(end->verdict.outcome))
+	if (is_everyones(&end->verdict))
 		close_opening(upstream);
-	if (upstream->slot_count > 0) {
-		timer_set(upstream->again, OPEN_AGAIN_MS);
+	explain(upstream, end, reason, sizeof(reason));
+	if (upstream->slot_count > 0 && !is_for_queue(&end->verdict)) {
+		give_one_back(upstream, end, reason, facts);
 		return;
 	}
 	slot_give_failure(slot, end, upstream_first_waiting(upstream));
-	(void)diagnosis_reason(upstream->profile, end, reason, sizeof(reason));
-	upstream_fail_waiting(upstream, end->verdict.outcome, &end->reply, reason, facts);
+	upstream_put_off(upstream, &end->verdict, &end->reply, reason, facts);
 }
 
 static void

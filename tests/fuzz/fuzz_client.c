@@ -48,7 +48,7 @@ finish(struct run *run)
 	ensure(++run->done == run->begun);
 	for (size_t i = 0; i < run->transaction.recipient_count; i++)
 		ensure(run->recipients[i].refusal == NULL ||
-		       run->recipients[i].fate != FATE_DELIVERED);
+		       run->recipients[i].verdict.fate != FATE_DELIVERED);
 	return client_next(run->client);
 }
 

@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "daemon/config/reply_class.h"
 #include "daemon/core/role.h"
 #include "daemon/queue/queue.h"
 
@@ -516,6 +517,7 @@ world_report_trouble(
 	    .attempt = delivery->attempt,
 	    .profile_id = delivery->profile_id,
 	    .outcome = (uint8_t)outcome,
+	    .class = outcome == ATTEMPT_AUTH_REFUSED ? REPLY_AUTH_BAD : REPLY_UNREACHABLE,
 	    .enhanced = "",
 	    .reason = "connection refused",
 	    .upstream = "",

@@ -24,6 +24,7 @@ check_PROGRAMS += \
 	tests/unit/test_queue_spares \
 	tests/unit/test_queue_store \
 	tests/unit/test_queue_track \
+	tests/unit/test_queue_trouble \
 	tests/unit/test_queue_usage \
 	tests/unit/test_queue_used \
 	tests/unit/test_queue_wary_clock \
@@ -107,6 +108,11 @@ tests_unit_test_queue_ways_SOURCES = tests/unit/test_queue_ways.c tests/lib/queu
 	tests/lib/queue_world.h
 tests_unit_test_queue_ways_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_ways_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_trouble_SOURCES = tests/unit/test_queue_trouble.c tests/lib/queue_world.c \
+	tests/lib/queue_world.h
+tests_unit_test_queue_trouble_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_trouble_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_scan_SOURCES = tests/unit/test_queue_scan.c tests/lib/queue_fill.c \
 	tests/lib/queue_fill.h

@@ -14,6 +14,7 @@ check_PROGRAMS += \
 	tests/unit/test_relay \
 	tests/unit/test_relay_mime \
 	tests/unit/test_tokens \
+	tests/unit/test_replies \
 	tests/unit/test_transcript
 endif
 RELAY_LIBS = daemon/relay/librelay.a daemon/core/libcore.a daemon/config/libconf.a \
@@ -81,9 +82,13 @@ tests_unit_test_relay_mime_SOURCES = \
 tests_unit_test_relay_mime_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_relay_mime_LDADD = $(RELAY_LIBS)
 
+tests_unit_test_replies_SOURCES = tests/unit/test_replies.c
+tests_unit_test_replies_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_replies_LDADD = $(RELAY_LIBS)
+
 tests_unit_test_transcript_SOURCES = tests/unit/test_transcript.c
 tests_unit_test_transcript_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_transcript_LDADD = daemon/relay/librelay.a common/libcommon.a $(CMOCKA_LIBS)
+tests_unit_test_transcript_LDADD = daemon/relay/librelay.a daemon/config/libconf.a common/libcommon.a $(CMOCKA_LIBS)
 
 EXTRA_DIST += \
 	tests/dialogue/client-envelope.txt \

@@ -75,6 +75,7 @@ open_scene(void)
 	    .from = "",
 	    .reply_to = "",
 	    .envelope_sender = "",
+	    .provider = "",
 	    .fingerprint = "",
 	    .bandwidth = 1024};
 	struct profile_surroundings surroundings = {.hostname = "relay.example"};

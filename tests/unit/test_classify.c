@@ -51,12 +51,14 @@ test_replies(void **state)
 	    {PHASE_DOT, 554, "", ATTEMPT_ATTEMPTED, FATE_FAILED, false},
 	};
 
+	static const struct classifier none; /* no rules: phase and code alone */
+
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct reply reply;
 		struct verdict verdict;
 
 		reply_set(&reply, rows[i].code, "", "%s", rows[i].text);
-		verdict = classify_reply(rows[i].phase, &reply);
+		verdict = classify_reply(&none, rows[i].phase, &reply);
 		if (verdict.outcome != rows[i].outcome || verdict.fate != rows[i].fate ||
 		    verdict.is_over != rows[i].is_over)
 			fail_msg("%s %u %s: outcome %d, fate %d, over %d",

@@ -264,7 +264,8 @@ note_done(struct talk *talk)
 	for (size_t i = 0; i < done->recipient_count; i++)
 		if (done->recipients[i].refusal != NULL)
 			buf_printf(&talk->happened, "to %s %s %u %s\n", done->recipients[i].address,
-			    fate_name(done->recipients[i].fate), done->recipients[i].refusal->code,
+			    fate_name(done->recipients[i].verdict.fate),
+			    done->recipients[i].refusal->code,
 			    done->recipients[i].refusal->enhanced);
 		else if (done->recipients[i].is_postponed)
 			buf_printf(

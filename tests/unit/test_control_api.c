@@ -234,7 +234,7 @@ test_answers(void **state)
 	    {"GET /v1/lists/gone HTTP/1.1\r\nHost: x\r\n\r\n", "404", "\"not_found\""},
 	    {"GET /v1/messages?limit=5 HTTP/1.1\r\nHost: x\r\n\r\n", "200", "[]"},
 	    {"GET /v1/profiles HTTP/1.1\r\nHost: x\r\n\r\n", "200",
-		"\"waiting\":7,\"budget\":null}]"},
+		"\"waiting\":7,\"budget\":null,"},
 	    {"GET /v1/profiles/p HTTP/1.1\r\nHost: x\r\n\r\n", "200", "\"state\":\"limited\""},
 	    {"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n", "200",
 		"{\"version\":\"1\",\"queue\":{\"ready\":1,"},

@@ -35,23 +35,33 @@ test_profile(void **state)
 		const char *profile, *queue, *expected;
 	} rows[] = {
 	    {"{\"name\":\"office\"}", QUEUE,
-		"{\"budget\":null,\"last_error\":\"421\",\"name\":\"office\",\"rate_limited_"
+		"{\"budget\":null,\"class\":null,\"connections_learned\":null,\"last_error\":"
+		"\"421\",\"name\":\"office\",\"rate_limited_"
 		"until\":"
-		"\"2026-03-01T12:31:04Z\",\"state\":\"limited\",\"waiting\":4}"},
+		"\"2026-03-01T12:31:04Z\",\"recipients_learned\":null,\"rule\":null,\"since\":null,"
+		"\"state\":\"limited\",\"waiting\":4}"},
 	    {"{\"name\":\"new\"}", QUEUE,
-		"{\"budget\":null,\"last_error\":null,\"name\":\"new\",\"rate_limited_until\":null,"
-		"\"state\":\"ok\",\"waiting\":0}"},
+		"{\"budget\":null,\"class\":null,\"connections_learned\":null,\"last_error\":null,"
+		"\"name\":\"new\",\"rate_limited_until\":null,"
+		"\"recipients_learned\":null,\"rule\":null,\"since\":null,\"state\":\"ok\","
+		"\"waiting\":0}"},
 	    {"{\"name\":\"new\",\"state\":\"paused\"}", QUEUE,
-		"{\"budget\":null,\"last_error\":null,\"name\":\"new\",\"rate_limited_until\":null,"
-		"\"state\":\"paused\",\"waiting\":0}"},
+		"{\"budget\":null,\"class\":null,\"connections_learned\":null,\"last_error\":null,"
+		"\"name\":\"new\",\"rate_limited_until\":null,"
+		"\"recipients_learned\":null,\"rule\":null,\"since\":null,\"state\":\"paused\","
+		"\"waiting\":0}"},
 	    {"{\"name\":\"office\"}", NULL,
-		"{\"budget\":null,\"last_error\":null,\"name\":\"office\",\"rate_limited_until\":"
+		"{\"budget\":null,\"class\":null,\"connections_learned\":null,\"last_error\":null,"
+		"\"name\":\"office\",\"rate_limited_until\":"
 		"null,"
-		"\"state\":null,\"waiting\":null}"},
+		"\"recipients_learned\":null,\"rule\":null,\"since\":null,\"state\":null,"
+		"\"waiting\":null}"},
 	    {"{\"name\":\"office\"}", "{\"profiles\":7}",
-		"{\"budget\":null,\"last_error\":null,\"name\":\"office\",\"rate_limited_until\":"
+		"{\"budget\":null,\"class\":null,\"connections_learned\":null,\"last_error\":null,"
+		"\"name\":\"office\",\"rate_limited_until\":"
 		"null,"
-		"\"state\":\"ok\",\"waiting\":0}"},
+		"\"recipients_learned\":null,\"rule\":null,\"since\":null,\"state\":\"ok\","
+		"\"waiting\":0}"},
 	    {"[1]", QUEUE, "[1]"},
 	};
 
@@ -72,9 +82,11 @@ test_status(void **state)
 		const char *queue, *profiles, *expected;
 	} rows[] = {
 	    {QUEUE, "[{\"name\":\"office\",\"default\":true,\"host\":\"h\"}]",
-		"{\"profiles\":[{\"budget\":null,\"default\":true,\"last_error\":\"421\",\"name\":"
+		"{\"profiles\":[{\"budget\":null,\"class\":null,\"connections_learned\":null,"
+		"\"default\":true,\"last_error\":\"421\",\"name\":"
 		"\"office\","
-		"\"rate_limited_until\":\"2026-03-01T12:31:04Z\",\"state\":\"limited\","
+		"\"rate_limited_until\":\"2026-03-01T12:31:04Z\",\"recipients_learned\":null,"
+		"\"rule\":null,\"since\":null,\"state\":\"limited\","
 		"\"waiting\":4}],\"queue\":{\"deferred\":1,\"held\":0,\"ready\":3,\"scheduled\":0,"
 		"\"sending\":2,\"uncertain\":0},\"version\":\"1\"}"},
 	    {NULL, NULL, "{\"profiles\":null,\"queue\":null,\"version\":\"1\"}"},

@@ -49,7 +49,12 @@ static const struct journal_row rows[] = {
 	.address = "r0@example.net",
 	.enhanced = "2.0.0",
 	.reply = "Ok"},
-    {.index = 9999, .fate = JOURNAL_EXPIRED, .address = "r1@example.net", .reply = ""},
+    {.index = 9999,
+	.fate = JOURNAL_EXPIRED,
+	.address = "r1@example.net",
+	.reply = "",
+	.class = "mailbox-full",
+	.rule = "mailbox-full-code"},
 };
 
 static void
@@ -87,7 +92,30 @@ test_attempt_there_and_back(void **state)
 	assert_int_equal(row.fate, JOURNAL_EXPIRED);
 	assert_string_equal(row.address, "r1@example.net");
 	assert_string_equal(row.enhanced, "");
+	assert_string_equal(row.class, "mailbox-full");
+	assert_string_equal(row.rule, "mailbox-full-code");
 	assert_false(journal_next_row(&record, &row));
+	buf_fini(&bytes);
+}
+
+/* Its rows end with the reply. */
+static void
+test_record_of_the_first_format_is_read(void **state)
+{
+	struct journal_record record = attempt_record();
+	struct buf bytes = {0};
+	struct journal_row row;
+
+	record.row_count = 1;
+	journal_write(&bytes, &record);
+	journal_add_row(&bytes, JOURNAL_ATTEMPT, &rows[0]);
+	bytes.bytes[0] = 1;
+	bytes.size -= 4; /* an empty class and an empty rule */
+	assert_true(journal_read(bytes.bytes, bytes.size, &record));
+	assert_true(journal_next_row(&record, &row));
+	assert_string_equal(row.reply, "Ok");
+	assert_string_equal(row.class, "");
+	assert_string_equal(row.rule, "");
 	buf_fini(&bytes);
 }
 
@@ -164,7 +192,7 @@ test_bytes_that_are_no_record(void **state)
 		size_t size;
 	} rows_of_bytes[] = {
 	    {"nothing", "", 0},
-	    {"another version", "\x02\x03\x01\x01\x01\x00\x00\x00\x00\x00", 10},
+	    {"another version", "\x03\x03\x01\x01\x01\x00\x00\x00\x00\x00", 10},
 	    {"no such kind", "\x01\x09\x01\x01\x01\x00\x00\x00\x00\x00", 10},
 	    {"a number without end", "\x01\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 13},
 	    {"a text longer than all", "\x01\x03\x01\x01\x01\x7fx\x00\x00\x00", 10},
@@ -464,6 +492,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_attempt_there_and_back),
+	    cmocka_unit_test(test_record_of_the_first_format_is_read),
 	    cmocka_unit_test(test_accepted_there_and_back),
 	    cmocka_unit_test(test_cut_and_spoiled_records_are_harmless),
 	    cmocka_unit_test(test_bytes_that_are_no_record),

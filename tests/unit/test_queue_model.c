@@ -159,6 +159,8 @@ report_trouble(struct attempt attempt, struct entry *entry)
 	struct profile *profile = routes_profile(routes, attempt.profile);
 	struct msg_report report = {.attempt = attempt.attempt,
 	    .outcome = model_chance(2) == 0 ? ATTEMPT_CANCELLED : ATTEMPT_UNREACHABLE,
+	    .class = REPLY_UNREACHABLE,
+	    .rule = "",
 	    .upstream = "",
 	    .enhanced = "",
 	    .reason = "away"};
@@ -209,7 +211,8 @@ end_attempt(unsigned at)
 		return;
 	}
 	if (entry->profile != NULL)
-		profile_note_success(scheduler_routes(world.scheduler), entry->profile);
+		profile_note_success(
+		    scheduler_routes(world.scheduler), entry->profile, attempt.attempt);
 	if (!settle_tried(&attempt, entry))
 		settle(entry, world.is_ending || model_chance(6) > 0, 1 + model_chance(60000));
 }

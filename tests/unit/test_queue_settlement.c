@@ -546,6 +546,97 @@ test_overdue_message_fails_for_all_that_wait(void **state)
 	free(mail);
 }
 
+/* ---- rules for replies ---- */
+
+struct said {
+	enum fate fate;
+	enum reply_class class;
+	struct reply_wait wait;
+	const char *class_before; /* "": nothing was said */
+};
+
+static struct settlement *
+settle_said(const struct said *said, int64_t age_ms)
+{
+	const uint8_t fates[] = {said[0].fate, said[1].fate, said[2].fate};
+	struct config config = {
+	    .queue = {.lifetime_ms = LIFETIME_MS, .retry_ms = {60000}, .retry_count = 1}};
+	struct settlement *settlement = report(fates, false);
+	struct mail *mail = rig_mail(1, 3);
+
+	mail->received_at_ms = mail->begins_at_ms = NOW_MS - age_ms;
+	for (int i = 0; i < 3; i++) {
+		settlement->job.rows[i].class = said[i].class;
+		settlement->job.rows[i].wait = said[i].wait;
+		mail->recipients[i].class = said[i].class_before;
+	}
+	decide(settlement, mail, &config);
+	free(mail);
+	return settlement;
+}
+
+static void
+test_recipients_wait_as_their_rules_say(void **state)
+{
+	const struct reply_wait hour = {3600, 14400, false}, day = {86400, 86400, false},
+				none = {0};
+	const struct {
+		struct said said[3];
+		int64_t least_ms, most_ms;
+	} cases[] = {
+	    {{{FATE_DEFERRED, REPLY_RATE_RCPT, hour, ""}, {FATE_DELIVERED, 0, none, ""},
+		 {FATE_DEFERRED, REPLY_RATE_RCPT, day, ""}},
+		3600000, 3600000},
+	    /* One that has no time of its own is not kept waiting. */
+	    {{{FATE_DEFERRED, REPLY_RATE_RCPT, hour, ""},
+		 {FATE_DEFERRED, REPLY_TEMPORARY, none, ""}, {FATE_DELIVERED, 0, none, ""}},
+		54000, 66000},
+	    {{{FATE_FAILED, REPLY_BAD_RECIPIENT, none, ""}, {FATE_DELIVERED, 0, none, ""},
+		 {FATE_DEFERRED, REPLY_MAILBOX_FULL, day, ""}},
+		86400000, 86400000},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct settlement *settlement = settle_said(cases[i].said, 0);
+
+		assert_in_range(
+		    settlement->job.next_at_ms - NOW_MS, cases[i].least_ms, cases[i].most_ms);
+		assert_false(settlement->is_denied);
+		settlement_free(settlement);
+	}
+}
+
+static void
+test_denied_sender_is_held(void **state)
+{
+	const struct reply_wait once = {300, 300, false}, none = {0};
+	const struct {
+		struct said first;
+		int64_t age_ms;
+		bool is_to_hold;
+		unsigned failed;
+	} cases[] = {
+	    {{FATE_DEFERRED, REPLY_SENDER_DENIED, none, ""}, 0, true, 0},
+	    {{FATE_DEFERRED, REPLY_SENDER_DENIED, once, ""}, 0, false, 0},
+	    {{FATE_DEFERRED, REPLY_SENDER_DENIED, once, "temporary"}, 0, false, 0},
+	    {{FATE_DEFERRED, REPLY_SENDER_DENIED, once, "sender-denied"}, 0, true, 0},
+	    /* It waits for an operator, however long. */
+	    {{FATE_DEFERRED, REPLY_SENDER_DENIED, none, ""}, LIFETIME_MS, true, 0},
+	    {{FATE_DEFERRED, REPLY_TEMPORARY, none, ""}, LIFETIME_MS, false, 1},
+	    {{FATE_DELIVERED, REPLY_SENDER_DENIED, none, ""}, 0, false, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct said said[3] = {
+		    cases[i].first, {FATE_DELIVERED, 0, none, ""}, {FATE_DELIVERED, 0, none, ""}};
+		struct settlement *settlement = settle_said(said, cases[i].age_ms);
+
+		assert_int_equal(settlement->is_denied, cases[i].is_to_hold);
+		assert_int_equal(count_failed(settlement), cases[i].failed);
+		settlement_free(settlement);
+	}
+}
+
 int
 main(void)
 {
@@ -562,6 +653,8 @@ main(void)
 	    cmocka_unit_test(test_who_hears_of_a_delay),
 	    cmocka_unit_test(test_why_mail_waits),
 	    cmocka_unit_test(test_overdue_message_fails_for_all_that_wait),
+	    cmocka_unit_test(test_recipients_wait_as_their_rules_say),
+	    cmocka_unit_test(test_denied_sender_is_held),
 	    cmocka_unit_test(test_lifetime_counts_from_the_time_that_the_client_named),
 	};
 
