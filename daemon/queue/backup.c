@@ -172,7 +172,8 @@ backup_start(struct backups *backups, const char *name, backup_end_fn *on_end, v
 	backups->on_end = on_end;
 	backups->ctx = ctx;
 	backups->copy = (struct copy_job){.job = {.on_done = on_prepared, .ctx = backups},
-	    .free_bytes = backups->role->config->limits.free_space_bytes};
+	    .free_bytes = backups->role->config->limits.free_space_bytes,
+	    .log_bytes = storage_log_bytes(backups->storage)};
 	(void)snprintf(backups->copy.name, sizeof(backups->copy.name), "%s", name);
 	storage_post_copy(backups->storage, COPY_PREPARE, &backups->copy);
 	return true;

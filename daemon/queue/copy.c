@@ -76,7 +76,7 @@ size_of(int at, const char *name)
 static bool
 has_room(struct copy_job *job, int state, int backups)
 {
-	uint64_t needed = size_of(state, "queue.db") + size_of(state, "queue.db-wal");
+	uint64_t needed = size_of(state, "queue.db") + job->log_bytes;
 	struct statvfs fs;
 	uint64_t available;
 

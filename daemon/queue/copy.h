@@ -37,6 +37,7 @@ struct copy_job {
 	struct job job;
 	char name[BACKUP_NAME_MAX + 1]; /* "": only to be looked at */
 	uint64_t free_bytes;            /* prepare: what is to stay free */
+	uint64_t log_bytes;             /* prepare: what of the queue is in the log only */
 	const uint64_t *idle; /* finish: sorted; files that are known to have no message */
 	size_t idle_count;
 	int64_t now_ms; /* wall clock */

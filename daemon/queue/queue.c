@@ -195,8 +195,8 @@ on_space(uint64_t free_bytes, void *ctx)
 	scheduler_watch_clock(queue->scheduler);
 	history_set_room(queue->history, has_room);
 	fates_set_room(queue->fates, has_room);
-	storage_limit_spares(queue->storage,
-	    has_room ? (free_bytes - queue->role->config->limits.free_space_bytes) / 4 : 0);
+	storage_set_room(queue->storage,
+	    has_room ? free_bytes - queue->role->config->limits.free_space_bytes : 0);
 	watch_place(queue);
 	if (!queue->role->is_draining)
 		intake_set_state(queue->intake, intake_state(queue, has_room));

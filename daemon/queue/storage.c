@@ -12,6 +12,7 @@
 
 #define SPACE_EVERY_MS 1000
 #define STORE_PATH_SIZE 4096
+#define SPARES_PART_OF_ROOM 4
 
 static void
 check_problem(void *ctx)
@@ -192,7 +193,7 @@ storage_close(struct storage *storage)
 	if (storage == NULL)
 		return;
 	timer_free(storage->space_timer);
-	storage_limit_spares(storage, 0);
+	storage_set_room(storage, 0);
 	storage->is_closing = true;
 	worker_stop(storage->store_worker);
 	storage_end_census(storage);
@@ -252,6 +253,12 @@ uint64_t
 storage_writes(const struct storage *storage)
 {
 	return storage->writes;
+}
+
+uint64_t
+storage_log_bytes(const struct storage *storage)
+{
+	return atomic_load(&storage->log_bytes);
 }
 
 /* A record on its way to the journal. */
@@ -338,9 +345,10 @@ storage_spare_file(struct storage *storage, uint64_t name, uint64_t size_bytes)
 }
 
 void
-storage_limit_spares(struct storage *storage, uint64_t bytes)
+storage_set_room(struct storage *storage, uint64_t bytes)
 {
-	spares_limit(&storage->spares, bytes);
+	atomic_store(&storage->room, bytes);
+	spares_limit(&storage->spares, bytes / SPARES_PART_OF_ROOM);
 	drop_spares(storage, loop_now_ms(storage->loop));
 }
 

@@ -52,6 +52,9 @@ int64_t storage_backup_at_ms(const struct storage *storage);
  * when it is closed. */
 bool storage_is_in_place(const struct storage *storage);
 
+/* What waits in the log for a checkpoint; its file may be longer. */
+uint64_t storage_log_bytes(const struct storage *storage);
+
 /* How many jobs that write were posted. */
 uint64_t storage_writes(const struct storage *storage);
 
@@ -68,8 +71,9 @@ void storage_take_file(struct storage *storage, uint64_t message_id, struct body
 void storage_remove_file(struct storage *storage, uint64_t name);
 /* The same, but a later body may be written into it. For files that nobody reads any more. */
 void storage_spare_file(struct storage *storage, uint64_t name, uint64_t size_bytes);
-/* How much such files may take; none until this was called. */
-void storage_limit_spares(struct storage *storage, uint64_t bytes);
+/* What is free beyond what has to stay free: such files may take a quarter of it, and the log is made
+ * longer ahead only where that is little of it. Nothing until this was called. */
+void storage_set_room(struct storage *storage, uint64_t bytes);
 
 void storage_post_copy(struct storage *storage, enum copy_job_kind kind, struct copy_job *job);
 /* From now on body files stay, until they may go again: a copy is being made. */

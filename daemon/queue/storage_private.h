@@ -47,11 +47,14 @@ struct storage {
 	bool is_broken;
 	bool has_reserve;
 	bool is_reserve_spent; /* it was given up; what it left is not for the journal */
+	bool is_log_long;      /* its file is as long as it may get, or there was no room */
 	bool is_shrinking;     /* since there was nothing to do */
 	int64_t shrink_at_ms;  /* monotonic: not before, while there is */
 	unsigned idle_turns;
-	atomic_bool wants_reserve; /* the loop saw room for it again */
-	atomic_bool has_problem;   /* the loop is to be told; problem is set */
+	atomic_bool wants_reserve;  /* the loop saw room for it again */
+	_Atomic uint64_t room;      /* see storage_set_room() */
+	_Atomic uint64_t log_bytes; /* see storage_log_bytes() */
+	atomic_bool has_problem;    /* the loop is to be told; problem is set */
 	char problem[256];
 };
 

@@ -13,6 +13,7 @@
 /* A short log may wait longer: a checkpoint costs two flushes. */
 #define IDLE_LOG_BYTES (1u << 20)
 #define IDLE_LONG_MS 1000
+#define LOG_PART_OF_ROOM 4
 #define SHRINK_EVERY_MS 1000
 
 static void
@@ -221,6 +222,7 @@ storage_run_batch(struct list *batch, void *ctx)
 	if (!storage->is_broken &&
 	    store_wal_bytes(storage->store) >= storage->options.wal_limit_bytes)
 		storage_checkpoint(storage);
+	atomic_store(&storage->log_bytes, store_wal_bytes(storage->store));
 }
 
 /* One slice; false: there is no more, and nothing to be written for it. */
@@ -234,6 +236,28 @@ shrink_idly(struct storage *storage)
 	return storage->is_shrinking || store_wal_bytes(storage->store) > 0;
 }
 
+/* One slice, so that those who come after it needn't wait for it; false: there is none to do. With a
+ * part of a commit more than the log has when it is checkpointed. */
+static bool
+lengthen_log(struct storage *storage)
+{
+	uint64_t limit = storage->options.wal_limit_bytes + storage->options.wal_limit_bytes / 8;
+
+	if (storage->is_log_long || (!storage->has_reserve && storage->options.reserve_bytes > 0) ||
+	    atomic_load(&storage->room) < limit * LOG_PART_OF_ROOM)
+		return false;
+	switch (store_lengthen_log(storage->store, limit, &storage->is_log_long)) {
+	case STORE_OK:
+		break;
+	case STORE_FULL:
+		storage->is_log_long = true;
+		break;
+	default:
+		set_broken(storage, store_problem(storage->store));
+	}
+	return !storage->is_log_long;
+}
+
 int64_t
 storage_on_idle(void *ctx)
 {
@@ -244,6 +268,8 @@ storage_on_idle(void *ctx)
 		return -1;
 	if (waiting == 0 && atomic_exchange(&storage->wants_reserve, false))
 		storage_make_reserve(storage);
+	if (lengthen_log(storage))
+		return STORAGE_IDLE_MS;
 	if ((waiting == 0 || storage->is_shrinking) && waiting < IDLE_LOG_BYTES)
 		return shrink_idly(storage) ? STORAGE_IDLE_MS : IDLE_LONG_MS;
 	if (++storage->idle_turns * STORAGE_IDLE_MS <
@@ -251,5 +277,6 @@ storage_on_idle(void *ctx)
 		return STORAGE_IDLE_MS;
 	storage->idle_turns = 0;
 	storage_checkpoint(storage);
+	atomic_store(&storage->log_bytes, store_wal_bytes(storage->store));
 	return STORAGE_IDLE_MS;
 }

@@ -455,6 +455,8 @@ const char *store_problem(const struct store *store);
 /* Bytes that wait in the write-ahead log for a checkpoint. */
 uint64_t store_wal_bytes(const struct store *store);
 enum store_result store_checkpoint(struct store *store);
+/* Makes the log's file longer, by 1 MiB at most, and flushes that; done: it has the limit already. */
+enum store_result store_lengthen_log(struct store *store, uint64_t limit_bytes, bool *is_done_out);
 /* Whether most of a file of some size is pages that deletes left free. */
 bool store_is_hollow(struct store *store);
 /* Gives such pages back to the file system, some at a time; the file is shorter behind the next

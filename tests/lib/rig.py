@@ -164,9 +164,11 @@ class Rig:
 
     def check_statistics(self, promised):
         """Nothing is counted twice, nothing is left out, whatever was killed."""
+        states = self.postern.ctl('status')['queue']
+        waiting = sum(count for state, count in states.items() if state != 'counting')
+        total = self.postern.ctl('stats', '--since', '2d')['total']
+        # Asking brings what is left into the history; what was lost is told of before the answer.
         if self.postern.log_lines('records never came into the history'):
             return  # the disk was full, and says what it took
-        waiting = sum(self.postern.ctl('status')['queue'].values())
-        total = self.postern.ctl('stats', '--since', '2d')['total']
         ended = total['sent'] + total['bounced'] + total['removed']
         assert total['accepted'] == ended + waiting and total['accepted'] >= promised, total

@@ -464,7 +464,7 @@ count(struct load *load)
 static void
 run_load(struct load *load, unsigned batches)
 {
-	bool has_freed;
+	bool has_freed, is_long;
 
 	for (unsigned i = 0; i < batches; i++) {
 		commit_batch(load);
@@ -474,6 +474,10 @@ run_load(struct load *load, unsigned batches)
 			assert_int_equal(store_checkpoint(load->store), STORE_OK);
 		if (pick(load, 8) == 0)
 			assert_int_equal(store_shrink(load->store, &has_freed), STORE_OK);
+		if (pick(load, 10) == 0)
+			assert_int_equal(
+			    store_lengthen_log(load->store, 4096 * pick(load, 64), &is_long),
+			    STORE_OK);
 		if (pick(load, 15) == 0) {
 			store_close(load->store);
 			load->store = open_store();

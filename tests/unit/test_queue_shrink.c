@@ -115,6 +115,36 @@ test_busy_queue_shrinks_too(void **state)
 	assert_true(size_of(rig, "queue.db") <= before - 3 * MIB);
 }
 
+/* What it is lengthened by holds nothing: messages from before and after it are there. */
+static void
+test_idle_log_is_as_long_as_it_gets(void **state)
+{
+	struct queue_rig *rig = *state;
+	int64_t until_ms = clock_monotonic_ms() + 15000;
+	const bool never = false;
+	struct load_job job = {.message_id = FIRST_ID};
+
+	/* Where there is little room it stays short: 1.3 s are more than a slice takes. */
+	storage_set_room(rig->storage, 2 * MIB);
+	insert(rig, FIRST_ID, "before");
+	for (int turn = 0; turn < 65; turn++)
+		(void)rig_wait(rig, &never, 20);
+	assert_in_range(size_of(rig, "queue.db-wal"), 1, MIB);
+	storage_set_room(rig->storage, 100 * MIB);
+	while (size_of(rig, "queue.db-wal") < MIB + MIB / 8 && clock_monotonic_ms() < until_ms)
+		(void)rig_wait(rig, &never, 20);
+	assert_in_range(size_of(rig, "queue.db-wal"), MIB + MIB / 8, 3 * MIB);
+	insert(rig, FIRST_ID + 1, "after");
+	rig_close(rig);
+	assert_true(rig_open(rig));
+	for (; job.message_id < FIRST_ID + 2; job.message_id++) {
+		assert_int_equal(rig_do(rig, STORE_LOAD, JOB_READS, &job), JOB_DONE);
+		assert_non_null(job.mail_out);
+		free(job.mail_out);
+		job.mail_out = NULL;
+	}
+}
+
 int
 main(void)
 {
@@ -122,6 +152,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    T(idle_queue_is_small_again_soon),
 	    T(busy_queue_shrinks_too),
+	    T(idle_log_is_as_long_as_it_gets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -335,7 +335,7 @@ test_file_of_a_message_that_is_gone_is_written_anew(void **state)
 	const uint64_t name = (1 << 30) + 5;
 
 	assert_true(rig_open(rig));
-	storage_limit_spares(rig->storage, 1 << 20);
+	storage_set_room(rig->storage, 4 << 20);
 	write_file(rig, name, "the first");
 	for (size_t i = 0; i < 3; i++) {
 		struct bodyfile file;
@@ -363,7 +363,7 @@ test_file_with_another_link_is_not_written_anew(void **state)
 	FILE *linked;
 
 	assert_true(rig_open(rig));
-	storage_limit_spares(rig->storage, 1 << 20);
+	storage_set_room(rig->storage, 4 << 20);
 	write_file(rig, name, "the first");
 	(void)snprintf(path, sizeof(path), "%s/bodies/00/1000000", rig->directory);
 	(void)snprintf(link_path, sizeof(link_path), "%s/link", rig->directory);
@@ -389,7 +389,7 @@ test_spare_file_that_went_is_made_again(void **state)
 	struct bodyfile file;
 
 	assert_true(rig_open(rig));
-	storage_limit_spares(rig->storage, 1 << 20);
+	storage_set_room(rig->storage, 4 << 20);
 	write_file(rig, 1 << 30, "the first");
 	storage_spare_file(rig->storage, 1 << 30, 9);
 	(void)snprintf(path, sizeof(path), "%s/bodies/00/1000000", rig->directory);
@@ -409,7 +409,7 @@ test_spare_files_go_at_the_end_and_while_a_copy_is_made_none_is_taken(void **sta
 	size_t count;
 
 	assert_true(rig_open(rig));
-	storage_limit_spares(rig->storage, 1 << 20);
+	storage_set_room(rig->storage, 4 << 20);
 	write_file(rig, 1 << 30, "one");
 	write_file(rig, (1 << 30) + 1, "two");
 	storage_spare_file(rig->storage, 1 << 30, 3);
