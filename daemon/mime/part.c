@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#define WORD_OCTETS 40
+#define VALUE_OCTETS 500
+
 static bool
 is_line_end(const char *at)
 {
@@ -77,14 +80,73 @@ part_set_field(const struct part *part, const char *name, const char *value, str
 	edits_add(edits, field.at, field.size, &text);
 }
 
+/* A token (RFC 2045 section 5.1) that fits into a line. */
+static bool
+is_word(const char *text)
+{
+	size_t length = text == NULL ? 0 : strlen(text);
+
+	if (length == 0 || length > WORD_OCTETS)
+		return false;
+	for (; *text != '\0'; text++)
+		if (!g_ascii_isgraph(*text) || strchr("()<>@,;:\\\"/[]?=*'%", *text) != NULL)
+			return false;
+	return true;
+}
+
+bool
+part_can_encode(GMimeParamList *parameters)
+{
+	int count = parameters == NULL ? 0 : g_mime_param_list_length(parameters);
+
+	for (int i = 0; i < count; i++) {
+		GMimeParam *parameter = g_mime_param_list_get_parameter_at(parameters, i);
+		const char *value = g_mime_param_get_value(parameter);
+
+		if (!is_word(g_mime_param_get_name(parameter)) || value == NULL ||
+		    strlen(value) > VALUE_OCTETS)
+			return false;
+	}
+	return true;
+}
+
+/* What of the field is sure to be right, if not all of it can be said again. */
+static GMimeContentType *
+plain_type(const struct part *part)
+{
+	GMimeContentType *now = g_mime_object_get_content_type(part->object);
+	const char *subtype = g_mime_content_type_get_media_subtype(now);
+	const char *format = g_mime_content_type_get_parameter(now, "format");
+	GMimeContentType *type =
+	    g_mime_content_type_new("text", is_word(subtype) ? subtype : "plain");
+
+	if (is_word(format))
+		g_mime_content_type_set_parameter(type, "format", format);
+	return type;
+}
+
+static GMimeContentType *
+copy_type(const struct part *part)
+{
+	const char *now = g_mime_object_get_header(part->object, "Content-Type");
+	GMimeContentType *type;
+
+	if (now == NULL)
+		return g_mime_content_type_new("text", "plain");
+	type = g_mime_content_type_parse(NULL, now);
+	if (part_can_encode(g_mime_content_type_get_parameters(type)) &&
+	    is_word(g_mime_content_type_get_media_subtype(type)))
+		return type;
+	g_object_unref(type);
+	return plain_type(part);
+}
+
 static void
 set_charset(const struct part *part, const char *charset, struct edits *edits)
 {
 	GMimeFormatOptions *options = g_mime_format_options_new();
-	const char *now = g_mime_object_get_header(part->object, "Content-Type");
 	/* Not the object's own: a change of it makes GMime forget where the field stands. */
-	GMimeContentType *type = now == NULL ? g_mime_content_type_new("text", "plain")
-					     : g_mime_content_type_parse(NULL, now);
+	GMimeContentType *type = copy_type(part);
 	char *value;
 
 	g_mime_format_options_set_newline_format(options, GMIME_NEWLINE_FORMAT_DOS);

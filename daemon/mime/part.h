@@ -36,6 +36,8 @@ part_bytes(const struct part *part)
 	return part->tree->bytes + part->at;
 }
 
+/* GMime can write these parameters again: with names that are none, or very long, it never ends. */
+bool part_can_encode(GMimeParamList *parameters);
 /* A field of the part takes this value, without a line end; it is added if it's missing. */
 void part_set_field(
     const struct part *part, const char *name, const char *value, struct edits *edits);

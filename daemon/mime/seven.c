@@ -21,17 +21,31 @@ static void convert_object(struct converting *converting, GMimeObject *object, b
 
 /* ---- fields of parts ---- */
 
+/* NULL: it can't be. */
+static char *
+encode_parameters(GMimeObject *object, bool is_type, GMimeFormatOptions *options)
+{
+	GMimeContentType *type = g_mime_object_get_content_type(object);
+	GMimeContentDisposition *disposition = g_mime_object_get_content_disposition(object);
+
+	if (is_type)
+		return part_can_encode(g_mime_content_type_get_parameters(type))
+			   ? g_mime_content_type_encode(type, options)
+			   : NULL;
+	return part_can_encode(g_mime_content_disposition_get_parameters(disposition))
+		   ? g_mime_content_disposition_encode(disposition, options)
+		   : NULL;
+}
+
 static char *
 encode_value(GMimeObject *object, GMimeHeader *header, GMimeFormatOptions *options)
 {
 	const char *name = g_mime_header_get_name(header), *value;
+	bool is_type = g_ascii_strcasecmp(name, "Content-Type") == 0;
 
-	if (g_ascii_strcasecmp(name, "Content-Type") == 0)
-		return g_mime_content_type_encode(g_mime_object_get_content_type(object), options);
-	if (g_ascii_strcasecmp(name, "Content-Disposition") == 0 &&
-	    g_mime_object_get_content_disposition(object) != NULL)
-		return g_mime_content_disposition_encode(
-		    g_mime_object_get_content_disposition(object), options);
+	if (is_type || (g_ascii_strcasecmp(name, "Content-Disposition") == 0 &&
+			   g_mime_object_get_content_disposition(object) != NULL))
+		return encode_parameters(object, is_type, options);
 	value = g_mime_header_get_value(header);
 	return g_mime_utils_header_encode_text(options, value == NULL ? "" : value, NULL);
 }
@@ -46,8 +60,12 @@ encode_field(struct converting *converting, GMimeObject *object, GMimeHeader *he
 
 	g_mime_format_options_set_newline_format(options, GMIME_NEWLINE_FORMAT_DOS);
 	value = encode_value(object, header, options);
-	buf_printf(&text, "%s: %s\r\n", g_mime_header_get_name(header), g_strstrip(value));
-	edits_add(converting->edits, field->at, field->size, &text);
+	if (value == NULL) {
+		converting->obstacle = "a field of a part is not ASCII and can't be encoded";
+	} else {
+		buf_printf(&text, "%s: %s\r\n", g_mime_header_get_name(header), g_strstrip(value));
+		edits_add(converting->edits, field->at, field->size, &text);
+	}
 	g_free(value);
 	g_mime_format_options_free(options);
 }

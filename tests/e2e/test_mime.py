@@ -11,6 +11,7 @@ from email.message import EmailMessage
 
 import pytest
 
+import test_clients as clients
 from fakehost import FakeHost
 from posternd import notices, wait_until
 
@@ -462,3 +463,58 @@ def test_killed_under_load_loses_nothing(make_rig):
     rig.wait_for_progress(1)
     rig.postern.ctl('queue', 'release', '--all')
     rig.check()
+
+
+# ---- real clients, into a Maildir ----
+
+@pytest.fixture
+def caught(postern):
+    postern.maildir = postern.add_capture()
+    postern.ctl('profile', 'set', 'capture', '--signature-text', TEXT, '--signature-html', HTML,
+                '--from', 'own@p.example', '--from-policy', 'replace', '--envelope-sender',
+                'bounces@p.example')
+    postern.user = postern.add_user('shop', '--domains', 'example.com')
+    postern.ca_path = postern.directory / 'ca.pem'
+    postern.ca_path.write_text(postern.ctl('tls', 'ca')['certificate'])
+    return postern
+
+
+def changed(postern):
+    """What was caught; held against what every client's message was changed in."""
+    [bytes_] = postern.captured(postern.maildir)
+    message = email.message_from_bytes(bytes_, policy=email.policy.default)
+    assert [defect for part in message.walk() for defect in part.defects] == []
+    assert message['Return-Path'] == '<bounces@p.example>'
+    assert [address.addr_spec for address in message['From'].addresses] == ['own@p.example']
+    assert clients.SENDER in message['Reply-To'] and clients.SENDER in message['X-Original-From']
+    assert postern.log_lines('event=accepted', f'from=<{clients.SENDER}>')
+    return message
+
+
+def content(part):
+    return part.get_content().replace('\r\n', '\n')
+
+
+@clients.needs('swaks')
+def test_swaks(caught):
+    clients.run(*clients.swaks(caught, '--tls', '--attach', '@/etc/hostname'))
+    text_part, attached = changed(caught).iter_parts()
+    assert content(text_part).endswith(TEXT_LINES.replace('\r\n', '\n').rstrip('\n'))
+    assert attached.get_payload(decode=True) == open('/etc/hostname', 'rb').read()
+
+
+@clients.needs_phpmailer
+def test_phpmailer(caught):
+    clients.run(*clients.phpmailer(caught))
+    text_part, picture = changed(caught).iter_parts()
+    assert content(text_part) == 'Grüße\n.\n..\n' + TEXT_LINES.replace('\r\n', '\n')
+    assert picture.get_content() == bytes(range(256)) * 40
+
+
+@clients.needs_nodemailer
+def test_nodemailer(caught):
+    clients.run(*clients.nodemailer(caught), env={'NODE_PATH': clients.nodemailer_path()})
+    text_part, picture = changed(caught).iter_parts()
+    assert content(text_part).startswith('Grüße\n.\n..\n')
+    assert content(text_part).rstrip('\n').endswith(TEXT_LINES.replace('\r\n', '\n').rstrip('\n'))
+    assert picture.get_content() == bytes(range(256)) * 40

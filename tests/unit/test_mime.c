@@ -117,6 +117,14 @@ static const struct row signature_rows[] = {
 	MIME "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 	     "aGkNCg0Kc2lnDQo=\r\n",
 	NULL},
+    {"parameters without sense", "\xc3\xbc", NULL,
+	MIME
+	"Content-Type: text/plain; for\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff=x; "
+	"format=fixed\r\n\r\nhi\r\n",
+	MIME "Content-Type: text/plain; format=fixed; charset=utf-8\r\n"
+	     "Content-Transfer-Encoding: quoted-printable\r\n\r\nhi\r\n\r\n=C3=BC\r\n",
+	NULL},
     {"ISO-2022-JP", "sig", NULL,
 	MIME "Content-Type: text/plain; charset=ISO-2022-JP\r\n\r\n\x1b$B$\"\x1b(B\r\n",
 	MIME "Content-Type: text/plain; charset=ISO-2022-JP\r\n\r\n\x1b$B$\"\x1b(B\r\n\r\nsig\r\n",
