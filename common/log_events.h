@@ -28,6 +28,7 @@
 	X(AUTH_FAILED, "auth-failed")     /* a client gave wrong credentials */                    \
 	X(PROFILE_STOPPED, "profile-stopped")                                                      \
 	X(PROFILE_RESUMED, "profile-resumed")                                                      \
+	X(DIVERTED, "diverted")           /* mail goes through a fallback, or no longer */         \
 	X(ROLE_RESTARTED, "role-restarted")                                                        \
 	X(CONFIG, "config")               /* a config was read, taken or refused */                \
 	X(STARTED, "started")             /* the daemon or a role is ready */                      \

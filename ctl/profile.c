@@ -54,6 +54,9 @@ static const struct column columns[] = {
 	    {"signature-text", VALUE_LINES, "TEXT|@FILE", "goes under plain text"},                \
 	    {"signature-html", VALUE_LINES, "TEXT|@FILE", "goes under HTML"},                      \
 	    {"available", VALUE_ITEMS, "all|\"LIST;user:LOGIN\"", "who may use it"},               \
+	    {"fallback", VALUE_TEXT, "P", "takes its mail while it can send nothing"},             \
+	    {"fallback-after", VALUE_DURATION, "1m", "for so long, until then its mail waits"},    \
+	    {"overflow", VALUE_YES_NO, "yes|no", "also while its own rates let nothing go"},       \
 	    {"capture", VALUE_TEXT, "SUBDIR", "no host: into a Maildir below capture_dir"},        \
 	    {"comment", VALUE_TEXT, "TEXT", "for internal use"},                                   \
 	    {"oauth-grant", VALUE_TEXT, "refresh|client|device|service-account",                   \
@@ -70,10 +73,9 @@ static const struct column columns[] = {
 	    {"oauth-refresh-token-stdin", VALUE_STDIN, NULL, "the same, a line of stdin"},         \
 	    {"oauth-ca", VALUE_FILE, "FILE", "PEM, of the token server; default: the system's"},   \
 	    {"default", VALUE_FLAG, NULL, "serves whoever has none of its own"},                   \
-	    {"fallback", VALUE_LATER, "P", NULL}, {"pop3-host", VALUE_LATER, "H", NULL},           \
-	    {"pop3-port", VALUE_LATER, "N", NULL}, {"pop3-tls", VALUE_LATER, "T", NULL},           \
-	    {"pop3-auth", VALUE_LATER, "A", NULL}, {"pop3-username", VALUE_LATER, "U", NULL},      \
-	    {"pop3-valid", VALUE_LATER, "T", NULL},                                                \
+	    {"pop3-host", VALUE_LATER, "H", NULL}, {"pop3-port", VALUE_LATER, "N", NULL},          \
+	    {"pop3-tls", VALUE_LATER, "T", NULL}, {"pop3-auth", VALUE_LATER, "A", NULL},           \
+	    {"pop3-username", VALUE_LATER, "U", NULL}, {"pop3-valid", VALUE_LATER, "T", NULL},     \
 	{                                                                                          \
 		"pop3-password-stdin", VALUE_LATER, NULL, NULL                                     \
 	}

@@ -103,6 +103,8 @@ static const char version_4[] =
     "ALTER TABLE profile ADD COLUMN auth_worked TEXT;"
     "ALTER TABLE profile ADD COLUMN available TEXT;"
     "ALTER TABLE profile ADD COLUMN fallback TEXT COLLATE NOCASE REFERENCES profile (name);"
+    "ALTER TABLE profile ADD COLUMN fallback_after INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN overflow INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE profile ADD COLUMN from_name TEXT;"
     "ALTER TABLE profile ADD COLUMN \"from\" TEXT;"
     "ALTER TABLE profile ADD COLUMN from_policy TEXT;"

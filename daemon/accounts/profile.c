@@ -16,6 +16,7 @@
 #define DEFAULT_TIMEOUT_MS (60 * 1000)
 #define DEFAULT_DOT_TIMEOUT_MS (10 * 60 * 1000) /* RFC 5321 4.5.3.2.6 */
 #define DEFAULT_CONNECTIONS 20
+#define DEFAULT_FALLBACK_AFTER_MS (60 * 1000)
 
 static void
 set_default(char **text, const char *value)
@@ -70,6 +71,8 @@ profile_apply_defaults(struct profile *profile)
 	set_default(&profile->uncertain, "retry");
 	set_default(&profile->available, "all");
 	set_default(&profile->from_policy, "supply");
+	if (profile->fallback != NULL && profile->fallback_after == 0)
+		profile->fallback_after = DEFAULT_FALLBACK_AFTER_MS;
 	if (profile->capture != NULL)
 		return;
 	set_default(&profile->transcript, "failure");
@@ -189,13 +192,24 @@ check_from_policy(const struct profile *profile, struct refusal *refusal_out)
 	    "from-policy: replace needs a from, a from-name or a reply-to");
 }
 
+/* Without a fallback these would do nothing. */
+static int
+check_overflow(const struct profile *profile, struct refusal *refusal_out)
+{
+	if (profile->fallback != NULL || (!profile->overflow && profile->fallback_after == 0))
+		return 0;
+	return refuse(refusal_out, REFUSED_INVALID, "invalid",
+	    profile->overflow ? "overflow" : "fallback_after", "%s: needs a fallback",
+	    profile->overflow ? "overflow" : "fallback_after");
+}
+
 int
 profile_check(const struct profile *profile, struct refusal *refusal_out)
 {
 	if (profile->name == NULL)
 		return refuse(refusal_out, REFUSED_INVALID, "missing", "name",
 		    "name: a profile needs a name");
-	if (check_reserve(profile, refusal_out) != 0 ||
+	if (check_overflow(profile, refusal_out) != 0 || check_reserve(profile, refusal_out) != 0 ||
 	    check_from_policy(profile, refusal_out) != 0)
 		return -1;
 	if (profile_check_oauth(profile, refusal_out) != 0)

@@ -42,6 +42,8 @@ struct profile {
 	char *from;      /* the sender's address that it is for, and that mail through it has */
 	char *available; /* as available_parse() has it; NULL: all */
 	char *fallback;  /* another profile's name */
+	int64_t fallback_after; /* ms */
+	bool overflow;          /* its own rates are a reason too */
 	char *from_name, *from_policy, *reply_to, *envelope_sender;
 	char *signature_text, *signature_html;
 	char *capture;

@@ -214,8 +214,8 @@ static const char *const uncertain[] = {"retry", "hold", NULL};
 static const char *const from_policies[] = {"supply", "replace", NULL};
 static const char *const extra[] = {
     "password", "default", "oauth_client_secret", "oauth_key", "oauth_refresh_token", NULL};
-static const char *const not_built[] = {"fallback", "pop3_host", "pop3_port", "pop3_tls",
-    "pop3_auth", "pop3_username", "pop3_password", "pop3_valid", NULL};
+static const char *const not_built[] = {"pop3_host", "pop3_port", "pop3_tls", "pop3_auth",
+    "pop3_username", "pop3_password", "pop3_valid", NULL};
 
 #define FIELD(field, kind, ...)                                                                    \
 	{                                                                                          \
@@ -265,6 +265,9 @@ static const struct field fields[] = {
     FIELD(envelope_sender, FIELD_TEXT, .max = MAILADDR_SIZE - 1, .normalise = normalise_mailbox),
     FIELD(signature_text, FIELD_TEXT, .max = SIGNATURE_BYTES, .normalise = check_lines),
     FIELD(signature_html, FIELD_TEXT, .max = SIGNATURE_BYTES, .normalise = check_html),
+    FIELD(
+	fallback_after, FIELD_SECONDS, .min = 1000, .max = 24 * HOUR_MS, .flags = FIELD_DEFAULTED),
+    FIELD(overflow, FIELD_BOOL, .flags = 0),
     FIELD(capture, FIELD_TEXT, .max = 200, .normalise = check_capture),
     FIELD(comment, FIELD_TEXT, .max = 1000),
     FIELD(oauth_grant, FIELD_TEXT, .max = 32, .choices = profile_oauth_grants),

@@ -147,6 +147,8 @@ on_profile(void *row, void *ctx)
 	    .from = profile->from,
 	    .available = profile->available,
 	    .fallback_id = id_of(&teller->choices, profile->fallback),
+	    .fallback_after_ms = (uint32_t)profile->fallback_after,
+	    .has_overflow = profile->overflow,
 	};
 	send_row(parts->queue, &route);
 }

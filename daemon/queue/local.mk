@@ -95,6 +95,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/report.h \
 	daemon/queue/routes.c \
 	daemon/queue/routes.h \
+	daemon/queue/routes_fallback.c \
 	daemon/queue/routes_notices.c \
 	daemon/queue/routes_private.h \
 	daemon/queue/routes_profiles.c \
@@ -105,6 +106,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/scheduler_budget.c \
 	daemon/queue/scheduler_choose.c \
 	daemon/queue/scheduler_clock.c \
+	daemon/queue/scheduler_fallback.c \
 	daemon/queue/scheduler_flows.c \
 	daemon/queue/scheduler_private.h \
 	daemon/queue/scheduler_relay.c \

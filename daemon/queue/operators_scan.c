@@ -31,6 +31,16 @@ free_results(struct scan_job *scan)
 
 /* ---- listing ---- */
 
+/* It goes through another than its own profile. */
+static json_t *
+reason_of_fallback(const struct routes *routes, const struct mail *mail)
+{
+	const struct profile *own = routes_own_of(routes, mail->user_id);
+
+	return json_sprintf("its profile %.200s can send nothing just now: the fallback takes it",
+	    own == NULL ? "" : own->name);
+}
+
 /* Why it doesn't go, where its recipients' replies don't say so. */
 static json_t *
 reason(const struct mail *mail, const struct routes *routes, const struct profile *profile)
@@ -44,6 +54,8 @@ reason(const struct mail *mail, const struct routes *routes, const struct profil
 		return json_string(routes_problem(routes, mail->user_id));
 	if (mail->state == MAIL_UNCERTAIN)
 		return json_string("may have been delivered: is tried again");
+	if (profile != NULL && profile != routes_own_of(routes, mail->user_id))
+		return reason_of_fallback(routes, mail);
 	return json_null();
 }
 

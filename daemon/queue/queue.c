@@ -193,6 +193,7 @@ on_space(uint64_t free_bytes, void *ctx)
 	bool has_room = free_bytes >= queue->role->config->limits.free_space_bytes;
 
 	scheduler_watch_clock(queue->scheduler);
+	scheduler_watch_fallbacks(queue->scheduler);
 	history_set_room(queue->history, has_room);
 	fates_set_room(queue->fates, has_room);
 	storage_set_room(queue->storage,

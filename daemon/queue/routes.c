@@ -81,12 +81,20 @@ routes_profile(const struct routes *routes, uint64_t profile_id)
 }
 
 struct profile *
-routes_of_user(const struct routes *routes, uint64_t user_id)
+routes_own_of(const struct routes *routes, uint64_t user_id)
 {
 	struct user *user = idmap_get(&routes->users, user_id);
 	struct profile *profile = user == NULL ? NULL : routes_profile(routes, user->profile_id);
 
 	return profile == NULL || profile->is_gone ? NULL : profile;
+}
+
+struct profile *
+routes_of_user(const struct routes *routes, uint64_t user_id)
+{
+	struct profile *own = routes_own_of(routes, user_id);
+
+	return own == NULL ? NULL : routes_through(routes, own, user_id);
 }
 
 static int
@@ -104,7 +112,7 @@ routes_users_of(const struct routes *routes, const struct profile *profile, size
 	size_t count = 0;
 
 	IDMAP_EACH(&routes->users, slot)
-	if (((struct user *)slot->object)->profile_id == profile->id)
+	if (routes_of_user(routes, slot->id) == profile)
 		ids[count++] = slot->id;
 	qsort(ids, count, sizeof(*ids), compare_ids);
 	*count_out = count;

@@ -38,7 +38,14 @@ struct profile {
 	bool is_gone;
 	bool is_stale; /* not yet named by the map that is coming in */
 	char *bounce_sender;
-	char *from, *available;             /* whose mail it is for; see common/choosing.h */
+	char *from, *available; /* whose mail it is for; see common/choosing.h */
+	uint64_t fallback_id;   /* takes its mail meanwhile; 0: none */
+	int64_t fallback_after_ms;
+	bool has_overflow;       /* its own rates count too */
+	bool is_diverted;        /* its mail goes through the fallback */
+	bool was_troubled;       /* when that was looked at last */
+	int64_t stands_since_ms; /* monotonic: since then nothing can go; 0: it can */
+	uint64_t probe_flow; /* while diverted: this one looks whether it works again; 0: none */
 	int64_t retry_ms[CONFIG_RETRY_MAX]; /* in place of queue.retry, if retry_count > 0 */
 	size_t retry_count;
 	bool is_uncertain_held; /* what may have been sent waits for an operator */
@@ -142,8 +149,12 @@ void routes_load_budget(struct routes *routes, const struct booked_row *row);
 void routes_remember(struct routes *routes, const struct profile_row *row);
 
 struct profile *routes_profile(const struct routes *routes, uint64_t profile_id);
-/* NULL: this user's mail waits. */
+/* Through which the flow's mail goes just now, its own or a fallback. NULL: it waits. */
 struct profile *routes_of_user(const struct routes *routes, uint64_t user_id);
+/* The one that is its own. */
+struct profile *routes_own_of(const struct routes *routes, uint64_t user_id);
+/* Looks whether the profile's mail is to take another way; true: flows may have to move. */
+bool routes_look_at_fallback(struct routes *routes, struct profile *profile);
 /* The flow of a new message of the user: what stands in its row as user_id. `from` is the address of
  * its From:, or "". */
 uint64_t routes_flow_of(

@@ -2,7 +2,8 @@
  * routes_private - the inside of the map, for the files that make it up
  *
  * routes.c has users and lists, routes_profiles.c the profiles, routes_trouble.c what their upstreams say
- * of them, routes_notices.c the way of notices, routes_senders.c that of mail whose sender counts.
+ * of them, routes_notices.c the way of notices, routes_senders.c that of mail whose sender counts,
+ * routes_fallback.c profiles that stand in for others.
  * Nobody else includes this.
  */
 #ifndef POSTERN_QUEUE_ROUTES_PRIVATE_H
@@ -25,6 +26,8 @@ void profile_resume(struct routes *routes, struct profile *profile);
 uint64_t routes_way_of_list(const struct routes *routes, const char *name, bool *is_bound_out);
 /* Where a flow with a sender goes. The list counts when the user is gone. */
 uint64_t routes_way_of_sender(const struct routes *routes, uint64_t flow_id, const char *list);
+/* The profile that stands in for it for this flow, or itself. */
+struct profile *routes_through(const struct routes *routes, struct profile *own, uint64_t flow_id);
 void routes_take_sender(struct routes *routes, const struct msg_route *route);
 void routes_free_senders(struct routes *routes);
 /* Where the notices to a user's senders go. The list counts when the user is gone. */

@@ -120,6 +120,9 @@ routes_take_profile(struct routes *routes, const struct msg_route *route)
 	routes_set_text(&profile->bounce_sender, route->bounce_sender);
 	routes_set_text(&profile->from, route->from);
 	routes_set_text(&profile->available, route->available);
+	profile->fallback_id = route->fallback_id;
+	profile->fallback_after_ms = route->fallback_after_ms;
+	profile->has_overflow = route->has_overflow;
 	take_retry(profile, route->retry);
 	take_rates(routes, profile, route);
 	profile->is_uncertain_held = route->is_uncertain_held;

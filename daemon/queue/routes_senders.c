@@ -118,7 +118,8 @@ routes_of_flow(const struct routes *routes, uint64_t flow_id)
 	if (idmap_get(&routes->users, flow_id) != NULL || FLOW_SENDER(flow_id) == 0)
 		return routes_of_user(routes, flow_id);
 	profile = routes_profile(routes, routes_way_of_sender(routes, flow_id, ""));
-	return profile == NULL || profile->is_gone ? NULL : profile;
+	return profile == NULL || profile->is_gone ? NULL
+						   : routes_through(routes, profile, flow_id);
 }
 
 static enum sender_match

@@ -48,8 +48,9 @@ scheduler_enter(struct scheduler *scheduler, struct entry *entry, enum entry_sta
 void
 scheduler_free_entry(struct scheduler *scheduler, struct entry *entry)
 {
-	/* It leaves what is being sent, if it is there. */
+	/* It leaves what is being sent or parked, if it is there. */
 	scheduler_enter(scheduler, entry, ENTRY_READY);
+	list_remove(&entry->link);
 	(void)idmap_remove(&scheduler->entries, entry->id);
 	scheduler->memory_bytes -= entry->footprint;
 	for (uint32_t i = 0; i < entry->slice_count; i++)
@@ -124,6 +125,27 @@ come_back(struct entry *entry)
 	entry->profile->ordinary_out -= is_ordinary(entry);
 }
 
+/* Nothing of it is sent: it stands in no window, and operators may change it as if it did. */
+static void
+park(struct scheduler *scheduler, struct entry *entry)
+{
+	scheduler_take_back(entry, (struct usage_count){1, entry->given_count});
+	come_back(entry);
+	entry->profile = NULL;
+	scheduler_enter(scheduler, entry, ENTRY_READY);
+	list_append(&scheduler->parked, &entry->link);
+}
+
+/* It was chosen and its mail is known. */
+static void
+begin_or_park(struct scheduler *scheduler, struct entry *entry)
+{
+	if (scheduler_waits_for_its_own(scheduler, entry))
+		park(scheduler, entry);
+	else
+		begin_attempt(scheduler, entry);
+}
+
 void
 scheduler_pump(struct scheduler *scheduler, struct profile *profile)
 {
@@ -135,7 +157,7 @@ scheduler_pump(struct scheduler *scheduler, struct profile *profile)
 	while ((entry = scheduler_choose(scheduler, profile)) != NULL) {
 		go_out(profile, entry);
 		if (entry->mail != NULL) {
-			begin_attempt(scheduler, entry);
+			begin_or_park(scheduler, entry);
 		} else {
 			scheduler_enter(scheduler, entry, ENTRY_LOADING);
 			refill_load(scheduler->refill, entry->id);
@@ -183,8 +205,8 @@ scheduler_settled(struct scheduler *scheduler, struct entry *entry, int64_t next
 		refill_wake_at(scheduler->refill, next_at_ms);
 }
 
-static void
-ready_again(struct scheduler *scheduler, struct entry *entry, uint64_t refund)
+void
+scheduler_ready_again(struct scheduler *scheduler, struct entry *entry, uint64_t refund)
 {
 	entry->attempt = 0;
 	if (entry->user_id == 0 || entry->is_removed || entry->is_to_hold)
@@ -198,7 +220,7 @@ scheduler_return(struct scheduler *scheduler, struct entry *entry)
 {
 	scheduler_take_back(entry, (struct usage_count){1, entry->given_count});
 	come_back(entry);
-	ready_again(scheduler, entry, flow_cost(entry->size, entry->given_count));
+	scheduler_ready_again(scheduler, entry, flow_cost(entry->size, entry->given_count));
 }
 
 void
@@ -209,7 +231,7 @@ scheduler_settled_in_part(struct scheduler *scheduler, struct entry *entry, uint
 
 	scheduler_take_back(entry, (struct usage_count){0, untried});
 	entry->recipient_count = mail_due_count(entry->mail);
-	ready_again(scheduler, entry, flow_cost(0, untried));
+	scheduler_ready_again(scheduler, entry, flow_cost(0, untried));
 	if (profile != NULL)
 		scheduler_pump(scheduler, profile);
 }
@@ -224,6 +246,7 @@ scheduler_rest(struct scheduler *scheduler, struct profile *profile)
 void
 scheduler_look(struct scheduler *scheduler, struct profile *profile)
 {
+	scheduler_look_at_fallback(scheduler, profile);
 	set_timer(scheduler, profile);
 	scheduler_pump(scheduler, profile);
 }
@@ -270,7 +293,7 @@ on_loaded(uint64_t message_id, struct mail *mail, bool is_failed, void *ctx)
 		entry->mail = mail;
 		entry->footprint = mail_footprint(mail);
 		scheduler->memory_bytes += entry->footprint;
-		begin_attempt(scheduler, entry);
+		begin_or_park(scheduler, entry);
 	}
 	scheduler_pump(scheduler, profile);
 }
@@ -296,6 +319,7 @@ scheduler_add(struct scheduler *scheduler, struct mail *mail, const struct slice
 		free(mail);
 		return;
 	}
+	scheduler_send_scout(scheduler, mail->user_id);
 	profile = routes_of_user(&scheduler->routes, mail->user_id);
 	entry =
 	    scheduler_find(scheduler, mail->id) == NULL ? scheduler_admit(scheduler, &row) : NULL;
@@ -387,6 +411,7 @@ scheduler_new(struct role_context *role, struct storage *storage,
 
 	scheduler->role = role;
 	list_init(&scheduler->sending);
+	list_init(&scheduler->parked);
 	scheduler->storage = storage;
 	scheduler->callbacks = *callbacks;
 	scheduler->ctx = ctx;

@@ -93,6 +93,8 @@ void scheduler_released(struct scheduler *scheduler);
 void scheduler_wake_at(struct scheduler *scheduler, int64_t at_ms);
 /* About once a second: notices that the wall clock was set. */
 void scheduler_watch_clock(struct scheduler *scheduler);
+/* The same: profiles that can send nothing for long leave their mail to their fallback. */
+void scheduler_watch_fallbacks(struct scheduler *scheduler);
 /* Gives the ids of what is in flight, sorted. */
 uint64_t *scheduler_sending(const struct scheduler *scheduler, size_t *count_out);
 

@@ -204,6 +204,7 @@ scheduler_admit(struct scheduler *scheduler, const struct ready_row *row)
 
 	if (row->priority < 1 || row->priority > PRIORITIES || row->user_id == 0)
 		return NULL;
+	scheduler_send_scout(scheduler, row->user_id);
 	flow = flow_of(scheduler, row->user_id, row->priority);
 	if (!is_welcome(scheduler, flow, row->message_id))
 		return NULL;
@@ -390,6 +391,11 @@ scheduler_forget(struct scheduler *scheduler, uint64_t message_id)
 	if (entry == NULL || entry->state != ENTRY_READY)
 		return;
 	flow = entry->flow;
+	/* Parked. */
+	if (flow == NULL) {
+		scheduler_free_entry(scheduler, entry);
+		return;
+	}
 	remove_ready(scheduler, entry);
 	scheduler_free_entry(scheduler, entry);
 	flow_place(flow);

@@ -3,7 +3,8 @@
  *
  * scheduler.c keeps the entries and begins attempts; scheduler_choose.c says which is next;
  * scheduler_flows.c has what each user has ready, in memory and on disk; scheduler_budget.c the
- * profiles' rates; scheduler_routes.c follows profiles and users that change, scheduler_relay.c the
+ * profiles' rates; scheduler_fallback.c profiles that stand in for others; scheduler_routes.c follows
+ * profiles and users that change, scheduler_relay.c the
  * relay that comes and goes, scheduler_clock.c the clock that is set. Nobody else includes this.
  */
 #ifndef POSTERN_QUEUE_SCHEDULER_PRIVATE_H
@@ -31,6 +32,7 @@ struct scheduler {
 	struct orphans *orphans;
 	struct idmap entries;
 	struct list sending;  /* of those, what is sent or settled */
+	struct list parked;   /* and what may have been sent and waits for its own profile */
 	struct idmap senders; /* by user */
 	struct scheduler_limits limits;
 	size_t ready_count; /* entries in windows */
@@ -93,6 +95,19 @@ void scheduler_charge(struct scheduler *scheduler, struct profile *profile, stru
 void scheduler_fit(struct entry *entry);
 /* So much of it was not sent after all. */
 void scheduler_take_back(struct entry *entry, struct usage_count count);
+
+/* ---- scheduler_fallback.c ---- */
+
+/* Flows go to the profile's fallback, or come back. */
+void scheduler_look_at_fallback(struct scheduler *scheduler, struct profile *profile);
+/* The flow gets something: it may be the one that looks whether its own profile works again. */
+void scheduler_send_scout(struct scheduler *scheduler, uint64_t flow_id);
+/* It may have been sent through its own profile, so no other may send it. Its mail is known. */
+bool scheduler_waits_for_its_own(const struct scheduler *scheduler, const struct entry *entry);
+/* What waited for its own profile is ready again: flows have moved. */
+void scheduler_return_parked(struct scheduler *scheduler);
+/* It is not on its way any more: back to its flow, or to disk. In scheduler.c. */
+void scheduler_ready_again(struct scheduler *scheduler, struct entry *entry, uint64_t refund);
 
 /* For the rings; ctx is the scheduler. */
 void scheduler_on_idle(struct flow *flow, void *ctx);

@@ -32,7 +32,7 @@ struct entry {
 	int64_t charged_at_ms;   /* to its profile's budget; steady */
 	int64_t began_at_ms;     /* of the attempt; 0: before this start of the queue */
 	struct profile *profile; /* once it was chosen; NULL: sent since before this start */
-	struct flow *flow;       /* while ready */
+	struct flow *flow;       /* while ready; NULL: it waits for its own profile */
 	struct list link;        /* in the flow's window, or among what is being sent */
 	uint64_t size;
 	uint32_t recipient_count; /* those that are not done */

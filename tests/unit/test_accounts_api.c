@@ -150,7 +150,7 @@ static const struct {
     {"PATCH", "/v1/profiles/p", "{\"auth\":\"plain\"}", 400, "needs a user name"},
     {"PATCH", "/v1/profiles/p", "{\"username\":\"u\"}", 400, "\"field\": \"password\""},
     {"PATCH", "/v1/profiles/p", "{\"password\":\"x\"}", 400, "\"field\": \"username\""},
-    {"PATCH", "/v1/profiles/p", "{\"fallback\":\"q\"}", 400, "fallback is not built yet"},
+    {"PATCH", "/v1/profiles/p", "{\"fallback\":\"q\"}", 400, "there is no profile q"},
     {"PATCH", "/v1/profiles/p", "{\"reserve\":\"10%\"}", 400, "needs a rate"},
     {"PATCH", "/v1/profiles/p", "{\"reserve\":10,\"rate\":\"5/m\"}", 400, "needs a rate"},
     {"PATCH", "/v1/profiles/p", "{\"rate\":\"500/h 10/s\"}", 200, "\"rate\": \"10/s 500/h\""},

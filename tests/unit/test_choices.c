@@ -61,7 +61,22 @@ static const struct {
     {"DELETE", "/v1/users/bob", NULL, 409, "in use by the profile p"},
     {"PATCH", "/v1/profiles/p", "{\"available\":null}", 200, "[\"all\"]"},
     {"PATCH", "/v1/profiles/p", "{\"available\":\"all\"}", 200, "[\"all\"]"},
-    {"POST", "/v1/profiles", "{\"name\":\"q\",\"capture\":\"c\"}", 201, "\"q\""},
+    /* fallback */
+    {"PATCH", "/v1/profiles/p", "{\"fallback\":\"none\"}", 400,
+	"fallback: there is no profile none"},
+    {"PATCH", "/v1/profiles/p", "{\"fallback\":\"P\"}", 400, "leads back to p: a loop"},
+    {"PATCH", "/v1/profiles/p", "{\"overflow\":true}", 400, "overflow: needs a fallback"},
+    {"PATCH", "/v1/profiles/p", "{\"fallback_after\":\"5m\"}", 400,
+	"fallback_after: needs a fallback"},
+    {"PATCH", "/v1/profiles/p", "{\"fallback\":\"ALL\"}", 200, "\"fallback_after\": 60"},
+    {"PATCH", "/v1/profiles/p", "{\"fallback_after\":\"0s\"}", 400,
+	"\"field\": \"fallback_after\""},
+    {"PATCH", "/v1/profiles/p", "{\"overflow\":\"yes\"}", 200, "\"overflow\": true"},
+    {"PATCH", "/v1/profiles/all", "{\"fallback\":\"p\"}", 400, "p leads back to all"},
+    {"POST", "/v1/profiles", "{\"name\":\"q\",\"capture\":\"c\",\"fallback\":\"p\"}", 201, "\"p\""},
+    {"PATCH", "/v1/profiles/all", "{\"fallback\":\"q\"}", 400, "a loop is not allowed"},
+    {"DELETE", "/v1/profiles/p", NULL, 409, "in use by"},
+    {"PATCH", "/v1/profiles/q", "{\"fallback\":\"\"}", 200, "\"fallback\": null"},
     /* sender */
     {"PATCH", "/v1/profiles/q", "{\"from\":\"x\"}", 400, "\"field\": \"from\""},
     {"PATCH", "/v1/profiles/q", "{\"from\":\"\\u00fc@b.example\"}", 400, "must be ASCII"},
@@ -143,6 +158,16 @@ test_map_says_who_goes_by_the_sender(void **state)
 	assert_non_null(strstr(fixture.queue.heard.bytes, "route sender 3 b@a.example "));
 }
 
+static void
+test_map_has_the_fallback(void **state)
+{
+	fixture_must(&fixture, 201, "POST", "/v1/profiles", "{\"name\":\"q\",\"capture\":\"q\"}");
+	forget();
+	fixture_must(&fixture, 201, "POST", "/v1/profiles",
+	    "{\"name\":\"p\",\"capture\":\"p\",\"fallback\":\"q\"}");
+	expect("route profile 2 p profile=0 version=1 connections=20 fallback=1\n");
+}
+
 int
 main(void)
 {
@@ -150,6 +175,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_rows),
 	    TEST(test_map_says_who_goes_by_the_sender),
+	    TEST(test_map_has_the_fallback),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

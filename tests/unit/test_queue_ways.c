@@ -11,6 +11,7 @@
 
 enum { OFFICE = 5, NEWS = 6, SHOP = 8 };
 
+static unsigned seen; /* deliveries that were expected */
 static const enum fate delivered[] = {FATE_DELIVERED};
 
 static int
@@ -19,6 +20,7 @@ set_up(void **state)
 	struct queue_world *world = malloc(sizeof(*world));
 
 	world_init(world);
+	seen = 0;
 	*state = world;
 	return 0;
 }
@@ -341,6 +343,182 @@ test_notice_goes_where_its_mail_went(void **state)
 	assert_int_equal(world->deliveries[1].profile_id, NEWS);
 }
 
+/* ---- fallbacks ---- */
+
+/* office, whose mail news takes meanwhile. */
+static void
+send_office(struct queue_world *world, const struct msg_route *more)
+{
+	struct msg_route row = *more;
+
+	row.row = ROUTE_PROFILE;
+	row.id = OFFICE;
+	row.name = "office";
+	row.version = 1;
+	row.connections = 9;
+	row.fallback_id = NEWS;
+	if (row.fallback_after_ms == 0)
+		row.fallback_after_ms = 1000;
+	world_send_row(world, &row);
+	settle_rows(world);
+}
+
+/* The next delivery of this message, behind those that were expected before, goes through this profile;
+ * gives where it stands. */
+static unsigned
+expect_attempt(struct queue_world *world, uint64_t id, uint64_t profile_id)
+{
+	for (unsigned at = seen; world_wait_deliveries(world, at + 1); at++) {
+		if (world->deliveries[at].message_id != id)
+			continue;
+		assert_int_equal(world->deliveries[at].profile_id, profile_id);
+		seen = at + 1;
+		return at;
+	}
+	fail_msg("there is no attempt");
+	return 0;
+}
+
+static void
+test_fallback_takes_over_and_gives_back(void **state)
+{
+	struct queue_world *world = *state;
+	uint64_t first, second, third;
+
+	start(world);
+	send_office(world, &(struct msg_route){0});
+	world_connect_relay(world, NULL, 0);
+	first = submit(world, "x@c.example", "");
+	world_report_trouble(
+	    world, &world->deliveries[expect_attempt(world, first, OFFICE)], ATTEMPT_UNREACHABLE);
+	assert_true(world_wait_deliveries(world, 2));
+	world_report(world, &world->deliveries[expect_attempt(world, first, NEWS)], delivered, 1);
+	second = submit(world, "x@c.example", "");
+	world_report(world, &world->deliveries[expect_attempt(world, second, NEWS)], delivered, 1);
+	/* What comes when it is time looks whether it works. */
+	world_settle(world, 13000);
+	third = submit(world, "x@c.example", "");
+	world_report(world, &world->deliveries[expect_attempt(world, third, OFFICE)], delivered, 1);
+	second = submit(world, "x@c.example", "");
+	(void)expect_attempt(world, second, OFFICE);
+}
+
+/* Neither has it lasted for so long, nor will it. */
+static void
+test_fallback_waits_for_its_time(void **state)
+{
+	struct queue_world *world = *state;
+	uint64_t id;
+
+	start(world);
+	send_office(world, &(struct msg_route){.fallback_after_ms = 3600 * 1000});
+	world_connect_relay(world, NULL, 0);
+	id = submit(world, "x@c.example", "");
+	world_report_trouble(
+	    world, &world->deliveries[expect_attempt(world, id, OFFICE)], ATTEMPT_UNREACHABLE);
+	world_settle(world, 3000);
+	assert_int_equal(world->delivery_count, 1);
+}
+
+static void
+test_fallback_that_cannot_take_it(void **state)
+{
+	struct queue_world *world = *state;
+	struct msg_route other = news;
+	uint64_t id;
+
+	start(world);
+	other.available = "crm";
+	world_send_row(world, &other);
+	send_office(world, &(struct msg_route){0});
+	world_connect_relay(world, NULL, 0);
+	id = submit(world, "x@c.example", "");
+	world_report_trouble(
+	    world, &world->deliveries[expect_attempt(world, id, OFFICE)], ATTEMPT_AUTH_REFUSED);
+	world_settle(world, 2500);
+	assert_int_equal(world->delivery_count, 1);
+	/* It comes to be for everybody, but is paused. */
+	other.available = NULL;
+	other.is_paused = true;
+	world_send_row(world, &other);
+	world_settle(world, 2500);
+	assert_int_equal(world->delivery_count, 1);
+	other.is_paused = false;
+	world_send_row(world, &other);
+	assert_true(world_wait_deliveries(world, 2));
+	(void)expect_attempt(world, id, NEWS);
+}
+
+static void
+test_what_may_have_been_sent_waits_for_its_own_profile(void **state)
+{
+	struct queue_world *world = *state;
+	static const enum fate uncertain[] = {FATE_UNCERTAIN};
+	uint64_t unsure, other;
+	unsigned at;
+
+	start(world);
+	send_office(world, &(struct msg_route){.retry = "1s"});
+	world_connect_relay(world, NULL, 0);
+	unsure = submit(world, "x@c.example", "");
+	world_report(
+	    world, &world->deliveries[expect_attempt(world, unsure, OFFICE)], uncertain, 1);
+	other = submit(world, "x@c.example", "");
+	world_report_trouble(
+	    world, &world->deliveries[expect_attempt(world, other, OFFICE)], ATTEMPT_UNREACHABLE);
+	at = expect_attempt(world, other, NEWS);
+	world_report(world, &world->deliveries[at], delivered, 1);
+	/* The other's turn comes, and passes. */
+	world_settle(world, 4000);
+	assert_int_equal(world->delivery_count, at + 1);
+	/* When it is time it looks whether its own works again. */
+	(void)expect_attempt(world, unsure, OFFICE);
+}
+
+static void
+test_own_rates_overflow_if_so_set(void **state)
+{
+	struct queue_world *world = *state;
+	uint64_t first, second;
+
+	start(world);
+	send_office(world, &(struct msg_route){.rate = "1/h"});
+	world_connect_relay(world, NULL, 0);
+	first = submit(world, "x@c.example", "");
+	world_report(world, &world->deliveries[expect_attempt(world, first, OFFICE)], delivered, 1);
+	second = submit(world, "x@c.example", "");
+	world_settle(world, 2500);
+	assert_int_equal(world->delivery_count, 1);
+	send_office(world, &(struct msg_route){.rate = "1/h", .has_overflow = true});
+	assert_true(world_wait_deliveries(world, 2));
+	(void)expect_attempt(world, second, NEWS);
+}
+
+static void
+test_fallback_is_taken_after_a_restart(void **state)
+{
+	struct queue_world *world = *state;
+	uint64_t id;
+
+	start(world);
+	send_office(world, &(struct msg_route){0});
+	world_connect_relay(world, NULL, 0);
+	id = submit(world, "x@c.example", "");
+	world_report_trouble(
+	    world, &world->deliveries[expect_attempt(world, id, OFFICE)], ATTEMPT_AUTH_REFUSED);
+	assert_true(world_wait_deliveries(world, 2));
+	(void)expect_attempt(world, id, NEWS);
+	/* What the profile's trouble is comes to disk a moment later. */
+	world_settle(world, 500);
+	world_kill(world);
+	assert_true(world_start(world, NULL));
+	send_map(world);
+	send_office(world, &(struct msg_route){0});
+	world_connect_relay(world, NULL, 0);
+	id = submit(world, "x@c.example", "");
+	(void)expect_attempt(world, id, NEWS);
+}
+
 int
 main(void)
 {
@@ -355,6 +533,12 @@ main(void)
 	    TEST(test_mail_of_a_removed_user_still_goes_by_its_sender),
 	    TEST(test_why_nothing_takes_it_is_shown),
 	    TEST(test_notice_goes_where_its_mail_went),
+	    TEST(test_fallback_takes_over_and_gives_back),
+	    TEST(test_fallback_waits_for_its_time),
+	    TEST(test_fallback_that_cannot_take_it),
+	    TEST(test_what_may_have_been_sent_waits_for_its_own_profile),
+	    TEST(test_own_rates_overflow_if_so_set),
+	    TEST(test_fallback_is_taken_after_a_restart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
