@@ -134,7 +134,7 @@ check_auth(const struct profile *profile, struct refusal *refusal_out)
 	if (profile->username == NULL && profile->password != NULL)
 		return refuse(refusal_out, REFUSED_INVALID, "missing", "username",
 		    "username: a password needs a user name");
-	if (!has_auth || profile->oauth_grant != NULL)
+	if (!has_auth || profile->oauth_grant != NULL || is_set(profile->auth, "anonymous"))
 		return 0;
 	if (profile->username == NULL)
 		return refuse(refusal_out, REFUSED_INVALID, "missing", "username",

@@ -205,8 +205,8 @@ check_capture(char **text, struct err *err_out)
 static const char *const tls_modes[] = {"none", "opportunistic", "starttls", "implicit", NULL};
 static const char *const tls_versions[] = {"1.0", "1.1", "1.2", "1.3", NULL};
 static const char *const auth_methods[] = {"none", "auto", "plain", "login", "cram-md5",
-    "scram-sha-1", "scram-sha-1-plus", "scram-sha-256", "scram-sha-256-plus", "xoauth2",
-    "oauthbearer", NULL};
+    "scram-sha-1", "scram-sha-1-plus", "scram-sha-256", "scram-sha-256-plus", "ntlm", "msn",
+    "ntlm-v1", "anonymous", "xoauth2", "oauthbearer", NULL};
 /* In the order of enum transcript_policy. */
 static const char *const transcripts[] = {"never", "failure", "always", NULL};
 static const char *const uncertain[] = {"retry", "hold", NULL};

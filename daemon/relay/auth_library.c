@@ -1,5 +1,5 @@
 /*
- * auth_library - PLAIN, LOGIN, CRAM-MD5 and SCRAM by libgsasl.
+ * auth_library - PLAIN, LOGIN, CRAM-MD5, EXTERNAL, ANONYMOUS and SCRAM by libgsasl.
  *
  * The library is never left to derive SCRAM's key: what the upstream asks for is checked first, the
  * key comes from scram_key.c. Only the mechanisms with -PLUS are told of a channel binding: in
@@ -45,6 +45,21 @@ is_scram(const struct client_auth *auth)
 	return auth->traits->is_mutual;
 }
 
+/* With EXTERNAL it is whom to act as, the certificate's owner if it's empty (RFC 4422 A.1); with
+ * ANONYMOUS a trace of who it was (RFC 4505). */
+static Gsasl_property
+name_property(enum auth_method method)
+{
+	switch (method) {
+	case AUTH_EXTERNAL:
+		return GSASL_AUTHZID;
+	case AUTH_ANONYMOUS:
+		return GSASL_ANONYMOUS_TOKEN;
+	default:
+		return GSASL_AUTHID;
+	}
+}
+
 static int
 start(struct client_auth *auth, const struct client_auth_settings *settings)
 {
@@ -53,8 +68,9 @@ start(struct client_auth *auth, const struct client_auth_settings *settings)
 	if (status == GSASL_OK)
 		status = gsasl_client_start(auth->library, auth->traits->mechanism, &auth->session);
 	if (status == GSASL_OK)
-		status = gsasl_property_set(auth->session, GSASL_AUTHID, settings->username);
-	if (status == GSASL_OK && !is_scram(auth))
+		status = gsasl_property_set(
+		    auth->session, name_property(settings->method), settings->username);
+	if (status == GSASL_OK && !is_scram(auth) && auth->traits->has_secret)
 		status = gsasl_property_set(auth->session, GSASL_PASSWORD, settings->secret);
 	if (status == GSASL_OK)
 		status = set_binding(auth, settings->binding);

@@ -6,16 +6,20 @@
 
 /* clang-format off */
 static const struct auth_traits methods[AUTH_METHODS] = {
-	/*                          mechanism             option                plain  bound  mutual token */
-	[AUTH_SCRAM_SHA_256_PLUS] = {"SCRAM-SHA-256-PLUS", "scram-sha-256-plus", false, true,  true,  false},
-	[AUTH_SCRAM_SHA_256] =      {"SCRAM-SHA-256",      "scram-sha-256",      false, false, true,  false},
-	[AUTH_SCRAM_SHA_1_PLUS] =   {"SCRAM-SHA-1-PLUS",   "scram-sha-1-plus",   false, true,  true,  false},
-	[AUTH_SCRAM_SHA_1] =        {"SCRAM-SHA-1",        "scram-sha-1",        false, false, true,  false},
-	[AUTH_CRAM_MD5] =           {"CRAM-MD5",           "cram-md5",           false, false, false, false},
-	[AUTH_LOGIN] =              {"LOGIN",              "login",              true,  false, false, false},
-	[AUTH_PLAIN] =              {"PLAIN",              "plain",              true,  false, false, false},
-	[AUTH_XOAUTH2] =            {"XOAUTH2",            "xoauth2",            false, false, false, true},
-	[AUTH_OAUTHBEARER] =        {"OAUTHBEARER",        "oauthbearer",        false, false, false, true},
+	/*                          mechanism             option                plain  bound  mutual secret token */
+	[AUTH_SCRAM_SHA_256_PLUS] = {"SCRAM-SHA-256-PLUS", "scram-sha-256-plus", false, true,  true,  true,  false},
+	[AUTH_SCRAM_SHA_256] =      {"SCRAM-SHA-256",      "scram-sha-256",      false, false, true,  true,  false},
+	[AUTH_SCRAM_SHA_1_PLUS] =   {"SCRAM-SHA-1-PLUS",   "scram-sha-1-plus",   false, true,  true,  true,  false},
+	[AUTH_SCRAM_SHA_1] =        {"SCRAM-SHA-1",        "scram-sha-1",        false, false, true,  true,  false},
+	[AUTH_CRAM_MD5] =           {"CRAM-MD5",           "cram-md5",           false, false, false, true,  false},
+	[AUTH_NTLM] =               {"NTLM",               "ntlm",               false, false, false, true,  false},
+	[AUTH_LOGIN] =              {"LOGIN",              "login",              true,  false, false, true,  false},
+	[AUTH_PLAIN] =              {"PLAIN",              "plain",              true,  false, false, true,  false},
+	[AUTH_NTLM_V1] =            {"NTLM",               "ntlm-v1",            false, false, false, true,  false},
+	[AUTH_XOAUTH2] =            {"XOAUTH2",            "xoauth2",            false, false, false, true,  true},
+	[AUTH_OAUTHBEARER] =        {"OAUTHBEARER",        "oauthbearer",        false, false, false, true,  true},
+	[AUTH_EXTERNAL] =           {"EXTERNAL",           "external",           false, false, false, false, false},
+	[AUTH_ANONYMOUS] =          {"ANONYMOUS",          "anonymous",          false, false, false, false, false},
 };
 /* clang-format on */
 
@@ -36,11 +40,13 @@ auth_method_name(enum auth_method method)
 unsigned
 auth_method_bit(const char *name, size_t size)
 {
+	unsigned bits = 0;
+
 	for (unsigned i = 0; i < AUTH_METHODS; i++)
 		if (strlen(methods[i].mechanism) == size &&
 		    strncasecmp(methods[i].mechanism, name, size) == 0)
-			return AUTH_BIT(i);
-	return 0;
+			bits |= AUTH_BIT(i);
+	return bits;
 }
 
 unsigned
@@ -71,6 +77,8 @@ auth_methods_wanted(const char *auth, unsigned *methods_out, struct err *err_out
 		return 0;
 	if (strcmp(auth, "auto") == 0)
 		*methods_out = OF_AUTO;
+	if (strcmp(auth, "msn") == 0) /* an old name of the same */
+		*methods_out = AUTH_BIT(AUTH_NTLM);
 	for (unsigned i = 0; i < AUTH_METHODS; i++)
 		if (strcmp(auth, methods[i].option) == 0)
 			*methods_out = AUTH_BIT(i);

@@ -40,9 +40,12 @@ struct client_settings {
 	const char *ehlo_name;
 	struct classifier classifier;
 	enum profile_tls tls;
-	bool verifies;         /* certificates: TLS stands only with the upstream that is meant */
-	bool skips_starttls;   /* opportunistic, and TLS has failed with this upstream */
-	bool allows_clear;     /* opportunistic: credentials also without TLS */
+	bool verifies;        /* certificates: TLS stands only with the upstream that is meant */
+	bool skips_starttls;  /* opportunistic, and TLS has failed with this upstream */
+	bool allows_clear;    /* opportunistic: credentials also without TLS */
+	bool has_certificate; /* of our own, which TLS shows */
+	const char *host;     /* the upstream's name */
+	uint16_t port;
 	unsigned auth_methods; /* AUTH_BIT()s; 0: none */
 	const char *username;
 	/* Of the TLS that stands; set before client_secured(), or client_new() with TLS. NULL: none. */

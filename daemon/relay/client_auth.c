@@ -16,8 +16,12 @@ static const struct auth_ops *const ops_of[AUTH_METHODS] = {
     [AUTH_CRAM_MD5] = &auth_library,
     [AUTH_LOGIN] = &auth_library,
     [AUTH_PLAIN] = &auth_library_first,
+    [AUTH_NTLM] = &auth_ntlm,
+    [AUTH_NTLM_V1] = &auth_ntlm_v1,
+    [AUTH_OAUTHBEARER] = &auth_bearer,
     [AUTH_XOAUTH2] = &auth_xoauth2,
-    [AUTH_OAUTHBEARER] = &auth_oauthbearer,
+    [AUTH_EXTERNAL] = &auth_library_first,
+    [AUTH_ANONYMOUS] = &auth_library_first,
 };
 
 void
@@ -109,7 +113,8 @@ client_auth_step(
 	struct auth_challenge decoded;
 	struct buf answer;
 	enum auth_step step;
-	char *bytes = decode(challenge, &decoded.size);
+	bool says_nothing = auth->ops->skips_first && auth->steps == 0;
+	char *bytes = decode(says_nothing ? "" : challenge, &decoded.size);
 
 	if (bytes == NULL) {
 		err_write(
@@ -142,6 +147,12 @@ client_auth_use_key(
 	buf_init(&answer);
 	step = auth_library_use_key(auth, key, &answer, err_out);
 	return end_step(step, &answer, answer_out);
+}
+
+const char *
+client_auth_detail(const struct client_auth *auth)
+{
+	return auth->detail;
 }
 
 bool

@@ -5,8 +5,9 @@
  * Context  pure: tokens in, tokens out
  * Fails    AUTH_STEP_FAILED and *err_out
  *
- * PLAIN, LOGIN, CRAM-MD5 and SCRAM are libgsasl's (auth_library.c); SCRAM's key is derived by
- * whoever drives the exchange, since that takes time.
+ * PLAIN, LOGIN, CRAM-MD5, EXTERNAL, ANONYMOUS and SCRAM are libgsasl's (auth_library.c); SCRAM's key
+ * is derived by whoever drives the exchange, since that takes time. NTLM and the mechanisms with
+ * tokens are our own (auth_ntlm.c, auth_bearer.c).
  */
 #ifndef POSTERN_RELAY_CLIENT_AUTH_H
 #define POSTERN_RELAY_CLIENT_AUTH_H
@@ -28,6 +29,8 @@ struct client_auth_settings {
 	const char *username;
 	const char *secret;                /* password or token */
 	const struct tls_binding *binding; /* of the connection's TLS; NULL: none */
+	const char *host;                  /* the upstream, as OAUTHBEARER says it */
+	unsigned port;
 };
 
 enum auth_step {
@@ -51,6 +54,8 @@ struct scram_key *client_auth_take_key(struct client_auth *auth);
 enum auth_step client_auth_use_key(
     struct client_auth *auth, struct scram_key *key, struct buf *answer_out, struct err *err_out);
 
+/* What the upstream said of the failure beside its reply, "": nothing. */
+const char *client_auth_detail(const struct client_auth *auth);
 /* The upstream proved what its mechanism has it prove. */
 bool client_auth_is_proved(const struct client_auth *auth);
 /* The step failed because the upstream can't do the mechanism here after all. */

@@ -19,17 +19,31 @@
 
 /* ---- which method ---- */
 
+/* Credentials may not go over this connection. */
 static bool
-is_in_clear(const struct client *client)
+is_barred(const struct client *client)
 {
-	return !client->has_tls && client->settings->tls != PROFILE_NONE;
+	return !client->has_tls && client->settings->tls != PROFILE_NONE &&
+	       !client->settings->allows_clear;
+}
+
+static bool
+is_possible(const struct client *client, enum auth_method method)
+{
+	const struct auth_traits *traits = auth_traits(method);
+
+	if (traits->is_bound && client->settings->binding == NULL)
+		return false;
+	if (method == AUTH_EXTERNAL)
+		return client->has_tls && client->settings->has_certificate;
+	return !traits->has_secret || !is_barred(client);
 }
 
 static const char *
 auth_obstacle(const struct client *client, unsigned usable, enum attempt_outcome *outcome_out)
 {
 	*outcome_out = ATTEMPT_TLS;
-	if (is_in_clear(client) && !client->settings->allows_clear)
+	if (usable == 0 && is_barred(client))
 		return "there is no encryption, and credentials are not sent in clear";
 	*outcome_out = ATTEMPT_MISCONFIGURED;
 	if (!client->capabilities.has_auth)
@@ -43,11 +57,11 @@ auth_obstacle(const struct client *client, unsigned usable, enum attempt_outcome
 static unsigned
 possible_methods(const struct client *client)
 {
-	unsigned possible = AUTH_BIT(AUTH_METHODS) - 1;
+	unsigned possible = 0;
 
 	for (unsigned i = 0; i < AUTH_METHODS; i++)
-		if (auth_traits(i)->is_bound && client->settings->binding == NULL)
-			possible &= ~AUTH_BIT(i);
+		if (is_possible(client, i))
+			possible |= AUTH_BIT(i);
 	return possible;
 }
 
@@ -167,6 +181,8 @@ start_method(struct client *client, struct err *err_out)
 	    .username = client->settings->username,
 	    .secret = client->secret.bytes,
 	    .binding = client->settings->binding,
+	    .host = client->settings->host,
+	    .port = client->settings->port,
 	};
 
 	client->auth = client_auth_new(&settings, err_out);
@@ -300,12 +316,19 @@ end_cancelled(struct client *client, const struct smtp_reply *reply)
 	return client_end_reply(client, &ours);
 }
 
-static enum client_event
-end_refused(struct client *client, const struct smtp_reply *reply)
+/* What the upstream said, and before that in a challenge. */
+static void
+note_refusal(struct client *client, const struct smtp_reply *reply)
 {
-	if (client->cancelled.text[0] != '\0')
-		return end_cancelled(client, reply);
-	return client_end_refused(client, reply);
+	const char *detail = client_auth_detail(client->auth);
+	struct reply *refusal = &client->refusal;
+	size_t size;
+
+	client_read_reply(reply, refusal);
+	size = strlen(refusal->text);
+	if (*detail != '\0')
+		(void)snprintf(refusal->text + size, sizeof(refusal->text) - size, " (%s)", detail);
+	client_hide_secrets(client, refusal->text);
 }
 
 /* The token may have been revoked: the same once more, with a new one. */
@@ -350,10 +373,12 @@ on_refused(struct client *client, const struct smtp_reply *reply)
 	client->is_renewed = may_renew(client, reply);
 	client->next_methods = next_methods(client, reply);
 	tell_refused(client, reply);
+	note_refusal(client, reply);
 	client_forget_exchange(client);
-	client_read_reply(reply, &client->refusal);
+	if (client->next_methods == 0 && client->cancelled.text[0] != '\0')
+		return end_cancelled(client, reply);
 	if (client->next_methods == 0)
-		return end_refused(client, reply);
+		return client_end_reply(client, &client->refusal);
 	client->cancelled.text[0] = '\0';
 	client->is_second = true;
 	return CLIENT_WANTS_CREDENTIAL;

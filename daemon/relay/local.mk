@@ -6,6 +6,7 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/auth_library.c \
 	daemon/relay/auth_method.c \
 	daemon/relay/auth_method.h \
+	daemon/relay/auth_ntlm.c \
 	daemon/relay/call_path.c \
 	daemon/relay/call_path.h \
 	daemon/relay/capabilities.c \
@@ -55,6 +56,10 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/oauth_settings.h \
 	daemon/relay/logins.c \
 	daemon/relay/logins.h \
+	daemon/relay/md4.c \
+	daemon/relay/md4.h \
+	daemon/relay/ntlm.c \
+	daemon/relay/ntlm.h \
 	daemon/relay/pace.c \
 	daemon/relay/pace.h \
 	daemon/relay/profile.c \

@@ -83,10 +83,10 @@ choose_auth(struct profile *profile, const struct msg_profile *message)
 	else if (auth_methods_wanted(profile->auth, &profile->auth_methods, &err) != 0)
 		set_problem(profile, err.text);
 	else if ((profile->auth_methods & auth_methods_token()) != 0 &&
-		 profile->token_source == NULL)
+		 profile->token_source == NULL && profile->secret[0] == '\0')
 		set_problem(profile,
 		    "auth is for access tokens, and the profile has no way to get one: set "
-		    "oauth_grant");
+		    "oauth_grant, or one as the password");
 }
 
 static void

@@ -129,7 +129,7 @@ def test_profile_files_and_states(postern, tmp_path):
 
 @pytest.mark.parametrize('arguments', [
     ['profile', 'set', 'up', '--pop3-host', 'h'],
-    ['profile', 'set', 'up', '--auth', 'ntlm'],
+    ['profile', 'set', 'up', '--auth', 'gssapi'],
     ['list', 'set', 'web', '--alert-to', 'a@b.example'],
 ])
 def test_what_is_not_built_is_refused(postern, arguments):

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from postfix import PASSWORD, USER
+from postfix import PASSWORD, USER, access_token
 from posternd import free_ports, wait_until
 from testca import TestCa
 
@@ -115,6 +115,35 @@ def test_profile_test_passes_and_sends(upstream):
     assert {step['step'] for step in result['steps']} >= {
         'name', 'connect', 'greeting', 'ehlo', 'tls', 'auth', 'mail'}
     upstream.postfix.mail_for(recipient)
+
+
+# ---- tokens, and nobody ----
+
+@pytest.mark.parametrize('auth', ['xoauth2', 'oauthbearer'])
+def test_token(upstream, auth):
+    """An access token in place of the password."""
+    upstream.trusting('starttls', '--tls', 'starttls', '--auth', auth, password=access_token())
+    upstream.arrives(upstream.send())
+
+
+@pytest.mark.parametrize('auth', ['xoauth2', 'oauthbearer'])
+@pytest.mark.parametrize('token', [access_token(lifetime_s=-300), access_token(key=b'another'), 'opaque'],
+                         ids=['expired', 'forged', 'opaque'])
+def test_token_that_is_refused(upstream, auth, token):
+    upstream.trusting('starttls', '--tls', 'starttls', '--auth', auth, password=token)
+    recipient = upstream.waits('stopped', '535 5.7.8', 'status=')
+    assert token not in upstream.postern.log()
+    upstream.set('--password-stdin', stdin=access_token() + '\n')
+    upstream.arrives(recipient)
+
+
+def test_anonymous(upstream):
+    upstream.trusting('anonymous', '--tls', 'starttls', '--auth', 'anonymous', password=None)
+    upstream.arrives(upstream.send())
+    upstream.set('--username', 'shop@example.com')
+    upstream.arrives(upstream.send())
+    log = upstream.postfix.log()
+    assert log.count('sasl_method=ANONYMOUS, sasl_username=anonymous') == 2
 
 
 # ---- the login ----

@@ -3,6 +3,7 @@ import uuid
 
 import pytest
 
+import exim
 from posternd import wait_until
 
 USER, PASSWORD = 'office', 'correct horse'
@@ -130,6 +131,52 @@ def test_opportunistic_tls_that_fails(relay, allows):
     else:
         wait_until(lambda: postern.ctl('profile', 'show', 'office')['state'] == 'limited', 'it waits')
         assert not any(methods(host))
+
+
+# ---- NTLM ----
+
+@pytest.fixture
+def ntlm_users(tmp_path, monkeypatch):
+    pytest.importorskip('gssapi')
+    users = tmp_path / 'ntlm-users'
+    users.write_text(f'WORKGROUP:{USER}:{PASSWORD}\n:office@example.com:{PASSWORD}\n')
+    monkeypatch.setenv('NTLM_USER_FILE', str(users))
+
+
+@pytest.mark.parametrize('auth', ['ntlm', 'msn', 'auto'])
+@pytest.mark.parametrize('name', [f'WORKGROUP\\{USER}', USER, 'OFFICE', 'office@example.com'])
+def test_ntlm(relay, ntlm_users, auth, name):
+    """NTLMv2, held against the NTLM of others."""
+    postern, host = relay('', '--auth', auth, '--username', name, auth=('NTLM', 'LOGIN'))
+    send(postern)
+    host.wait_for(1)
+    assert methods(host) == [['NTLM']]
+    assert host.messages[0].connection.login[1].lower().endswith(name.lower())
+
+
+def test_ntlm_with_a_wrong_password(relay, ntlm_users):
+    postern, host = relay('', '--auth', 'ntlm', auth=('NTLM', 'LOGIN'), password='wrong')
+    send(postern)
+    postern.wait_for_log('event=profile-stopped', '535')
+    assert methods(host) == [['NTLM']]
+
+
+@pytest.mark.root
+@pytest.mark.parametrize('password', [exim.PASSWORD, 'wrong'])
+def test_exim(postern, password):
+    """Its SPA knows NTLMv1 only, which has to be asked for."""
+    if exim.why_not():
+        pytest.skip(exim.why_not())
+    with exim.Exim() as server:
+        postern.ctl('profile', 'add', 'office', '--host', '127.0.0.1', '--port', server.port, '--tls', 'none', '--auth',
+                    'ntlm-v1', '--username', exim.USER, '--password-stdin', '--default', stdin=password + '\n')
+        postern.user = postern.add_user('shop')
+        recipient = send(postern)
+        if password == exim.PASSWORD:
+            server.mail_for(recipient)
+            postern.wait_for_log('event=delivered', f'to=<{recipient}>')
+        else:
+            postern.wait_for_log('event=profile-stopped', '535 Incorrect authentication data')
 
 
 # ---- with a real server: another postern ----

@@ -113,10 +113,11 @@ feed(struct run *run, const uint8_t *bytes, size_t size)
 static const unsigned methods[8] = {
     [1] = AUTH_BIT(AUTH_CRAM_MD5),
     [2] = AUTH_BIT(AUTH_LOGIN),
-    [3] = AUTH_BIT(AUTH_SCRAM_SHA_1),
+    [3] = AUTH_BIT(AUTH_SCRAM_SHA_1) | AUTH_BIT(AUTH_SCRAM_SHA_256) |
+	  AUTH_BIT(AUTH_SCRAM_SHA_256_PLUS),
     [4] = AUTH_BIT(AUTH_PLAIN),
-    [5] = AUTH_BIT(AUTH_SCRAM_SHA_256_PLUS),
-    [6] = AUTH_BIT(AUTH_SCRAM_SHA_256),
+    [5] = AUTH_BIT(AUTH_NTLM) | AUTH_BIT(AUTH_EXTERNAL),
+    [6] = AUTH_BIT(AUTH_XOAUTH2) | AUTH_BIT(AUTH_OAUTHBEARER) | AUTH_BIT(AUTH_ANONYMOUS),
     [7] = AUTH_BIT(AUTH_METHODS) - 1,
 };
 
@@ -130,6 +131,9 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	    .verifies = true,
 	    .auth_methods = size > 0 ? methods[(bytes[0] >> 2) & 7] : 0,
 	    .username = "user",
+	    .host = "mail.example",
+	    .port = 587,
+	    .has_certificate = true,
 	    .binding = &binding,
 	    .timeout_ms = 1000,
 	    .dot_timeout_ms = 1000,

@@ -58,7 +58,7 @@ tests_fuzz_fuzz_client_SOURCES = tests/fuzz/fuzz_client.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_client_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_client_LDFLAGS = $(FUZZ_LINK_FLAGS)
 tests_fuzz_fuzz_client_LDADD = daemon/relay/librelay.a daemon/config/libconf.a $(FUZZ_LIBS) $(GSASL_LIBS) \
-	$(OPENSSL_LIBS) $(CONFIG_LIBS)
+	$(JANSSON_LIBS) $(OPENSSL_LIBS) $(CONFIG_LIBS)
 
 tests_fuzz_fuzz_header_SOURCES = tests/fuzz/fuzz_header.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_header_CFLAGS = $(FUZZ_CFLAGS)

@@ -9,7 +9,10 @@ Everything stands in a directory of its own; nothing of /etc/postfix or /etc/dov
 takes mail for any recipient: `refused…@` gets 550, `later…@` 450, everything else lands in one
 Maildir. Both programs must be started by root.
 """
+import base64
 import grp
+import hmac
+import json
 import os
 import pathlib
 import pwd
@@ -17,6 +20,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 from posternd import IS_ROOT, free_ports, wait_until
 from testca import TestCa
@@ -35,11 +39,25 @@ SERVICES = {
     'plain': LOGIN,
     'starttls': STARTTLS,
     'encrypt': {'smtpd_tls_security_level': 'encrypt'},
+    'anonymous': {**STARTTLS, 'smtpd_sasl_security_options': '', 'smtpd_relay_restrictions': 'permit_mynetworks,reject'},
     'implicit': {'smtpd_tls_wrappermode': 'yes', **LOGIN},
     'expired': STARTTLS,
     'elsewhere': STARTTLS,
     'selfsigned': STARTTLS,
 }
+
+TOKEN_KEY = b'the key that tokens are signed with'
+
+
+def access_token(user=USER, lifetime_s=600, key=TOKEN_KEY):
+    """What a token server would give: a JWT (RFC 7519) with HS256."""
+    def encode(data):
+        return base64.urlsafe_b64encode(data).rstrip(b'=')
+    now = int(time.time())
+    claims = {'iss': 'test', 'sub': user, 'email': user, 'iat': now - 10, 'exp': now + lifetime_s}
+    signed = b'.'.join(encode(json.dumps(part).encode()) for part in ({'alg': 'HS256', 'typ': 'JWT'}, claims))
+    return (signed + b'.' + encode(hmac.digest(key, signed, 'sha256'))).decode()
+
 
 MASTER = '''
 pickup    unix n - n 60 1 pickup
@@ -152,6 +170,12 @@ class Postfix:
 
     def write_dovecot(self):
         (self.directory / 'users').write_text(f'{USER}:{{PLAIN}}{PASSWORD}\n')
+        keys = self.directory / 'keys' / 'default' / 'HS256'
+        keys.mkdir(parents=True)
+        (keys / 'default').write_text(base64.b64encode(TOKEN_KEY).decode())
+        (self.directory / 'oauth2.conf').write_text(
+            'introspection_mode = local\nusername_attribute = email\n'
+            f'local_validation_key_dict = fs:posix:prefix={self.directory}/keys/\n')
         (self.directory / 'dovecot.conf').write_text(f'''
 base_dir = {self.directory}/dovecot
 state_dir = {self.directory}/dovecot
@@ -161,8 +185,13 @@ listen = 127.0.0.1
 ssl = no
 log_path = {self.directory}/dovecot.log
 disable_plaintext_auth = no
-auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 oauthbearer xoauth2 anonymous
 auth_failure_delay = 0
+passdb {{
+  driver = oauth2
+  mechanisms = oauthbearer xoauth2
+  args = {self.directory}/oauth2.conf
+}}
 passdb {{
   driver = passwd-file
   args = scheme=PLAIN {self.directory}/users

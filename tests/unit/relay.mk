@@ -8,6 +8,7 @@ check_PROGRAMS += \
 	tests/unit/test_dns \
 	tests/unit/test_dotstuff \
 	tests/unit/test_logins \
+	tests/unit/test_ntlm \
 	tests/unit/test_oauth_answer \
 	tests/unit/test_oauth_settings \
 	tests/unit/test_pace \
@@ -63,6 +64,10 @@ tests_unit_test_oauth_settings_LDADD = $(RELAY_LIBS)
 tests_unit_test_tokens_SOURCES = tests/unit/test_tokens.c
 tests_unit_test_tokens_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_tokens_LDADD = $(RELAY_LIBS)
+
+tests_unit_test_ntlm_SOURCES = tests/unit/test_ntlm.c
+tests_unit_test_ntlm_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ntlm_LDADD = $(RELAY_LIBS)
 
 tests_unit_test_pace_SOURCES = tests/unit/test_pace.c
 tests_unit_test_pace_CFLAGS = $(UNIT_CFLAGS)

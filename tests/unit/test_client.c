@@ -83,6 +83,8 @@ set(struct talk *talk, const char *key, const char *value)
 		talk->has_tls = true;
 	else if (strcmp(key, "verified") == 0)
 		talk->settings.verifies = true;
+	else if (strcmp(key, "certificate") == 0)
+		talk->settings.has_certificate = true;
 	else if (strcmp(key, "bound") == 0)
 		talk->settings.binding = &talk->binding;
 	else if (strcmp(key, "worked") == 0)
@@ -378,6 +380,8 @@ begin(struct talk *talk)
 		return;
 	talk->settings.ehlo_name = "relay.example";
 	talk->settings.username = talk->username;
+	talk->settings.host = "mail.example";
+	talk->settings.port = 587;
 	talk->settings.timeout_ms = 1000;
 	talk->settings.dot_timeout_ms = 2000;
 	talk->settings.on_line = on_line;
