@@ -37,6 +37,8 @@ static const struct column columns[] = {
 	    {"tls-verify", VALUE_TEXT, "yes|no|FINGERPRINT",                                       \
 		"of its certificate; SHA-256 in hex"},                                             \
 	    {"ca", VALUE_FILE, "FILE", "PEM; default: the system's CAs"},                          \
+	    {"client-certificate", VALUE_FILE, "FILE", "PEM: what we show to servers that ask"},   \
+	    {"client-key", VALUE_FILE, "FILE", "PEM: its key, without a passphrase"},              \
 	    {"connections", VALUE_TEXT, "N", "at once"},                                           \
 	    {"rate", VALUE_TEXT, "\"10/s 500/h\"", "messages that may go; none: no limit"},        \
 	    {"recipient-rate", VALUE_TEXT, "R", "the same of recipients"},                         \

@@ -3,9 +3,11 @@
 #include "common/buf.h"
 #include "common/xalloc.h"
 #include "daemon/accounts/api_call.h"
+#include "daemon/accounts/client_certificate.h"
 #include "daemon/accounts/choices.h"
 #include "daemon/accounts/db_query.h"
 #include "daemon/accounts/db_rows.h"
+#include "daemon/accounts/password.h"
 #include "daemon/accounts/presets.h"
 #include "daemon/accounts/profile_links.h"
 #include "daemon/accounts/profile_oauth.h"
@@ -119,6 +121,27 @@ seal_wish(
 	return 0;
 }
 
+/* Only when one of both is new: what was there before has been looked at. */
+static int
+check_certificate(struct call *call, const struct profile *profile, const struct wish *wish,
+    struct refusal *refusal_out)
+{
+	const char *key = wish->secrets[SECRET_CLIENT_KEY];
+	char *kept = NULL;
+	struct err err;
+	int rc;
+
+	if (key == NULL && json_object_get(call->body, "client_certificate") == NULL)
+		return 0;
+	if (key == NULL &&
+	    profile_unseal(profile, SECRET_CLIENT_KEY, call->parts->seal_key, &kept, &err) != 0)
+		return refuse_unavailable(refusal_out, &err);
+	rc = client_certificate_check(
+	    profile->client_certificate, key != NULL ? key : kept, refusal_out);
+	password_free(kept);
+	return rc;
+}
+
 /* ---- add ---- */
 
 static void
@@ -191,6 +214,7 @@ add(struct call *call, struct profile *profile, struct refusal *refusal_out)
 		return -1;
 	if (note_secrets(call, profile, &wish, refusal_out) != 0 ||
 	    check_whole(call, profile, refusal_out) != 0 ||
+	    check_certificate(call, profile, &wish, refusal_out) != 0 ||
 	    call_check_new(call, &profile_table, profile->name, refusal_out) != 0)
 		return -1;
 	profile->version = 1;
@@ -295,7 +319,8 @@ set(struct call *call, struct profile *profile, struct refusal *refusal_out)
 		return refuse(refusal_out, REFUSED_INVALID, "invalid", "default",
 		    "default: make another profile the default one instead");
 	if (note_secrets(call, profile, &wish, refusal_out) != 0 ||
-	    check_whole(call, profile, refusal_out) != 0)
+	    check_whole(call, profile, refusal_out) != 0 ||
+	    check_certificate(call, profile, &wish, refusal_out) != 0)
 		return -1;
 	if (seal_wish(call->parts, profile, &wish, &err) != 0 ||
 	    profile_note_sender(call->parts->db, profile, &err) != 0)

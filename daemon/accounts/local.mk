@@ -21,6 +21,8 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/base64_buf.h \
 	daemon/accounts/choices.c \
 	daemon/accounts/choices.h \
+	daemon/accounts/client_certificate.c \
+	daemon/accounts/client_certificate.h \
 	daemon/accounts/db.c \
 	daemon/accounts/db.h \
 	daemon/accounts/db_copy.c \

@@ -107,6 +107,8 @@ check_capture_alone(const struct profile *profile, struct refusal *refusal_out)
 	    {"tls_max", profile->tls_max != NULL},
 	    {"tls_verify", profile->tls_verify != NULL},
 	    {"ca", profile->ca != NULL},
+	    {"client_certificate", profile->client_certificate != NULL},
+	    {"client_key", profile->client_key != NULL},
 	    {"auth", profile->auth != NULL},
 	    {"username", profile->username != NULL},
 	    {"password", profile->password != NULL},
@@ -126,6 +128,16 @@ check_capture_alone(const struct profile *profile, struct refusal *refusal_out)
 }
 
 static int
+check_external(const struct profile *profile, struct refusal *refusal_out)
+{
+	if (profile->client_certificate != NULL)
+		return 0;
+	return refuse(refusal_out, REFUSED_INVALID, "missing", "client_certificate",
+	    "client_certificate: auth external needs a certificate and its key "
+	    "(--client-certificate FILE --client-key FILE)");
+}
+
+static int
 check_auth(const struct profile *profile, struct refusal *refusal_out)
 {
 	bool has_auth =
@@ -136,6 +148,8 @@ check_auth(const struct profile *profile, struct refusal *refusal_out)
 		    "username: a password needs a user name");
 	if (!has_auth || profile->oauth_grant != NULL || is_set(profile->auth, "anonymous"))
 		return 0;
+	if (is_set(profile->auth, "external"))
+		return check_external(profile, refusal_out);
 	if (profile->username == NULL)
 		return refuse(refusal_out, REFUSED_INVALID, "missing", "username",
 		    "username: auth %s needs a user name and a password", profile->auth);
@@ -257,6 +271,7 @@ profile_to_json(const struct presets *presets, const struct profile *profile)
 		(void)json_object_set_new(object, "port", json_null());
 	(void)json_object_set_new(object, "has_password", json_boolean(whole.password != NULL));
 	profile_oauth_to_json(&whole, object);
+	(void)json_object_set_new(object, "has_client_key", json_boolean(whole.client_key != NULL));
 	(void)json_object_set_new(object, "state", json_string(whole.paused ? "paused" : "ok"));
 	table_row_fini(&profile_table, &whole);
 	return object;
@@ -332,6 +347,8 @@ profile_to_message(const struct profile *profile, const struct profile_secrets *
 	    .tls_verify = (uint8_t)verify,
 	    .fingerprint = verify == VERIFY_FINGERPRINT ? profile->tls_verify : "",
 	    .ca = bytes_of(profile->ca),
+	    .client_certificate = bytes_of(profile->client_certificate),
+	    .client_key = bytes_of(secrets->texts[SECRET_CLIENT_KEY]),
 	    .auth = text_or_empty(profile->auth),
 	    .auth_worked = text_or_empty(profile->auth_worked),
 	    .auth_in_clear = profile->auth_in_clear,

@@ -25,7 +25,9 @@ struct profile {
 	char *host;
 	int64_t port;
 	char *tls, *tls_min, *tls_max, *tls_verify;
-	char *ca; /* PEM */
+	char *ca;                 /* PEM */
+	char *client_certificate; /* PEM, with its chain */
+	char *client_key;         /* PEM, sealed */
 	char *auth, *username;
 	char *password;    /* sealed */
 	char *auth_worked; /* the method that the upstream took last; NULL: not known */

@@ -206,14 +206,14 @@ static const char *const tls_modes[] = {"none", "opportunistic", "starttls", "im
 static const char *const tls_versions[] = {"1.0", "1.1", "1.2", "1.3", NULL};
 static const char *const auth_methods[] = {"none", "auto", "plain", "login", "cram-md5",
     "scram-sha-1", "scram-sha-1-plus", "scram-sha-256", "scram-sha-256-plus", "ntlm", "msn",
-    "ntlm-v1", "anonymous", "xoauth2", "oauthbearer", NULL};
+    "ntlm-v1", "external", "anonymous", "xoauth2", "oauthbearer", NULL};
 /* In the order of enum transcript_policy. */
 static const char *const transcripts[] = {"never", "failure", "always", NULL};
 static const char *const uncertain[] = {"retry", "hold", NULL};
 /* In the order of enum from_policy. */
 static const char *const from_policies[] = {"supply", "replace", NULL};
-static const char *const extra[] = {
-    "password", "default", "oauth_client_secret", "oauth_key", "oauth_refresh_token", NULL};
+static const char *const extra[] = {"password", "client_key", "default", "oauth_client_secret",
+    "oauth_key", "oauth_refresh_token", NULL};
 static const char *const not_built[] = {"pop3_host", "pop3_port", "pop3_tls", "pop3_auth",
     "pop3_username", "pop3_password", "pop3_valid", NULL};
 
@@ -239,6 +239,8 @@ static const struct field fields[] = {
     FIELD(tls_max, FIELD_TEXT, .max = 16, .choices = tls_versions),
     FIELD(tls_verify, FIELD_TEXT, .max = 128, .normalise = normalise_verify),
     FIELD(ca, FIELD_TEXT, .max = CA_SIZE_MAX, .normalise = check_ca),
+    FIELD(client_certificate, FIELD_TEXT, .max = CA_SIZE_MAX, .normalise = check_ca),
+    FIELD(client_key, FIELD_TEXT, .flags = FIELD_HIDDEN),
     FIELD(auth, FIELD_TEXT, .max = 32, .choices = auth_methods),
     FIELD(username, FIELD_TEXT, .max = 255, .normalise = check_user_name),
     FIELD(auth_worked, FIELD_TEXT, .flags = FIELD_READ_ONLY, .max = 32),

@@ -20,6 +20,8 @@ static const struct {
 } rows[PROFILE_SECRETS] = {
     [SECRET_PASSWORD] = {"password", "password", "--password-stdin", 4096,
 	offsetof(struct profile, password)},
+    [SECRET_CLIENT_KEY] = {"client_key", "client key", "--client-key FILE", 4096,
+	offsetof(struct profile, client_key)},
     [SECRET_OAUTH_CLIENT_SECRET] = {"oauth_client_secret", "client secret",
 	"--oauth-client-secret-stdin", 4096, offsetof(struct profile, oauth_client_secret)},
     [SECRET_OAUTH_KEY] = {"oauth_key", "service account's key", "--oauth-key FILE", SEAL_SECRET_MAX,

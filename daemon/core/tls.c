@@ -226,6 +226,17 @@ use_verification(
 	return 0;
 }
 
+static int
+use_pair(struct tls_context *context, const struct tls_pair *pair, struct err *err_out)
+{
+	if (pair == NULL)
+		return 0;
+	context->identities = tls_identities_new(pair, 1, err_out);
+	if (context->identities == NULL)
+		return -1;
+	return tls_identities_use(context->identities, context->ssl, err_out);
+}
+
 struct tls_context *
 tls_client_new(const struct tls_client_settings *settings, struct err *err_out)
 {
@@ -235,7 +246,8 @@ tls_client_new(const struct tls_client_settings *settings, struct err *err_out)
 	if (settings->min_version < TLS_VERSION_1_2)
 		SSL_CTX_set_options(context->ssl, SSL_OP_LEGACY_SERVER_CONNECT);
 
-	if (use_verification(context, settings, err_out) == 0)
+	if (use_verification(context, settings, err_out) == 0 &&
+	    use_pair(context, settings->pair, err_out) == 0)
 		return context;
 	tls_release(context);
 	return NULL;

@@ -42,8 +42,9 @@ void tls_store_release(struct tls_store *store);
 struct tls_client_settings {
 	enum tls_version min_version, max_version;
 	enum tls_verify verify;
-	const char *fingerprint; /* SHA-256 of the certificate in hex, colons allowed */
-	struct tls_store *store; /* borrowed; for VERIFY_NAME */
+	const char *fingerprint;     /* SHA-256 of the certificate in hex, colons allowed */
+	struct tls_store *store;     /* borrowed; for VERIFY_NAME */
+	const struct tls_pair *pair; /* our own, for servers that ask for it; NULL: none */
 };
 struct tls_context *tls_client_new(const struct tls_client_settings *settings, struct err *err_out);
 

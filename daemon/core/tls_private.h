@@ -16,7 +16,7 @@
 struct tls_context {
 	SSL_CTX *ssl;
 	unsigned references;
-	struct tls_identities *identities;         /* servers only */
+	struct tls_identities *identities;         /* of a client at most one */
 	struct tls_tickets *tickets;               /* servers only, may be NULL */
 	enum tls_verify verify;                    /* clients only */
 	uint8_t fingerprint[TLS_FINGERPRINT_SIZE]; /* with VERIFY_FINGERPRINT */

@@ -87,12 +87,19 @@ reach_advice(const struct profile *profile, const struct client_end *end)
 		if (end->reply.code != 0)
 			return "The upstream turned the connection away: its words say why. Host "
 			       "and port are right.";
+		if (strstr(end->reply.text, "speaks TLS") != NULL)
+			return "This is a port for implicit TLS: set tls to implicit, or the port "
+			       "to "
+			       "587.";
 		return profile->tls == PROFILE_IMPLICIT
 			   ? "TLS stands, but no greeting came: look at port."
 			   : "The upstream took the connection and sent no greeting. If the port "
 			     "is one "
 			     "for implicit TLS (465), set tls to implicit; otherwise look at port.";
 	default:
+		if (strcasestr(end->reply.text, "client certificate") != NULL)
+			return "The upstream wants a certificate of ours that it trusts: set "
+			       "client-certificate and client-key.";
 		return "The upstream was reached, so host and port are right. If it names the "
 		       "EHLO name, look at ehlo.";
 	}

@@ -43,12 +43,16 @@ make_tls(struct profile *profile, const struct msg_profile *message, struct tls_
 	    .fingerprint = message->fingerprint,
 	    .store = system_cas,
 	};
+	const struct tls_pair pair = {message->client_certificate, message->client_key};
 	struct tls_store *own = NULL;
 	struct err err;
 
 	if (profile->tls == PROFILE_NONE)
 		return;
 	profile->verifies = settings.verify != VERIFY_OFF;
+	profile->has_certificate = pair.certificate.size > 0;
+	if (profile->has_certificate)
+		settings.pair = &pair;
 	if (message->ca.size > 0 && settings.verify == VERIFY_NAME) {
 		own = tls_store_new(message->ca, &err);
 		settings.store = own;

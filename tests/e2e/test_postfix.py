@@ -183,7 +183,8 @@ def test_password_is_not_sent_in_clear(upstream):
 
 @pytest.mark.parametrize('service, words', [
     ('starttls', ['certificate', 'ca']),            # its CA is not among the system's
-    ('expired', ['certificate', 'expired']),
+    ('expired', ['certificate', 'expired on 2020-02-01']),
+    ('notyet', ['certificate', 'not valid before 2045-01-01']),
     ('elsewhere', ['certificate', 'host']),
     ('selfsigned', ['certificate', 'self-signed'])])
 def test_certificate_that_is_not_accepted(upstream, service, words):
@@ -192,6 +193,33 @@ def test_certificate_that_is_not_accepted(upstream, service, words):
     recipient = upstream.waits('limited', 'tls', *words)
     upstream.set('--tls-verify', 'no')
     upstream.arrives(recipient)
+
+
+# ---- versions of TLS, and certificates of our own ----
+
+@pytest.mark.parametrize('service, version, name', [
+    ('tls10', '1.0', 'TLSv1'), ('tls11', '1.1', 'TLSv1.1'), ('tls12', '1.2', 'TLSv1.2')])
+def test_server_that_has_one_version(upstream, service, version, name):
+    """Old ones only to whom allows it."""
+    upstream.trusting(service, '--tls', 'starttls', '--tls-min', '1.3')
+    recipient = upstream.waits('limited', 'tls', 'TLS failed')
+    upstream.set('--tls-min', '', '--tls-max', version)
+    upstream.arrives(recipient)
+    assert f'tls={name} ' in upstream.postern.log_lines('event=delivered')[0]
+
+
+def test_client_certificate(upstream, tmp_path):
+    other = TestCa(tmp_path / 'other').issue('office', names=['office.example'])
+    own = upstream.postfix.ca.issue('office', names=['office.example'])
+    upstream.trusting('certificate', '--tls', 'starttls', password=None)
+    recipient = upstream.waits('limited', 'No client certificate presented', 'client-certificate')
+    upstream.set('--client-certificate', other.certificate, '--client-key', other.key)
+    wait_until(lambda: 'not trusted' in upstream.profile()['last_error'], 'it is not accepted')
+    upstream.set('--client-certificate', own.certificate, '--client-key', own.key)
+    upstream.arrives(recipient)
+    shown = upstream.profile()
+    assert shown['has_client_key'] is True and 'client_key' not in shown
+    assert own.key.read_text().splitlines()[1] not in upstream.postern.log()
 
 
 def test_ca_of_somebody_else(upstream, tmp_path):

@@ -1,10 +1,12 @@
 """Logging in to upstreams: which method, when the next one, and when none any more."""
+import subprocess
 import uuid
 
 import pytest
 
 import exim
-from posternd import wait_until
+from posternd import CtlError, wait_until
+from testca import TestCa
 
 USER, PASSWORD = 'office', 'correct horse'
 SENDER = 'shop@example.com'
@@ -177,6 +179,48 @@ def test_exim(postern, password):
             postern.wait_for_log('event=delivered', f'to=<{recipient}>')
         else:
             postern.wait_for_log('event=profile-stopped', '535 Incorrect authentication data')
+
+
+# ---- certificates of our own ----
+
+@pytest.mark.parametrize('name', ['', 'shop'])
+def test_external(postern, make_upstream, tmp_path, name):
+    ca = TestCa(tmp_path / 'ca')
+    own = ca.issue('office', names=['office.example'])
+    host = make_upstream(auth=('EXTERNAL', 'PLAIN'), tls='starttls', client_ca=ca.path)
+    postern.add_upstream(host, 'office', '--tls', 'starttls', '--ca', host.ca, '--auth', 'external', '--username',
+                         name, '--client-certificate', own.certificate, '--client-key', own.key)
+    postern.user = postern.add_user('shop')
+    send(postern)
+    host.wait_for(1)
+    assert methods(host) == [['EXTERNAL']]
+    assert host.messages[0].connection.login[1] == name
+
+
+def test_client_certificates_that_can_not_be(postern, tmp_path):
+    ca = TestCa(tmp_path / 'ca')
+    one, two = ca.issue('one', names=['one.example']), ca.issue('two', names=['two.example'])
+    locked, junk = tmp_path / 'locked', tmp_path / 'junk'
+    subprocess.run(['openssl', 'pkey', '-in', one.key, '-aes256', '-passout', 'pass:x', '-out', locked], check=True)
+    junk.write_text('hello\n')
+
+    def refused(*options, command=('add', 'x', '--host', 'mail.example')):
+        with pytest.raises(CtlError) as caught:
+            postern.ctl('profile', *command, *options)
+        return caught.value.message
+    assert 'go together' in refused('--client-certificate', one.certificate)
+    assert 'go together' in refused('--client-key', one.key)
+    pair = ('--client-certificate', one.certificate, '--client-key')
+    assert 'does not belong' in refused(*pair, two.key)
+    assert 'passphrase' in refused(*pair, locked)
+    assert 'no key' in refused(*pair, junk)
+    assert 'no certificate' in refused('--client-certificate', junk, '--client-key', one.key)
+    assert 'needs a certificate' in refused('--auth', 'external')
+    postern.ctl('profile', 'add', 'x', '--host', 'mail.example', *pair, one.key)
+    assert 'does not belong' in refused('--client-certificate', two.certificate, command=('set', 'x'))
+    assert 'does not belong' in refused('--client-key', two.key, command=('set', 'x'))
+    shown = postern.ctl('profile', 'set', 'x', '--client-certificate', two.certificate, '--client-key', two.key)
+    assert shown['has_client_key'] is True
 
 
 # ---- with a real server: another postern ----

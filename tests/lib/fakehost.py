@@ -359,6 +359,12 @@ class Connection:
             self.refuse_token(b'\x01')
         return user, token, good
 
+    def auth_external(self, first):
+        """The certificate says who it is, `first` as whom it acts."""
+        subject = dict(pair for names in self.sock.getpeercert().get('subject', ()) for pair in names)
+        user = '' if first in (None, '=') else base64.b64decode(first).decode()
+        return user, subject.get('commonName', ''), bool(subject)
+
     def auth_ntlm(self, first):
         """Held against an NTLM of its own, with GSSAPI: packages gss-ntlmssp and python3-gssapi. The users
         stand in the file that $NTLM_USER_FILE names, `DOMAIN:USER:PASSWORD` each."""
@@ -462,10 +468,11 @@ class FakeHost:
 
     def __init__(self, script='', *, tls='none', auth=(), credentials=('user', 'secret'),
                  extensions=EXTENSIONS, certificate=None, key=None, address='127.0.0.1', port=0,
-                 name='fakehost.example', patience_s=120, record=None, tokens=None):
+                 name='fakehost.example', patience_s=120, record=None, tokens=None,
+                 client_ca=None):
         self.tls, self.auth, self.credentials = tls, tuple(auth), tuple(credentials)
         self.extensions, self.name, self.patience_s = tuple(extensions), name, patience_s
-        self.certificate, self.key = certificate, key
+        self.certificate, self.key, self.client_ca = certificate, key, client_ca
         self.tokens = tokens        # (user, token) → whether it is good
         self.record = pathlib.Path(record) if record else None
         self.rules = parse_script(script)
@@ -525,6 +532,9 @@ class FakeHost:
                     _, self.certificate, self.key = make_certificates(self._scratch.name)
                 self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 self._context.load_cert_chain(self.certificate, self.key)
+                if self.client_ca is not None:
+                    self._context.load_verify_locations(self.client_ca)
+                    self._context.verify_mode = ssl.CERT_OPTIONAL
             return self._context
 
     def find_rule(self, event, line, connection, message):

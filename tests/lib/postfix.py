@@ -32,6 +32,7 @@ USER, PASSWORD = 'office@example.com', 'correct horse'
 LOGIN = {'smtpd_sasl_auth_enable': 'yes',
          'smtpd_relay_restrictions': 'permit_sasl_authenticated,reject'}
 STARTTLS = {'smtpd_tls_security_level': 'may', 'smtpd_tls_auth_only': 'yes', **LOGIN}
+OLD_TLS = {'smtpd_tls_ciphers': 'medium', 'tls_medium_cipherlist': 'HIGH:@SECLEVEL=0'}
 SERVICES = {
     'open': {},
     'small': {'message_size_limit': '20000'},
@@ -44,6 +45,12 @@ SERVICES = {
     'expired': STARTTLS,
     'elsewhere': STARTTLS,
     'selfsigned': STARTTLS,
+    'notyet': STARTTLS,
+    'tls10': {**STARTTLS, **OLD_TLS, 'smtpd_tls_protocols': 'TLSv1'},
+    'tls11': {**STARTTLS, **OLD_TLS, 'smtpd_tls_protocols': 'TLSv1.1'},
+    'tls12': {**STARTTLS, 'smtpd_tls_protocols': 'TLSv1.2'},
+    'certificate': {'smtpd_tls_security_level': 'encrypt', 'smtpd_tls_req_ccert': 'yes',
+                    'smtpd_relay_restrictions': 'permit_tls_all_clientcerts,reject'},
 }
 
 TOKEN_KEY = b'the key that tokens are signed with'
@@ -114,6 +121,7 @@ class Postfix:
             'good': self.ca.issue('good', **local),
             'expired': self.ca.issue('expired', start='20200101000000Z', end='20200201000000Z',
                                      **local),
+            'notyet': self.ca.issue('notyet', start='20450101000000Z', end='20460101000000Z', **local),
             'elsewhere': self.ca.issue('elsewhere', names=['mail.elsewhere.example']),
             'selfsigned': self.ca.self_signed('selfsigned', **local)}
 
@@ -162,7 +170,7 @@ class Postfix:
         master = MASTER
         for service, options in SERVICES.items():
             files = self.certificate_of(service)
-            options = {'smtpd_tls_cert_file': files.certificate, 'smtpd_tls_key_file': files.key,
+            options = {'smtpd_tls_CAfile': self.ca.path, 'smtpd_tls_cert_file': files.certificate, 'smtpd_tls_key_file': files.key,
                        'syslog_name': service, **options}
             master += f'127.0.0.1:{self.ports[service]} inet n - n - - smtpd\n'
             master += ''.join(f'  -o {key}={value}\n' for key, value in options.items())
