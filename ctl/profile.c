@@ -44,6 +44,10 @@ static const struct column columns[] = {
 	    {"recipient-rate", VALUE_TEXT, "R", "the same of recipients"},                         \
 	    {"bandwidth", VALUE_TEXT, "1M", "bytes a second; 0: no limit"},                        \
 	    {"reserve", VALUE_TEXT, "10%", "of the hour's and day's rates, for priorities 1, 2"},  \
+	    {"spread", VALUE_TEXT, "yes|no", "evenly over the time of each rate"},                 \
+	    {"connection-rate", VALUE_TEXT, "\"20/m\"", "new connections; none: no limit"},        \
+	    {"messages-per-connection", VALUE_TEXT, "N", "before a new one is made"},              \
+	    {"recipients-per-message", VALUE_TEXT, "N", "one with more goes in parts"},            \
 	    {"retry", VALUE_TEXT, "\"1m 5m 1h\"", "default: queue.retry"},                         \
 	    {"uncertain", VALUE_TEXT, "retry|hold", "what it may have taken or not"},              \
 	    {"transcript", VALUE_TEXT, "never|failure|always", "dialogues to keep"},               \

@@ -17,6 +17,7 @@
 #define DEFAULT_DOT_TIMEOUT_MS (10 * 60 * 1000) /* RFC 5321 4.5.3.2.6 */
 #define DEFAULT_CONNECTIONS 20
 #define DEFAULT_FALLBACK_AFTER_MS (60 * 1000)
+#define DEFAULT_MESSAGES_PER_CONNECTION 100 /* most providers allow so many */
 
 static void
 set_default(char **text, const char *value)
@@ -76,6 +77,8 @@ profile_apply_defaults(struct profile *profile)
 	if (profile->capture != NULL)
 		return;
 	set_default(&profile->transcript, "failure");
+	if (profile->messages_per_connection == 0)
+		profile->messages_per_connection = DEFAULT_MESSAGES_PER_CONNECTION;
 	/* Naming one of port and TLS mode picks the other. */
 	if (profile->tls == NULL)
 		profile->tls = xstrdup(tls_for_port(profile->port));
@@ -115,6 +118,8 @@ check_capture_alone(const struct profile *profile, struct refusal *refusal_out)
 	    {"auth_in_clear", profile->auth_in_clear},
 	    {"ehlo", profile->ehlo != NULL},
 	    {"bandwidth", profile->bandwidth != 0},
+	    {"connection_rate", profile->connection_rate != NULL},
+	    {"messages_per_connection", profile->messages_per_connection != 0},
 	    {"transcript", profile->transcript != NULL},
 	    {"oauth_grant", profile->oauth_grant != NULL},
 	};
@@ -195,6 +200,21 @@ check_reserve(const struct profile *profile, struct refusal *refusal_out)
 	    "reserve: needs a rate or recipient-rate of an hour or more, as \"500/h\"");
 }
 
+static bool
+has_rate(const char *text)
+{
+	return text != NULL && strcmp(text, "none") != 0;
+}
+
+static int
+check_spread(const struct profile *profile, struct refusal *refusal_out)
+{
+	if (!profile->spread || has_rate(profile->rate) || has_rate(profile->recipient_rate))
+		return 0;
+	return refuse(refusal_out, REFUSED_INVALID, "invalid", "spread",
+	    "spread: needs a rate or recipient-rate, as \"7/5m\"");
+}
+
 /* Without an address, a name or a Reply-To there is nothing to insist on. */
 static int
 check_from_policy(const struct profile *profile, struct refusal *refusal_out)
@@ -224,7 +244,7 @@ profile_check(const struct profile *profile, struct refusal *refusal_out)
 		return refuse(refusal_out, REFUSED_INVALID, "missing", "name",
 		    "name: a profile needs a name");
 	if (check_overflow(profile, refusal_out) != 0 || check_reserve(profile, refusal_out) != 0 ||
-	    check_from_policy(profile, refusal_out) != 0)
+	    check_spread(profile, refusal_out) != 0 || check_from_policy(profile, refusal_out) != 0)
 		return -1;
 	if (profile_check_oauth(profile, refusal_out) != 0)
 		return -1;
@@ -359,6 +379,8 @@ profile_to_message(const struct profile *profile, const struct profile_secrets *
 	    .dot_timeout_ms = (uint32_t)profile->dot_timeout,
 	    .connections = (uint32_t)profile->connections,
 	    .bandwidth = (uint64_t)profile->bandwidth,
+	    .connection_rate = text_or_empty(profile->connection_rate),
+	    .messages_per_connection = (uint32_t)profile->messages_per_connection,
 	    .transcript = choice_of("transcript", profile->transcript),
 	    .from_name = text_or_empty(profile->from_name),
 	    .from = text_or_empty(profile->from),

@@ -38,7 +38,10 @@ struct profile {
 	char *rate, *recipient_rate; /* see common/rate.h */
 	int64_t bandwidth;           /* bytes a second */
 	int64_t reserve;             /* percent */
-	char *retry;                 /* as queue.retry */
+	bool spread;                 /* evenly over the rates' periods */
+	char *connection_rate;       /* new ones */
+	int64_t messages_per_connection, recipients_per_message; /* 0 of these: any number */
+	char *retry;                                             /* as queue.retry */
 	char *uncertain, *transcript;
 	char *bounce_sender;
 	char *from;      /* the sender's address that it is for, and that mail through it has */

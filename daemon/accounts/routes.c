@@ -141,6 +141,8 @@ on_profile(void *row, void *ctx)
 	    .rate = profile->rate,
 	    .recipient_rate = profile->recipient_rate,
 	    .reserve = (uint8_t)profile->reserve,
+	    .is_spread = profile->spread,
+	    .recipients_per_message = (uint32_t)profile->recipients_per_message,
 	    .retry = profile->retry,
 	    .is_uncertain_held = strcmp(profile->uncertain, "hold") == 0,
 	    .bounce_sender = profile->bounce_sender,

@@ -12,6 +12,8 @@
 #define BOOK_PARTS 50
 #define BOOK_MESSAGES_MAX 100
 #define BOOK_RECIPIENTS_MAX 1000
+/* What timers are late is made good. */
+#define LATE_US 1000000
 
 static struct slots
 ring_of(struct budget_window *window)
@@ -113,6 +115,12 @@ budget_set(struct budget *budget, const struct rate *messages, const struct rate
 	drop_unused(budget);
 }
 
+void
+budget_spread(struct budget *budget, bool is_spread)
+{
+	budget->is_spread = is_spread;
+}
+
 bool
 budget_has_limits(const struct budget *budget)
 {
@@ -120,6 +128,15 @@ budget_has_limits(const struct budget *budget)
 		if (has_limit(&budget->windows[i]))
 			return true;
 	return false;
+}
+
+static void
+note_last(struct budget *budget, int64_t at_ms)
+{
+	if (budget->last_us >= at_ms * 1000)
+		return;
+	budget->last_us = at_ms * 1000;
+	budget->last_recipients = 1;
 }
 
 void
@@ -130,6 +147,9 @@ budget_load(struct budget *budget, const struct booking *booking, int64_t now_ms
 
 	slots_move(&ring, now_ms);
 	slots_add(&ring, booking->slot < newest ? booking->slot : newest, booking->count);
+	/* When in its slot the last one went nobody knows. */
+	if (booking->count.messages > 0)
+		note_last(budget, booking->slot < newest ? booking->slot * ring.slot_ms : now_ms);
 }
 
 void
@@ -142,6 +162,7 @@ budget_assume_spent(struct budget *budget, int64_t now_ms)
 			continue;
 		slots_move(&ring, now_ms);
 		slots_add(&ring, now_ms / ring.slot_ms, budget->windows[i].limit);
+		note_last(budget, now_ms);
 	}
 }
 
@@ -167,13 +188,55 @@ limit_for(const struct budget *budget, const struct budget_window *window, bool 
 	};
 }
 
-int64_t
-budget_goes_at(struct budget *budget, int64_t now_ms, bool is_urgent)
+/* What of a period passes for so many of its limit; a place comes back a slot late. */
+static int64_t
+share_us(const struct budget_window *window, uint32_t count, uint32_t limit)
+{
+	return limit == 0 ? 0 : (window->period_ms + window->slot_ms) * 1000 * count / limit;
+}
+
+static int64_t
+next_us(const struct budget *budget, bool is_urgent)
+{
+	int64_t longest_us = 0;
+
+	for (size_t i = 0; i < budget->count; i++) {
+		const struct budget_window *window = &budget->windows[i];
+		struct usage_count limit = limit_for(budget, window, is_urgent);
+		int64_t messages_us = share_us(window, 1, limit.messages);
+		int64_t recipients_us = share_us(window, budget->last_recipients, limit.recipients);
+
+		if (messages_us > longest_us)
+			longest_us = messages_us;
+		if (recipients_us > longest_us)
+			longest_us = recipients_us;
+	}
+	return budget->last_us + longest_us;
+}
+
+static int64_t
+spread_goes_at(const struct budget *budget, bool is_urgent)
+{
+	if (!budget->is_spread || budget->last_us == 0)
+		return 0;
+	return (next_us(budget, is_urgent) + 999) / 1000;
+}
+
+static void
+charge_spread(struct budget *budget, int64_t now_ms, uint32_t recipients)
+{
+	int64_t due_us = next_us(budget, true), now_us = now_ms * 1000;
+
+	budget->last_us = due_us > now_us || now_us - due_us > LATE_US ? now_us : due_us;
+	budget->last_recipients = recipients;
+}
+
+static int64_t
+windows_go_at(struct budget *budget, bool is_urgent)
 {
 	const struct usage_count wanted = {.messages = 1, .recipients = 1};
 	int64_t latest_ms = 0;
 
-	move_all(budget, now_ms);
 	for (size_t i = 0; i < budget->count; i++) {
 		struct usage_count limit = limit_for(budget, &budget->windows[i], is_urgent);
 		struct slots ring = ring_of(&budget->windows[i]);
@@ -182,7 +245,26 @@ budget_goes_at(struct budget *budget, int64_t now_ms, bool is_urgent)
 		if (at_ms > latest_ms)
 			latest_ms = at_ms;
 	}
+	return latest_ms;
+}
+
+int64_t
+budget_goes_at(struct budget *budget, int64_t now_ms, bool is_urgent)
+{
+	int64_t latest_ms, spread_ms = spread_goes_at(budget, is_urgent);
+
+	move_all(budget, now_ms);
+	latest_ms = windows_go_at(budget, is_urgent);
+	if (spread_ms > latest_ms)
+		latest_ms = spread_ms;
 	return latest_ms > now_ms ? latest_ms : 0;
+}
+
+bool
+budget_only_spreads(struct budget *budget, int64_t now_ms, bool is_urgent)
+{
+	move_all(budget, now_ms);
+	return windows_go_at(budget, is_urgent) <= spread_goes_at(budget, is_urgent);
 }
 
 static void
@@ -197,6 +279,7 @@ budget_charge(struct budget *budget, int64_t now_ms, uint32_t recipients)
 {
 	struct usage_count count = {.messages = 1, .recipients = recipients};
 
+	charge_spread(budget, now_ms, recipients);
 	for (size_t i = 0; i < budget->count; i++) {
 		struct slots ring = ring_of(&budget->windows[i]);
 

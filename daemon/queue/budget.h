@@ -9,6 +9,9 @@
  * more than the limit, and what comes back comes a sixtieth late at most. Of periods from an hour up
  * a reserve is kept for priorities 1 and 2.
  *
+ * Spread, messages go at even distances: after each one passes as much of every period as it took of
+ * its limit. One that goes late, since timers do, doesn't delay the others.
+ *
  * What has gone must outlast a crash, and a message should not wait for the disk. So some is booked
  * on disk ahead, for one slot at a time: messages go on the booking. After a crash all that was
  * booked counts as sent, a few too many, never too few. Periods below BUDGET_BOOKED_MS are not
@@ -37,6 +40,9 @@ struct budget {
 	struct budget_window *windows; /* the shortest period first */
 	size_t count;
 	unsigned reserve; /* percent */
+	bool is_spread;
+	int64_t last_us; /* when the last message went, or should have; 0: long ago */
+	uint32_t last_recipients;
 };
 
 int64_t budget_slot_ms(int64_t period_ms);
@@ -51,6 +57,8 @@ void budget_fini(struct budget *budget);
 /* New rates; what was counted stays. */
 void budget_set(struct budget *budget, const struct rate *messages, const struct rate *recipients,
     unsigned reserve, int64_t now_ms);
+/* Whether what goes in a period goes evenly, not in one go. */
+void budget_spread(struct budget *budget, bool is_spread);
 bool budget_has_limits(const struct budget *budget);
 /* From disk, at the start: what lies ahead counts as sent now. */
 void budget_load(struct budget *budget, const struct booking *booking, int64_t now_ms);
@@ -59,6 +67,8 @@ void budget_assume_spent(struct budget *budget, int64_t now_ms);
 
 /* When a message may go, to one recipient at least; 0: now. */
 int64_t budget_goes_at(struct budget *budget, int64_t now_ms, bool is_urgent);
+/* Whether a message waits for its distance to the last one, and no longer. */
+bool budget_only_spreads(struct budget *budget, int64_t now_ms, bool is_urgent);
 /* To how many it may go now; UINT32_MAX: no limit. */
 uint32_t budget_places(struct budget *budget, int64_t now_ms, bool is_urgent);
 /* Whether it may go to so many on what is booked. */

@@ -75,9 +75,10 @@ struct profile {
 	int64_t pause_until_ms;
 	struct ring rings[PRIORITIES];
 	struct shares shares;
-	struct budget budget;  /* what its rates leave it */
-	int64_t rate_until_ms; /* steady; 0: nothing waits for its rates */
-	bool is_rate_for_all;  /* the urgent wait as well */
+	uint32_t recipients_per_message; /* at once; 0: any number */
+	struct budget budget;            /* what its rates leave it */
+	int64_t rate_until_ms;           /* steady; 0: nothing waits for its rates */
+	bool is_rate_for_all;            /* the urgent wait as well */
 	bool is_booking;
 	struct timer *timer;
 	void *look; /* the timer's context */

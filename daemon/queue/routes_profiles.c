@@ -78,6 +78,7 @@ take_rates(struct routes *routes, struct profile *profile, const struct msg_rout
 	}
 	budget_set(&profile->budget, &messages, &recipients,
 	    route->reserve < 100 ? route->reserve : 100, routes_steady_ms(routes));
+	budget_spread(&profile->budget, route->is_spread);
 	if (!routes->had_map)
 		budget_assume_spent(&profile->budget, routes_steady_ms(routes));
 }
@@ -125,6 +126,7 @@ routes_take_profile(struct routes *routes, const struct msg_route *route)
 	profile->has_overflow = route->has_overflow;
 	take_retry(profile, route->retry);
 	take_rates(routes, profile, route);
+	profile->recipients_per_message = route->recipients_per_message;
 	profile->is_uncertain_held = route->is_uncertain_held;
 	profile->is_stale = false;
 	profile->is_gone = route->is_gone;

@@ -278,10 +278,12 @@ uint32_t
 profile_recipients_max(const struct routes *routes, const struct profile *profile)
 {
 	int64_t age_ms = wall_ms(routes) - profile->recipients_at_ms;
+	uint32_t chosen =
+	    profile->recipients_per_message == 0 ? UINT32_MAX : profile->recipients_per_message;
 
 	if (profile->recipients_max == 0 || age_ms < 0 || age_ms > RECIPIENTS_KEPT_MS)
-		return UINT32_MAX;
-	return profile->recipients_max;
+		return chosen;
+	return profile->recipients_max < chosen ? profile->recipients_max : chosen;
 }
 
 /* ---- what relay reports ---- */

@@ -146,7 +146,8 @@ scheduler_wait_for_rate(
 
 	if (until_ms == 0)
 		return;
-	if (profile->rate_until_ms == 0 && wait_ms >= TOLD_MS)
+	if (profile->rate_until_ms == 0 && wait_ms >= TOLD_MS &&
+	    !budget_only_spreads(&profile->budget, now_ms, is_urgent(entry)))
 		tell(scheduler, profile, wait_ms);
 	profile->rate_until_ms = until_ms;
 	profile->is_rate_for_all = is_urgent(entry);

@@ -30,6 +30,8 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/client_login.c \
 	daemon/relay/client_private.h \
 	daemon/relay/client_transaction.c \
+	daemon/relay/connects.c \
+	daemon/relay/connects.h \
 	daemon/relay/credential.c \
 	daemon/relay/credential.h \
 	daemon/relay/delivery.c \

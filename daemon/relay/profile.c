@@ -94,6 +94,15 @@ choose_auth(struct profile *profile, const struct msg_profile *message)
 }
 
 static void
+read_connection_rate(struct profile *profile, const char *text)
+{
+	struct err err;
+
+	if (rate_parse(*text == '\0' ? "none" : text, &profile->connection_rate, &err) != 0)
+		set_problem(profile, "the profile's connection_rate is not understood");
+}
+
+static void
 check_values(struct profile *profile, const struct msg_profile *message)
 {
 	if (message->problem[0] != '\0')
@@ -175,12 +184,14 @@ profile_new(const struct msg_profile *message, const struct profile_surroundings
 			       : message->connections > CONNECTIONS_MAX ? CONNECTIONS_MAX
 									: message->connections;
 	profile->bandwidth = message->bandwidth;
+	profile->messages_per_connection = message->messages_per_connection;
 	profile->transcript = message->transcript;
 	copy_wishes(profile, message);
 	profile->provider = xstrdup(message->provider);
 	profile->rules = reply_rules_hold(surroundings->rules);
 	check_values(profile, message);
 	take_grant(profile, message, surroundings->tokens);
+	read_connection_rate(profile, message->connection_rate);
 	if (profile->problem == NULL && profile->capture[0] == '\0') {
 		choose_auth(profile, message);
 		make_tls(profile, message, surroundings->system_cas);

@@ -9,6 +9,7 @@
 #define POSTERN_RELAY_PROFILE_H
 
 #include "common/buf.h"
+#include "common/rate.h"
 #include "daemon/config/reply_rules.h"
 #include "daemon/core/messages.h"
 #include "daemon/core/tls.h"
@@ -46,7 +47,9 @@ struct profile {
 	char *ehlo_name;
 	int64_t timeout_ms, block_timeout_ms, dot_timeout_ms;
 	unsigned connections;
-	uint64_t bandwidth; /* bytes a second; 0: no limit */
+	uint64_t bandwidth;               /* bytes a second; 0: no limit */
+	struct rate connection_rate;      /* new ones */
+	unsigned messages_per_connection; /* 0: no limit */
 	enum transcript_policy transcript;
 	char *from_name, *from, *reply_to; /* "": neither supplied nor replaced */
 	enum from_policy from_policy;

@@ -192,6 +192,8 @@ on_profile(const union message *answer, void *ctx)
 	profile_release(upstream->profile);
 	upstream->profile = profile_new(&answer->profile, &upstream->set->settings.surroundings);
 	upstream_set_bandwidth(upstream, upstream->profile->bandwidth);
+	connects_set(&upstream->connects, &upstream->profile->connection_rate,
+	    loop_now_ms(upstream_loop(upstream)));
 	upstream_dispatch(upstream);
 }
 
@@ -258,6 +260,7 @@ make(struct upstreams *upstreams, uint64_t profile_id)
 	list_init(&upstream->waiting);
 	list_init(&upstream->slots);
 	upstream->again = timer_new(upstream_loop(upstream), on_again, upstream);
+	upstream->next_connect = timer_new(upstream_loop(upstream), on_again, upstream);
 	upstream->move = timer_new(upstream_loop(upstream), on_move, upstream);
 	pace_init(&upstream->pace);
 	list_append(&upstreams->all, &upstream->link);
@@ -294,6 +297,7 @@ free_upstream(struct upstream *upstream)
 		slot_abandon(LIST_ENTRY(at, struct slot, link));
 	list_remove(&upstream->link);
 	timer_free(upstream->again);
+	timer_free(upstream->next_connect);
 	timer_free(upstream->move);
 	free(upstream);
 }

@@ -11,6 +11,7 @@
 #include "common/list.h"
 #include "daemon/core/loop.h"
 #include "daemon/relay/channel.h"
+#include "daemon/relay/connects.h"
 #include "daemon/relay/pace.h"
 #include "daemon/relay/rework.h"
 #include "daemon/relay/transcript.h"
@@ -38,7 +39,9 @@ struct upstream {
 	bool has_urgent;       /* one came since connections were opened */
 	struct list slots;
 	size_t slot_count, opening_count;
-	struct timer *again; /* to fetch, or to open more connections */
+	struct timer *again;        /* to fetch, or to open more connections */
+	struct connects connects;   /* within the profile's rate */
+	struct timer *next_connect; /* when it allows one */
 	struct pace pace;
 	struct timer *move; /* bodies */
 	/* Messages in a row that heard a 4xx which says nothing. */
@@ -54,7 +57,7 @@ struct slot {
 	struct delivery *delivery;
 	struct pace_transfer transfer; /* of its body */
 	struct timer *idle;
-	unsigned sent_count;
+	unsigned sent_count, messages_max; /* 0: any number */
 	bool is_opening, is_last_message;
 	enum transcript_policy keeps; /* which transcripts */
 	struct transcript transcript;

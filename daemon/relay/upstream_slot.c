@@ -6,9 +6,8 @@
 
 #include <stdlib.h>
 
-#define IDLE_MS (20 * 1000)         /* a connection is kept so long for the next message */
-#define MESSAGES_PER_CONNECTION 100 /* most providers allow so many */
-#define OPEN_AGAIN_MS (10 * 1000)   /* after one of several connections was refused */
+#define IDLE_MS (20 * 1000)       /* a connection is kept so long for the next message */
+#define OPEN_AGAIN_MS (10 * 1000) /* after one of several connections was refused */
 
 /* ---- its end ---- */
 
@@ -59,9 +58,9 @@ is_used_up(const struct slot *slot)
 {
 	unsigned limit = channel_mail_max(slot->channel);
 
-	if (limit == 0 || limit > MESSAGES_PER_CONNECTION)
-		limit = MESSAGES_PER_CONNECTION;
-	return slot->is_last_message || slot->sent_count >= limit;
+	if (limit == 0 || (slot->messages_max != 0 && limit > slot->messages_max))
+		limit = slot->messages_max;
+	return slot->is_last_message || (limit != 0 && slot->sent_count >= limit);
 }
 
 static bool
@@ -455,6 +454,8 @@ open_slot(struct upstream *upstream)
 
 	slot->upstream = upstream;
 	slot->is_opening = true;
+	slot->messages_max = upstream->profile->messages_per_connection;
+	connects_note(&upstream->connects, loop_now_ms(upstream_loop(upstream)));
 	pace_transfer_init(&slot->transfer);
 	slot->idle = timer_new(upstream_loop(upstream), on_idle, slot);
 	list_append(&upstream->slots, &slot->link);
@@ -468,8 +469,15 @@ open_slot(struct upstream *upstream)
 
 /* The first is always worth a try: without one, queue could not be told what is wrong. */
 static bool
-may_open(const struct upstream *upstream)
+may_open(struct upstream *upstream)
 {
+	int64_t wait_ms =
+	    connects_wait_ms(&upstream->connects, loop_now_ms(upstream_loop(upstream)));
+
+	if (wait_ms > 0) {
+		timer_set(upstream->next_connect, wait_ms);
+		return false;
+	}
 	if (upstream->slot_count == 0)
 		return true;
 	return upstream->slot_count < upstream->profile->connections &&

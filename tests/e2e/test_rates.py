@@ -119,6 +119,50 @@ def test_recipients_count(postern, sink):
     postern.wait_until_queue_is(0)
 
 
+def test_recipients_per_message(postern, sink):
+    """One with more goes in parts, one after the other or beside each other."""
+    postern.add_upstream(sink, 'upstream', '--recipients-per-message', 4, '--connections', 2)
+    user = postern.add_user()
+    send_to(postern, user, 10)
+    sink.wait_for(3)
+    postern.wait_until_queue_is(0)
+    assert [message.recipients for message in sink.messages] == [
+        [f'r{i}@example.net' for i in part] for part in (range(4), range(4, 8), range(8, 10))]
+    postern.ctl('profile', 'set', 'upstream', '--recipients-per-message', '')
+    send_to(postern, user, 10)
+    assert len(sink.wait_for(4)[3].recipients) == 10
+
+
+def test_spread(postern, sink):
+    """Evenly, by priority, and a line in the log isn't worth it."""
+    postern.add_upstream(sink, 'upstream', '--rate', '8/8s', '--spread', 'yes', '--connections', 5)
+    low = postern.add_user('low', '--priority', 5)
+    high = postern.add_user('high', '--priority', 2)
+    send_many(postern, low, 5, 'l')
+    sink.wait_for(1)
+    send_many(postern, high, 2, 'h')
+    assert names(sink.wait_for(7)) == ['l0', 'h0', 'h1', 'l1', 'l2', 'l3', 'l4']
+    came = sorted(at for connection in sink.connections
+                  for segment, at in zip(connection.segments, connection.times)
+                  for _ in range(segment.count(b'MAIL FROM:')))
+    # A busy machine is late with one, not with all of them.
+    assert sorted(b - a for a, b in zip(came, came[1:]))[2] >= 0.7
+    assert came[-1] - came[0] >= 6 * 0.95
+    assert not postern.log_lines('event=rate-limited')
+
+
+def test_connections_of_a_profile(postern, sink):
+    """So many messages on each, and no more new ones than the rate says."""
+    postern.add_upstream(sink, 'upstream', '--messages-per-connection', 2, '--connection-rate',
+                         '4/8s', '--connections', 5)
+    begin = time.monotonic()
+    send_many(postern, postern.add_user(), 6)
+    sink.wait_for(6)
+    assert time.monotonic() - begin >= 4
+    assert len(sink.connections) == 3
+    assert [len(connection.messages) for connection in sink.connections] == [2, 2, 2]
+
+
 def most_recipients_in(sink, seconds):
     """In any such time, as the upstream saw them come."""
     came = sorted(at for connection in sink.connections

@@ -5,6 +5,7 @@ check_PROGRAMS += \
 	tests/unit/test_classify \
 	tests/unit/test_client \
 	tests/unit/test_client_auth \
+	tests/unit/test_connects \
 	tests/unit/test_dns \
 	tests/unit/test_dotstuff \
 	tests/unit/test_logins \
@@ -40,6 +41,10 @@ tests_unit_test_client_LDADD = $(RELAY_LIBS)
 tests_unit_test_client_auth_SOURCES = tests/unit/test_client_auth.c
 tests_unit_test_client_auth_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_client_auth_LDADD = $(RELAY_LIBS)
+
+tests_unit_test_connects_SOURCES = tests/unit/test_connects.c
+tests_unit_test_connects_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_connects_LDADD = daemon/relay/librelay.a common/libcommon.a $(CMOCKA_LIBS)
 
 tests_unit_test_dns_SOURCES = tests/unit/test_dns.c
 tests_unit_test_dns_CFLAGS = $(UNIT_CFLAGS)

@@ -400,6 +400,7 @@ set_profile(struct relay_world *world, uint16_t port)
 	    .from = "",
 	    .reply_to = "",
 	    .envelope_sender = "",
+	    .connection_rate = "",
 	    .timeout_ms = 60000,
 	    .dot_timeout_ms = 60000,
 	    .connections = 2,

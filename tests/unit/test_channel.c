@@ -76,6 +76,7 @@ open_scene(void)
 	    .reply_to = "",
 	    .envelope_sender = "",
 	    .provider = "",
+	    .connection_rate = "",
 	    .fingerprint = "",
 	    .bandwidth = 1024};
 	struct profile_surroundings surroundings = {.hostname = "relay.example"};

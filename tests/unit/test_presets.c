@@ -68,6 +68,7 @@ static const struct {
     {"GET", "/v1/profiles/p", NULL, 200, "\"recipient_rate\": \"500/d\""},
     {"GET", "/v1/profiles/p", NULL, 200, "\"connections\": 3"},
     {"GET", "/v1/profiles/p", NULL, 200, "\"problem\": null"},
+    {"GET", "/v1/profiles/p", NULL, 200, "\"messages_per_connection\": 100"},
     /* what is chosen comes first */
     {"PATCH", "/v1/profiles/p", "{\"port\":587}", 200, "\"tls\": \"starttls\""},
     {"PATCH", "/v1/profiles/p", "{\"port\":null,\"tls\":\"starttls\"}", 200, "\"port\": 587"},

@@ -205,6 +205,66 @@ test_parts_keep_the_rate(void **state)
 	assert_true(world.now_ms - START < 7 * HOUR);
 }
 
+/* Seven in five minutes: one after the other, all at the same distance, and not too few. */
+static void
+test_spread(void **state)
+{
+	begin("7/5m", "none", 0);
+	budget_spread(&world.budget, true);
+	while (world.now_ms < START + 10 * HOUR) {
+		if (goes_at(false) != 0) {
+			/* A timer is late now and then. */
+			world.now_ms = goes_at(false) + chance(3) * 100;
+			continue;
+		}
+		assert_true(try_send(1, false));
+		assert_false(try_send(1, true));
+		assert_true(budget_only_spreads(&world.budget, world.now_ms, true));
+	}
+	assert_rate(300000, 7, 0);
+	for (unsigned i = 1; i < world.log_count; i++)
+		assert_in_range(world.log[i].at_ms - world.log[i - 1].at_ms, 42500, 44600);
+	assert_in_range(world.log_count, 7 * 12 * 10 * 97 / 100, 7 * 12 * 10);
+	/* After a while without, it isn't made up for. */
+	world.now_ms += HOUR;
+	assert_true(try_send(1, false));
+	assert_false(try_send(1, false));
+}
+
+static void
+test_spread_over_recipients(void **state)
+{
+	begin("none", "600/h", 0);
+	budget_spread(&world.budget, true);
+	assert_true(try_send(100, false));
+	assert_in_range(goes_at(false), START + 600000, START + 620000);
+	world.now_ms = goes_at(false);
+	assert_true(try_send(1, false));
+	assert_in_range(goes_at(false), world.now_ms + 6000, world.now_ms + 6200);
+	/* The longest period says how far, and of many in a second none is left out. */
+	begin("100/s 86400/d", "none", 0);
+	budget_spread(&world.budget, true);
+	assert_true(try_send(1, false));
+	assert_in_range(goes_at(false), START + 1000, START + 1020);
+	begin("5000/s", "none", 0);
+	budget_spread(&world.budget, true);
+	for (; world.now_ms < START + 1000; world.now_ms += 1)
+		while (try_send(1, false))
+			;
+	assert_in_range(world.log_count, 4800, 5000);
+}
+
+/* A reserve makes the others go at greater distances; urgent ones needn't. */
+static void
+test_spread_with_reserve(void **state)
+{
+	begin("60/h", "none", 50);
+	budget_spread(&world.budget, true);
+	assert_true(try_send(1, false));
+	assert_in_range(goes_at(true), START + 60000, START + 61100);
+	assert_in_range(goes_at(false), START + 120000, START + 122100);
+}
+
 static void
 test_reserve_is_for_urgent_messages(void **state)
 {
@@ -243,6 +303,22 @@ restart(void)
 	for (size_t i = 0; i < count; i++)
 		budget_load(&world.budget, &disk[i], world.now_ms);
 	set("60/m 500/h", "1200/h", 0);
+}
+
+/* What stands on disk says when the last one went, nearly. */
+static void
+test_spread_over_a_start(void **state)
+{
+	begin("60/m 500/h", "1200/h", 0);
+	budget_spread(&world.budget, true);
+	assert_true(try_send(1, false));
+	restart();
+	budget_spread(&world.budget, true);
+	assert_in_range(goes_at(false), START + 7200, START + 7400);
+	world.now_ms += HOUR;
+	restart();
+	budget_spread(&world.budget, true);
+	assert_int_equal(goes_at(false), 0);
 }
 
 /* What went on a booking counts, whenever it ends; what comes from disk is never less. */
@@ -346,6 +422,10 @@ main(void)
 	    cmocka_unit_test(test_place_comes_back_a_sixtieth_late_at_most),
 	    cmocka_unit_test(test_message_goes_to_as_many_as_there_are_places),
 	    cmocka_unit_test(test_parts_keep_the_rate),
+	    cmocka_unit_test(test_spread),
+	    cmocka_unit_test(test_spread_over_recipients),
+	    cmocka_unit_test(test_spread_with_reserve),
+	    cmocka_unit_test(test_spread_over_a_start),
 	    cmocka_unit_test(test_reserve_is_for_urgent_messages),
 	    cmocka_unit_test(test_crash_opens_no_gate),
 	    cmocka_unit_test(test_crash_costs_a_little_only),

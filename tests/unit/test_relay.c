@@ -206,6 +206,85 @@ test_closed_while_idle(void **state)
 	close_scene(scene);
 }
 
+static void
+count_connections(const struct scene *scene, unsigned messages, unsigned connections)
+{
+	struct upstream_server *server = (struct upstream_server *)(uintptr_t)&scene->server;
+
+	(void)pthread_mutex_lock(&server->lock);
+	assert_int_equal(server->messages, messages);
+	assert_int_equal(server->connections, connections);
+	(void)pthread_mutex_unlock(&server->lock);
+}
+
+static void
+deliver_one_by_one(struct relay_world *world, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		unsigned before = world->reports;
+
+		relay_world_deliver(world, before + 1, "a@x", BODY);
+		WAIT_UNTIL(world, world->reports == before + 1);
+		assert_int_equal(world->seen[before].fates[0].fate, FATE_DELIVERED);
+	}
+}
+
+/* As many on a connection as the profile says, or fewer if the upstream does (RFC 9422). */
+static void
+test_messages_per_connection(void **state)
+{
+	static const struct upstream_row limited[] = {
+	    {"EHLO", "250-x\r\n250 LIMITS MAILMAX=2\r\n", ACT_REPLY}, {NULL, NULL, ACT_REPLY}};
+	struct scene *scene = open_scene(kind);
+
+	scene->world.profile.messages_per_connection = 3;
+	deliver_one_by_one(&scene->world, 7);
+	count_connections(scene, 7, 3);
+	close_scene(scene);
+	scene = open_scene(limited);
+	scene->world.profile.messages_per_connection = 3;
+	deliver_one_by_one(&scene->world, 7);
+	count_connections(scene, 7, 4);
+	close_scene(scene);
+	/* No limit. */
+	scene = open_scene(kind);
+	deliver_one_by_one(&scene->world, 120);
+	count_connections(scene, 120, 1);
+	close_scene(scene);
+}
+
+/* Who waits for a connection that may not be opened yet goes on one that gets free, or waits; an
+ * urgent one as well. */
+static void
+test_connection_rate(void **state)
+{
+	struct scene *scene = open_scene(kind);
+	struct relay_world *world = &scene->world;
+	int64_t began_ms = clock_monotonic_ms();
+
+	world->profile.connection_rate = "1/2s";
+	world->profile.messages_per_connection = 2;
+	world->profile.connections = 5;
+	world->priority = 1;
+	for (uint64_t attempt = 1; attempt <= 5; attempt++)
+		relay_world_deliver(world, attempt, "a@x", BODY);
+	WAIT_UNTIL(world, world->reports == 2);
+	count_connections(scene, 2, 1);
+	WAIT_UNTIL(world, world->reports == 5);
+	count_connections(scene, 5, 3);
+	assert_true(clock_monotonic_ms() - began_ms >= 4000);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(world->seen[i].fates[0].fate, FATE_DELIVERED);
+	/* One that waits can be taken back. */
+	relay_world_deliver(world, 6, "a@x", BODY);
+	relay_world_deliver(world, 7, "a@x", BODY);
+	WAIT_UNTIL(world, world->reports == 6);
+	link_send(world->queue, MSG_ABORT, &(struct msg_abort){.stream = 7});
+	WAIT_UNTIL(world, world->reports == 7);
+	assert_int_equal(world->seen[6].outcome, ATTEMPT_CANCELLED);
+	close_scene(scene);
+}
+
 /* A restart of queue: what was not acknowledged is said again. */
 static void
 test_new_link_to_queue(void **state)
@@ -604,6 +683,8 @@ main(void)
 	    cmocka_unit_test(test_fates),
 	    cmocka_unit_test(test_silence_fails_all_together),
 	    cmocka_unit_test(test_closed_while_idle),
+	    cmocka_unit_test(test_messages_per_connection),
+	    cmocka_unit_test(test_connection_rate),
 	    cmocka_unit_test(test_new_link_to_queue),
 	    cmocka_unit_test(test_order_of_waiting),
 	    cmocka_unit_test(test_lower_priority_stands_still),
