@@ -292,13 +292,34 @@ budget_charge(struct budget *budget, int64_t now_ms, uint32_t recipients)
 }
 
 void
-budget_take_back(struct budget *budget, int64_t at_ms, struct usage_count count)
+budget_end(struct budget *budget, struct budget_time *time, int64_t now_ms, uint32_t recipients)
+{
+	struct usage_count count = {.messages = 1, .recipients = recipients};
+
+	time->ended_ms = now_ms;
+	for (size_t i = 0; i < budget->count; i++) {
+		struct budget_window *window = &budget->windows[i];
+		struct slots ring = ring_of(window);
+
+		if (!has_limit(window) || window->period_ms < BUDGET_BOOKED_MS)
+			continue;
+		slots_move(&ring, now_ms);
+		slots_take_back(&ring, time->charged_ms / ring.slot_ms, count);
+		slots_add(&ring, now_ms / ring.slot_ms, count);
+	}
+}
+
+void
+budget_take_back(struct budget *budget, const struct budget_time *time, struct usage_count count)
 {
 	/* Its booking stays used up. */
 	for (size_t i = 0; i < budget->count; i++) {
-		struct slots ring = ring_of(&budget->windows[i]);
+		struct budget_window *window = &budget->windows[i];
+		struct slots ring = ring_of(window);
+		bool is_moved = time->ended_ms != 0 && window->period_ms >= BUDGET_BOOKED_MS;
 
-		slots_take_back(&ring, at_ms / ring.slot_ms, count);
+		slots_take_back(
+		    &ring, (is_moved ? time->ended_ms : time->charged_ms) / ring.slot_ms, count);
 	}
 }
 

@@ -9,6 +9,11 @@
  * more than the limit, and what comes back comes a sixtieth late at most. Of periods from an hour up
  * a reserve is kept for priorities 1 and 2.
  *
+ * How long a message is on its way to the upstream, which counts it when it comes, isn't always the
+ * same. So in periods from BUDGET_BOOKED_MS up it counts until a period has passed since its end, and
+ * there too no more come than the limit, unless one takes longer than the period. In shorter ones the
+ * pace would depend on how quick the upstream is: there it counts from its beginning.
+ *
  * Spread, messages go at even distances: after each one passes as much of every period as it took of
  * its limit. One that goes late, since timers do, doesn't delay the others.
  *
@@ -82,8 +87,17 @@ size_t budget_book(
 void budget_note_booked(struct budget *budget, const struct booking *lines, size_t count);
 
 void budget_charge(struct budget *budget, int64_t now_ms, uint32_t recipients);
-/* It was charged then, and did not go, or not to so many. */
-void budget_take_back(struct budget *budget, int64_t at_ms, struct usage_count count);
+/* When something counts: from when it was charged, and in long periods from when it had ended on. */
+struct budget_time {
+	int64_t charged_ms, ended_ms; /* 0: it is on its way */
+};
+
+/* It has ended now. */
+void budget_end(
+    struct budget *budget, struct budget_time *time, int64_t now_ms, uint32_t recipients);
+/* It did not go after all, or not to so many. */
+void budget_take_back(
+    struct budget *budget, const struct budget_time *time, struct usage_count count);
 
 /* What the window leaves now, to ordinary or to urgent messages; UINT32_MAX: no limit. */
 struct usage_count budget_left(

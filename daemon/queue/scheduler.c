@@ -191,6 +191,7 @@ void
 scheduler_settling(struct scheduler *scheduler, struct entry *entry)
 {
 	scheduler_enter(scheduler, entry, ENTRY_SETTLING);
+	scheduler_end_charge(scheduler, entry);
 	come_back(entry);
 	/* It may have ended a trouble: the timer stands at the time of that. */
 	if (entry->profile != NULL)

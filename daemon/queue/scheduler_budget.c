@@ -187,8 +187,8 @@ scheduler_charge(struct scheduler *scheduler, struct profile *profile, struct en
 	/* An urgent one on the reserve ends no pause of the others. */
 	if (!is_urgent(entry) || profile->is_rate_for_all)
 		profile->rate_until_ms = 0;
-	entry->charged_at_ms = routes_steady_ms(&scheduler->routes);
-	budget_charge(&profile->budget, entry->charged_at_ms, entry->given_count);
+	entry->charged = (struct budget_time){.charged_ms = routes_steady_ms(&scheduler->routes)};
+	budget_charge(&profile->budget, entry->charged.charged_ms, entry->given_count);
 }
 
 void
@@ -203,8 +203,16 @@ scheduler_fit(struct entry *entry)
 }
 
 void
+scheduler_end_charge(struct scheduler *scheduler, struct entry *entry)
+{
+	if (entry->profile != NULL && entry->charged.charged_ms != 0)
+		budget_end(&entry->profile->budget, &entry->charged,
+		    routes_steady_ms(&scheduler->routes), entry->given_count);
+}
+
+void
 scheduler_take_back(struct entry *entry, struct usage_count count)
 {
-	if (entry->profile != NULL && entry->charged_at_ms != 0)
-		budget_take_back(&entry->profile->budget, entry->charged_at_ms, count);
+	if (entry->profile != NULL && entry->charged.charged_ms != 0)
+		budget_take_back(&entry->profile->budget, &entry->charged, count);
 }

@@ -93,6 +93,8 @@ void scheduler_wait_for_rate(
 void scheduler_charge(struct scheduler *scheduler, struct profile *profile, struct entry *entry);
 /* Its mail is known: no more is given and charged than is due. */
 void scheduler_fit(struct entry *entry);
+/* The attempt has ended. */
+void scheduler_end_charge(struct scheduler *scheduler, struct entry *entry);
 /* So much of it was not sent after all. */
 void scheduler_take_back(struct entry *entry, struct usage_count count);
 

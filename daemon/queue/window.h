@@ -10,6 +10,7 @@
 
 #include "common/chunk.h"
 #include "common/list.h"
+#include "daemon/queue/budget.h"
 #include "daemon/queue/mail.h"
 
 #include <stddef.h>
@@ -29,11 +30,11 @@ struct entry {
 	uint64_t id, user_id;
 	uint64_t attempt; /* 0: none yet */
 	int64_t received_at_ms;
-	int64_t charged_at_ms;   /* to its profile's budget; steady */
-	int64_t began_at_ms;     /* of the attempt; 0: before this start of the queue */
-	struct profile *profile; /* once it was chosen; NULL: sent since before this start */
-	struct flow *flow;       /* while ready; NULL: it waits for its own profile */
-	struct list link;        /* in the flow's window, or among what is being sent */
+	struct budget_time charged; /* to its profile's budget; steady */
+	int64_t began_at_ms;        /* of the attempt; 0: before this start of the queue */
+	struct profile *profile;    /* once it was chosen; NULL: sent since before this start */
+	struct flow *flow;          /* while ready; NULL: it waits for its own profile */
+	struct list link;           /* in the flow's window, or among what is being sent */
 	uint64_t size;
 	uint32_t recipient_count; /* those that are not done */
 	uint32_t given_count;     /* the first of those that are due: the attempt's; 0: not known */

@@ -256,6 +256,23 @@ run_owners(struct owners_job *job)
 	}
 }
 
+/* What no period reaches any more. */
+static void
+drop_old_booked(const struct booked_row *row)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < fake.booked_count; i++) {
+		const struct booked_row *old = &fake.booked[i];
+
+		if (old->profile_id != row->profile_id ||
+		    old->line.period_ms != row->line.period_ms ||
+		    old->line.slot > row->line.slot - 2 * SLOTS_MAX)
+			fake.booked[kept++] = *old;
+	}
+	fake.booked_count = kept;
+}
+
 static struct booked_row *
 find_booked(const struct booked_row *row)
 {
@@ -264,6 +281,8 @@ find_booked(const struct booked_row *row)
 		    fake.booked[i].line.period_ms == row->line.period_ms &&
 		    fake.booked[i].line.slot == row->line.slot)
 			return &fake.booked[i];
+	if (fake.booked_count == BOOKED_MAX)
+		drop_old_booked(row);
 	assert(fake.booked_count < BOOKED_MAX);
 	fake.booked[fake.booked_count] = *row;
 	fake.booked[fake.booked_count].line.count = (struct usage_count){0};

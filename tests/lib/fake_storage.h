@@ -14,7 +14,9 @@
 #include "daemon/core/loop.h"
 #include "daemon/queue/storage.h"
 
+#ifndef FAKE_MESSAGES_MAX
 #define FAKE_MESSAGES_MAX 1024
+#endif
 #define FAKE_FIRST_ID 1000
 
 struct fake_message {

@@ -160,7 +160,7 @@ log_attempt(struct model_profile *at, const struct entry *entry)
 	unsigned place = at->log_count++;
 
 	assert_in_range(place, 0, LOG_MAX - 1);
-	at->log[place] = (struct going){.at_ms = entry->charged_at_ms,
+	at->log[place] = (struct going){.at_ms = entry->charged.charged_ms,
 	    .recipients = entry->given_count,
 	    .is_urgent = model_is_urgent(entry->priority)};
 	return place;

@@ -17,6 +17,7 @@ check_PROGRAMS += \
 	tests/unit/test_queue_report \
 	tests/unit/test_queue_role \
 	tests/unit/test_queue_ways \
+	tests/unit/test_queue_week \
 	tests/unit/test_queue_scan \
 	tests/unit/test_queue_settlement \
 	tests/unit/test_queue_shares \
@@ -85,6 +86,11 @@ tests_unit_test_queue_model_SOURCES = tests/unit/test_queue_model.c tests/lib/fa
 	tests/lib/fake_storage.h tests/lib/queue_model.c tests/lib/queue_model.h
 tests_unit_test_queue_model_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_model_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_week_SOURCES = tests/unit/test_queue_week.c tests/lib/fake_storage.c \
+	tests/lib/fake_storage.h
+tests_unit_test_queue_week_CFLAGS = $(UNIT_CFLAGS) -DFAKE_MESSAGES_MAX=51000
+tests_unit_test_queue_week_LDADD = daemon/relay/librelay.a $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_notices_SOURCES = tests/unit/test_queue_notices.c tests/lib/queue_world.c \
 	tests/lib/queue_world.h

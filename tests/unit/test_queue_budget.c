@@ -384,12 +384,34 @@ test_taken_back_is_free_again(void **state)
 {
 	begin("1/h", "100/d", 0);
 	assert_true(try_send(60, false));
-	budget_take_back(
-	    &world.budget, world.now_ms, (struct usage_count){.messages = 1, .recipients = 60});
+	budget_take_back(&world.budget, &(struct budget_time){.charged_ms = world.now_ms},
+	    (struct usage_count){.messages = 1, .recipients = 60});
 	assert_true(try_send(60, false));
-	budget_take_back(&world.budget, world.now_ms, (struct usage_count){.recipients = 50});
+	budget_take_back(&world.budget, &(struct budget_time){.charged_ms = world.now_ms},
+	    (struct usage_count){.recipients = 50});
 	assert_int_equal(budget_left(&world.budget, 1, world.now_ms, true).recipients, 90);
 	assert_false(try_send(1, false));
+}
+
+/* A slow one counts for a minute since its end, and a part of it that did not go is free again. */
+static void
+test_counts_from_its_end_on(void **state)
+{
+	struct budget_time time;
+
+	begin("10/s 2/m", "100/m", 0);
+	time = (struct budget_time){.charged_ms = world.now_ms};
+	assert_true(try_send(50, false));
+	assert_true(try_send(1, false));
+	world.now_ms += 20000;
+	budget_end(&world.budget, &time, world.now_ms, 50);
+	assert_in_range(goes_at(true), START + 60000, START + 61100);
+	world.now_ms = goes_at(true);
+	assert_true(try_send(1, false));
+	assert_in_range(goes_at(true), START + 80000, START + 81100);
+	assert_int_equal(budget_left(&world.budget, 1, world.now_ms, true).recipients, 49);
+	budget_take_back(&world.budget, &time, (struct usage_count){.recipients = 40});
+	assert_int_equal(budget_left(&world.budget, 1, world.now_ms, true).recipients, 89);
 }
 
 static void
@@ -432,6 +454,7 @@ main(void)
 	    cmocka_unit_test(test_booking_is_for_its_time),
 	    cmocka_unit_test(test_short_periods_are_spent_after_a_start),
 	    cmocka_unit_test(test_taken_back_is_free_again),
+	    cmocka_unit_test(test_counts_from_its_end_on),
 	    cmocka_unit_test(test_new_rates_keep_what_was_counted),
 	};
 
