@@ -1,9 +1,10 @@
-# bench tools: a load generator and a counting sink (tests/bench/run, priority and fair put postern
+# bench tools: a load generator and a counting sink (tests/bench/run, priority, fair and reuse put postern
 # between them), a crowd of clients that send no mail (tests/bench/crowd), and what fills a queue
 # (tests/bench/million)
 noinst_PROGRAMS += tests/bench/queuefill tests/bench/smtpcrowd tests/bench/smtpgen tests/bench/smtpsink
-EXTRA_DIST += tests/bench/backlog.py tests/bench/crowd tests/bench/fair tests/bench/million \
-	tests/bench/priority tests/bench/procs.py tests/bench/rigs.py tests/bench/run tests/bench/slowsync.c
+EXTRA_DIST += tests/bench/backlog.py tests/bench/crowd tests/bench/fair tests/bench/faraway.py \
+	tests/bench/million tests/bench/priority tests/bench/procs.py tests/bench/reuse \
+	tests/bench/rigs.py tests/bench/run tests/bench/slowsync.c
 
 tests_bench_smtpgen_SOURCES = \
 	tests/bench/dialogue.c \

@@ -124,7 +124,9 @@ log = {{ target = "stderr"; level = "info"; }};
         wait_for_banner(self.port)
         self.ctl("list", "add", "bench")
         self.add_user(USER)
-        self.ctl("profile", "add", "sink", "--host", "127.0.0.1", "--port", sink_port, "--tls", "none",
+        if "--tls" not in profile:
+            profile = ("--tls", "none", *profile)
+        self.ctl("profile", "add", "sink", "--host", "127.0.0.1", "--port", sink_port,
                  "--auth", "none", "--connections", connections, "--default", *profile)
 
     def ctl(self, *words, **more):
