@@ -282,6 +282,7 @@ forget_profile(struct upstream *upstream)
 	}
 	profile_release(upstream->profile);
 	upstream->profile = NULL;
+	upstream->messages_taken = 0;
 	timer_stop(upstream->again);
 }
 

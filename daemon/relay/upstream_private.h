@@ -40,6 +40,7 @@ struct upstream {
 	struct list slots;
 	size_t slot_count, opening_count;
 	struct timer *again;        /* to fetch, or to open more connections */
+	unsigned messages_taken;    /* on one connection before it had enough; 0: never */
 	struct connects connects;   /* within the profile's rate */
 	struct timer *next_connect; /* when it allows one */
 	struct pace pace;

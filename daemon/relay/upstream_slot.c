@@ -5,6 +5,7 @@
 #include "daemon/relay/upstream_private.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define IDLE_MS (20 * 1000)       /* a connection is kept so long for the next message */
 #define OPEN_AGAIN_MS (10 * 1000) /* after one of several connections was refused */
@@ -56,11 +57,13 @@ slot_abandon(struct slot *slot)
 static bool
 is_used_up(const struct slot *slot)
 {
-	unsigned limit = channel_mail_max(slot->channel);
+	const unsigned limits[] = {
+	    channel_mail_max(slot->channel), slot->messages_max, slot->upstream->messages_taken};
+	bool is_used_up = slot->is_last_message;
 
-	if (limit == 0 || (slot->messages_max != 0 && limit > slot->messages_max))
-		limit = slot->messages_max;
-	return slot->is_last_message || (limit != 0 && slot->sent_count >= limit);
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		is_used_up |= limits[i] != 0 && slot->sent_count >= limits[i];
+	return is_used_up;
 }
 
 static bool
@@ -195,6 +198,20 @@ may_move(const struct slot *slot, const struct client_transaction *transaction)
 	       transaction->phase == PHASE_MAIL && !slot->upstream->set->is_draining;
 }
 
+/* The upstream has had enough messages on this connection, and takes this one on another; so
+ * connections are changed before that from now on. */
+static bool
+has_had_enough(struct slot *slot, const struct client_transaction *transaction)
+{
+	const char *rule = transaction->verdict.rule;
+
+	if (slot->sent_count == 0 || transaction->phase != PHASE_MAIL || rule == NULL ||
+	    strcmp(rule, "messages-per-connection") != 0 || slot->upstream->set->is_draining)
+		return false;
+	slot->upstream->messages_taken = slot->sent_count;
+	return true;
+}
+
 /* What failed and what to look at; without a profile any more, the first alone. */
 static void
 explain(const struct upstream *upstream, const struct client_end *end, char *reason, size_t size)
@@ -309,7 +326,7 @@ on_done(struct channel *channel, void *ctx)
 
 	delivery->slot = NULL;
 	slot_leave_transfers(slot);
-	if (may_move(slot, &delivery->transaction))
+	if (has_had_enough(slot, &delivery->transaction) || may_move(slot, &delivery->transaction))
 		upstream_wait(slot->upstream, delivery);
 	else
 		end_delivery(slot, delivery);

@@ -30,6 +30,7 @@ struct session {
 	int fd;
 	char input[65536];
 	size_t size;
+	unsigned messages;
 };
 
 static const struct upstream_row *
@@ -55,6 +56,14 @@ find_row(const struct upstream_server *server, const char *line)
 			return row;
 }
 
+/* Of a third message, if that is one too many. */
+static bool
+has_enough(const struct session *session, const char *line)
+{
+	return session->server->enough != NULL && session->messages == 2 &&
+	       strncmp(line, "MAIL", 4) == 0;
+}
+
 /* False: the session is over. */
 static bool
 act(struct session *session, const char *line)
@@ -62,6 +71,12 @@ act(struct session *session, const char *line)
 	const struct upstream_row *row = find_row(session->server, line);
 	char rest[4096];
 
+	if (has_enough(session, line)) {
+		const char *reply = session->server->enough;
+
+		return send(session->fd, reply, strlen(reply), MSG_NOSIGNAL) > 0 &&
+		       strncmp(reply, "421", 3) != 0;
+	}
 	if (row->reply != NULL && row->act != ACT_SILENT &&
 	    send(session->fd, row->reply, strlen(row->reply), MSG_NOSIGNAL) < 0)
 		return false;
@@ -101,6 +116,7 @@ read_data(struct session *session)
 		if (strcmp(line, ".") == 0) {
 			(void)pthread_mutex_lock(&server->lock);
 			server->messages++;
+			session->messages++;
 			(void)pthread_mutex_unlock(&server->lock);
 			return true;
 		}

@@ -38,6 +38,7 @@ struct upstream_server {
 	struct buf commands; /* every line of all connections */
 	struct buf data;     /* what came between 354 and the final dot, dot-stuffed */
 	unsigned connections, messages;
+	const char *enough;  /* the reply to a third MAIL on a connection; NULL: it is taken */
 	unsigned open_count; /* connections that are not over */
 	pthread_cond_t closed;
 };

@@ -217,6 +217,18 @@ count_connections(const struct scene *scene, unsigned messages, unsigned connect
 	(void)pthread_mutex_unlock(&server->lock);
 }
 
+static unsigned
+count_of(const char *text, const char *word)
+{
+	unsigned count = 0;
+
+	while ((text = strstr(text, word)) != NULL) {
+		text += strlen(word);
+		count++;
+	}
+	return count;
+}
+
 static void
 deliver_one_by_one(struct relay_world *world, unsigned count)
 {
@@ -225,6 +237,7 @@ deliver_one_by_one(struct relay_world *world, unsigned count)
 
 		relay_world_deliver(world, before + 1, "a@x", BODY);
 		WAIT_UNTIL(world, world->reports == before + 1);
+		assert_int_equal(world->seen[before].fate_count, 1);
 		assert_int_equal(world->seen[before].fates[0].fate, FATE_DELIVERED);
 	}
 }
@@ -251,6 +264,26 @@ test_messages_per_connection(void **state)
 	deliver_one_by_one(&scene->world, 120);
 	count_connections(scene, 120, 1);
 	close_scene(scene);
+}
+
+/* It goes on a new connection at once, no attempt is lost, and it is heard once only. */
+static void
+test_upstream_has_had_enough(void **state)
+{
+	static const char *const replies[] = {"451 4.7.0 Too many messages on this connection\r\n",
+	    "421 4.7.0 Maximum number of messages per connection reached\r\n"};
+
+	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
+		struct scene *scene = open_scene(kind);
+
+		scene->server.enough = replies[i];
+		deliver_one_by_one(&scene->world, 7);
+		count_connections(scene, 7, 4);
+		(void)pthread_mutex_lock(&scene->server.lock);
+		assert_int_equal(count_of(scene->server.commands.bytes, "MAIL FROM"), 8);
+		(void)pthread_mutex_unlock(&scene->server.lock);
+		close_scene(scene);
+	}
 }
 
 /* Who waits for a connection that may not be opened yet goes on one that gets free, or waits; an
@@ -684,6 +717,7 @@ main(void)
 	    cmocka_unit_test(test_silence_fails_all_together),
 	    cmocka_unit_test(test_closed_while_idle),
 	    cmocka_unit_test(test_messages_per_connection),
+	    cmocka_unit_test(test_upstream_has_had_enough),
 	    cmocka_unit_test(test_connection_rate),
 	    cmocka_unit_test(test_new_link_to_queue),
 	    cmocka_unit_test(test_order_of_waiting),
