@@ -106,17 +106,17 @@ on_loaded(struct job *job)
 	struct load_job *load = (struct load_job *)(void *)job;
 	struct refill *refill = job->ctx;
 
-	refill->callbacks.on_loaded(
-	    load->message_id, load->mail_out, job->outcome != JOB_DONE, refill->ctx);
+	refill->callbacks.on_loaded(load, refill->ctx);
 	free(load);
 }
 
 void
-refill_load(struct refill *refill, uint64_t message_id)
+refill_load(struct refill *refill, uint64_t message_id, uint32_t body_limit_bytes)
 {
 	struct load_job *load = xcalloc(1, sizeof(*load));
 
 	load->message_id = message_id;
+	load->body_limit_bytes = body_limit_bytes;
 	load->job.on_done = on_loaded;
 	load->job.ctx = refill;
 	load->job.urgency = JOB_READS;

@@ -19,8 +19,8 @@ struct refill_callbacks {
 	void (*on_flows)(const struct flows_job *job, void *ctx);
 	/* Deferred messages became ready. */
 	void (*on_woken)(const struct wake_job *job, void *ctx);
-	/* Gives the mail; NULL: there is no such message, or it could not be read. */
-	void (*on_loaded)(uint64_t message_id, struct mail *mail, bool is_failed, void *ctx);
+	/* Gives the mail, NULL: there is no such message, or it could not be read; and its body, maybe. */
+	void (*on_loaded)(const struct load_job *job, void *ctx);
 };
 
 /* Also asks at once who has something ready, and for what was deferred, before the start. */
@@ -32,7 +32,7 @@ void refill_window(
     struct refill *refill, uint64_t user_id, uint8_t priority, uint64_t after, uint32_t limit);
 /* Who has something ready: in slices, to on_flows. */
 void refill_flows(struct refill *refill);
-void refill_load(struct refill *refill, uint64_t message_id);
+void refill_load(struct refill *refill, uint64_t message_id, uint32_t body_limit_bytes);
 /* Something was deferred until then. */
 void refill_wake_at(struct refill *refill, int64_t at_ms);
 /* The clock may have been set: looks now whose time has come, and what waits for longer than that. */

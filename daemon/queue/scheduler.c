@@ -12,6 +12,8 @@
 #include <stdlib.h>
 
 #define REST_MS 1000
+/* Each connection may have one of these in memory. */
+#define LOADED_BODY_MAX (32u * 1024)
 /* Clocks may be set: no timer waits longer without looking again. */
 #define LOOK_EVERY_MS 60000
 
@@ -146,6 +148,15 @@ begin_or_park(struct scheduler *scheduler, struct entry *entry)
 		begin_attempt(scheduler, entry);
 }
 
+/* A small body comes along: it isn't asked for again. */
+static uint32_t
+body_limit(const struct scheduler *scheduler, const struct entry *entry)
+{
+	uint64_t budget = scheduler->role->config->queue.memory_bytes;
+
+	return scheduler->memory_bytes + entry->size <= budget ? LOADED_BODY_MAX : 0;
+}
+
 void
 scheduler_pump(struct scheduler *scheduler, struct profile *profile)
 {
@@ -160,7 +171,7 @@ scheduler_pump(struct scheduler *scheduler, struct profile *profile)
 			begin_or_park(scheduler, entry);
 		} else {
 			scheduler_enter(scheduler, entry, ENTRY_LOADING);
-			refill_load(scheduler->refill, entry->id);
+			refill_load(scheduler->refill, entry->id, body_limit(scheduler, entry));
 		}
 	}
 }
@@ -273,27 +284,45 @@ drop_chosen(struct scheduler *scheduler, struct entry *entry)
 	scheduler_free_entry(scheduler, entry);
 }
 
+/* Takes the mail and the chunk, which may be NULL. */
 static void
-on_loaded(uint64_t message_id, struct mail *mail, bool is_failed, void *ctx)
+keep_loaded(
+    struct scheduler *scheduler, struct entry *entry, struct mail *mail, struct chunk *chunk)
+{
+	entry->mail = mail;
+	entry->footprint = mail_footprint(mail);
+	if (chunk != NULL) {
+		entry->slices = xcalloc(1, sizeof(*entry->slices));
+		entry->slices[0] = slice_of(chunk, 0, chunk->size);
+		entry->slice_count = 1;
+		entry->footprint += chunk->size;
+	}
+	chunk_release(chunk);
+	scheduler->memory_bytes += entry->footprint;
+}
+
+static void
+on_loaded(const struct load_job *job, void *ctx)
 {
 	struct scheduler *scheduler = ctx;
-	struct entry *entry = scheduler_find(scheduler, message_id);
+	struct entry *entry = scheduler_find(scheduler, job->message_id);
 	struct profile *profile = entry->profile;
+	struct mail *mail = job->mail_out;
 
-	if (is_failed)
-		scheduler->callbacks.on_unreadable(message_id, scheduler->ctx);
+	if (job->job.outcome != JOB_DONE)
+		scheduler->callbacks.on_unreadable(job->message_id, scheduler->ctx);
 	/* It may have been held, removed or deferred on disk meanwhile. */
 	if (mail == NULL || mail->state != MAIL_WAITING || mail->next_at_ms != 0 ||
 	    entry->is_removed || entry->is_to_hold) {
 		free(mail);
+		chunk_release(job->chunk_out);
 		drop_chosen(scheduler, entry);
 	} else if (!scheduler->is_relay_ready) {
 		free(mail);
+		chunk_release(job->chunk_out);
 		scheduler_return(scheduler, entry);
 	} else {
-		entry->mail = mail;
-		entry->footprint = mail_footprint(mail);
-		scheduler->memory_bytes += entry->footprint;
+		keep_loaded(scheduler, entry, mail, job->chunk_out);
 		begin_or_park(scheduler, entry);
 	}
 	scheduler_pump(scheduler, profile);

@@ -110,11 +110,14 @@ struct fate_job {
 	struct notice notice;
 };
 
-/* Everything of one message but its body; gives message_out, NULL when there is none. */
+/* Everything of one message; gives mail_out, NULL when there is none. And its body, if it is in rows,
+ * all there and no longer than body_limit_bytes: gives chunk_out, else NULL. */
 struct load_job {
 	struct job job;
 	uint64_t message_id;
+	uint32_t body_limit_bytes; /* 0: without its body */
 	struct mail *mail_out;
+	struct chunk *chunk_out;
 };
 
 /* A piece of a body in rows, from row `first` on, at most about `limit_bytes`; gives chunk_out,

@@ -522,8 +522,7 @@ store_run(struct store *store, struct job *job)
 	case STORE_FATE:
 		return store_fate(store, at);
 	case STORE_LOAD:
-		return store_load(
-		    store, ((struct load_job *)at)->message_id, &((struct load_job *)at)->mail_out);
+		return store_load_whole(store, at);
 	case STORE_BODY:
 		return store_body(store, at);
 	case STORE_WINDOW:

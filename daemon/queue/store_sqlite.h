@@ -138,6 +138,8 @@ enum store_result store_delete_message(
 enum store_result store_remove_message(
     struct store *store, uint64_t message_id, bool has_wishes, int64_t now_ms);
 enum store_result store_load(struct store *store, uint64_t message_id, struct mail **out);
+/* The same with its body. */
+enum store_result store_load_whole(struct store *store, struct load_job *job);
 enum store_result store_body(struct store *store, struct body_job *job);
 enum store_result store_window(struct store *store, struct window_job *job);
 enum store_result store_flows(struct store *store, struct flows_job *job);

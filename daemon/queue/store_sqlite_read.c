@@ -189,6 +189,25 @@ store_body(struct store *store, struct body_job *job)
 	return sql_result(store, code);
 }
 
+enum store_result
+store_load_whole(struct store *store, struct load_job *job)
+{
+	enum store_result result = store_load(store, job->message_id, &job->mail_out);
+	const struct mail *mail = job->mail_out;
+	struct body_job body = {.message_id = job->message_id};
+
+	if (result != STORE_OK || mail == NULL || mail->body_file != 0 || mail->size == 0 ||
+	    mail->size > job->body_limit_bytes)
+		return result;
+	body.limit_bytes = (uint32_t)mail->size;
+	result = store_body(store, &body);
+	if (body.chunk_out == NULL || body.chunk_out->size == mail->size)
+		job->chunk_out = body.chunk_out;
+	else
+		chunk_release(body.chunk_out);
+	return result;
+}
+
 /* Appends the rows of a statement that gives READY_COLUMNS. */
 static enum store_result
 read_ready(struct store *store, sqlite3_stmt *row, struct ready_row **rows, uint32_t *count)

@@ -97,6 +97,50 @@ test_message_survives_restart(void **state)
 	chunk_release(body.chunk_out);
 }
 
+static struct chunk *
+load_with_body(struct queue_rig *rig, uint64_t id, uint32_t limit)
+{
+	struct load_job job = {.message_id = id, .body_limit_bytes = limit};
+
+	assert_int_equal(rig_do(rig, STORE_LOAD, JOB_READS, &job), JOB_DONE);
+	free(job.mail_out);
+	return job.chunk_out;
+}
+
+static void
+test_small_body_comes_along_with_its_message(void **state)
+{
+	static const char text[] = "From: a\r\n\r\nbody\r\n";
+	struct queue_rig *rig = *state;
+	struct mail *mail = rig_mail(1 << 30, 1);
+	struct slice slice;
+	struct insert_job insert = {.mail = mail, .slices = &slice, .slice_count = 1};
+	struct chunk *chunk;
+
+	assert_true(rig_open(rig));
+	assert_int_equal(rig_insert(rig, mail, text), JOB_DONE);
+	chunk = load_with_body(rig, 1 << 30, 17);
+	assert_int_equal(chunk->size, 17);
+	assert_memory_equal(chunk->bytes, text, 17);
+	chunk_release(chunk);
+	assert_null(load_with_body(rig, 1 << 30, 16));
+	assert_null(load_with_body(rig, 1 << 30, 0));
+	/* Not what isn't all there; whoever reads it piece by piece finds out what is wrong. */
+	mail->id++;
+	mail->size++;
+	chunk = chunk_from(text, 17);
+	slice = slice_of(chunk, 0, 17);
+	assert_int_equal(rig_do(rig, STORE_INSERT, JOB_WRITES, &insert), JOB_DONE);
+	slice_release(&slice);
+	chunk_release(chunk);
+	assert_null(load_with_body(rig, mail->id, 1000));
+	mail->id++;
+	mail->body_file = 7;
+	assert_int_equal(rig_insert(rig, mail, text), JOB_DONE);
+	assert_null(load_with_body(rig, mail->id, 1000));
+	free(mail);
+}
+
 static void
 test_fate_keeps_what_is_pending_and_removes_what_is_over(void **state)
 {
@@ -1163,6 +1207,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    T(message_survives_restart),
+	    T(small_body_comes_along_with_its_message),
 	    T(fate_keeps_what_is_pending_and_removes_what_is_over),
 	    T(notice_comes_in_the_commit_of_its_fate),
 	    T(window_goes_on_behind_an_id),
