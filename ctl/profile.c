@@ -150,6 +150,34 @@ static const struct column step_columns[] = {
     {NULL, NULL, COLUMN_PLAIN},
 };
 
+static const char *
+text_of(const json_t *result, const char *name)
+{
+	const char *text = json_string_value(json_object_get(result, name));
+
+	return text == NULL ? "" : text;
+}
+
+/* What worked, in one line. */
+static void
+print_success(const json_t *result)
+{
+	const char *host = text_of(result, "host"), *method = text_of(result, "method");
+	const char *tls = text_of(result, "tls");
+
+	if (*host == '\0') {
+		(void)printf("it works: a folder of captured mail\n");
+		return;
+	}
+	(void)printf("it works: %s port %lld, %s, ", host,
+	    (long long)json_integer_value(json_object_get(result, "port")),
+	    *tls == '\0' ? "no TLS" : tls);
+	if (*method == '\0')
+		(void)printf("no login\n");
+	else
+		(void)printf("%s as %s\n", method, text_of(result, "username"));
+}
+
 static void
 print_test(const json_t *result)
 {
@@ -159,6 +187,8 @@ print_test(const json_t *result)
 
 	table_print(stdout, json_object_get(result, "steps"), step_columns);
 	json_array_foreach(transcript, i, line)(void) printf("%s\n", json_string_value(line));
+	if (json_is_true(json_object_get(result, "ok")))
+		print_success(result);
 }
 
 static int

@@ -56,6 +56,8 @@ token_advice(const struct client_end *end)
 static const char *
 auth_advice(const struct profile *profile)
 {
+	bool is_address = strchr(profile->username, '@') != NULL;
+
 	if (profile->token_source != NULL)
 		return "The token was just made, so the oauth settings are right. Is the user "
 		       "name the mailbox? May the application send as it (Microsoft: "
@@ -64,13 +66,30 @@ auth_advice(const struct profile *profile)
 		       "https://mail.google.com/)?";
 	if (profile->auth_methods == 0)
 		return "The upstream wants a login: set username and password.";
-	if (strchr(profile->username, '@') != NULL)
-		return "The upstream was reached and TLS is fine, so host, port and tls are "
-		       "right: look at username, password and auth. If this user name is "
-		       "refused, try the part before the @.";
-	return "The upstream was reached and TLS is fine, so host, port and tls are right: look "
-	       "at username, password and auth. Many upstreams want the whole address as user "
-	       "name.";
+	if (profile->tls == PROFILE_NONE)
+		return is_address
+			   ? "The upstream was reached, so host and port are right: look at "
+			     "username, password and auth. If this user name is refused, try "
+			     "the part before the @."
+			   : "The upstream was reached, so host and port are right: look at "
+			     "username, password and auth. Many upstreams want the whole "
+			     "address as user name.";
+	return is_address ? "The upstream was reached and TLS is fine, so host, port and tls are "
+			    "right: look at username, password and auth. If this user name is "
+			    "refused, try the part before the @."
+			  : "The upstream was reached and TLS is fine, so host, port and tls are "
+			    "right: look at username, password and auth. Many upstreams want the "
+			    "whole address as user name.";
+}
+
+/* Without a reply it was we who didn't try: see logins.h. */
+static const char *
+login_later_advice(const struct client_end *end)
+{
+	if (end->reply.code == 0 && strstr(end->reply.text, "refused") != NULL)
+		return "Mend what was refused, most often the password: a changed profile is tried "
+		       "at once, and so is one after profile resume.";
+	return "The upstream can't check the login now, or there were too many: wait.";
 }
 
 static const char *
@@ -151,7 +170,7 @@ diagnosis_advice(
 		advice = auth_advice(profile);
 		break;
 	case ATTEMPT_AUTH_LATER:
-		advice = "The upstream can't check the login now, or there were too many: wait.";
+		advice = login_later_advice(end);
 		break;
 	case ATTEMPT_MISCONFIGURED:
 		advice = "Look at auth, and at tls: many upstreams offer AUTH only over TLS.";

@@ -128,7 +128,10 @@ add_step(struct test *test, const char *name, bool is_ok, int64_t took_ms, const
 static void
 on_step(struct channel *channel, const struct channel_step *step, void *ctx)
 {
-	add_step(ctx, phase_name(step->phase), true, step->took_ms, step->detail);
+	struct test *test = ctx;
+
+	add_step(test, phase_name(step->phase), true, step->took_ms, step->detail);
+	test->begun_at_ms = loop_now_ms(test->tests->role->loop);
 }
 
 static void

@@ -47,11 +47,14 @@ def test_a_test_that_passes(postern, sink):
     assert sink.messages == []
     postern.ctl('profile', 'test', 'upstream', '--to', 'me@example.net')
     assert sink.wait_for(1)[0].recipients == ['me@example.net']
+    said = postern.run_ctl('profile', 'test', 'upstream').stdout
+    assert said.splitlines()[-1] == f'it works: 127.0.0.1 port {sink.port}, no TLS, no login'
 
 
 def test_a_test_of_a_capture(postern):
     maildir = postern.add_capture()
-    postern.ctl('profile', 'test', 'capture')
+    said = postern.run_ctl('profile', 'test', 'capture').stdout
+    assert said.splitlines()[-1] == 'it works: a folder of captured mail'
     assert not maildir.exists()
     result = postern.ctl('profile', 'test', 'capture', '--to', 'me@example.net')
     assert [(step['step'], step['ok']) for step in result['steps']] == [
@@ -84,7 +87,12 @@ def test_a_test_that_fails_says_which_setting_to_look_at(postern, make_upstream)
     refusing = make_upstream(tls='starttls', auth=('PLAIN',))
     postern.add_upstream(refusing, 'refusing', '--tls', 'starttls', '--tls-verify', 'no',
                          '--username', 'user', '--password-stdin', stdin='wrong\n')
-    assert 'password' in failing(postern, 'refusing')
+    assert 'TLS is fine' in (words := failing(postern, 'refusing')) and 'password' in words
+    in_clear = make_upstream(auth=('PLAIN',))
+    postern.add_upstream(in_clear, 'clear', '--tls', 'none', '--username', 'user@example.com',
+                         '--password-stdin', stdin='wrong\n')
+    words = failing(postern, 'clear')
+    assert 'TLS' not in words and 'try the part before the @' in words
     postern.add_upstream(refusing, 'unverified', '--tls', 'starttls')
     assert 'tls' in failing(postern, 'unverified').lower()
     plain = make_upstream()

@@ -79,6 +79,7 @@ def test_two_methods_and_no_more(relay):
     result = postern.run_ctl('-j', 'profile', 'test', 'office')
     assert result.returncode == 1 and 'refused 2 logins within ten minutes' in result.stdout
     assert '535 5.7.8 Credentials invalid' in result.stdout
+    assert 'Mend what was refused' in result.stdout
     assert methods(host)[1:] == [[]]
     # an operator's change begins anew
     postern.ctl('profile', 'set', 'office', '--password-stdin', stdin='another\n')
