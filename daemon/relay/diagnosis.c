@@ -33,14 +33,17 @@ tls_advice(const struct profile *profile, const struct client_end *end)
 		return "The upstream answers in clear on this port, so this is not a port for "
 		       "implicit TLS: set tls to starttls (most often with port 587), or the "
 		       "port to 465.";
+	if (strstr(text, "unsupported protocol") != NULL || strstr(text, "protocol version") != NULL)
+		return "The upstream was reached, but has no version of TLS that the profile allows: "
+		       "look at tls_min and tls_max.";
 	if (strstr(text, "certificate") != NULL)
 		return "The upstream's certificate was not accepted: look at host (it must be a "
 		       "name in the certificate), or give the profile its CA (ca) or its "
 		       "fingerprint (tls_verify).";
 	if (end->phase >= PHASE_MAIL)
 		return "The upstream wants encryption: set tls to starttls.";
-	return "The upstream was reached, but the encryption failed: look at port, tls, tls_min "
-	       "and tls_verify.";
+	return "The upstream was reached, but the encryption failed: look at port, tls, tls_min, "
+	       "tls_max and tls_verify.";
 }
 
 /* What is wrong stands in the reason already. */

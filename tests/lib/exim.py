@@ -1,23 +1,25 @@
-"""A private Exim that takes logins by SPA, which is NTLM: the real server of the tests for that.
+"""exim - a private Exim with GnuTLS, as an upstream for tests.
 
 Debian's package can't stand beside Postfix, so it is not installed: its files lie in a directory, below
-$POSTERN_EXIM or where scripts/test unpacks them. It knows NTLMv1 only. Exim wants to be started by root.
+$POSTERN_EXIM or where scripts/test unpacks them. Exim wants to be started by root. It takes NTLM as SPA, which is
+NTLMv1 only. Given the socket of a Dovecot it takes that one's SCRAM as well.
 """
 import os
 import pathlib
-import pwd
+import re
 import shutil
-import signal
-import socket
-import subprocess
-import tempfile
 
-from posternd import IS_ROOT, free_ports, wait_until
+from posternd import IS_ROOT
+from server import BAD, Server, make_account
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 ROOT = pathlib.Path(os.environ.get('POSTERN_EXIM', TOP / 'build-test' / 'exim'))
 PROGRAM = ROOT / 'usr/sbin/exim4'
 USER, PASSWORD = 'office', 'correct horse'
+ARRIVAL = re.compile(r' <= .* A=(\S+?):(\S+)')
+# Which versions of TLS each of these ports has.
+VERSIONS = {'tls10': '-VERS-ALL:+VERS-TLS1.0', 'tls11': '-VERS-ALL:+VERS-TLS1.1', 'tls12': '-VERS-ALL:+VERS-TLS1.2',
+            'tls13': '-VERS-ALL:+VERS-TLS1.3'}
 
 
 def why_not():
@@ -29,21 +31,35 @@ def why_not():
     return None
 
 
-class Exim:
-    def __init__(self):
-        try:
-            pwd.getpwnam('Debian-exim')  # Debian's is built to look for it
-        except KeyError:
-            subprocess.run(['useradd', '--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent',
-                            '--shell', '/usr/sbin/nologin', 'Debian-exim'], check=True)
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix='postern-exim-'))
-        self.directory.chmod(0o755)
+class Exim(Server):
+    name = 'exim'
+    services = ('clear', 'starttls', 'implicit', *BAD, *VERSIONS)
+    user, password = USER, PASSWORD
+
+    def __init__(self, dovecot=None):
+        super().__init__()
+        make_account('Debian-exim')
+        self.dovecot = dovecot
+        self.port = self.ports['clear']
         self.mail = self.directory / 'mail'
         for name in ('spool', 'log', 'mail'):
             (self.directory / name).mkdir()
             shutil.chown(self.directory / name, 'nobody', 'nogroup')
-        self.port, = free_ports(1)
-        (self.directory / 'exim.conf').write_text(f'''
+        (self.directory / 'tls').chmod(0o755)
+        for path in (self.directory / 'tls').glob('*.key'):
+            path.chmod(0o644)
+        (self.directory / 'exim.conf').write_text(self.config())
+
+    def by_port(self, values, otherwise):
+        """An expansion: what stands in `values` for the service that the client came to."""
+        for service, value in values.items():
+            otherwise = f'${{if ={{$received_port}}{{{self.ports[service]}}}{{{value}}}{{{otherwise}}}}}'
+        return otherwise
+
+    def config(self):
+        bad = {service: self.certificate_of(service) for service in BAD}
+        good = self.certificate_of('good')
+        return f'''
 exim_path = {PROGRAM}
 exim_user = nobody
 exim_group = nogroup
@@ -53,8 +69,13 @@ spool_directory = {self.directory}/spool
 log_file_path = {self.directory}/log/%slog
 pid_file_path = {self.directory}/log/pid
 local_interfaces = 127.0.0.1
-daemon_smtp_ports = {self.port}
-tls_advertise_hosts =
+daemon_smtp_ports = {' : '.join(map(str, self.ports.values()))}
+tls_on_connect_ports = {self.ports['implicit']}
+tls_advertise_hosts = {self.by_port({'clear': ''}, '*')}
+tls_certificate = {self.by_port({name: files.certificate for name, files in bad.items()}, good.certificate)}
+tls_privatekey = {self.by_port({name: files.key for name, files in bad.items()}, good.key)}
+tls_require_ciphers = {self.by_port({name: f'LEGACY:{versions}' for name, versions in VERSIONS.items()}, 'NORMAL')}
+smtp_accept_max = 0
 acl_smtp_rcpt = rcpt
 begin acl
 rcpt:
@@ -78,38 +99,47 @@ spa:
   public_name = NTLM
   server_password = ${{if eq{{$auth1}}{{{USER}}}{{{PASSWORD}}}fail}}
   server_set_id = $auth1
-''')
-        self.process = None
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_prompts = :
+  server_condition = ${{if and{{{{eq{{$auth2}}{{{USER}}}}}{{eq{{$auth3}}{{{PASSWORD}}}}}}}}}
+  server_set_id = $auth2
+login:
+  driver = plaintext
+  public_name = LOGIN
+  server_prompts = <| Username: | Password:
+  server_condition = ${{if and{{{{eq{{$auth1}}{{{USER}}}}}{{eq{{$auth2}}{{{PASSWORD}}}}}}}}}
+  server_set_id = $auth1
+cram_md5:
+  driver = cram_md5
+  public_name = CRAM-MD5
+  server_secret = ${{if eq{{$auth1}}{{{USER}}}{{{PASSWORD}}}fail}}
+  server_set_id = $auth1
+{self.scram('SCRAM-SHA-1') + self.scram('SCRAM-SHA-256') if self.dovecot else ''}'''
 
-    def __enter__(self):
-        with open(self.directory / 'output', 'wb') as output:
-            self.process = subprocess.Popen(
-                [PROGRAM, '-C', self.directory / 'exim.conf', '-bdf', '-q1h'], stdin=subprocess.DEVNULL,
-                stdout=output, stderr=output, start_new_session=True)
-        wait_until(self.is_ready, 'Exim is ready')
-        return self
+    def scram(self, name):
+        return f'''
+{name.lower().replace('-', '_')}:
+  driver = dovecot
+  public_name = {name}
+  server_socket = {self.dovecot.directory}/auth
+  server_set_id = $auth1
+'''
 
-    def is_ready(self):
-        if self.process.poll() is not None:
-            raise RuntimeError((self.directory / 'output').read_text() + self.log())
-        with socket.socket() as probe:
-            return probe.connect_ex(('127.0.0.1', self.port)) == 0
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
+    def command(self):
+        return [PROGRAM, '-C', self.directory / 'exim.conf', '-bdf', '-q1h']
 
     def log(self):
-        return ''.join(path.read_text('utf-8', 'replace') for path in sorted((self.directory / 'log').glob('*log')))
+        return super().log() + ''.join(path.read_text('utf-8', 'replace')
+                                       for path in sorted((self.directory / 'log').glob('*log')))
 
-    def mail_for(self, recipient):
-        def found():
-            new = self.mail / 'all' / 'new'
-            texts = [path.read_bytes() for path in new.iterdir()] if new.is_dir() else []
-            return [text for text in texts if f'Envelope-to: {recipient}\n'.encode() in text]
-        return wait_until(found, f'mail for {recipient} in Exim\'s Maildir')
+    def logins(self):
+        """(method, user) of each message that it took."""
+        return [({'SPA': 'NTLM'}.get(name := method.upper().replace('_', '-'), name), user)
+                for method, user in ARRIVAL.findall(self.log())]
+
+    def all_mail_for(self, recipient):
+        new = self.mail / 'all' / 'new'
+        texts = [path.read_bytes() for path in new.iterdir()] if new.is_dir() else []
+        return [text for text in texts if f'Envelope-to: {recipient}\n'.encode() in text]

@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -49,10 +50,12 @@ SERVICES = {
     'tls10': {**STARTTLS, **OLD_TLS, 'smtpd_tls_protocols': 'TLSv1'},
     'tls11': {**STARTTLS, **OLD_TLS, 'smtpd_tls_protocols': 'TLSv1.1'},
     'tls12': {**STARTTLS, 'smtpd_tls_protocols': 'TLSv1.2'},
+    'tls13': {**STARTTLS, 'smtpd_tls_protocols': 'TLSv1.3'},
     'certificate': {'smtpd_tls_security_level': 'encrypt', 'smtpd_tls_req_ccert': 'yes',
                     'smtpd_relay_restrictions': 'permit_tls_all_clientcerts,reject'},
 }
 
+LOGGED_IN = re.compile(r'sasl_method=([^,]+), sasl_username=(\S+)')
 TOKEN_KEY = b'the key that tokens are signed with'
 
 
@@ -99,6 +102,9 @@ def why_not():
 
 
 class Postfix:
+    name = 'postfix'
+    user, password = USER, PASSWORD
+
     def __init__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix='postern-postfix-'))
         self.directory.chmod(0o755)
@@ -263,6 +269,10 @@ service auth {{
         return ''.join(path.read_text('utf-8', 'replace') for path in
                        (self.directory / name for name in ('output', 'log', 'dovecot.log'))
                        if path.exists())
+
+    def logins(self):
+        """(method, user) of each message that came with a login."""
+        return LOGGED_IN.findall(self.log())
 
     # -- mail --
 

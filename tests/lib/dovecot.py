@@ -1,0 +1,109 @@
+"""dovecot - a private Dovecot that takes mail as a submission server, as an upstream for tests.
+
+What it takes it relays at once to a sink in this process. Its socket `auth` checks logins for other servers.
+Dovecot wants to be started by root.
+"""
+import pathlib
+import re
+import shutil
+
+from fakehost import FakeHost
+from posternd import IS_ROOT
+from server import Server
+
+METHODS = ('plain', 'login', 'cram-md5', 'scram-sha-1', 'scram-sha-256')
+USER, PASSWORD = 'office@example.com', 'correct horse'
+LOGIN = re.compile(r'submission-login: (?:Info: )?Login: user=<([^>]*)>, method=([^,]*),')
+
+
+def why_not():
+    """Why it can't run here; None if it can."""
+    if not IS_ROOT:
+        return 'Dovecot wants to be started by root'
+    if shutil.which('dovecot') is None or not pathlib.Path('/usr/lib/dovecot/submission').exists():
+        return 'dovecot-core or dovecot-submissiond is not installed'
+    return None
+
+
+class Dovecot(Server):
+    name = 'dovecot'
+    services = ('clear', 'starttls', 'implicit')
+    user, password = USER, PASSWORD
+
+    def __init__(self):
+        super().__init__()
+        self.sink = FakeHost()
+        self.log_path = self.directory / 'log'
+        (self.directory / 'users').write_text(f'{USER}:{{PLAIN}}{PASSWORD}\n')
+        files = self.certificate_of('good')
+        listeners = ''.join(
+            f'  inet_listener {service} {{\n    address = 127.0.0.1\n    port = {port}\n'
+            f'    ssl = {"yes" if service == "implicit" else "no"}\n  }}\n'
+            for service, port in self.ports.items())
+        (self.directory / 'dovecot.conf').write_text(f'''
+base_dir = {self.directory}/run
+state_dir = {self.directory}/run
+instance_name = {self.directory.name}
+protocols = submission
+listen = 127.0.0.1
+hostname = upstream.example
+log_path = {self.log_path}
+ssl = yes
+ssl_cert = <{files.certificate}
+ssl_key = <{files.key}
+disable_plaintext_auth = no
+auth_mechanisms = {' '.join(METHODS)}
+auth_failure_delay = 0
+mail_max_userip_connections = 100
+mail_location = maildir:{self.directory}/mail/%u
+submission_relay_host = 127.0.0.1
+submission_relay_port = {self.sink.port}
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN {self.directory}/users
+}}
+userdb {{
+  driver = static
+  args = uid=nobody gid=nogroup home={self.directory}/mail/%u
+}}
+service submission-login {{
+  inet_listener submission {{
+    port = 0
+  }}
+  inet_listener submissions {{
+    port = 0
+  }}
+{listeners}}}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service auth {{
+  unix_listener {self.directory}/auth {{
+    mode = 0666
+  }}
+}}
+''')
+        (self.directory / 'mail').mkdir()
+        shutil.chown(self.directory / 'mail', 'nobody', 'nogroup')
+
+    def command(self):
+        return ['dovecot', '-F', '-c', self.directory / 'dovecot.conf']
+
+    def is_ready(self):
+        return super().is_ready() and (self.directory / 'auth').exists()
+
+    def __exit__(self, *_):
+        super().__exit__()
+        self.sink.close()
+
+    def log(self):
+        return super().log() + (self.log_path.read_text('utf-8', 'replace') if self.log_path.exists() else '')
+
+    def logins(self):
+        """(method, user) of each login that it let in."""
+        return [(method.upper(), user) for user, method in LOGIN.findall(self.log())]
+
+    def all_mail_for(self, recipient):
+        return [message.body for message in list(self.sink.messages) if recipient in message.recipients]
