@@ -32,9 +32,12 @@ tls_advice(const struct profile *profile, const struct client_end *end)
 	if (profile->tls == PROFILE_IMPLICIT && strstr(text, "wrong version number") != NULL)
 		return "The upstream answers in clear on this port, so this is not a port for "
 		       "implicit TLS: set tls to starttls (most often with port 587), or the "
-		       "port to 465.";
-	if (strstr(text, "unsupported protocol") != NULL || strstr(text, "protocol version") != NULL)
-		return "The upstream was reached, but has no version of TLS that the profile allows: "
+		       "port to 465. If it has worked before, the upstream only turns "
+		       "connections away for now.";
+	if (strstr(text, "unsupported protocol") != NULL ||
+	    strstr(text, "protocol version") != NULL)
+		return "The upstream was reached, but has no version of TLS that the profile "
+		       "allows: "
 		       "look at tls_min and tls_max.";
 	if (strstr(text, "certificate") != NULL)
 		return "The upstream's certificate was not accepted: look at host (it must be a "

@@ -285,7 +285,7 @@ def test_wrong_password(make_way, server, auth):
     recipient = way.waits('535', 'password', state='stopped')
     way.postern.ctl('queue', 'retry', '--all')
     assert way.postern.run_ctl('-j', 'profile', 'show', way.name).returncode == 0
-    assert way.profile()['state'] == 'stopped'
+    assert way.profile()['state'] == 'stopped' and way.failed_logins() <= way.failed + 2
     way.set('--password-stdin', stdin=way.server.password + '\n')
     way.arrives(recipient)
     assert way.profile()['state'] == 'ok' and len(way.new_logins()) == 1

@@ -1,6 +1,7 @@
 """dovecot - a private Dovecot that takes mail as a submission server, as an upstream for tests.
 
-What it takes it relays at once to a sink in this process. Its socket `auth` checks logins for other servers.
+What it takes it relays at once to a sink in this process. Its socket `auth` checks logins for other servers, and
+its port `quota` tells Postfix that the mailbox of FULL is full.
 Dovecot wants to be started by root.
 """
 import pathlib
@@ -11,6 +12,7 @@ from fakehost import FakeHost
 from posternd import IS_ROOT
 from server import Server
 
+FULL = 'full@example.net'
 METHODS = ('plain', 'login', 'cram-md5', 'scram-sha-1', 'scram-sha-256')
 USER, PASSWORD = 'office@example.com', 'correct horse'
 LOGIN = re.compile(r'submission-login: (?:Info: )?Login: user=<([^>]*)>, method=([^,]*),')
@@ -27,19 +29,21 @@ def why_not():
 
 class Dovecot(Server):
     name = 'dovecot'
-    services = ('clear', 'starttls', 'implicit')
+    services = ('clear', 'starttls', 'implicit', 'quota')
     user, password = USER, PASSWORD
 
-    def __init__(self):
+    def __init__(self, connections=100, ports=()):
         super().__init__()
+        self.ports.update(ports)
         self.sink = FakeHost()
         self.log_path = self.directory / 'log'
-        (self.directory / 'users').write_text(f'{USER}:{{PLAIN}}{PASSWORD}\n')
+        (self.directory / 'users').write_text(''.join(
+            f'{user}:{{PLAIN}}{PASSWORD}:65534:65534::{self.directory}/mail/{user}::\n' for user in (USER, FULL)))
         files = self.certificate_of('good')
         listeners = ''.join(
             f'  inet_listener {service} {{\n    address = 127.0.0.1\n    port = {port}\n'
             f'    ssl = {"yes" if service == "implicit" else "no"}\n  }}\n'
-            for service, port in self.ports.items())
+            for service, port in self.ports.items() if service != 'quota')
         (self.directory / 'dovecot.conf').write_text(f'''
 base_dir = {self.directory}/run
 state_dir = {self.directory}/run
@@ -54,7 +58,7 @@ ssl_key = <{files.key}
 disable_plaintext_auth = no
 auth_mechanisms = {' '.join(METHODS)}
 auth_failure_delay = 0
-mail_max_userip_connections = 100
+mail_max_userip_connections = {connections}
 mail_location = maildir:{self.directory}/mail/%u
 submission_relay_host = 127.0.0.1
 submission_relay_port = {self.sink.port}
@@ -63,8 +67,24 @@ passdb {{
   args = scheme=PLAIN {self.directory}/users
 }}
 userdb {{
-  driver = static
-  args = uid=nobody gid=nogroup home={self.directory}/mail/%u
+  driver = passwd-file
+  args = {self.directory}/users
+}}
+mail_plugins = quota
+plugin {{
+  quota = count:User quota
+  quota_rule = *:bytes=1
+  quota_vsizes = yes
+  quota_status_success = DUNNO
+  quota_status_nouser = DUNNO
+  quota_status_overquota = 552 5.2.2 Mailbox is full
+}}
+service quota-status {{
+  executable = quota-status -p postfix
+  inet_listener {{
+    address = 127.0.0.1
+    port = {self.ports['quota']}
+  }}
 }}
 service submission-login {{
   inet_listener submission {{

@@ -36,10 +36,10 @@ class Exim(Server):
     services = ('clear', 'starttls', 'implicit', *BAD, *VERSIONS)
     user, password = USER, PASSWORD
 
-    def __init__(self, dovecot=None):
+    def __init__(self, dovecot=None, connections=0):
         super().__init__()
         make_account('Debian-exim')
-        self.dovecot = dovecot
+        self.dovecot, self.connections = dovecot, connections
         self.port = self.ports['clear']
         self.mail = self.directory / 'mail'
         for name in ('spool', 'log', 'mail'):
@@ -75,7 +75,7 @@ tls_advertise_hosts = {self.by_port({'clear': ''}, '*')}
 tls_certificate = {self.by_port({name: files.certificate for name, files in bad.items()}, good.certificate)}
 tls_privatekey = {self.by_port({name: files.key for name, files in bad.items()}, good.key)}
 tls_require_ciphers = {self.by_port({name: f'LEGACY:{versions}' for name, versions in VERSIONS.items()}, 'NORMAL')}
-smtp_accept_max = 0
+smtp_accept_max = {self.connections}
 acl_smtp_rcpt = rcpt
 begin acl
 rcpt:
@@ -132,7 +132,7 @@ cram_md5:
 
     def log(self):
         return super().log() + ''.join(path.read_text('utf-8', 'replace')
-                                       for path in sorted((self.directory / 'log').glob('*log')))
+                                       for path in sorted((self.directory / 'log').glob('[mp]*log')))
 
     def logins(self):
         """(method, user) of each message that it took."""

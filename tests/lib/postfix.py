@@ -34,6 +34,9 @@ LOGIN = {'smtpd_sasl_auth_enable': 'yes',
          'smtpd_relay_restrictions': 'permit_sasl_authenticated,reject'}
 STARTTLS = {'smtpd_tls_security_level': 'may', 'smtpd_tls_auth_only': 'yes', **LOGIN}
 OLD_TLS = {'smtpd_tls_ciphers': 'medium', 'tls_medium_cipherlist': 'HIGH:@SECLEVEL=0'}
+# Postfix exempts its own networks from what it counts.
+COUNTED = {'smtpd_client_event_limit_exceptions': ''}
+RATE_UNIT_S = 4
 SERVICES = {
     'open': {},
     'small': {'message_size_limit': '20000'},
@@ -43,6 +46,14 @@ SERVICES = {
     'encrypt': {'smtpd_tls_security_level': 'encrypt'},
     'anonymous': {**STARTTLS, 'smtpd_sasl_security_options': '', 'smtpd_relay_restrictions': 'permit_mynetworks,reject'},
     'implicit': {'smtpd_tls_wrappermode': 'yes', **LOGIN},
+    # its own limits, in each RATE_UNIT_S
+    'few-mails': {**COUNTED, 'smtpd_client_message_rate_limit': '3'},
+    'few-connections': {**COUNTED, 'smtpd_client_connection_count_limit': '1'},
+    'few-new-connections': {**COUNTED, 'smtpd_client_connection_rate_limit': '1'},
+    'few-recipients': {'smtpd_recipient_limit': '3'},
+    'listed': {'virtual_mailbox_maps': 'inline:{known@example.net=all/}'},
+    'greylist': {'smtpd_recipient_restrictions': 'check_policy_service,inet:127.0.0.1:GREYLIST,permit'},
+    'quota': {'smtpd_recipient_restrictions': 'check_policy_service,inet:127.0.0.1:QUOTA,permit'},
     'expired': STARTTLS,
     'elsewhere': STARTTLS,
     'selfsigned': STARTTLS,
@@ -112,6 +123,8 @@ class Postfix:
         self.maildir = self.directory / 'mail' / 'all'
         self.log_path = self.directory / 'log'
         self.ports = dict(zip(SERVICES, free_ports(len(SERVICES))))
+        # whom the services of these names ask
+        self.policy_ports = dict(zip(('GREYLIST', 'QUOTA'), free_ports(2)))
         self.processes = {}
         self.make_certificates()
         self.make_directories()
@@ -170,7 +183,7 @@ class Postfix:
                                             f'regexp:{self.directory}/recipients, permit',
             'smtpd_sasl_type': 'dovecot', 'smtpd_sasl_path': self.directory / 'auth',
             'smtpd_error_sleep_time': '0', 'smtpd_client_connection_count_limit': '0',
-            'smtpd_peername_lookup': 'no'}
+            'anvil_rate_time_unit': f'{RATE_UNIT_S}s', 'smtpd_peername_lookup': 'no'}
         (self.directory / 'main.cf').write_text(
             ''.join(f'{key} = {value}\n' for key, value in settings.items()))
         master = MASTER
@@ -180,6 +193,8 @@ class Postfix:
                        'syslog_name': service, **options}
             master += f'127.0.0.1:{self.ports[service]} inet n - n - - smtpd\n'
             master += ''.join(f'  -o {key}={value}\n' for key, value in options.items())
+        for name, port in self.policy_ports.items():
+            master = master.replace(name, str(port))
         (self.directory / 'master.cf').write_text(master)
 
     def write_dovecot(self):
