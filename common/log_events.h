@@ -38,6 +38,7 @@
 	X(AUTHENTICATED, "authenticated")                                                          \
 	X(DISCONNECTED, "disconnected")                                                            \
 	X(TLS, "tls")                                                                              \
+	X(POP3_LOGIN, "pop3-login")       /* POP-before-SMTP: a login worked, or did not */        \
 	X(TRACE, "trace")                 /* a step of a dialogue, at level debug */
 
 #define LOG_KEYS(X)                                                                                \

@@ -79,11 +79,18 @@ static const struct column columns[] = {
 	    {"oauth-refresh-token-stdin", VALUE_STDIN, NULL, "the same, a line of stdin"},         \
 	    {"oauth-ca", VALUE_FILE, "FILE", "PEM, of the token server; default: the system's"},   \
 	    {"default", VALUE_FLAG, NULL, "serves whoever has none of its own"},                   \
-	    {"pop3-host", VALUE_LATER, "H", NULL}, {"pop3-port", VALUE_LATER, "N", NULL},          \
-	    {"pop3-tls", VALUE_LATER, "T", NULL}, {"pop3-auth", VALUE_LATER, "A", NULL},           \
-	    {"pop3-username", VALUE_LATER, "U", NULL}, {"pop3-valid", VALUE_LATER, "T", NULL},     \
+	    {"pop3-host", VALUE_TEXT, "H", "a login to this POP3 server comes first"},             \
+	    {"pop3-port", VALUE_TEXT, "N", "default: 995 implicit, else 110"},                     \
+	    {"pop3-tls", VALUE_TEXT, "none|stls|implicit", "default: by the port"},                \
+	    {"pop3-tls-min", VALUE_TEXT, "1.2", "the lowest version of TLS"},                      \
+	    {"pop3-tls-verify", VALUE_TEXT, "yes|no|FINGERPRINT", "as tls-verify"},                \
+	    {"pop3-ca", VALUE_FILE, "FILE", "PEM; default: that of the profile"},                  \
+	    {"pop3-auth", VALUE_TEXT, "none|METHOD",                                               \
+		"default: login with a user name, else none"},                                     \
+	    {"pop3-username", VALUE_TEXT, "U", "default: that of the profile"},                    \
+	    {"pop3-password-stdin", VALUE_STDIN, NULL, "likewise; a line of stdin"},               \
 	{                                                                                          \
-		"pop3-password-stdin", VALUE_LATER, NULL, NULL                                     \
+		"pop3-valid", VALUE_DURATION, "10m", "so long a login opens the upstream"          \
 	}
 
 static const struct option_row options[] = {PROFILE_OPTIONS, {.name = NULL}};

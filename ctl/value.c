@@ -198,7 +198,7 @@ terminal_hide(struct terminal *terminal, FILE *input, const char *what)
 	terminal->is_hidden = tcgetattr(fileno(input), &terminal->shown) == 0;
 	if (!terminal->is_hidden)
 		return;
-	(void)fprintf(stderr, "%.*s: ", (int)strcspn(what, "-"), what);
+	(void)fprintf(stderr, "%.*s: ", (int)(strlen(what) - strlen("-stdin")), what);
 	hidden = terminal->shown;
 	hidden.c_lflag &= ~(tcflag_t)ECHO;
 	hidden.c_lflag |= ECHONL;

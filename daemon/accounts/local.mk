@@ -56,6 +56,8 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/presets.c \
 	daemon/accounts/presets.h \
 	daemon/accounts/profile.c \
+	daemon/accounts/profile_pop3.c \
+	daemon/accounts/profile_pop3.h \
 	daemon/accounts/profile.h \
 	daemon/accounts/profile_fields.c \
 	daemon/accounts/profile_links.c \

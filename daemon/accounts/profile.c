@@ -7,6 +7,7 @@
 #include "daemon/accounts/db_rows.h"
 #include "daemon/accounts/presets.h"
 #include "daemon/accounts/profile_oauth.h"
+#include "daemon/accounts/profile_pop3.h"
 #include "daemon/accounts/profile_secrets.h"
 #include "daemon/core/values.h"
 
@@ -90,6 +91,7 @@ profile_apply_defaults(struct profile *profile)
 	set_default(&profile->auth, profile->username != NULL ? "auto" : "none");
 	/* Opportunistic TLS goes on in clear when there's none, so it doesn't insist on a name; but
 	 * credentials are shown to nobody else. */
+	profile_pop3_apply_defaults(profile);
 	set_default(&profile->tls_verify,
 	    is_set(profile->tls, "opportunistic") && is_set(profile->auth, "none") ? "no" : "yes");
 }
@@ -122,6 +124,7 @@ check_capture_alone(const struct profile *profile, struct refusal *refusal_out)
 	    {"messages_per_connection", profile->messages_per_connection != 0},
 	    {"transcript", profile->transcript != NULL},
 	    {"oauth_grant", profile->oauth_grant != NULL},
+	    {"pop3_host", profile->pop3_host != NULL},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -253,7 +256,7 @@ profile_check(const struct profile *profile, struct refusal *refusal_out)
 	if (profile->host == NULL)
 		return refuse(refusal_out, REFUSED_INVALID, "missing", "host",
 		    "host: a profile needs a host, or a folder to capture into");
-	if (check_tls(profile, refusal_out) != 0)
+	if (check_tls(profile, refusal_out) != 0 || profile_pop3_check(profile, refusal_out) != 0)
 		return -1;
 	return check_auth(profile, refusal_out);
 }
@@ -292,6 +295,12 @@ profile_to_json(const struct presets *presets, const struct profile *profile)
 	(void)json_object_set_new(object, "has_password", json_boolean(whole.password != NULL));
 	profile_oauth_to_json(&whole, object);
 	(void)json_object_set_new(object, "has_client_key", json_boolean(whole.client_key != NULL));
+	(void)json_object_set_new(
+	    object, "has_pop3_password", json_boolean(whole.pop3_password != NULL));
+	if (whole.pop3_port == 0)
+		(void)json_object_set_new(object, "pop3_port", json_null());
+	if (whole.pop3_valid == 0)
+		(void)json_object_set_new(object, "pop3_valid", json_null());
 	(void)json_object_set_new(object, "state", json_string(whole.paused ? "paused" : "ok"));
 	table_row_fini(&profile_table, &whole);
 	return object;
@@ -391,6 +400,7 @@ profile_to_message(const struct profile *profile, const struct profile_secrets *
 	    .signature_html = bytes_of(profile->signature_html),
 	    .provider = text_or_empty(profile->provider),
 	};
+	profile_pop3_to_message(profile, secrets, message_out);
 	if (profile->oauth_grant == NULL)
 		return;
 	message_out->oauth_grant = (uint8_t)(choice_of("oauth_grant", profile->oauth_grant) + 1);

@@ -51,6 +51,12 @@ struct profile {
 	bool overflow;          /* its own rates are a reason too */
 	char *from_name, *from_policy, *reply_to, *envelope_sender;
 	char *signature_text, *signature_html;
+	char *pop3_host;
+	int64_t pop3_port;
+	char *pop3_tls, *pop3_tls_min, *pop3_tls_verify, *pop3_ca;
+	char *pop3_auth, *pop3_username;
+	char *pop3_password; /* sealed */
+	int64_t pop3_valid;  /* ms */
 	char *capture;
 	char *comment;
 	char *oauth_grant;

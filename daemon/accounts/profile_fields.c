@@ -207,15 +207,16 @@ static const char *const tls_versions[] = {"1.0", "1.1", "1.2", "1.3", NULL};
 static const char *const auth_methods[] = {"none", "auto", "plain", "login", "cram-md5",
     "scram-sha-1", "scram-sha-1-plus", "scram-sha-256", "scram-sha-256-plus", "ntlm", "msn",
     "ntlm-v1", "external", "anonymous", "xoauth2", "oauthbearer", NULL};
+static const char *const pop3_tls_modes[] = {"none", "stls", "implicit", NULL};
+static const char *const pop3_methods[] = {"none", "login", "apop", "plain", "cram-md5", NULL};
 /* In the order of enum transcript_policy. */
 static const char *const transcripts[] = {"never", "failure", "always", NULL};
 static const char *const uncertain[] = {"retry", "hold", NULL};
 /* In the order of enum from_policy. */
 static const char *const from_policies[] = {"supply", "replace", NULL};
-static const char *const extra[] = {"password", "client_key", "default", "oauth_client_secret",
-    "oauth_key", "oauth_refresh_token", NULL};
-static const char *const not_built[] = {"pop3_host", "pop3_port", "pop3_tls", "pop3_auth",
-    "pop3_username", "pop3_password", "pop3_valid", NULL};
+static const char *const extra[] = {"password", "client_key", "pop3_password", "default",
+    "oauth_client_secret", "oauth_key", "oauth_refresh_token", NULL};
+static const char *const not_built[] = {NULL};
 
 #define FIELD(field, kind, ...)                                                                    \
 	{                                                                                          \
@@ -275,6 +276,16 @@ static const struct field fields[] = {
     FIELD(
 	fallback_after, FIELD_SECONDS, .min = 1000, .max = 24 * HOUR_MS, .flags = FIELD_DEFAULTED),
     FIELD(overflow, FIELD_BOOL, .flags = 0),
+    FIELD(pop3_host, FIELD_TEXT, .max = 255, .normalise = normalise_host),
+    FIELD(pop3_port, FIELD_NUMBER, .min = 1, .max = 65535, .flags = FIELD_DEFAULTED),
+    FIELD(pop3_tls, FIELD_TEXT, .max = 16, .choices = pop3_tls_modes),
+    FIELD(pop3_tls_min, FIELD_TEXT, .max = 16, .choices = tls_versions),
+    FIELD(pop3_tls_verify, FIELD_TEXT, .max = 128, .normalise = normalise_verify),
+    FIELD(pop3_ca, FIELD_TEXT, .max = CA_SIZE_MAX, .normalise = check_ca),
+    FIELD(pop3_auth, FIELD_TEXT, .max = 32, .choices = pop3_methods),
+    FIELD(pop3_username, FIELD_TEXT, .max = 255, .normalise = check_user_name),
+    FIELD(pop3_password, FIELD_TEXT, .flags = FIELD_HIDDEN),
+    FIELD(pop3_valid, FIELD_SECONDS, .min = 1000, .max = 24 * HOUR_MS, .flags = FIELD_DEFAULTED),
     FIELD(capture, FIELD_TEXT, .max = 200, .normalise = check_capture),
     FIELD(comment, FIELD_TEXT, .max = 1000),
     FIELD(oauth_grant, FIELD_TEXT, .max = 32, .choices = profile_oauth_grants),

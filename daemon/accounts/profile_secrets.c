@@ -29,6 +29,8 @@ static const struct {
     [SECRET_OAUTH_REFRESH_TOKEN] = {"oauth_refresh_token", "refresh token",
 	"--oauth-refresh-token-stdin", OAUTH_REFRESH_TOKEN_MAX,
 	offsetof(struct profile, oauth_refresh_token)},
+    [SECRET_POP3_PASSWORD] = {"pop3_password", "password for POP3", "--pop3-password-stdin", 4096,
+	offsetof(struct profile, pop3_password)},
 };
 
 const char *

@@ -49,6 +49,11 @@ phase_name(enum phase phase)
 	static const char *const names[PHASE_COUNT] = {
 	    [PHASE_TOKEN] = "token",
 	    [PHASE_NAME] = "name",
+	    [PHASE_POP3_NAME] = "pop3-name",
+	    [PHASE_POP3_CONNECT] = "pop3-connect",
+	    [PHASE_POP3_GREETING] = "pop3-greeting",
+	    [PHASE_POP3_TLS] = "pop3-tls",
+	    [PHASE_POP3_LOGIN] = "pop3-login",
 	    [PHASE_CONNECT] = "connect",
 	    [PHASE_GREETING] = "greeting",
 	    [PHASE_EHLO] = "ehlo",

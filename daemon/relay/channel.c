@@ -5,6 +5,7 @@
 #include "common/xalloc.h"
 #include "daemon/relay/channel_private.h"
 #include "daemon/relay/tokens.h"
+#include "daemon/relay/pop3_keeper.h"
 
 #include <event2/buffer.h>
 #include <stdio.h>
@@ -45,6 +46,7 @@ detach(struct channel *channel)
 		dns_cancel(channel->query);
 	channel->query = NULL;
 	channel_end_login(channel);
+	channel_end_pop3(channel);
 	if (channel->conn != NULL)
 		conn_close(channel->conn);
 	channel->conn = NULL;
@@ -62,6 +64,8 @@ channel_close(struct channel *channel)
 static void
 tell_closed(struct channel *channel)
 {
+	if (channel->resends && !channel->is_closed)
+		channel_fail_transaction(channel);
 	if (channel->is_closed)
 		return;
 	detach(channel);
@@ -74,6 +78,13 @@ channel_end_early(struct channel *channel, enum phase phase, const char *text)
 	channel->end.phase = phase;
 	channel->end.verdict = classify_loss(phase);
 	reply_set(&channel->end.reply, 0, "", "%s", text);
+	tell_closed(channel);
+}
+
+void
+channel_end_with(struct channel *channel, const struct client_end *end)
+{
+	channel->end = *end;
 	tell_closed(channel);
 }
 
@@ -150,6 +161,13 @@ become_done(struct channel *channel)
 	channel->callbacks->on_done(channel, channel->ctx);
 }
 
+static void
+send_again(struct channel *channel)
+{
+	channel->resends = false;
+	channel_act(channel, client_send(channel->client, channel->transaction));
+}
+
 void
 channel_act(struct channel *channel, enum client_event event)
 {
@@ -172,17 +190,24 @@ channel_act(struct channel *channel, enum client_event event)
 		channel_want_key(channel);
 		break;
 	case CLIENT_IS_READY:
-		become_ready(channel);
+		if (channel->resends)
+			send_again(channel);
+		else
+			become_ready(channel);
 		break;
 	case CLIENT_WANTS_BODY:
 		want_body(channel);
 		break;
 	case CLIENT_IS_DONE:
+		if (channel_retries_transaction(channel))
+			break;
 		become_done(channel);
 		if (!channel->is_closed)
 			channel_act(channel, client_next(channel->client));
 		break;
 	case CLIENT_IS_OVER:
+		if (channel_retries_end(channel))
+			break;
 		channel->end = *client_end(channel->client);
 		tell_closed(channel);
 		break;
@@ -262,7 +287,9 @@ channel_open(struct loop *loop, struct dns *dns, struct profile *profile,
 	channel->ctx = ctx;
 	channel->settings = (struct client_settings){
 	    .ehlo_name = profile->ehlo_name,
-	    .classifier = {.rules = profile->rules, .provider = profile->provider},
+	    .classifier = {.rules = profile->rules,
+		.provider = profile->provider,
+		.has_pop3 = profile->pop3 != NULL},
 	    .tls = profile->tls,
 	    .verifies = profile->verifies,
 	    .allows_clear = profile->auth_in_clear,
@@ -310,6 +337,9 @@ channel_send(struct channel *channel, struct client_transaction *transaction)
 {
 	ensure(channel->is_ready);
 	channel->is_ready = false;
+	channel->transaction = transaction;
+	if (channel->profile->pop3 != NULL)
+		pop3_keeper_note_use(channel->profile->pop3_keeper, channel->profile);
 	act_later(channel, client_send(channel->client, transaction));
 }
 

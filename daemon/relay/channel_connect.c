@@ -40,6 +40,7 @@ on_connected(struct conn *conn, void *ctx)
 	    peer[0] == '[' ? "%s%.*s%s" : "%s[%.*s]%s", channel->profile->host, (int)host, peer,
 	    peer + host);
 	channel_step_done(channel, PHASE_CONNECT, channel->facts.upstream);
+	channel->connected_at_ms = loop_now_ms(channel->loop);
 	channel->phase = PHASE_GREETING;
 	channel->is_handshake = channel->profile->tls == PROFILE_IMPLICIT;
 	conn_set_deadline(conn, channel->profile->timeout_ms);
@@ -199,5 +200,15 @@ channel_on_addresses(const struct dns_answer *answer, void *ctx)
 	(void)snprintf(
 	    text, sizeof(text), "%zu address%s", answer->count, answer->count > 1 ? "es" : "");
 	channel_step_done(channel, PHASE_NAME, text);
+	if (channel->profile->pop3 != NULL)
+		channel_want_pop3(
+		    channel, channel->profile->is_tested ? loop_now_ms(channel->loop) : 0);
+	else
+		connect_next(channel, "");
+}
+
+void
+channel_connect(struct channel *channel)
+{
 	connect_next(channel, "");
 }

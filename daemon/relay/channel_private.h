@@ -3,7 +3,7 @@
  *
  * channel.c opens and ends it, follows the automaton and carries a transaction; channel_connect.c
  * finds an address that greets and drives the automaton from the socket; channel_login.c fetches what
- * AUTH needs. Nobody else includes this.
+ * AUTH needs; channel_pop3.c waits for POP-before-SMTP. Nobody else includes this.
  */
 #ifndef POSTERN_RELAY_CHANNEL_PRIVATE_H
 #define POSTERN_RELAY_CHANNEL_PRIVATE_H
@@ -31,6 +31,11 @@ struct channel {
 	struct tls_binding binding;
 	struct credential_query *credential; /* NULL: no login is under way */
 	bool is_second_login;
+	struct pop3_wait *pop3; /* POP-before-SMTP, NULL: it isn't waited for */
+	int64_t connected_at_ms;
+	bool has_asked_pop3; /* the upstream, although there was a login */
+	bool resends;        /* the transaction, when it is ready again */
+	struct client_transaction *transaction;
 	struct key_job *key;   /* that is being derived, NULL: none */
 	struct client *client; /* from the connection on */
 	struct dotstuff stuff;
@@ -49,6 +54,7 @@ struct channel {
 
 /* It ends before there is an automaton that could say how. */
 void channel_end_early(struct channel *channel, enum phase phase, const char *text);
+void channel_end_with(struct channel *channel, const struct client_end *end);
 /* Tells who follows the way of the connection. */
 void channel_step_done(struct channel *channel, enum phase phase, const char *detail);
 /* Does what the automaton asks for, until it waits. */
@@ -62,6 +68,16 @@ void channel_on_login(enum login_result result, unsigned method, const char *wor
 /* Nothing is waited for any more. */
 void channel_end_login(struct channel *channel);
 
+/* channel_pop3.c: begins the way behind a login that began no earlier (0: that holds). */
+void channel_want_pop3(struct channel *channel, int64_t since_ms);
+void channel_end_pop3(struct channel *channel);
+/* Whether the upstream asked for POP-before-SMTP and is tried once more, after a login. */
+bool channel_retries_end(struct channel *channel);
+bool channel_retries_transaction(struct channel *channel);
+/* The transaction that was to be sent again has the channel's end for a verdict. */
+void channel_fail_transaction(struct channel *channel);
+/* channel_connect.c: the addresses are known, and the upstream is open for us. */
+void channel_connect(struct channel *channel);
 /* channel_connect.c: the name query's answer, from which the way begins; ctx is the channel. */
 void channel_on_addresses(const struct dns_answer *answer, void *ctx);
 

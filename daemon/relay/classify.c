@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/enhanced.h"
+#include "daemon/relay/pop3_asked.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -143,6 +144,19 @@ static bool is_waiting_class(enum reply_class class)
 	       class == REPLY_MAILBOX_FULL || class == REPLY_TEMPORARY || class == REPLY_POLICY;
 }
 
+/* There is no code for it, and many rules fit parts of the words. */
+static bool
+find_pop3(const struct classifier *classifier, enum phase phase, const struct reply *reply,
+    struct verdict *verdict)
+{
+	if (phase >= PHASE_DOT || reply->code < 400 || !pop3_is_asked(reply->text))
+		return false;
+	verdict->class =
+	    is_for_good(reply->code) && !classifier->has_pop3 ? REPLY_AUTH_BAD : REPLY_AUTH_TEMP;
+	verdict->rule = "pop3-wanted";
+	return true;
+}
+
 static void
 find_class(const struct classifier *classifier, enum phase phase, const struct reply *reply,
     struct verdict *verdict)
@@ -223,7 +237,8 @@ classify_reply(const struct classifier *classifier, enum phase phase, const stru
 		verdict.fate = FATE_DELIVERED;
 		return verdict;
 	}
-	find_class(classifier, phase, reply, &verdict);
+	if (!find_pop3(classifier, phase, reply, &verdict))
+		find_class(classifier, phase, reply, &verdict);
 	if (phase < PHASE_MAIL || reply_class_is_account(verdict.class)) {
 		verdict.outcome = outcome_of(verdict.class);
 		verdict.is_over = true;

@@ -40,7 +40,8 @@ void reply_set(struct reply *reply, uint16_t code, const char *enhanced, const c
 /* What replies are held against. Zeroes will do. */
 struct classifier {
 	struct reply_rules *rules;
-	const char *provider;    /* of the profile; NULL or "": not said */
+	const char *provider; /* of the profile; NULL or "": not said */
+	bool has_pop3;        /* it does POP-before-SMTP: to be asked for it is no reason to stop */
 	int64_t (*now_ms)(void); /* wall clock; NULL: the real one */
 };
 

@@ -7,12 +7,11 @@
  * but only to one that we are sure of.
  */
 #include "daemon/relay/client_private.h"
+#include "daemon/relay/stars.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
-#define TOKEN_MIN 4 /* shorter ones stand in words that nobody means */
 
 /* A command line has 512 octets (RFC 5321 4.5.3.1.4); a longer initial response waits for 334. */
 #define INITIAL_RESPONSE_MAX 480
@@ -120,22 +119,11 @@ client_forget_auth(struct client *client)
 	client_wipe(&client->secret);
 }
 
-static void
-hide(char *text, const void *word, size_t size)
-{
-	char *end = text + strlen(text);
-
-	if (size < TOKEN_MIN)
-		return;
-	for (; (text = memmem(text, (size_t)(end - text), word, size)) != NULL; text += size)
-		memset(text, '*', size);
-}
-
 void
 client_hide_secrets(const struct client *client, char *text)
 {
-	hide(text, client->secret.bytes, client->secret.size);
-	hide(text, client->token.bytes, client->token.size);
+	stars_over(text, client->secret.bytes, client->secret.size);
+	stars_over(text, client->token.bytes, client->token.size);
 }
 
 /* A line of AUTH; `shown` stands for it in the transcript. The token stays: the server may repeat

@@ -1,6 +1,9 @@
 /* diagnosis - which setting a failure points to. */
 #include "daemon/relay/diagnosis.h"
 
+#include "daemon/relay/pop3_asked.h"
+#include "daemon/relay/pop3_diagnosis.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -162,6 +165,14 @@ diagnosis_advice(
 
 	if (end->phase == PHASE_TOKEN) {
 		(void)snprintf(buffer, size, "%s", token_advice(end));
+		return buffer;
+	}
+	if (pop3_is_phase(end->phase)) {
+		(void)snprintf(buffer, size, "%s", pop3_advice(profile, end));
+		return buffer;
+	}
+	if (end->reply.code >= 400 && pop3_is_asked(end->reply.text)) {
+		(void)snprintf(buffer, size, "%s", pop3_asked_advice(profile));
 		return buffer;
 	}
 	if (advice != NULL && *advice != '\0') {

@@ -19,6 +19,7 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/channel.h \
 	daemon/relay/channel_connect.c \
 	daemon/relay/channel_login.c \
+	daemon/relay/channel_pop3.c \
 	daemon/relay/channel_private.h \
 	daemon/relay/classify.c \
 	daemon/relay/classify.h \
@@ -64,6 +65,24 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/ntlm.h \
 	daemon/relay/pace.c \
 	daemon/relay/pace.h \
+	daemon/relay/pop3_asked.c \
+	daemon/relay/pop3_asked.h \
+	daemon/relay/pop3_client.c \
+	daemon/relay/pop3_client.h \
+	daemon/relay/pop3_client_login.c \
+	daemon/relay/pop3_client_private.h \
+	daemon/relay/pop3_diagnosis.c \
+	daemon/relay/pop3_diagnosis.h \
+	daemon/relay/pop3_keeper.c \
+	daemon/relay/pop3_keeper.h \
+	daemon/relay/pop3_method.c \
+	daemon/relay/pop3_method.h \
+	daemon/relay/pop3_reply.c \
+	daemon/relay/pop3_reply.h \
+	daemon/relay/pop3_session.c \
+	daemon/relay/pop3_session.h \
+	daemon/relay/pop3_settings.c \
+	daemon/relay/pop3_settings.h \
 	daemon/relay/profile.c \
 	daemon/relay/profile.h \
 	daemon/relay/profile_test.c \
@@ -84,6 +103,8 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/token_store.c \
 	daemon/relay/tokens.c \
 	daemon/relay/tokens.h \
+	daemon/relay/stars.c \
+	daemon/relay/stars.h \
 	daemon/relay/transcript.c \
 	daemon/relay/transcript.h \
 	daemon/relay/upstream.c \

@@ -3,6 +3,7 @@
 
 #include "common/xalloc.h"
 #include "daemon/relay/auth_method.h"
+#include "daemon/relay/pop3_settings.h"
 #include "daemon/relay/scram_key.h"
 #include "daemon/relay/tokens.h"
 
@@ -33,6 +34,27 @@ verification(const struct profile *profile, const struct msg_profile *message)
 	return message->tls_verify;
 }
 
+struct tls_context *
+profile_make_tls(
+    const struct tls_client_settings *settings, struct msg_bytes ca, struct err *err_out)
+{
+	struct tls_client_settings own = *settings;
+	struct tls_context *context = NULL;
+	bool has_own = ca.size > 0 && settings->verify == VERIFY_NAME;
+
+	if (has_own)
+		own.store = tls_store_new(ca, err_out);
+	if (own.verify == VERIFY_NAME && own.store == NULL && !has_own)
+		(void)err_set(err_out,
+		    "the system's CA certificates could not be read: give the profile a CA, or set "
+		    "tls_verify");
+	else if (own.verify != VERIFY_NAME || own.store != NULL)
+		context = tls_client_new(&own, err_out);
+	if (has_own && own.store != NULL)
+		tls_store_release(own.store);
+	return context;
+}
+
 static void
 make_tls(struct profile *profile, const struct msg_profile *message, struct tls_store *system_cas)
 {
@@ -44,7 +66,6 @@ make_tls(struct profile *profile, const struct msg_profile *message, struct tls_
 	    .store = system_cas,
 	};
 	const struct tls_pair pair = {message->client_certificate, message->client_key};
-	struct tls_store *own = NULL;
 	struct err err;
 
 	if (profile->tls == PROFILE_NONE)
@@ -53,22 +74,21 @@ make_tls(struct profile *profile, const struct msg_profile *message, struct tls_
 	profile->has_certificate = pair.certificate.size > 0;
 	if (profile->has_certificate)
 		settings.pair = &pair;
-	if (message->ca.size > 0 && settings.verify == VERIFY_NAME) {
-		own = tls_store_new(message->ca, &err);
-		settings.store = own;
-	}
-	if (settings.verify == VERIFY_NAME && settings.store == NULL)
-		set_problem(profile,
-		    message->ca.size > 0
-			? err.text
-			: "the system's CA certificates could not be read: give the profile "
-			  "a CA, or set tls_verify");
-	else
-		profile->tls_context = tls_client_new(&settings, &err);
+	profile->tls_context = profile_make_tls(&settings, message->ca, &err);
 	if (profile->tls_context == NULL)
 		set_problem(profile, err.text);
-	if (own != NULL)
-		tls_store_release(own);
+}
+
+static void
+make_pop3(struct profile *profile, const struct msg_profile *message, struct tls_store *system_cas)
+{
+	struct err err;
+
+	if (message->pop3_host[0] == '\0')
+		return;
+	profile->pop3 = pop3_settings_new(message, system_cas, &err);
+	if (profile->pop3 == NULL)
+		set_problem(profile, err.text);
 }
 
 static void
@@ -163,6 +183,7 @@ profile_new(const struct msg_profile *message, const struct profile_surroundings
 	profile->references = 1;
 	profile->pool = surroundings->pool;
 	profile->logins = surroundings->logins;
+	profile->pop3_keeper = surroundings->pop3_keeper;
 	profile->id = message->profile_id;
 	profile->version = message->version;
 	profile->name = xstrdup(message->name);
@@ -195,6 +216,7 @@ profile_new(const struct msg_profile *message, const struct profile_surroundings
 	if (profile->problem == NULL && profile->capture[0] == '\0') {
 		choose_auth(profile, message);
 		make_tls(profile, message, surroundings->system_cas);
+		make_pop3(profile, message, surroundings->system_cas);
 	}
 	return profile;
 }
@@ -215,6 +237,7 @@ profile_release(struct profile *profile)
 	free(profile->secret);
 	scram_key_free(profile->scram_key);
 	token_source_release(profile->token_source);
+	pop3_settings_free(profile->pop3);
 	tls_release(profile->tls_context);
 	reply_rules_release(profile->rules);
 	free(profile->name);

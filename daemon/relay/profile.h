@@ -16,6 +16,8 @@
 #include "daemon/core/values.h"
 
 struct logins;
+struct pop3_keeper;
+struct pop3_settings;
 struct pool;
 struct scram_key;
 struct token_source;
@@ -25,6 +27,7 @@ struct profile {
 	unsigned references;
 	struct pool *pool; /* borrowed, as all of these: for what takes time */
 	struct logins *logins;
+	struct pop3_keeper *pop3_keeper;
 	uint64_t id;
 	uint32_t version;
 	char *name;
@@ -44,6 +47,8 @@ struct profile {
 	char *secret;
 	struct scram_key *scram_key;       /* derived from the secret last; NULL: none yet */
 	struct token_source *token_source; /* of its access tokens; NULL: it has a password */
+	struct pop3_settings *pop3;        /* a login to it comes before SMTP; NULL: none */
+	bool is_tested;                    /* a login to POP3 for each connection */
 	char *ehlo_name;
 	int64_t timeout_ms, block_timeout_ms, dot_timeout_ms;
 	unsigned connections;
@@ -62,6 +67,7 @@ struct profile {
 struct profile_surroundings {
 	struct pool *pool;
 	struct logins *logins;
+	struct pop3_keeper *pop3_keeper;
 	const char *hostname;
 	struct tls_store *system_cas; /* NULL: there are none */
 	struct tokens *tokens;
@@ -72,6 +78,10 @@ struct profile *profile_new(
     const struct msg_profile *message, const struct profile_surroundings *surroundings);
 struct profile *profile_hold(struct profile *profile);
 void profile_release(struct profile *profile); /* NULL is allowed */
+
+/* A context with these settings; `ca` (PEM), if it isn't empty, takes the place of their store. */
+struct tls_context *profile_make_tls(
+    const struct tls_client_settings *settings, struct msg_bytes ca, struct err *err_out);
 
 /* `host:port`, for people */
 #define PROFILE_SERVER_SIZE 320

@@ -350,6 +350,7 @@ on_profile(const union message *answer, void *ctx)
 		return;
 	}
 	test->profile = profile_new(&answer->profile, test->tests->surroundings);
+	test->profile->is_tested = true;
 	walk(test);
 }
 

@@ -10,6 +10,7 @@
 #include "daemon/relay/delivery.h"
 #include "daemon/relay/dns.h"
 #include "daemon/relay/logins.h"
+#include "daemon/relay/pop3_keeper.h"
 #include "daemon/relay/profile_test.h"
 #include "daemon/relay/report.h"
 #include "daemon/relay/rework.h"
@@ -35,6 +36,7 @@ struct relay {
 	struct reworks *reworks;
 	struct upstreams *upstreams;
 	struct logins *logins;
+	struct pop3_keeper *pop3_keeper;
 	struct profile_tests *tests;
 	struct timer *drain;
 	bool has_given_up; /* while draining */
@@ -112,6 +114,8 @@ start(struct role_context *role, struct err *err_out)
 	relay->logins = logins_new(role->loop, on_worked, relay);
 	relay->surroundings.pool = relay->pool;
 	relay->surroundings.logins = relay->logins;
+	relay->pop3_keeper = pop3_keeper_new(role->loop, relay->dns);
+	relay->surroundings.pop3_keeper = relay->pop3_keeper;
 	relay->reports = reports_new();
 	relay->deliveries = deliveries_new(role->loop, relay->reports);
 	relay->reworks = reworks_new(role, relay->deliveries);
@@ -143,6 +147,7 @@ reload(struct role_context *role)
 		log_problem(LOG_ERROR, "%s", err.text);
 		relay->surroundings.rules = reply_rules_hold(old_rules);
 	}
+	pop3_keeper_rest(relay->pop3_keeper);
 	upstreams_set_surroundings(relay->upstreams, &relay->surroundings);
 	if (old != NULL)
 		tls_store_release(old);
@@ -161,6 +166,7 @@ stop(struct role_context *role)
 	deliveries_free(relay->deliveries);
 	reworks_free(relay->reworks);
 	reports_free(relay->reports);
+	pop3_keeper_free(relay->pop3_keeper);
 	logins_free(relay->logins);
 	dns_free(relay->dns);
 	timer_free(relay->drain);
@@ -305,6 +311,7 @@ drain(struct role_context *role, int64_t within_ms)
 	struct relay *relay = role->state;
 	int64_t wait_ms = within_ms - REPORT_MS;
 
+	pop3_keeper_rest(relay->pop3_keeper);
 	upstreams_drain(relay->upstreams);
 	deliveries_each(relay->deliveries, cancel_at_end, NULL);
 	timer_set(relay->drain, wait_ms > DOT_WAIT_MS ? DOT_WAIT_MS : wait_ms);
@@ -324,6 +331,7 @@ on_link(struct role_context *role, struct link *link)
 		reworks_set_link(relay->reworks, link, cancel);
 	if (link_peer(link) != ROLE_ACCOUNTS)
 		return;
+	pop3_keeper_rest(relay->pop3_keeper);
 	token_service_on_accounts(relay->tokens);
 	upstreams_on_accounts(relay->upstreams);
 }
@@ -367,6 +375,8 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 		check_drained(relay);
 		break;
 	case MSG_PROFILE:
+		pop3_keeper_forget(
+		    relay->pop3_keeper, body->profile.profile_id, body->profile.version);
 		upstreams_on_stale(
 		    relay->upstreams, body->profile.profile_id, body->profile.is_gone);
 		if (body->profile.is_gone) {

@@ -58,7 +58,8 @@ slot_open_transcript(struct slot *slot)
 void
 slot_note_step(struct slot *slot, const struct channel_step *step)
 {
-	if (step->phase == PHASE_CONNECT || step->phase == PHASE_TLS)
+	if (step->phase == PHASE_CONNECT || step->phase == PHASE_TLS ||
+	    step->phase == PHASE_POP3_CONNECT || step->phase == PHASE_POP3_TLS)
 		note(slot, "%s: %s", phase_name(step->phase), step->detail);
 }
 

@@ -128,7 +128,6 @@ def test_profile_files_and_states(postern, tmp_path):
 
 
 @pytest.mark.parametrize('arguments', [
-    ['profile', 'set', 'up', '--pop3-host', 'h'],
     ['profile', 'set', 'up', '--auth', 'gssapi'],
     ['list', 'set', 'web', '--alert-to', 'a@b.example'],
 ])

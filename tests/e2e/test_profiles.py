@@ -185,7 +185,7 @@ def test_default_profile_that_users_need_is_not_removed(postern, make_upstream):
 
 @pytest.mark.parametrize('options', [
     ['--port', '70000'], ['--tls', 'maybe'], ['--auth', 'gssapi'], ['--tls-min', '9'],
-    ['--timeout', '0s'], ['--connections', '0'], ['--rate', '5/x'], ['--pop3-host', 'x']])
+    ['--timeout', '0s'], ['--connections', '0'], ['--rate', '5/x']])
 def test_what_can_not_be_is_refused(postern, options):
     with pytest.raises(CtlError) as caught:
         postern.ctl('profile', 'add', 'x', '--host', 'mail.example', *options)

@@ -9,6 +9,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_messages \
 	tests/fuzz/fuzz_mime \
 	tests/fuzz/fuzz_oauth_answer \
+	tests/fuzz/fuzz_pop3 \
 	tests/fuzz/fuzz_sasl \
 	tests/fuzz/fuzz_smtp_line \
 	tests/fuzz/fuzz_smtp_reply \
@@ -59,6 +60,11 @@ tests_fuzz_fuzz_client_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_client_LDFLAGS = $(FUZZ_LINK_FLAGS)
 tests_fuzz_fuzz_client_LDADD = daemon/relay/librelay.a daemon/config/libconf.a $(FUZZ_LIBS) $(GSASL_LIBS) \
 	$(JANSSON_LIBS) $(OPENSSL_LIBS) $(CONFIG_LIBS)
+
+tests_fuzz_fuzz_pop3_SOURCES = tests/fuzz/fuzz_pop3.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_pop3_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_pop3_LDFLAGS = $(FUZZ_LINK_FLAGS)
+tests_fuzz_fuzz_pop3_LDADD = $(tests_fuzz_fuzz_client_LDADD)
 
 tests_fuzz_fuzz_header_SOURCES = tests/fuzz/fuzz_header.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_header_CFLAGS = $(FUZZ_CFLAGS)

@@ -13,6 +13,8 @@ check_PROGRAMS += \
 	tests/unit/test_oauth_answer \
 	tests/unit/test_oauth_settings \
 	tests/unit/test_pace \
+	tests/unit/test_pop3_client \
+	tests/unit/test_pop3_keeper \
 	tests/unit/test_relay \
 	tests/unit/test_relay_mime \
 	tests/unit/test_tokens \
@@ -78,6 +80,14 @@ tests_unit_test_pace_SOURCES = tests/unit/test_pace.c
 tests_unit_test_pace_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pace_LDADD = daemon/relay/librelay.a $(CMOCKA_LIBS)
 
+tests_unit_test_pop3_client_SOURCES = tests/unit/test_pop3_client.c
+tests_unit_test_pop3_client_CFLAGS = $(UNIT_CFLAGS) -DDIALOGUES='"$(abs_top_srcdir)/tests/dialogue"'
+tests_unit_test_pop3_client_LDADD = $(RELAY_LIBS)
+
+tests_unit_test_pop3_keeper_SOURCES = tests/unit/test_pop3_keeper.c
+tests_unit_test_pop3_keeper_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_pop3_keeper_LDADD = $(RELAY_LIBS)
+
 tests_unit_test_relay_SOURCES = \
 	tests/unit/relay_world.c \
 	tests/unit/relay_world.h \
@@ -107,6 +117,7 @@ EXTRA_DIST += \
 	tests/dialogue/client-loss.txt \
 	tests/dialogue/client-token.txt \
 	tests/dialogue/client-wishes.txt \
+	tests/dialogue/pop3.txt \
 	tests/lib/fakehost.py \
 	tests/lib/test_fakehost.py \
 	tests/lib/tokenserver.py

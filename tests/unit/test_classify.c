@@ -94,12 +94,37 @@ test_losses(void **state)
 	}
 }
 
+/* Who asks for POP-before-SMTP says that of the account, not of a recipient. */
+static void
+test_pop3_is_wanted(void **state)
+{
+	struct classifier classifier = {0};
+	struct reply reply;
+	struct verdict verdict;
+
+	reply_set(&reply, 550, "5.7.1", "Relaying denied. Please check your mail first");
+	verdict = classify_reply(&classifier, PHASE_RCPT, &reply);
+	assert_int_equal(verdict.outcome, ATTEMPT_AUTH_REFUSED);
+	assert_true(verdict.is_over);
+	classifier.has_pop3 = true; /* the next login opens it */
+	verdict = classify_reply(&classifier, PHASE_RCPT, &reply);
+	assert_int_equal(verdict.outcome, ATTEMPT_AUTH_LATER);
+	reply.code = 450;
+	classifier.has_pop3 = false;
+	verdict = classify_reply(&classifier, PHASE_MAIL, &reply);
+	assert_int_equal(verdict.outcome, ATTEMPT_AUTH_LATER);
+	reply.code = 550;
+	verdict = classify_reply(&classifier, PHASE_DOT, &reply);
+	assert_int_equal(verdict.outcome, ATTEMPT_ATTEMPTED);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_replies),
 	    cmocka_unit_test(test_losses),
+	    cmocka_unit_test(test_pop3_is_wanted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,127 @@
+/*
+ * channel_pop3 - POP-before-SMTP for a channel: before its way begins, and once more if the upstream
+ * asks for it all the same, since a login holds for no longer than the upstream says.
+ */
+#include "daemon/relay/channel_private.h"
+#include "daemon/relay/pop3_asked.h"
+#include "daemon/relay/pop3_keeper.h"
+
+static void
+on_step(const struct channel_step *step, void *ctx)
+{
+	struct channel *channel = ctx;
+
+	channel->step_at_ms = loop_now_ms(channel->loop);
+	if (channel->callbacks->on_step != NULL)
+		channel->callbacks->on_step(channel, step, channel->ctx);
+}
+
+static void
+on_line(bool is_sent, const char *line, void *ctx)
+{
+	struct channel *channel = ctx;
+
+	if (channel->callbacks->on_line != NULL)
+		channel->callbacks->on_line(is_sent, line, channel->ctx);
+}
+
+static void
+on_end(const struct client_end *end, unsigned families, void *ctx)
+{
+	struct channel *channel = ctx;
+
+	channel->pop3 = NULL;
+	channel->step_at_ms = loop_now_ms(channel->loop);
+	if (end != NULL) {
+		channel_end_with(channel, end);
+		return;
+	}
+	/* The upstream knows us by the address that the POP3 server saw. */
+	(void)family_choose(&channel->addresses, families);
+	channel_connect(channel);
+}
+
+static const struct pop3_wait_callbacks callbacks = {
+    .on_step = on_step,
+    .on_line = on_line,
+    .on_end = on_end,
+};
+
+void
+channel_want_pop3(struct channel *channel, int64_t since_ms)
+{
+	struct pop3_wish wish = {.since_ms = since_ms, .is_test = channel->profile->is_tested};
+
+	for (size_t i = 0; i < channel->addresses.count; i++)
+		wish.families |= family_bit(&channel->addresses.addresses[i]);
+	channel->pop3 =
+	    pop3_wait(channel->profile->pop3_keeper, channel->profile, &wish, &callbacks, channel);
+}
+
+void
+channel_end_pop3(struct channel *channel)
+{
+	if (channel->pop3 != NULL)
+		pop3_wait_end(channel->pop3);
+	channel->pop3 = NULL;
+}
+
+/* On a new connection, behind a login that is newer than this one. */
+static void
+begin_anew(struct channel *channel)
+{
+	channel->has_asked_pop3 = true;
+	channel_drop_client(channel);
+	if (channel->conn != NULL)
+		conn_close(channel->conn);
+	channel->conn = NULL;
+	channel->is_ready = channel->is_sending_body = false;
+	channel->settings.binding = NULL;
+	channel->facts.tls = "";
+	channel->address = 0;
+	channel_want_pop3(channel, channel->connected_at_ms + 1);
+}
+
+static bool
+may_begin_anew(const struct channel *channel, const struct reply *reply)
+{
+	return channel->profile->pop3 != NULL && !channel->has_asked_pop3 && reply->code >= 400 &&
+	       pop3_is_asked(reply->text);
+}
+
+bool
+channel_retries_end(struct channel *channel)
+{
+	if (!may_begin_anew(channel, &client_end(channel->client)->reply))
+		return false;
+	begin_anew(channel);
+	return true;
+}
+
+bool
+channel_retries_transaction(struct channel *channel)
+{
+	struct client_transaction *transaction = channel->transaction;
+
+	if (transaction->phase >= PHASE_BODY || !may_begin_anew(channel, &transaction->reply)) {
+		channel->has_asked_pop3 &= transaction->phase < PHASE_DOT;
+		return false;
+	}
+	client_transaction_reset(transaction);
+	channel->resends = true;
+	begin_anew(channel);
+	return true;
+}
+
+void
+channel_fail_transaction(struct channel *channel)
+{
+	struct client_transaction *transaction = channel->transaction;
+
+	channel->resends = false;
+	transaction->verdict = channel->end.verdict;
+	transaction->reply = channel->end.reply;
+	transaction->phase = channel->end.phase;
+	transaction->is_answered = true;
+	channel->callbacks->on_done(channel, channel->ctx);
+}

@@ -1,0 +1,432 @@
+/* pop3_session - finds an address that greets, and drives the automaton from the socket. */
+#include "daemon/relay/pop3_session.h"
+
+#include "common/xalloc.h"
+#include "daemon/core/conn.h"
+#include "daemon/core/loop.h"
+#include "daemon/relay/logins.h"
+#include "daemon/relay/pop3_client.h"
+#include "daemon/relay/pop3_settings.h"
+
+#include <event2/buffer.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct pop3_session {
+	struct loop *loop;
+	struct profile *profile;
+	const struct pop3_session_callbacks *callbacks;
+	void *ctx;
+	unsigned families;
+
+	struct dns_query *query;
+	struct dns_answer addresses;
+	size_t address; /* the next one */
+	struct conn *conn;
+	struct pop3_client_settings settings;
+	struct pop3_client *client; /* from the connection on */
+	struct login *login;        /* NULL: it is not at that */
+	unsigned step;              /* of the automaton, that the deadline is for */
+	unsigned family;
+	char server[320];
+	bool is_handshake; /* of implicit TLS, before the greeting */
+	bool is_closed;
+	enum phase phase;    /* of the step under way */
+	enum phase furthest; /* of the addresses that did not greet */
+	char problem[600];   /* and what it was */
+	int64_t step_at_ms;  /* loop_now_ms() */
+};
+
+/* ---- families ---- */
+
+unsigned
+family_bit(const struct sockaddr_storage *address)
+{
+	return address->ss_family == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6;
+}
+
+unsigned
+family_choose(struct dns_answer *answer, unsigned families)
+{
+	unsigned there = 0;
+	size_t count = 0;
+
+	for (size_t i = 0; i < answer->count; i++)
+		there |= family_bit(&answer->addresses[i]);
+	if ((there & families) == 0)
+		return there;
+	for (size_t i = 0; i < answer->count; i++)
+		if ((family_bit(&answer->addresses[i]) & families) != 0)
+			answer->addresses[count++] = answer->addresses[i];
+	answer->count = count;
+	return there & families;
+}
+
+/* ---- the end ---- */
+
+static void
+drop_client(struct pop3_session *session)
+{
+	pop3_client_free(session->client);
+	session->client = NULL;
+}
+
+static void
+session_free(void *object)
+{
+	struct pop3_session *session = object;
+
+	drop_client(session);
+	profile_release(session->profile);
+	free(session);
+}
+
+static void
+end_login(struct pop3_session *session, enum login_result result, const char *words)
+{
+	if (session->login != NULL)
+		login_end(session->login, result, words);
+	session->login = NULL;
+}
+
+void
+pop3_session_close(struct pop3_session *session)
+{
+	if (session->is_closed)
+		return;
+	session->is_closed = true;
+	if (session->query != NULL)
+		dns_cancel(session->query);
+	session->query = NULL;
+	end_login(session, LOGIN_UNDECIDED, "");
+	if (session->conn != NULL)
+		conn_close(session->conn);
+	session->conn = NULL;
+	loop_free_later(session->loop, session_free, session);
+}
+
+static void
+tell_end(struct pop3_session *session, const struct client_end *end)
+{
+	if (session->is_closed)
+		return;
+	pop3_session_close(session);
+	session->callbacks->on_end(session, end, session->ctx);
+}
+
+static void
+end_with(
+    struct pop3_session *session, enum phase phase, enum attempt_outcome outcome, const char *text)
+{
+	struct client_end end = {
+	    .phase = phase,
+	    .verdict = classify_own(outcome),
+	};
+
+	reply_set(&end.reply, 0, "", "%s", text);
+	tell_end(session, &end);
+}
+
+static void
+step_done(struct pop3_session *session, enum phase phase, const char *detail)
+{
+	int64_t now_ms = loop_now_ms(session->loop);
+	struct channel_step step = {
+	    .phase = phase, .took_ms = now_ms - session->step_at_ms, .detail = detail};
+
+	session->step_at_ms = now_ms;
+	session->callbacks->on_step(&step, session->ctx);
+}
+
+/* ---- the automaton ---- */
+
+static void act(struct pop3_session *session, enum pop3_event event);
+
+static void
+on_turn(const char *problem, void *ctx)
+{
+	struct pop3_session *session = ctx;
+
+	if (problem != NULL)
+		end_with(session, PHASE_POP3_LOGIN, ATTEMPT_AUTH_LATER, problem);
+	else
+		act(session, pop3_client_login(session->client));
+}
+
+static void
+become_done(struct pop3_session *session)
+{
+	const char *method = pop3_method_name(&session->profile->pop3->method);
+
+	end_login(
+	    session, pop3_client_is_logged_in(session->client) ? LOGIN_GOOD : LOGIN_UNDECIDED, "");
+	step_done(session, PHASE_POP3_LOGIN, *method != '\0' ? method : "no login");
+	tell_end(session, NULL);
+}
+
+static void
+become_over(struct pop3_session *session)
+{
+	const struct client_end *end = pop3_client_end(session->client);
+
+	end_login(session,
+	    pop3_client_is_refused(session->client) ? LOGIN_REFUSED : LOGIN_UNDECIDED,
+	    end->reply.text);
+	tell_end(session, end);
+}
+
+static void
+flush(struct pop3_session *session)
+{
+	struct buf *output = pop3_client_output(session->client);
+
+	if (session->conn == NULL)
+		return;
+	if (output->size > 0)
+		conn_write(session->conn, output->bytes, output->size);
+	buf_clear(output);
+	/* What comes in drops is no reason for more time. */
+	if (pop3_client_step(session->client) == session->step)
+		return;
+	session->step = pop3_client_step(session->client);
+	conn_set_deadline(session->conn, pop3_client_deadline_ms(session->client));
+}
+
+static void
+act(struct pop3_session *session, enum pop3_event event)
+{
+	enum phase phase = pop3_client_phase(session->client);
+
+	flush(session);
+	if (session->phase == PHASE_POP3_GREETING && phase > PHASE_POP3_GREETING &&
+	    event != POP3_IS_OVER)
+		step_done(session, PHASE_POP3_GREETING, "");
+	session->phase = phase;
+	switch (event) {
+	case POP3_WAITS:
+		break;
+	case POP3_WANTS_TLS:
+		conn_start_tls_client(session->conn, session->profile->pop3->tls_context,
+		    session->profile->pop3->host);
+		break;
+	case POP3_WANTS_TURN:
+		session->login =
+		    login_wait(session->profile->logins, session->profile, false, on_turn, session);
+		break;
+	case POP3_IS_DONE:
+		become_done(session);
+		break;
+	case POP3_IS_OVER:
+		become_over(session);
+		break;
+	}
+}
+
+/* ---- the socket ---- */
+
+static void connect_next(struct pop3_session *session, const char *problem);
+
+static void
+on_input(struct conn *conn, void *ctx)
+{
+	struct pop3_session *session = ctx;
+	struct evbuffer *input = conn_input(conn);
+	size_t size = evbuffer_get_length(input), used;
+	enum pop3_event event;
+
+	if (session->client == NULL)
+		return;
+	event = pop3_client_input(session->client, evbuffer_pullup(input, -1), size, &used);
+	(void)evbuffer_drain(input, used);
+	act(session, event);
+}
+
+static void
+begin_dialogue(struct pop3_session *session, bool has_tls)
+{
+	session->client = pop3_client_new(&session->settings, has_tls);
+	session->phase = PHASE_POP3_GREETING;
+	session->step = pop3_client_step(session->client);
+	conn_set_deadline(session->conn, session->profile->timeout_ms);
+}
+
+static void
+on_connected(struct conn *conn, void *ctx)
+{
+	struct pop3_session *session = ctx;
+	const struct pop3_settings *pop3 = session->profile->pop3;
+	const char *peer = conn_peer_text(conn);
+	size_t host = (size_t)(strrchr(peer, ':') - peer);
+
+	(void)snprintf(session->server, sizeof(session->server),
+	    peer[0] == '[' ? "%s%.*s%s" : "%s[%.*s]%s", pop3->host, (int)host, peer, peer + host);
+	session->family = family_bit(conn_peer(conn));
+	step_done(session, PHASE_POP3_CONNECT, session->server);
+	session->is_handshake = pop3->tls == PROFILE_IMPLICIT;
+	if (!session->is_handshake) {
+		begin_dialogue(session, false);
+		return;
+	}
+	session->phase = PHASE_POP3_TLS;
+	conn_set_deadline(conn, session->profile->timeout_ms);
+	conn_start_tls_client(conn, pop3->tls_context, pop3->host);
+}
+
+static void
+on_secured(struct conn *conn, void *ctx)
+{
+	struct pop3_session *session = ctx;
+
+	step_done(session, PHASE_POP3_TLS, conn_tls_version(conn));
+	if (!session->is_handshake) {
+		act(session, pop3_client_secured(session->client));
+		return;
+	}
+	session->is_handshake = false;
+	begin_dialogue(session, true);
+}
+
+static void
+on_drained(struct conn *conn, void *ctx)
+{
+	/* a login is short */
+}
+
+static bool
+is_about_tls(enum conn_end end)
+{
+	return end == CONN_TLS_FAILED || end == CONN_CERTIFICATE_BAD ||
+	       end == CONN_CERTIFICATE_REJECTED;
+}
+
+static void
+on_closed(struct conn *conn, enum conn_end end, const char *detail, void *ctx)
+{
+	struct pop3_session *session = ctx;
+	enum phase phase = session->phase;
+
+	session->conn = NULL; /* it frees itself */
+	if (phase == PHASE_POP3_TLS || is_about_tls(end)) {
+		end_with(session, PHASE_POP3_TLS, ATTEMPT_TLS, detail);
+	} else if (phase == PHASE_POP3_CONNECT || phase == PHASE_POP3_GREETING) {
+		drop_client(session);
+		connect_next(session, detail);
+	} else {
+		act(session, pop3_client_lost(session->client, detail));
+	}
+}
+
+static const struct conn_callbacks conn_callbacks = {
+    .on_input = on_input,
+    .on_connected = on_connected,
+    .on_secured = on_secured,
+    .on_drained = on_drained,
+    .on_closed = on_closed,
+};
+
+/* Of several addresses' problems the one that came furthest says most. */
+static void
+note_problem(struct pop3_session *session, const char *problem)
+{
+	if (problem[0] == '\0' || session->phase < session->furthest)
+		return;
+	session->furthest = session->phase;
+	(void)snprintf(session->problem, sizeof(session->problem), "%s:%u: %s",
+	    session->profile->pop3->host, session->profile->pop3->port, problem);
+}
+
+static void
+connect_next(struct pop3_session *session, const char *problem)
+{
+	const struct sockaddr_storage *address;
+
+	note_problem(session, problem);
+	if (session->address == session->addresses.count) {
+		end_with(session, session->furthest, ATTEMPT_UNREACHABLE, session->problem);
+		return;
+	}
+	address = &session->addresses.addresses[session->address++];
+	session->phase = PHASE_POP3_CONNECT;
+	session->conn = conn_connect(session->loop, (const struct sockaddr *)address,
+	    address->ss_family == AF_INET ? sizeof(struct sockaddr_in)
+					  : sizeof(struct sockaddr_in6),
+	    session->profile->timeout_ms, &conn_callbacks, session);
+}
+
+static void
+on_addresses(const struct dns_answer *answer, void *ctx)
+{
+	struct pop3_session *session = ctx;
+	char text[320];
+
+	session->query = NULL;
+	if (answer->count == 0) {
+		(void)snprintf(
+		    text, sizeof(text), "%s: %s", session->profile->pop3->host, answer->problem);
+		end_with(session, PHASE_POP3_NAME, ATTEMPT_UNREACHABLE, text);
+		return;
+	}
+	session->addresses = *answer;
+	(void)family_choose(&session->addresses, session->families);
+	(void)snprintf(
+	    text, sizeof(text), "%zu address%s", answer->count, answer->count > 1 ? "es" : "");
+	step_done(session, PHASE_POP3_NAME, text);
+	connect_next(session, "");
+}
+
+/* ---- the calls of pop3_session.h ---- */
+
+static void
+on_line(bool is_sent, const char *line, void *ctx)
+{
+	struct pop3_session *session = ctx;
+
+	session->callbacks->on_line(is_sent, line, session->ctx);
+}
+
+struct pop3_session *
+pop3_session_open(struct loop *loop, struct dns *dns, struct profile *profile, unsigned families,
+    const struct pop3_session_callbacks *callbacks, void *ctx)
+{
+	struct pop3_session *session = xcalloc(1, sizeof(*session));
+	const struct pop3_settings *pop3 = profile->pop3;
+
+	session->loop = loop;
+	session->profile = profile_hold(profile);
+	session->families = families;
+	session->callbacks = callbacks;
+	session->ctx = ctx;
+	session->settings = (struct pop3_client_settings){
+	    .tls = pop3->tls,
+	    .method = pop3->method,
+	    .username = pop3->username,
+	    .password = pop3->password,
+	    .timeout_ms = profile->timeout_ms,
+	    .on_line = on_line,
+	    .line_ctx = session,
+	};
+	session->phase = PHASE_POP3_NAME;
+	session->step_at_ms = loop_now_ms(loop);
+	session->query = dns_resolve(dns, pop3->host, pop3->port, on_addresses, session);
+	return session;
+}
+
+unsigned
+pop3_session_family(const struct pop3_session *session)
+{
+	return session->family;
+}
+
+int64_t
+pop3_session_login_delay_ms(const struct pop3_session *session)
+{
+	return session->client != NULL ? pop3_client_login_delay_ms(session->client) : 0;
+}
+
+const char *
+pop3_session_server(const struct pop3_session *session)
+{
+	return session->server;
+}
