@@ -100,15 +100,15 @@ try_named(const struct choices *choices, const struct choice_asker *asker, const
 	profile = find_name(choices, name);
 	choice->is_bound = true;
 	choice->rule = rule;
-	if (profile == NULL)
+	if (profile == NULL) {
 		(void)err_set(said, "%.100s is gone: mail waits", name);
-	else if (!is_available(profile, asker))
+	} else if (!is_available(profile, asker)) {
 		(void)err_set(said, "profile %.100s is not available to user %.100s of list %.100s",
 		    profile->name, asker->login, asker->list);
-	else
+	} else {
 		choice->profile = profile;
-	if (choice->profile != NULL)
 		(void)err_set(said, "%.100s", profile->name);
+	}
 	return true;
 }
 

@@ -131,9 +131,9 @@ version_of(const char *version)
 {
 	static const char *const names[] = {"1.0", "1.1", "1.2"};
 
-	for (uint8_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (is_set(version, names[i]))
-			return TLS_VERSION_1_0 + i;
+			return (uint8_t)(TLS_VERSION_1_0 + i);
 	return TLS_VERSION_1_3;
 }
 

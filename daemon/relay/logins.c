@@ -72,7 +72,7 @@ say_problem(const struct record *record, char *text, size_t size)
 	char when[CLOCK_RFC3339_SIZE];
 
 	(void)snprintf(text, size,
-	    "the upstream refused %u logins within ten minutes (%s): to keep the account from "
+	    "the upstream refused %d logins within ten minutes (%s): to keep the account from "
 	    "being locked the next one is at %s, or after a change of the profile",
 	    LOGINS_REFUSED_MAX, record->words,
 	    clock_rfc3339(loop_wall_ms(loop) + wait_ms, when, sizeof(when)));
