@@ -190,7 +190,7 @@ check_text(
 		return fail_choice(reader, setting, key);
 	if (key->kind == KEY_CHOICE)
 		return check_choice(reader, setting, key, text);
-	if (check_length(reader, setting, key, text) != 0)
+	if (check_length(reader, setting, key, text) != 0 || text == NULL)
 		return -1;
 	if (key->kind == KEY_HOST)
 		return check_host(reader, setting, key, text);
