@@ -125,7 +125,10 @@ profile_check_oauth(const struct profile *profile, struct refusal *refusal_out)
 {
 	if (check_settings(profile, refusal_out) != 0)
 		return -1;
-	if (profile->oauth_grant == NULL && is_token_method(profile->auth))
+	/* A token that somebody else keeps fresh may stand in the place of the password; but who names
+	 * a provider and a password means the one that a person types. */
+	if (profile->oauth_grant == NULL && is_token_method(profile->auth) &&
+	    (profile->password == NULL || profile->provider != NULL))
 		return refuse(refusal_out, REFUSED_INVALID, "missing", "oauth_grant",
 		    "oauth_grant: auth %s needs access tokens: say how to get them (refresh, "
 		    "client, device or service-account)",
