@@ -39,12 +39,10 @@ is_derived(const struct user *user)
 static void
 free_user(struct user *user)
 {
-	struct list *first;
-
 	if (is_derived(user))
 		list_remove(&user->derived);
 	else
-		while ((first = list_take_first(&user->derived)) != NULL)
+		while (list_take_first(&user->derived) != NULL)
 			continue;
 	free(user->login);
 	free(user->list);
