@@ -64,7 +64,7 @@ def test_check_of_a_sound_queue(waiting):
 DAMAGES = {
     'UPDATE recipient SET message = message + 100': '4 messages without recipients',
     'INSERT INTO recipient SELECT message + 100, position, state, attempts, code, address,'
-    ' enhanced, reply, notify, orcpt FROM recipient': '4 messages of which there are recipients',
+    ' enhanced, reply, notify, orcpt, class, rule FROM recipient': '4 messages of which there are recipients',
     'UPDATE message SET pending = 7': '4 messages of which the waiting recipients are miscounted',
     'DELETE FROM owner': '4 messages that a search by their user or list would miss',
     'UPDATE message SET has_wishes = 1': '4 messages whose client\'s wishes are missing',

@@ -267,7 +267,7 @@ def test_starttls_where_none_is_offered(upstream):
 
 def test_tls_is_wanted_and_switched_off(upstream):
     upstream.add('encrypt', '--tls', 'none', password=None)
-    recipient = upstream.waits('limited', '530', 'starttls')
+    recipient = upstream.waits('stopped', '530', 'starttls')
     upstream.set('--tls', 'starttls', '--ca', upstream.postfix.ca.path)
     upstream.arrives(recipient)
 

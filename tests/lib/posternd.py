@@ -248,11 +248,23 @@ log = {{ target = "stderr"; level = "{self.log_level}"; }};
                    and not any(pattern.search(line) for pattern in self.expected_trouble)]
         assert not trouble, '\n'.join(trouble)
 
-    def log_lines(self, *parts):
+    def settle_log(self):
+        """The log's lines are written together, some milliseconds behind what they tell of."""
+        if not self.log_path.exists():
+            return
+        until, size = time.monotonic() + 1, -1
+        while size != (size := self.log_path.stat().st_size) and time.monotonic() < until:
+            time.sleep(0.02)
+
+    def matching(self, *parts):
         return [line for line in self.log().splitlines() if all(part in line for part in parts)]
 
+    def log_lines(self, *parts):
+        self.settle_log()
+        return self.matching(*parts)
+
     def wait_for_log(self, *parts, count=1):
-        return wait_until(lambda: len(self.log_lines(*parts)) >= count and self.log_lines(*parts),
+        return wait_until(lambda: len(found := self.matching(*parts)) >= count and found,
                           f'{count} lines of the log with {parts}')
 
     # -- posternctl --
