@@ -86,7 +86,7 @@ append_claims(struct buf *out, const char *key_id, const struct jwt_claims *clai
 	json_t *header = json_pack("{s:s, s:s, s:s*}", "alg", "RS256", "typ", "JWT", "kid", key_id);
 	json_t *body = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "iss", claims->issuer, "sub",
 	    claims->subject, "aud", claims->audience, "scope", claims->scope, "iat",
-	    (json_int_t)claims->now_s, "exp", (json_int_t)(claims->now_s + JWT_LIFE_S));
+	    (json_int_t)claims->now_s, "exp", (json_int_t)claims->now_s + JWT_LIFE_S);
 
 	ensure(header != NULL && body != NULL);
 	append_json(out, header);

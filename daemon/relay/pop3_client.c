@@ -298,7 +298,7 @@ is_out_of_turn(const struct pop3_client *client, size_t left)
 enum pop3_event
 pop3_client_input(struct pop3_client *client, const uint8_t *bytes, size_t size, size_t *used_out)
 {
-	char line[LINE_MAX_BYTES + 1];
+	char line[LINE_MAX_BYTES + 1] = "";
 	enum pop3_event event = POP3_WAITS;
 	const uint8_t *end;
 
