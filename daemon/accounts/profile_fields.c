@@ -208,7 +208,8 @@ static const char *const auth_methods[] = {"none", "auto", "plain", "login", "cr
     "scram-sha-1", "scram-sha-1-plus", "scram-sha-256", "scram-sha-256-plus", "ntlm", "msn",
     "ntlm-v1", "external", "anonymous", "xoauth2", "oauthbearer", NULL};
 static const char *const pop3_tls_modes[] = {"none", "stls", "implicit", NULL};
-static const char *const pop3_methods[] = {"none", "login", "apop", "plain", "cram-md5", NULL};
+static const char *const pop3_methods[] = {
+    "none", "login", "apop", "plain", "cram-md5", "ntlm", "msn", "ntlm-v1", NULL};
 /* In the order of enum transcript_policy. */
 static const char *const transcripts[] = {"never", "failure", "always", NULL};
 static const char *const uncertain[] = {"retry", "hold", NULL};

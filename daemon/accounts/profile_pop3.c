@@ -90,7 +90,7 @@ profile_pop3_check(const struct profile *profile, struct refusal *refusal_out)
 	if (is_set(profile->pop3_tls, "none") && profile->pop3_auth == NULL && has_login)
 		return refuse(refusal_out, REFUSED_INVALID, "missing", "pop3_auth",
 		    "pop3_auth: without TLS the method has to be named: login and plain show the "
-		    "password to the network, apop and cram-md5 don't");
+		    "password to the network, apop, cram-md5 and ntlm don't");
 	return has_login ? check_login(profile, refusal_out) : 0;
 }
 

@@ -1,6 +1,6 @@
 /*
- * auth_ntlm - NTLM as SMTP has it ([MS-SMTPNTLM]): the first challenge says nothing and is often not even
- * base64, the second one is the server's message.
+ * auth_ntlm - NTLM as SMTP and POP3 have it ([MS-SMTPNTLM], [MS-POP3]): the first challenge says nothing
+ * and is often not even base64, the second one is the server's message.
  */
 #include "common/clock.h"
 #include "common/xalloc.h"

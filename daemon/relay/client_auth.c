@@ -62,6 +62,12 @@ client_auth_is_first(const struct client_auth *auth)
 	return auth->ops->is_first;
 }
 
+bool
+client_auth_skips_first(const struct client_auth *auth)
+{
+	return auth->ops->skips_first;
+}
+
 /* Gives the bytes with a NUL behind them; NULL: it isn't base64. */
 static char *
 decode(const char *challenge, size_t *size_out)

@@ -45,6 +45,8 @@ void client_auth_free(struct client_auth *auth); /* NULL is allowed */
 
 /* Whether the client speaks first: its initial response is the answer to a challenge of "". */
 bool client_auth_is_first(const struct client_auth *auth);
+/* Whether the first challenge says nothing, whatever stands in it. */
+bool client_auth_skips_first(const struct client_auth *auth);
 /* The answer to a challenge (base64, as it stands behind 334) as base64. */
 enum auth_step client_auth_step(
     struct client_auth *auth, const char *challenge, struct buf *answer_out, struct err *err_out);

@@ -191,12 +191,23 @@ on_challenge(struct pop3_client *client, const char *challenge)
 	return step == AUTH_STEP_ANSWERS ? POP3_WAITS : cancel(client, err.text);
 }
 
+/* [MS-POP3] has +OK where RFC 5034 has a challenge that says nothing. */
+static bool
+is_go_ahead(const struct pop3_client *client, const struct pop3_reply *reply)
+{
+	return reply->status == POP3_OK && client->challenge_count == 0 &&
+	       client_auth_skips_first(client->auth);
+}
+
 enum pop3_event
 pop3_on_auth(struct pop3_client *client, const struct pop3_reply *reply)
 {
-	if (reply->status == POP3_CONTINUES)
+	if (reply->status == POP3_CONTINUES || is_go_ahead(client, reply))
 		return on_challenge(client, reply->text);
 	if (reply->status == POP3_OK)
 		return on_accepted(client);
+	/* Where nothing was said yet, no login was judged. */
+	if (client->token.size == 0 && pop3_refusal(reply->text) == ATTEMPT_AUTH_REFUSED)
+		return pop3_end_refused(client, ATTEMPT_MISCONFIGURED, "AUTH", reply);
 	return on_refused(client, "AUTH", reply);
 }

@@ -18,6 +18,9 @@ static const struct {
     {"apop", {.auth = POP3_AUTH_APOP}},
     {"plain", {.auth = POP3_AUTH_SASL, .mechanism = AUTH_PLAIN}},
     {"cram-md5", {.auth = POP3_AUTH_SASL, .mechanism = AUTH_CRAM_MD5}},
+    {"ntlm", {.auth = POP3_AUTH_SASL, .mechanism = AUTH_NTLM}},
+    {"msn", {.auth = POP3_AUTH_SASL, .mechanism = AUTH_NTLM}}, /* an old name of the same */
+    {"ntlm-v1", {.auth = POP3_AUTH_SASL, .mechanism = AUTH_NTLM_V1}},
 };
 
 bool

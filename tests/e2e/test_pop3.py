@@ -7,7 +7,9 @@ import uuid
 
 import pytest
 
+import ntlm_acceptor
 import postfix as postfix_library
+from fakepop import FakePop
 from popgate import POP3_PASSWORD, PopGate
 from posternd import CtlError, free_ports, wait_until
 
@@ -23,6 +25,13 @@ def gate():
         pytest.skip(reason)
     with PopGate() as server:
         yield server
+
+
+@pytest.fixture
+def needs_ntlm():
+    reason = ntlm_acceptor.why_not()
+    if reason is not None:
+        pytest.skip(reason)
 
 
 class Office:
@@ -91,6 +100,15 @@ def test_a_login_opens_the_way(office, mode, auth):
     office.add(mode, '--pop3-auth', auth)
     for _ in range(3):
         office.arrives(office.send())
+    assert office.logins() == 1 and office.refusals() == 0
+
+
+@needs_servers
+@pytest.mark.parametrize('mode, auth', [('none', 'ntlm'), ('stls', 'msn'), ('implicit', 'ntlm')])
+@pytest.mark.parametrize('user', ['popper', 'WORKGROUP\\popper'])
+def test_ntlm_opens_the_way(office, needs_ntlm, mode, auth, user):
+    office.add(mode, '--pop3-auth', auth, login=('--pop3-username', user, '--pop3-password-stdin'))
+    office.arrives(office.send())
     assert office.logins() == 1 and office.refusals() == 0
 
 
@@ -187,8 +205,10 @@ def test_it_is_asked_for_and_not_set(office):
 # ---- what goes wrong ----
 
 @needs_servers
-@pytest.mark.parametrize('auth', ['login', 'plain', 'cram-md5', 'apop'])
-def test_wrong_password_waits_for_the_right_one(office, auth):
+@pytest.mark.parametrize('auth', ['login', 'plain', 'cram-md5', 'apop', 'ntlm'])
+def test_wrong_password_waits_for_the_right_one(office, auth, request):
+    if auth == 'ntlm':
+        request.getfixturevalue('needs_ntlm')
     office.add('implicit', '--pop3-auth', auth, password='wrong')
     recipient = office.waits('stopped', 'POP3', 'pop3-username')
     assert office.logins() == 0
@@ -207,6 +227,45 @@ def unreachable_profile(postern, sink, *options):
     port, = free_ports(1)
     postern.ctl('profile', 'add', 'office', '--host', '127.0.0.1', '--port', sink.port, '--tls',
                 'none', '--default', '--pop3-host', '127.0.0.1', '--pop3-port', port, *options)
+
+
+def through(postern, sink, pop, *options, password=POP3_PASSWORD):
+    """A profile whose POP3 server is a small one of our own, without TLS."""
+    postern.ctl('profile', 'add', 'office', '--host', '127.0.0.1', '--port', sink.port, '--tls', 'none', '--default',
+                '--pop3-host', '127.0.0.1', '--pop3-port', pop.port, '--pop3-tls', 'none', *options,
+                '--pop3-password-stdin', stdin=password + '\n')
+    return postern.run_ctl('profile', 'test', 'office', '--to', 'b@example.net', '--transcript')
+
+
+@pytest.fixture
+def ntlm_pop(needs_ntlm, tmp_path, monkeypatch):
+    users = tmp_path / 'ntlm-users'
+    users.write_text(f'WORKGROUP:popper:{POP3_PASSWORD}\n:popper@example.com:{POP3_PASSWORD}\n')
+    monkeypatch.setenv('NTLM_USER_FILE', str(users))
+    with FakePop(ntlm=True) as pop:
+        yield pop
+
+
+@pytest.mark.parametrize('user', ['popper', 'WORKGROUP\\popper', 'popper@example.com'])
+def test_ntlm_as_exchange_says_it(postern, sink, ntlm_pop, user):
+    """With +OK for the go-ahead, and to who knows of no CAPA."""
+    done = through(postern, sink, ntlm_pop, '--pop3-auth', 'ntlm', '--pop3-username', user)
+    assert done.returncode == 0, done
+    assert 'C: AUTH NTLM\nS: +OK\nC: <secret>\nS: + ' in done.stdout.replace('\n  ', '\n')
+    (method, who), = ntlm_pop.logins
+    assert method == 'NTLM' and who.lower().endswith(user.lower())
+
+
+def test_ntlm_as_exchange_refuses_it(postern, sink, ntlm_pop):
+    done = through(postern, sink, ntlm_pop, '--pop3-auth', 'ntlm', '--pop3-username', 'popper', password='wrong')
+    assert done.returncode == 1 and 'look at pop3-username' in done.stderr, done
+    assert ntlm_pop.logins == []
+
+
+def test_ntlm_where_there_is_none(postern, sink):
+    with FakePop() as pop:
+        done = through(postern, sink, pop, '--pop3-auth', 'ntlm', '--pop3-username', 'popper')
+    assert done.returncode == 1 and 'look at pop3-auth' in done.stderr, done
 
 
 def test_unreachable(postern, sink):
@@ -294,7 +353,7 @@ def test_port_and_mode_pick_each_other(postern, options, port, tls):
     (['--pop3-host', 'p', '--pop3-password-stdin'], 'x\n', 'needs a user name'),
     (['--pop3-host', 'p', '--pop3-tls', 'none', *LOGIN], 'x\n', 'has to be named'),
     (['--pop3-host', 'p', '--pop3-tls', 'opportunistic'], '', 'none, stls, implicit'),
-    (['--pop3-host', 'p', '--pop3-auth', 'kerberos'], '', 'apop'),
+    (['--pop3-host', 'p', '--pop3-auth', 'kerberos'], '', 'apop, plain, cram-md5, ntlm, msn'),
     (['--pop3-host', 'p', '--pop3-valid', '0s'], '', 'pop3-valid'),
     (['--pop3-host', 'p', '--pop3-ca', __file__], '', 'certificate')])
 def test_what_can_not_be(postern, options, stdin, words):

@@ -59,7 +59,8 @@ feed(struct pop3_client *client, const uint8_t *bytes, size_t size)
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	static const char *const methods[] = {"none", "login", "apop", "plain", "cram-md5"};
+	static const char *const methods[] = {
+	    "none", "login", "apop", "plain", "cram-md5", "ntlm", "ntlm-v1"};
 	struct pop3_client_settings settings = {
 	    .username = "user", .password = "secret-word", .timeout_ms = 1000, .on_line = on_line};
 	struct pop3_client *client;
@@ -68,7 +69,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (size == 0)
 		return 0;
 	settings.tls = (bytes[0] & 1) != 0 ? PROFILE_STARTTLS : PROFILE_NONE;
-	ensure(pop3_method_find(methods[(bytes[0] >> 1) % 5], &settings.method));
+	ensure(pop3_method_find(methods[(bytes[0] >> 1) % 7], &settings.method));
 	client = pop3_client_new(&settings, false);
 	bytes++;
 	size--;

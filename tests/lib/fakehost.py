@@ -56,6 +56,8 @@ import tempfile
 import threading
 import time
 
+from ntlm_acceptor import NtlmAcceptor
+
 EVENTS = {'banner', 'tls', 'ehlo', 'helo', 'starttls', 'auth', 'mail', 'rcpt', 'data', 'body',
           'dot', 'rset', 'noop', 'vrfy', 'quit', 'any'}
 ACTIONS = {'reply', 'drop', 'reset', 'half', 'half-drop', 'silent', 'accept-drop',
@@ -366,22 +368,15 @@ class Connection:
         return user, subject.get('commonName', ''), bool(subject)
 
     def auth_ntlm(self, first):
-        """Held against an NTLM of its own, with GSSAPI: packages gss-ntlmssp and python3-gssapi. The users
-        stand in the file that $NTLM_USER_FILE names, `DOMAIN:USER:PASSWORD` each."""
-        import gssapi
-        mechanism = gssapi.OID.from_int_seq('1.3.6.1.4.1.311.2.2.10')
-        server = gssapi.SecurityContext(creds=gssapi.Credentials(usage='accept', mechs=[mechanism]), usage='accept')
+        """The users stand in a file: see ntlm_acceptor.py."""
+        acceptor = NtlmAcceptor()
         self.send('334 NTLM supported\r\n')
         line = self.read_line()
-        challenge = base64.b64encode(server.step(base64.b64decode(line))).decode()
-        self.send(f'334 {challenge}\r\n')
+        self.send(f'334 {base64.b64encode(acceptor.step(base64.b64decode(line))).decode()}\r\n')
         answer = self.read_line()
         self.commands += [line, answer]
-        try:
-            server.step(base64.b64decode(answer))
-        except gssapi.raw.exceptions.GSSError:
-            return '', answer.decode(), False
-        return str(server.initiator_name).rstrip('\0'), answer.decode(), server.complete
+        acceptor.step(base64.b64decode(answer))
+        return acceptor.user or '', answer.decode(), acceptor.user is not None
 
     def do_mail(self, line):
         self.count += 1

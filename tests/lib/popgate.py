@@ -11,11 +11,14 @@ Dovecot runs a script behind each login, which writes down the client's address,
 """
 import contextlib
 import os
+import pathlib
 import socket
 import socketserver
+import sys
 import threading
 import time
 
+import ntlm_acceptor
 from posternd import free_ports, wait_until
 from postfix import Postfix
 
@@ -46,6 +49,7 @@ class PopGate(Postfix):
 
     def __init__(self):
         self.shut_at = 0
+        self.has_ntlm = ntlm_acceptor.why_not() is None
         self.table = TableServer(('127.0.0.1', 0), Table)
         self.table.gate = self
         self.pop_ports = dict(zip(('gate', 'pop3', 'pop3s'), free_ports(3)))
@@ -72,6 +76,7 @@ class PopGate(Postfix):
                           'exec "$@"\n')
         script.chmod(0o755)
         (self.directory / 'opened').touch()
+        self.write_ntlm()
         mail.mkdir()
         os.chown(mail, 65534, 65534)
         with open(self.directory / 'users', 'a') as users:
@@ -82,7 +87,9 @@ protocols = pop3
 ssl = yes
 ssl_cert = <{files.certificate}
 ssl_key = <{files.key}
-auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 apop
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 apop{' ntlm' if self.has_ntlm else ''}
+auth_use_winbind = yes
+auth_winbind_helper_path = {self.directory}/ntlm-helper
 mail_location = maildir:{mail}/%u
 service pop3-login {{
   inet_listener pop3 {{
@@ -105,6 +112,13 @@ service pop3-opens {{
   }}
 }}
 ''')
+
+    def write_ntlm(self):
+        """Dovecot's NTLM asks a program, which is Samba's elsewhere. It comes with no environment."""
+        users, helper = self.directory / 'ntlm-users', self.directory / 'ntlm-helper'
+        users.write_text(f'WORKGROUP:popper:{POP3_PASSWORD}\n')
+        helper.write_text(f'#!/bin/sh\nexec {sys.executable} {pathlib.Path(ntlm_acceptor.__file__).resolve()} {users}\n')
+        helper.chmod(0o755)
 
     # -- life --
 

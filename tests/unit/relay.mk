@@ -119,5 +119,6 @@ EXTRA_DIST += \
 	tests/dialogue/client-wishes.txt \
 	tests/dialogue/pop3.txt \
 	tests/lib/fakehost.py \
+	tests/lib/ntlm_acceptor.py \
 	tests/lib/test_fakehost.py \
 	tests/lib/tokenserver.py

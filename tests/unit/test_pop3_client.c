@@ -212,7 +212,8 @@ check_secrets(const struct talk *talk, const char *name)
 		fail_msg("%s: the password is shown in\n%s", name, talk->shown.bytes);
 	if (strstr(talk->shown.bytes, "c4c9334b") != NULL ||
 	    strstr(talk->shown.bytes, "AG1lA") != NULL ||
-	    strstr(talk->shown.bytes, "dGltIGI5") != NULL)
+	    strstr(talk->shown.bytes, "dGltIGI5") != NULL ||
+	    strstr(talk->shown.bytes, "C: TlRM") != NULL)
 		fail_msg("%s: a token is shown in\n%s", name, talk->shown.bytes);
 }
 
