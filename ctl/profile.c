@@ -1,4 +1,5 @@
 /* profile - the ways out: upstream servers and captures. */
+#include "common/xalloc.h"
 #include "ctl/invocation.h"
 #include "ctl/nouns.h"
 #include "ctl/profile_login.h"
@@ -186,6 +187,20 @@ print_success(const json_t *result)
 }
 
 static void
+print_failure(const json_t *result)
+{
+	const char *class = text_of(result, "class");
+	const json_t *hints = json_object_get(result, "hints");
+	size_t i;
+	json_t *hint;
+
+	if (*class != '\0')
+		(void)printf("class %s, rule %s\n", class, text_of(result, "rule"));
+	json_array_foreach(hints, i, hint)(void)
+	    printf("%s: %s\n", text_of(result, "provider"), json_string_value(hint));
+}
+
+static void
 print_test(const json_t *result)
 {
 	const json_t *transcript = json_object_get(result, "transcript");
@@ -196,6 +211,25 @@ print_test(const json_t *result)
 	json_array_foreach(transcript, i, line)(void) printf("%s\n", json_string_value(line));
 	if (json_is_true(json_object_get(result, "ok")))
 		print_success(result);
+	else
+		print_failure(result);
+}
+
+/* Adds what is known of the provider: what people stumble over may be what failed. */
+static void
+add_hints(struct invocation *invocation, json_t *result)
+{
+	const char *provider = text_of(result, "provider");
+	json_t *known = NULL;
+	char *path;
+
+	if (*provider == '\0')
+		return;
+	path = xasprintf("/v1/providers/%s", provider);
+	if (invocation_call(invocation, "GET", path, NULL, &known) == STATUS_DONE)
+		(void)json_object_set(result, "hints", json_object_get(known, "hints"));
+	json_decref(known);
+	free(path);
 }
 
 static int
@@ -210,6 +244,8 @@ run_test(struct invocation *invocation)
 	free(path);
 	if (status != STATUS_DONE)
 		return status;
+	if (!json_is_true(json_object_get(result, "ok")))
+		add_hints(invocation, result);
 	if (invocation->is_json)
 		invocation_print_json(result);
 	else

@@ -224,15 +224,12 @@ add(struct call *call, struct profile *profile, struct refusal *refusal_out)
 	return refuse_unavailable(refusal_out, &err);
 }
 
-/* What to look out for is said when the provider is chosen. */
+/* What to look out for is said when the provider, or its host, is chosen. */
 static json_t *
 with_hints(struct call *call, const struct profile *profile)
 {
 	json_t *object = profile_to_json(&call->parts->presets, profile);
-	const struct provider *provider =
-	    profile->provider == NULL
-		? NULL
-		: providers_find(&call->parts->presets.providers, profile->provider);
+	const struct provider *provider = presets_provider_of(&call->parts->presets, profile);
 	json_t *whole;
 
 	if (provider == NULL)

@@ -111,6 +111,7 @@ complete_profile(const struct parts *parts, struct profile *profile,
 static void
 answer_profile(struct parts *parts, struct link *link, uint32_t request_id, struct profile *profile)
 {
+	const struct provider *provider = presets_provider_of(&parts->presets, profile);
 	struct msg_profile message;
 	struct profile_secrets secrets = {0};
 	struct err err;
@@ -124,6 +125,7 @@ answer_profile(struct parts *parts, struct link *link, uint32_t request_id, stru
 		};
 	else
 		profile_to_message(profile, &secrets, &message);
+	message.provider = provider != NULL ? provider->name : "";
 	link_answer(link, request_id, MSG_PROFILE, &message);
 	profile_secrets_fini(&secrets);
 }

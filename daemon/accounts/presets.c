@@ -183,6 +183,15 @@ presets_apply(const struct presets *presets, struct profile *profile, struct ref
 	return 0;
 }
 
+const struct provider *
+presets_provider_of(const struct presets *presets, const struct profile *profile)
+{
+	if (profile->provider != NULL)
+		return providers_find(&presets->providers, profile->provider);
+	return profile->host == NULL ? NULL
+				     : providers_find_host(&presets->providers, profile->host);
+}
+
 static json_t *
 texts_to_json(const struct provider_texts *texts)
 {
@@ -206,6 +215,7 @@ presets_to_json(const struct provider *provider)
 	(void)json_object_set_new(object, "regions", texts_to_json(&provider->regions));
 	(void)json_object_set_new(object, "region",
 	    provider->region == NULL ? json_null() : json_string(provider->region));
+	(void)json_object_set_new(object, "aliases", texts_to_json(&provider->aliases));
 	(void)json_object_set_new(object, "hints", texts_to_json(&provider->hints));
 	return object;
 }

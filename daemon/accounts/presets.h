@@ -30,6 +30,10 @@ int presets_check_name(const struct presets *presets, char **name, struct refusa
 int presets_apply(
     const struct presets *presets, struct profile *profile, struct refusal *refusal_out);
 
+/* The one that the profile names, or whose host it has; NULL: neither. */
+const struct provider *presets_provider_of(
+    const struct presets *presets, const struct profile *profile);
+
 json_t *presets_to_json(const struct provider *provider);
 
 #endif

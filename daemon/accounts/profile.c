@@ -398,7 +398,6 @@ profile_to_message(const struct profile *profile, const struct profile_secrets *
 	    .envelope_sender = text_or_empty(profile->envelope_sender),
 	    .signature_text = bytes_of(profile->signature_text),
 	    .signature_html = bytes_of(profile->signature_html),
-	    .provider = text_or_empty(profile->provider),
 	};
 	profile_pop3_to_message(profile, secrets, message_out);
 	if (profile->oauth_grant == NULL)

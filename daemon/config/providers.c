@@ -58,6 +58,7 @@ static const struct key keys[] = {
 	{"regions", KEY_TEXTS, 1, 60, NULL, AT(regions)},
 	{"region", KEY_TEXT, 1, 60, NULL, AT(region)},
 	{"hints", KEY_TEXTS, 1, 500, NULL, AT(hints)},
+	{"aliases", KEY_TEXTS, 1, 255, NULL, AT(aliases)},
 };
 /* clang-format on */
 
@@ -418,6 +419,7 @@ provider_fini(struct provider *provider)
 	free(provider->values);
 	texts_fini(&provider->regions);
 	texts_fini(&provider->hints);
+	texts_fini(&provider->aliases);
 	free(provider->region);
 	free(provider->title);
 	free(provider->name);

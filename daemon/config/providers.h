@@ -7,7 +7,7 @@
  * Fails    -1 and *err_out as `FILE:LINE: key: what is wrong and what is allowed`
  *
  * A file in libconfig's form: a group for each provider, under the name that --provider takes. The
- * keys are in the table of providers.c; all but the last four are fields of a profile. Nothing is
+ * keys are in the table of providers.c; all but the last five are fields of a profile. Nothing is
  * included from it.
  */
 #ifndef POSTERN_CONFIG_PROVIDERS_H
@@ -40,6 +40,8 @@ struct provider {
 	struct provider_texts regions;
 	char *region;
 	struct provider_texts hints;
+	/* Other hosts of its own; a * stands for some characters. */
+	struct provider_texts aliases;
 };
 
 struct providers {
@@ -57,6 +59,8 @@ __attribute__((warn_unused_result)) int providers_parse(const char *file, const 
 void providers_add(struct providers *providers, struct providers *others);
 /* NULL: there is none. Without regard to case. */
 const struct provider *providers_find(const struct providers *providers, const char *name);
+/* Whose host that is, in any region, or an alias; NULL: nobody's. */
+const struct provider *providers_find_host(const struct providers *providers, const char *host);
 void providers_fini(struct providers *providers);
 
 #endif

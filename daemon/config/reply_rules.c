@@ -51,6 +51,21 @@ has_code(const struct rule *rule, unsigned code)
 	return rule->code_count == 0;
 }
 
+static bool
+is_for_provider(const struct rule *rule, const char *provider)
+{
+	const char *at = rule->provider;
+
+	if (at == NULL)
+		return true;
+	for (size_t size; *(at += strspn(at, " ")) != '\0'; at += size) {
+		size = strcspn(at, " ");
+		if (size == strlen(provider) && strncasecmp(at, provider, size) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* What is cheap first: few rules are left when the text is looked at. */
 static bool
 fits(struct rule *rule, const struct reply_seen *seen, const char *text)
@@ -59,7 +74,7 @@ fits(struct rule *rule, const struct reply_seen *seen, const char *text)
 		return false;
 	if (!has_code(rule, seen->code))
 		return false;
-	if (rule->provider != NULL && strcasecmp(rule->provider, seen->provider) != 0)
+	if (!is_for_provider(rule, seen->provider))
 		return false;
 	if (rule->enhanced_count > 0 &&
 	    !enhanced_ranges_have(rule->enhanced, rule->enhanced_count, seen->enhanced))

@@ -33,7 +33,7 @@ struct reply_rule {
 	enum reply_class class;
 	struct reply_wait wait;
 	bool is_alerted;    /* an operator is told the first time */
-	const char *advice; /* which setting to look at; "": nothing is known */
+	const char *advice; /* what to do, in which {profile} stands for its name; "": not known */
 };
 
 struct reply_seen {

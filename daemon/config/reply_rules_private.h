@@ -35,7 +35,7 @@ struct pattern {
 
 struct rule {
 	struct reply_rule public; /* first */
-	char *provider;           /* NULL: any */
+	char *provider;           /* names, with blanks between them; NULL: any */
 	char *advice;
 	unsigned phases; /* bits; 0: any */
 	struct code_range codes[CODES_MAX];

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ADVICE_MAX 200
-#define PROVIDER_MAX 40
+#define ADVICE_MAX 320
+#define PROVIDERS_MAX_BYTES 200
 
 struct reader {
 	const char *file;
@@ -55,9 +55,10 @@ static int
 take_provider(
     struct reader *reader, struct rule *rule, const config_setting_t *setting, const char *text)
 {
-	if (*text == '\0' || strlen(text) > PROVIDER_MAX)
-		return fail(reader, setting, "provider: must be a name of 1 to %d characters",
-		    PROVIDER_MAX);
+	if (text[strspn(text, " ")] == '\0' || strlen(text) > PROVIDERS_MAX_BYTES)
+		return fail(reader, setting,
+		    "provider: must be one or several names, %d characters at the most",
+		    PROVIDERS_MAX_BYTES);
 	rule->provider = xstrdup(text);
 	return 0;
 }

@@ -10,6 +10,8 @@
 #include "daemon/relay/client.h"
 #include "daemon/relay/profile.h"
 
+#define DIAGNOSIS_ADVICE_SIZE 448
+
 /* What failed, and the upstream's words: `auth: 535 5.7.8 no`. */
 const char *diagnosis_fact(const struct client_end *end, char *buffer, size_t size);
 /* What to look at, in a sentence or two. */

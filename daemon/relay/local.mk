@@ -1,6 +1,12 @@
 # daemon/relay: the relay role
 noinst_LIBRARIES += daemon/relay/librelay.a
 daemon_relay_librelay_a_SOURCES = \
+	daemon/relay/advice.c \
+	daemon/relay/advice.h \
+	daemon/relay/advice_login.c \
+	daemon/relay/advice_mail.c \
+	daemon/relay/advice_reach.c \
+	daemon/relay/advice_tls.c \
 	daemon/relay/auth_bearer.c \
 	daemon/relay/auth_exchange.h \
 	daemon/relay/auth_library.c \

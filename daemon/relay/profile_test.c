@@ -96,23 +96,35 @@ end_unknown(struct test *test)
 	free(message);
 }
 
-/* Ends the test; `diagnosis` NULL: everything worked. */
+/* Ends the test; `diagnosis` NULL: everything worked. `verdict` NULL: no upstream is to blame. */
 static void
-end(struct test *test, const char *diagnosis)
+end_judged(struct test *test, const char *diagnosis, const struct verdict *verdict)
 {
 	const struct profile *profile = test->profile;
 	const struct channel_facts *facts =
 	    test->channel != NULL ? channel_facts(test->channel) : NULL;
-	json_t *answer = json_pack("{s:b,s:O,s:s,s:i,s:s,s:s,s:s,s:s*}", "ok", diagnosis == NULL,
-	    "steps", test->steps, "host", profile->host, "port", (int)profile->port, "username",
-	    profile->username, "method", facts != NULL ? facts->auth : "", "tls",
-	    facts != NULL ? facts->tls : "", "diagnosis", diagnosis);
+	json_t *answer = json_pack("{s:b,s:O,s:s,s:i,s:s,s:s,s:s,s:s*,s:s*}", "ok",
+	    diagnosis == NULL, "steps", test->steps, "host", profile->host, "port",
+	    (int)profile->port, "username", profile->username, "method",
+	    facts != NULL ? facts->auth : "", "tls", facts != NULL ? facts->tls : "", "diagnosis",
+	    diagnosis, "provider", profile->provider[0] != '\0' ? profile->provider : NULL);
 
 	ensure(answer != NULL);
+	if (verdict != NULL) {
+		(void)json_object_set_new(
+		    answer, "class", json_string(reply_class_name(verdict->class)));
+		(void)json_object_set_new(answer, "rule", json_string(verdict->rule));
+	}
 	if (test->transcript != NULL)
 		(void)json_object_set(answer, "transcript", test->transcript);
 	result_send(test->control, test->request_id, 200, answer);
 	test_free(test);
+}
+
+static void
+end(struct test *test, const char *diagnosis)
+{
+	end_judged(test, diagnosis, NULL);
 }
 
 /* ---- steps ---- */
@@ -150,12 +162,13 @@ on_line(bool is_sent, const char *line, void *ctx)
 static void
 end_failed(struct test *test, const struct client_end *failure)
 {
-	char fact[800], advice[400];
+	char fact[800], advice[DIAGNOSIS_ADVICE_SIZE];
 
 	add_step(test, phase_name(failure->phase), false,
 	    loop_now_ms(test->tests->role->loop) - test->begun_at_ms,
 	    diagnosis_fact(failure, fact, sizeof(fact)));
-	end(test, diagnosis_advice(test->profile, failure, advice, sizeof(advice)));
+	end_judged(test, diagnosis_advice(test->profile, failure, advice, sizeof(advice)),
+	    &failure->verdict);
 }
 
 static const char *
@@ -234,6 +247,11 @@ on_done(struct channel *channel, void *ctx)
 	    test->recipient.refusal != NULL ? test->recipient.refusal : &mail->reply;
 	struct client_end failure = {
 	    .phase = mail->phase, .verdict = mail->verdict, .reply = *reply};
+
+	if (test->recipient.refusal != NULL) {
+		failure.phase = PHASE_RCPT;
+		failure.verdict = test->recipient.verdict;
+	}
 
 	if (test->recipient.refusal != NULL || mail->verdict.outcome != ATTEMPT_ATTEMPTED ||
 	    mail->verdict.fate != FATE_DELIVERED)

@@ -1,4 +1,5 @@
 """Profiles that take the rest from what is known of their provider."""
+import json
 import pathlib
 import re
 import subprocess
@@ -117,3 +118,21 @@ def test_those_that_come_along(postern):
     shown = postern.ctl('profile', 'show', 'g')
     assert (shown['host'], shown['port'], shown['tls'], shown['recipient_rate']) == (
         'smtp.gmail.com', 587, 'starttls', '500/d')
+
+
+def test_failed_test_says_class_rule_and_what_is_known_of_the_provider(house, make_upstream):
+    """Here the host alone tells whose it is."""
+    house.providers_path.write_text(house.providers_path.read_text().replace('hints', 'aliases = [ "*.0.1" ]; hints'))
+    house.ctl('reload')
+    house.wait_for_log('event=config')
+    host = make_upstream('auth: reply 535 5.7.8 No', auth=('PLAIN',))
+    added = house.run_ctl('profile', 'add', 'up', '--host', host.address, '--port', host.port, '--tls', 'none',
+                          '--username', 'kate', '--password-stdin', stdin='x\n')
+    assert (added.returncode, added.stdout) == (0, 'note: Mind the step.\n')
+    done = house.run_ctl('profile', 'test', 'up')
+    assert done.returncode == 1
+    assert done.stdout.endswith('\nclass auth-bad, rule by-phase\nhouse: Mind the step.\n'), done.stdout
+    assert 'posternctl profile set up --username' in done.stderr and 'posternctl provider show house' in done.stderr
+    result = json.loads(house.run_ctl('-j', 'profile', 'test', 'up').stdout)
+    assert [result[name] for name in ('ok', 'class', 'rule', 'provider', 'hints')] == [
+        False, 'auth-bad', 'by-phase', 'house', ['Mind the step.']]

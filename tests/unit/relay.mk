@@ -6,6 +6,7 @@ check_PROGRAMS += \
 	tests/unit/test_client \
 	tests/unit/test_client_auth \
 	tests/unit/test_connects \
+	tests/unit/test_diagnosis \
 	tests/unit/test_dns \
 	tests/unit/test_dotstuff \
 	tests/unit/test_logins \
@@ -47,6 +48,10 @@ tests_unit_test_client_auth_LDADD = $(RELAY_LIBS)
 tests_unit_test_connects_SOURCES = tests/unit/test_connects.c
 tests_unit_test_connects_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_connects_LDADD = daemon/relay/librelay.a common/libcommon.a $(CMOCKA_LIBS)
+
+tests_unit_test_diagnosis_SOURCES = tests/unit/test_diagnosis.c
+tests_unit_test_diagnosis_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_diagnosis_LDADD = $(RELAY_LIBS)
 
 tests_unit_test_dns_SOURCES = tests/unit/test_dns.c
 tests_unit_test_dns_CFLAGS = $(UNIT_CFLAGS)

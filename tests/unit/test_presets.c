@@ -43,7 +43,7 @@ static const struct {
 } rows[] = {
     {"GET", "/v1/providers", NULL, 200, "\"name\": \"big\""},
     {"GET", "/v1/providers?after=big", NULL, 200,
-	"[{\"auth\": \"auto\", \"hints\": [], \"host\":"
+	"[{\"aliases\": [], \"auth\": \"auto\", \"hints\": [], \"host\":"
 	" \"smtp.{region}.round.example\""},
     {"GET", "/v1/providers?limit=0", NULL, 200, "[]"},
     {"GET", "/v1/providers?limit=x", NULL, 400, "whole number"},
@@ -156,6 +156,46 @@ test_relay_and_queue_get_what_is_used(void **state)
 }
 
 static void
+on_provider(const union message *message, void *ctx)
+{
+	struct peer *peer = ctx;
+
+	buf_printf(&peer->heard, "%s", message->profile.provider);
+	peer->count++;
+}
+
+static void
+expect_provider(const char *name)
+{
+	struct msg_profile_get message = {.profile_id = 1, .name = ""};
+
+	for (int i = 0; i < 20; i++)
+		loop_turn(fixture.loop, 0);
+	peer_forget(&fixture.relay);
+	(void)link_request(
+	    fixture.relay.far, MSG_PROFILE_GET, &message, 20000, on_provider, &fixture.relay);
+	peer_wait(&fixture.relay, 1);
+	assert_string_equal(fixture.relay.heard.bytes, name);
+}
+
+/* Who names the host has named the provider: its rules hold, its hints are said, its settings are not
+ * taken. */
+static void
+test_provider_is_known_by_its_host(void **state)
+{
+	json_t *added = fixture_call(&fixture, "POST", "/v1/profiles",
+	    "{\"name\":\"p\",\"host\":\"smtp.BIG.example\",\"port\":25}");
+
+	assert_int_equal(fixture.status, 201);
+	assert_int_equal(json_array_size(json_object_get(added, "hints")), 1);
+	assert_true(json_is_null(json_object_get(added, "provider")));
+	json_decref(added);
+	expect_provider("big");
+	fixture_must(&fixture, 200, "PATCH", "/v1/profiles/p", "{\"host\":\"other.example\"}");
+	expect_provider("");
+}
+
+static void
 test_changed_file_changes_profiles(void **state)
 {
 	add_profile();
@@ -202,6 +242,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_rows),
 	    TEST(test_relay_and_queue_get_what_is_used),
+	    TEST(test_provider_is_known_by_its_host),
 	    TEST(test_changed_file_changes_profiles),
 	    TEST(test_provider_that_is_gone),
 	};

@@ -24,7 +24,9 @@ static const struct {
     {"a = { " HOST " port = 587; tls = \"starttls\"; tls_min = \"1.2\"; auth = \"xoauth2\"; };",
 	NULL},
     {"a = { " HOST " rate = \"30/m\"; recipient_rate = \"10000/d\"; connections = 3; };", NULL},
-    {"a = { " HOST " hints = [ \"one\", \"two\" ]; username = \"apikey\"; };", NULL},
+    {"a = { " HOST
+     " hints = [ \"one\", \"two\" ]; aliases = [ \"*.b\" ]; username = \"apikey\"; };",
+	NULL},
     {"a = { " HOST " oauth_token_url = \"https://t.example/\"; oauth_scope = \"a b\"; };", NULL},
     {"a = { " HOST " oauth_token_url = \"http://127.0.0.1:1/\"; };", NULL},
     {"a = { host = \"192.0.2.1\"; title = \"H\"; }; b = { host = \"2001:db8::1\"; title = \"H\"; "
@@ -192,6 +194,42 @@ check_shipped(const struct presets *presets, const struct provider *provider)
 }
 
 static void
+test_hosts_tell_whose_they_are(void **state)
+{
+	static const struct {
+		const char *host, *name;
+	} hosts[] = {
+	    {"smtp.gmail.com", "gmail"},
+	    {"SMTP.Gmail.com.", "gmail"},
+	    {"smtp.googlemail.com", "gmail"},
+	    {"xsmtp.gmail.com", NULL},
+	    {"smtp.office365.com", "office365"},
+	    {"email-smtp.eu-west-1.amazonaws.com", "ses"},
+	    {"email-smtp.xx-new-9.amazonaws.com", "ses"},
+	    {"email-smtp.amazonaws.com", NULL},
+	    {"email-smtp..amazonaws.com", NULL},
+	    {"email-smtp-fips.us-east-1.amazonaws.com", "ses"},
+	    {"smtp.zoho.com.au", "zoho"},
+	    {"smtppro.zoho.eu", "zoho"},
+	    {"mail.example.com", NULL},
+	    {"", NULL},
+	    {".", NULL},
+	};
+	char *text = read_shipped();
+	struct providers providers = parsed(text);
+
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		const struct provider *found = providers_find_host(&providers, hosts[i].host);
+		const char *name = found == NULL ? "nobody" : found->name;
+
+		if (strcmp(name, hosts[i].name == NULL ? "nobody" : hosts[i].name) != 0)
+			fail_msg("%s is %s's", hosts[i].host, name);
+	}
+	providers_fini(&providers);
+	free(text);
+}
+
+static void
 test_shipped_file(void **state)
 {
 	static const char *const promised[] = {"gmail", "gmail-relay", "office365", "outlook",
@@ -217,6 +255,7 @@ main(void)
 	    cmocka_unit_test(test_no_text),
 	    cmocka_unit_test(test_own_ones_replace_those_of_the_same_name),
 	    cmocka_unit_test(test_shipped_file),
+	    cmocka_unit_test(test_hosts_tell_whose_they_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -213,7 +213,8 @@ test_own_rules_stand_first(void **state)
 	struct reply_rules *rules = parse(
 	    "rules = ({ id = \"mine\"; text = \"daily limit\"; class = \"policy\"; },"
 	    " { id = \"daily-quota\"; text = \"never said\"; class = \"rate\"; },"
-	    " { id = \"of-one\"; provider = \"acme\"; code = \"4xx 550\"; enhanced = \"x.9.1-3\";"
+	    " { id = \"of-one\"; provider = \"acme corp\"; code = \"4xx 550\"; enhanced = "
+	    "\"x.9.1-3\";"
 	    "   phase = \"mail dot\"; class = \"quota-hour\"; backoff = \"2m 1h\"; alert = true;"
 	    "   advice = \"Ask Acme.\"; });");
 	struct reply_rules *builtin = parse("");
@@ -229,12 +230,15 @@ test_own_rules_stand_first(void **state)
 	assert_int_equal(verdict.wait.most_s, 3600);
 	assert_string_equal(verdict.advice, "Ask Acme.");
 	assert_true(verdict.is_alerted);
+	verdict = judge(rules, "corp", PHASE_DOT, 451, "4.9.2", "x");
+	assert_string_equal(verdict.rule, "of-one");
 	static const struct {
 		const char *provider;
 		enum phase phase;
 		unsigned code;
 		const char *enhanced;
-	} others[] = {{"other", PHASE_DOT, 451, "4.9.2"}, {"acme", PHASE_RCPT, 451, "4.9.2"},
+	} others[] = {{"other", PHASE_DOT, 451, "4.9.2"}, {"", PHASE_DOT, 451, "4.9.2"},
+	    {"cor", PHASE_DOT, 451, "4.9.2"}, {"acme", PHASE_RCPT, 451, "4.9.2"},
 	    {"acme", PHASE_DOT, 551, "5.9.2"}, {"acme", PHASE_DOT, 451, "4.9.4"},
 	    {"acme", PHASE_DOT, 451, ""}};
 
@@ -284,6 +288,7 @@ test_errors_say_where_and_what(void **state)
 	    {RULE("phase = \"connect\";"), "phase: must be one or several of"},
 	    {RULE("phase = \"\";"), "phase: must be"},
 	    {RULE("provider = \"\";"), "provider: must be"},
+	    {RULE("provider = \"  \";"), "provider: must be"},
 	    {RULE("backoff = \"5\";"), "backoff: must be"},
 	    {RULE("backoff = \"4h 15m\";"), "backoff: must be"},
 	    {RULE("backoff = \"1m 2m 3m\";"), "backoff: must be"},

@@ -1,0 +1,218 @@
+/* What an operator is told to do: it fits the reply, the provider and the profile. */
+#include "daemon/relay/diagnosis.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define PARTS_MAX 4
+
+/* The name is one that is in no text. */
+static struct profile
+profile_of(const char *provider)
+{
+	return (struct profile){.name = "our-way",
+	    .host = "smtp.example.com",
+	    .port = 587,
+	    .tls = PROFILE_STARTTLS,
+	    .auth_methods = 1,
+	    .username = "kate@example.com",
+	    .provider = (char *)(uintptr_t)provider};
+}
+
+static void
+check_parts(const char *what, const char *advice, const char *const parts[PARTS_MAX])
+{
+	for (size_t i = 0; i < PARTS_MAX && parts[i] != NULL; i++)
+		if (strstr(advice, parts[i]) == NULL)
+			fail_msg("%s: no `%s` in: %s", what, parts[i], advice);
+	/* Nothing was cut, and no sign was left. */
+	if (strchr(".?", advice[strlen(advice) - 1]) == NULL)
+		fail_msg("%s: it was cut: %s", what, advice);
+	if (strstr(advice, "{p") != NULL)
+		fail_msg("%s: %s", what, advice);
+}
+
+/* ---- replies, by the rules that are built in ---- */
+
+struct reply_row {
+	const char *provider;
+	enum phase phase;
+	uint16_t code;
+	const char *enhanced, *text, *rule;
+	enum reply_class class;
+	const char *parts[PARTS_MAX];
+};
+
+#define NOT_ACCEPTED                                                                               \
+	"Username and Password not accepted. For more information, go to "                         \
+	"https://support.google.com/mail/?p=BadCredentials x - gsmtp"
+#define SET "posternctl profile set our-way "
+#define RESUME "posternctl profile resume our-way"
+
+/* clang-format off */
+static const struct reply_row replies[] = {
+	{"gmail", PHASE_AUTH, 535, "5.7.8", NOT_ACCEPTED, "gmail-app-password", REPLY_AUTH_BAD,
+	 {"myaccount.google.com/apppasswords", SET "--password-stdin", "whole address"}},
+	{"", PHASE_AUTH, 535, "5.7.8", NOT_ACCEPTED, "gmail-app-password", REPLY_AUTH_BAD,
+	 {"myaccount.google.com/apppasswords"}},
+	{"gmail", PHASE_AUTH, 534, "5.7.9", "Application-specific password required. Learn more",
+	 "app-password", REPLY_AUTH_BAD, {"app password", SET "--password-stdin"}},
+	{"gmail", PHASE_AUTH, 534, "5.7.14", "Please log in via your web browser and then try again.",
+	 "gmail-web-login", REPLY_AUTH_POLICY, {"by browser", SET "--password-stdin"}},
+	{"gmail-relay", PHASE_MAIL, 550, "5.7.1", "Invalid credentials for relay [192.0.2.1]. The IP "
+	 "address you've registered in your Workspace SMTP Relay service doesn't match",
+	 "gmail-relay-address", REPLY_AUTH_BAD, {"public address", "SMTP relay service"}},
+	{"gmail-relay", PHASE_MAIL, 550, "5.7.0", "Mail relay denied [192.0.2.7]. Invalid credentials "
+	 "for relay for one of the domains in: x (as obtained from HELO and MAIL FROM)",
+	 "gmail-relay-sender", REPLY_SENDER_DENIED, {"Workspace", SET "--ehlo"}},
+	{"office365", PHASE_AUTH, 535, "5.7.139", "Authentication unsuccessful, SmtpClientAuthentication "
+	 "is disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information.",
+	 "m365-smtp-auth-off-tenant", REPLY_AUTH_POLICY, {"Set-CASMailbox", RESUME}},
+	{"", PHASE_AUTH, 535, "5.7.139", "Authentication unsuccessful, SmtpClientAuthentication is "
+	 "disabled for the Mailbox. Visit https://aka.ms/smtp_auth_disabled",
+	 "m365-smtp-auth-off-mailbox", REPLY_AUTH_POLICY, {"Authenticated SMTP", RESUME}},
+	{"", PHASE_AUTH, 535, "5.7.139", "Authentication unsuccessful, user is locked by your "
+	 "organization's security defaults policy. Contact your administrator.",
+	 "m365-security-defaults", REPLY_AUTH_POLICY,
+	 {SET "--oauth-grant device", "posternctl profile login our-way"}},
+	{"", PHASE_AUTH, 535, "5.7.139", "Authentication unsuccessful, the request did not meet the "
+	 "criteria to be authenticated successfully. Contact your administrator.",
+	 "m365-conditional-access", REPLY_AUTH_POLICY, {"sign-in log", RESUME}},
+	{"office365", PHASE_AUTH, 535, "5.7.139", "Authentication unsuccessful, basic authentication is "
+	 "disabled.", "basic-auth-off", REPLY_AUTH_POLICY, {"OAuth", SET "--auth xoauth2"}},
+	{"office365", PHASE_AUTH, 535, "5.7.139", "Authentication unsuccessful, the user credentials were "
+	 "incorrect.", "m365-password", REPLY_AUTH_BAD, {"whole address", SET "--username"}},
+	{"office365", PHASE_AUTH, 535, "5.7.3", "Authentication unsuccessful", "m365-password",
+	 REPLY_AUTH_BAD, {SET "--username"}},
+	{"office365", PHASE_MAIL, 530, "5.7.57", "Client not authenticated to send mail. Error: 535 5.7.3 "
+	 "Authentication unsuccessful", "m365-login-wanted", REPLY_AUTH_BAD,
+	 {SET "--username", "Authenticated SMTP"}},
+	{"office365", PHASE_RCPT, 550, "5.7.64", "TenantAttribution; Relay Access Denied", "m365-connector",
+	 REPLY_AUTH_POLICY, {"Connectors", SET "--provider office365"}},
+	{"ses", PHASE_AUTH, 535, "", "Authentication Credentials Invalid", "ses-credentials",
+	 REPLY_AUTH_BAD, {"SMTP credentials only", "access key", "region", SET "--username"}},
+	{"ses", PHASE_AUTH, 535, "", "Account not subscribed to SES", "ses-not-subscribed",
+	 REPLY_ACCOUNT_DISABLED, {"console", SET "--host email-smtp."}},
+	{"", PHASE_DOT, 554, "", "Message rejected: Email address is not verified. The following identities "
+	 "failed the check in region EU-WEST-1: a@example.com", "ses-not-verified", REPLY_SENDER_DENIED,
+	 {"sandbox", "Identities", "posternctl profile show our-way"}},
+	{"", PHASE_DOT, 554, "", "Access denied: User `arn:aws:iam::1:user/x' is not authorized to perform "
+	 "`ses:SendRawEmail' on resource `arn:aws:ses:x'", "ses-policy", REPLY_SENDER_DENIED,
+	 {"IAM", SET "--username"}},
+	{"zoho", PHASE_AUTH, 535, "", "Authentication Failed", "zoho-login", REPLY_AUTH_BAD,
+	 {"region", SET "--host smtp.zoho.eu"}},
+	{"gmx", PHASE_AUTH, 535, "", "Authentication credentials invalid", "mailbox-shut-to-programs",
+	 REPLY_AUTH_BAD, {"POP3 and IMAP", SET "--password-stdin"}},
+	{"yahoo", PHASE_AUTH, 535, "5.7.0", "(#MBR1212) Incorrect username or password.",
+	 "app-password-wanted", REPLY_AUTH_BAD, {"posternctl provider show yahoo", SET "--password-stdin"}},
+	{"icloud", PHASE_AUTH, 535, "5.7.8", "Error: authentication failed: authentication failure",
+	 "app-password-wanted", REPLY_AUTH_BAD, {"posternctl provider show icloud"}},
+	{"sendgrid", PHASE_AUTH, 535, "", "Authentication failed: Bad username / password",
+	 "smtp-credentials-wanted", REPLY_AUTH_BAD, {"posternctl provider show sendgrid"}},
+	{"yahoo", PHASE_AUTH, 535, "5.7.0", "(#AUTH005) Too many bad auth attempts.", "logins-too-often",
+	 REPLY_RATE_AUTH, {"wait"}},
+	{"", PHASE_AUTH, 535, "5.7.8", "Error: authentication failed", "wrong-password", REPLY_AUTH_BAD,
+	 {"TLS is fine", "look at username, password and auth", SET "--username", "before the @"}},
+	{"hetzner", PHASE_AUTH, 535, "5.7.8", "Error: authentication failed", "wrong-password",
+	 REPLY_AUTH_BAD, {"posternctl provider show hetzner"}},
+	{"", PHASE_RCPT, 554, "5.7.1", "<b@example.net>: Relay access denied", "relay-denied", REPLY_POLICY,
+	 {SET "--username", "this machine's address"}},
+	{"", PHASE_RCPT, 550, "", "relay not permitted", "relay-denied", REPLY_POLICY, {SET "--username"}},
+	{"", PHASE_MAIL, 553, "5.7.1", "<a@example.com>: Sender address rejected: not owned by user kate",
+	 "sender-not-allowed", REPLY_SENDER_DENIED, {SET "--from ADDRESS --from-policy replace"}},
+	{"", PHASE_EHLO, 504, "5.5.2", "<x>: Helo command rejected: need fully-qualified hostname",
+	 "helo-name", REPLY_PROTOCOL, {SET "--ehlo"}},
+	{"", PHASE_MAIL, 530, "5.7.0", "Must issue a STARTTLS command first", "tls-wanted",
+	 REPLY_TLS_REQUIRED, {SET "--tls starttls"}},
+	{"", PHASE_DOT, 550, "5.4.5", "Daily user sending quota exceeded. x - gsmtp", "daily-quota",
+	 REPLY_QUOTA_DAILY, {"by itself", SET "--recipient-rate"}},
+	{"", PHASE_GREETING, 421, "", "Too many connections", "too-many-connections", REPLY_RATE_CONN,
+	 {SET "--connections 1"}},
+	{"", PHASE_RCPT, 550, "5.1.1", "User unknown", "no-such-recipient", REPLY_BAD_RECIPIENT,
+	 {"settings are right", "--to"}},
+	{"", PHASE_RCPT, 452, "4.2.2", "over quota", "mailbox-full", REPLY_MAILBOX_FULL,
+	 {"settings are right", "--to"}},
+};
+/* clang-format on */
+
+static void
+test_replies(void **state)
+{
+	struct reply_rules *rules;
+	struct err err;
+
+	if (reply_rules_parse("none", "", 0, &rules, &err) != 0)
+		fail_msg("%s", err.text);
+	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
+		const struct reply_row *row = &replies[i];
+		const struct classifier classifier = {.rules = rules, .provider = row->provider};
+		const struct profile profile = profile_of(row->provider);
+		struct client_end end = {.phase = row->phase};
+		char advice[DIAGNOSIS_ADVICE_SIZE];
+
+		reply_set(&end.reply, row->code, row->enhanced, "%s", row->text);
+		end.verdict = classify_reply(&classifier, row->phase, &end.reply);
+		assert_string_equal(end.verdict.rule, row->rule);
+		assert_string_equal(
+		    reply_class_name(end.verdict.class), reply_class_name(row->class));
+		check_parts(row->text, diagnosis_advice(&profile, &end, advice, sizeof(advice)),
+		    row->parts);
+	}
+	reply_rules_release(rules);
+}
+
+/* A rule's advice on passwords is none for a profile that has tokens. */
+static void
+test_token_that_is_refused(void **state)
+{
+	struct profile profile = profile_of("gmail");
+	struct client_end end = {.phase = PHASE_AUTH};
+	char advice[DIAGNOSIS_ADVICE_SIZE];
+
+	profile.token_source = (struct token_source *)(void *)&profile; /* only that it is there */
+	end.verdict = classify_own(ATTEMPT_AUTH_REFUSED);
+	end.verdict.advice = "an app password";
+	reply_set(&end.reply, 535, "5.7.8", "no");
+	(void)diagnosis_advice(&profile, &end, advice, sizeof(advice));
+	assert_null(strstr(advice, "app password"));
+	assert_non_null(strstr(advice, "token was just made"));
+}
+
+/* A rule of an operator's may have any text. */
+static void
+test_signs_in_advice(void **state)
+{
+	static const struct {
+		const char *text, *expected;
+	} rows[] = {
+	    {"{profile}", "our-way"},
+	    {"set {profile} and {provider}", "set our-way and acme"},
+	    {"{ {x} {profile", "{ {x} {profile"},
+	    {"{{profile}}", "{our-way}"},
+	};
+	const struct profile profile = profile_of("acme");
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct client_end end = {.phase = PHASE_MAIL, .verdict = {.advice = rows[i].text}};
+		char advice[40];
+
+		assert_string_equal(
+		    diagnosis_advice(&profile, &end, advice, sizeof(advice)), rows[i].expected);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_replies),
+	    cmocka_unit_test(test_token_that_is_refused),
+	    cmocka_unit_test(test_signs_in_advice),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
