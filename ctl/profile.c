@@ -22,7 +22,7 @@ static const struct column columns[] = {
 
 #define PROFILE_OPTIONS                                                                            \
 	{"provider", VALUE_TEXT, "P", "takes the rest from what is known of it: provider ls"},     \
-	    {"host", VALUE_TEXT, "H", "the upstream's name or address; a provider's region"},      \
+	    {"host", VALUE_TEXT, "\"H;H2\"", "name or address, more to try next; or a region"},    \
 	    {"port", VALUE_TEXT, "N", "default: 465 implicit, 587 starttls, else 25"},             \
 	    {"tls", VALUE_TEXT, "none|opportunistic|starttls|implicit", "default: by the port"},   \
 	    {"auth", VALUE_TEXT, "none|auto|METHOD", "default: auto with a user name, else none"}, \
@@ -166,6 +166,17 @@ text_of(const json_t *result, const char *name)
 	return text == NULL ? "" : text;
 }
 
+static void
+print_failed_hosts(const json_t *hosts)
+{
+	size_t i;
+	json_t *host;
+
+	json_array_foreach(hosts, i, host)(void)
+	    printf("note: %s could not be used, see above; mail takes the next host meanwhile\n",
+		json_string_value(host));
+}
+
 /* What worked, in one line. */
 static void
 print_success(const json_t *result)
@@ -184,6 +195,7 @@ print_success(const json_t *result)
 		(void)printf("no login\n");
 	else
 		(void)printf("%s as %s\n", method, text_of(result, "username"));
+	print_failed_hosts(json_object_get(result, "failed_hosts"));
 }
 
 static void

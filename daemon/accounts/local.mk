@@ -60,6 +60,8 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/profile_pop3.h \
 	daemon/accounts/profile.h \
 	daemon/accounts/profile_fields.c \
+	daemon/accounts/profile_hosts.c \
+	daemon/accounts/profile_hosts.h \
 	daemon/accounts/profile_links.c \
 	daemon/accounts/profile_links.h \
 	daemon/accounts/profile_oauth.c \

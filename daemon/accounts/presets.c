@@ -80,39 +80,56 @@ value_to_json(const struct provider_value *value)
 }
 
 static bool
-has_region(const struct provider *provider, const char *name)
+is_region(const struct provider *provider, const char *name, size_t size)
 {
-	for (size_t i = 0; name != NULL && i < provider->regions.count; i++)
-		if (strcmp(provider->regions.items[i], name) == 0)
+	for (size_t i = 0; i < provider->regions.count; i++)
+		if (strlen(provider->regions.items[i]) == size &&
+		    strncmp(provider->regions.items[i], name, size) == 0)
 			return true;
 	return false;
 }
 
-static char *
-host_in(const char *pattern, const char *region)
+static void
+add_host(struct buf *hosts, const char *pattern, const char *region, size_t size)
 {
 	const char *at = strstr(pattern, PROVIDER_REGION);
 
-	return xasprintf(
-	    "%.*s%s%s", (int)(at - pattern), pattern, region, at + strlen(PROVIDER_REGION));
+	buf_printf(hosts, "%s%.*s%.*s%s", hosts->size > 0 ? ";" : "", (int)(at - pattern), pattern,
+	    (int)size, region, at + strlen(PROVIDER_REGION));
 }
 
-/* The host of the region that the profile names as its host, or of the usual one. Otherwise the
- * profile has a host of its own, or none. */
+/* Hosts of a profile's own stay what they are. False: all of them are. */
+static bool
+add_hosts(
+    struct buf *hosts, const struct provider *provider, const char *pattern, const char *names)
+{
+	bool has_region = false;
+
+	for (size_t size; *names != '\0'; names += size + (names[size] == ';')) {
+		size = strcspn(names, ";");
+		if (is_region(provider, names, size)) {
+			add_host(hosts, pattern, names, size);
+			has_region = true;
+		} else {
+			buf_printf(hosts, "%s%.*s", hosts->size > 0 ? ";" : "", (int)size, names);
+		}
+	}
+	return has_region;
+}
+
+/* The hosts of the regions that the profile names as its hosts, or that of the usual one. Otherwise
+ * the profile has hosts of its own, or none. */
 static void
-add_regional_host(json_t *values, const struct provider *provider, const struct profile *profile,
+add_regional_hosts(json_t *values, const struct provider *provider, const struct profile *profile,
     const char *pattern)
 {
-	const char *region = profile->host == NULL                 ? provider->region
-			     : has_region(provider, profile->host) ? profile->host
-								   : NULL;
-	char *host;
+	const char *names = profile->host != NULL ? profile->host : provider->region;
+	struct buf hosts;
 
-	if (region == NULL)
-		return;
-	host = host_in(pattern, region);
-	(void)json_object_set_new(values, "host", json_string(host));
-	free(host);
+	buf_init(&hosts);
+	if (names != NULL && add_hosts(&hosts, provider, pattern, names))
+		(void)json_object_set_new(values, "host", json_string(hosts.bytes));
+	buf_fini(&hosts);
 }
 
 /* The provider's values for what the profile leaves open. What this version has no field for is
@@ -129,7 +146,7 @@ values_for(const struct provider *provider, struct profile *profile)
 		if (field == NULL || !profile_oauth_takes(profile, value->field))
 			continue;
 		if (strcmp(value->field, "host") == 0 && provider->regions.count > 0)
-			add_regional_host(values, provider, profile, value->text);
+			add_regional_hosts(values, provider, profile, value->text);
 		else if (!field_is_set(field, profile))
 			(void)json_object_set_new(values, value->field, value_to_json(value));
 	}

@@ -292,6 +292,7 @@ profile_to_json(const struct presets *presets, const struct profile *profile)
 	    object, "problem", is_whole ? json_null() : json_string(problem.why.text));
 	if (whole.port == 0)
 		(void)json_object_set_new(object, "port", json_null());
+	(void)json_object_set_new(object, "hosts", table_items_to_json(whole.host));
 	(void)json_object_set_new(object, "has_password", json_boolean(whole.password != NULL));
 	profile_oauth_to_json(&whole, object);
 	(void)json_object_set_new(object, "has_client_key", json_boolean(whole.client_key != NULL));

@@ -1,12 +1,11 @@
 /* profile_fields - the fields of a profile, each with what it may be. */
 #include "common/buf.h"
 #include "common/choosing.h"
-#include "common/domain.h"
 #include "common/mailaddr.h"
-#include "common/netaddr.h"
 #include "common/rate.h"
 #include "common/xalloc.h"
 #include "daemon/accounts/profile.h"
+#include "daemon/accounts/profile_hosts.h"
 #include "daemon/accounts/profile_oauth.h"
 #include "daemon/config/sense.h"
 #include "daemon/config/units.h"
@@ -24,31 +23,6 @@
 #define CA_SIZE_MAX 65536
 #define AVAILABLE_SIZE_MAX 4096
 #define HOUR_MS (60 * 60 * 1000)
-
-/* A name, or an address with or without brackets. */
-static int
-normalise_host(char **text, struct err *err_out)
-{
-	size_t length = strlen(*text);
-	bool has_brackets = length > 2 && (*text)[0] == '[' && (*text)[length - 1] == ']';
-	char *bare = has_brackets ? xstrndup(*text + 1, length - 2) : xstrdup(*text);
-	char name[DOMAIN_SIZE], address_text[NETADDR_TEXT_SIZE];
-	struct netaddr address;
-	const char *host = NULL;
-
-	if (netaddr_parse(bare, &address))
-		host = netaddr_format(&address, address_text);
-	else if (has_brackets)
-		(void)err_set(err_out, "%.200s is no IP address", *text);
-	else if (domain_normalise(bare, length, name, err_out) == 0)
-		host = name;
-	free(bare);
-	if (host == NULL)
-		return -1;
-	free(*text);
-	*text = xstrdup(host);
-	return 0;
-}
 
 /* yes, no, or a SHA-256 fingerprint in hex, which is kept in lower case without colons. */
 static int
@@ -234,7 +208,8 @@ static const struct field fields[] = {
     FIELD(paused, FIELD_BOOL, .flags = FIELD_READ_ONLY),
     FIELD(version, FIELD_NUMBER, .flags = FIELD_HIDDEN),
     FIELD(provider, FIELD_TEXT, .max = 40),
-    FIELD(host, FIELD_TEXT, .max = 255, .normalise = normalise_host),
+    FIELD(host, FIELD_TEXT, .max = PROFILE_HOSTS_BYTES, .flags = FIELD_SEVERAL,
+	.normalise = profile_normalise_hosts),
     FIELD(port, FIELD_NUMBER, .min = 1, .max = 65535, .flags = FIELD_DEFAULTED),
     FIELD(tls, FIELD_TEXT, .max = 16, .choices = tls_modes),
     FIELD(tls_min, FIELD_TEXT, .max = 16, .choices = tls_versions),
@@ -277,7 +252,7 @@ static const struct field fields[] = {
     FIELD(
 	fallback_after, FIELD_SECONDS, .min = 1000, .max = 24 * HOUR_MS, .flags = FIELD_DEFAULTED),
     FIELD(overflow, FIELD_BOOL, .flags = 0),
-    FIELD(pop3_host, FIELD_TEXT, .max = 255, .normalise = normalise_host),
+    FIELD(pop3_host, FIELD_TEXT, .max = 255, .normalise = profile_normalise_host),
     FIELD(pop3_port, FIELD_NUMBER, .min = 1, .max = 65535, .flags = FIELD_DEFAULTED),
     FIELD(pop3_tls, FIELD_TEXT, .max = 16, .choices = pop3_tls_modes),
     FIELD(pop3_tls_min, FIELD_TEXT, .max = 16, .choices = tls_versions),

@@ -123,6 +123,12 @@ check_choice(const struct field *field, char *text, struct refusal *refusal_out)
 	return rc;
 }
 
+static bool
+takes_items(const struct field *field)
+{
+	return field->type == FIELD_ITEMS || (field->flags & FIELD_SEVERAL) != 0;
+}
+
 /* Several values come as an array or as one text; either way they become one text. */
 static char *
 text_of(const struct field *field, const json_t *value)
@@ -131,7 +137,7 @@ text_of(const struct field *field, const json_t *value)
 
 	if (json_is_string(value))
 		return xstrdup(json_string_value(value));
-	if (field->type != FIELD_ITEMS || !json_is_array(value))
+	if (!takes_items(field) || !json_is_array(value))
 		return NULL;
 	buf_init(&items);
 	for (size_t i = 0; i < json_array_size(value); i++) {
@@ -183,8 +189,7 @@ read_text(const struct field *field, void *row, const json_t *value, struct refu
 
 	if (!json_is_null(value) && (text = text_of(field, value)) == NULL)
 		return refuse_field(refusal_out, field,
-		    field->type == FIELD_ITEMS ? "must be text, or an array of texts"
-					       : "must be text");
+		    takes_items(field) ? "must be text, or an array of texts" : "must be text");
 	/* Nothing at all is unset. */
 	if (text != NULL && *text != '\0' && check_text(field, &text, refusal_out) != 0) {
 		free(text);
@@ -384,8 +389,8 @@ table_read_json(const struct table *table, void *row, const json_t *object, unsi
 
 /* ---- to JSON ---- */
 
-static json_t *
-items_to_json(const char *items)
+json_t *
+table_items_to_json(const char *items)
 {
 	json_t *array = json_array();
 	size_t length;
@@ -407,7 +412,7 @@ field_to_json(const struct field *field, void *row)
 		return *field_text(field, row) == NULL ? json_null()
 						       : json_string(*field_text(field, row));
 	case FIELD_ITEMS:
-		return items_to_json(*field_text(field, row));
+		return table_items_to_json(*field_text(field, row));
 	case FIELD_NUMBER:
 	case FIELD_SIZE:
 	case FIELD_PERCENT:

@@ -35,6 +35,8 @@ enum {
 	FIELD_HIDDEN = 2,      /* JSON doesn't know it */
 	FIELD_ONLY_AT_ADD = 4, /* can't be changed later */
 	FIELD_DEFAULTED = 8,   /* a number that 0 leaves to its default; null and "" make it that */
+	FIELD_SEVERAL =
+	    16, /* a text that may hold items: JSON shows it as it is, and may have an array */
 };
 
 struct field {
@@ -63,6 +65,8 @@ void table_row_fini(const struct table *table, void *row);
  * refused. */
 int table_read_json(const struct table *table, void *row, const json_t *object,
     unsigned refused_flags, struct refusal *refusal_out);
+/* Gives an array of the text's items; NULL and "" have none. */
+json_t *table_items_to_json(const char *items);
 /* Gives an object. */
 json_t *table_to_json(const struct table *table, const void *row);
 

@@ -136,6 +136,8 @@ enum route_row { ROUTE_BEGIN, ROUTE_PROFILE, ROUTE_USER, ROUTE_LIST, ROUTE_END, 
 enum listener_tls { LISTENER_NONE, LISTENER_STARTTLS, LISTENER_IMPLICIT, LISTENER_AUTO };
 
 /* Of a profile. */
+#define PROFILE_HOSTS_MAX 8
+
 enum profile_tls { PROFILE_NONE, PROFILE_OPPORTUNISTIC, PROFILE_STARTTLS, PROFILE_IMPLICIT };
 
 /* How a profile comes to its access tokens (RFC 6749; 8628; 7523). */

@@ -4,8 +4,9 @@
 #include "common/err.h"
 #include "common/xalloc.h"
 #include "daemon/relay/channel_private.h"
-#include "daemon/relay/tokens.h"
+#include "daemon/relay/hostlist.h"
 #include "daemon/relay/pop3_keeper.h"
+#include "daemon/relay/tokens.h"
 
 #include <event2/buffer.h>
 #include <stdio.h>
@@ -30,6 +31,7 @@ channel_free(void *object)
 	struct channel *channel = object;
 
 	channel_drop_client(channel);
+	buf_fini(&channel->failed_others);
 	timer_free(channel->soon);
 	profile_release(channel->profile);
 	free(channel);
@@ -64,6 +66,8 @@ channel_close(struct channel *channel)
 static void
 tell_closed(struct channel *channel)
 {
+	if (channel_goes_elsewhere(channel))
+		return;
 	if (channel->resends && !channel->is_closed)
 		channel_fail_transaction(channel);
 	if (channel->is_closed)
@@ -104,11 +108,12 @@ channel_step_done(struct channel *channel, enum phase phase, const char *detail)
 		channel->callbacks->on_step(channel, &step, channel->ctx);
 }
 
-/* Tells the steps that the automaton has taken. */
+/* Tells the steps that the automaton has taken; the one that it ended at isn't among them. */
 static void
-follow_steps(struct channel *channel)
+follow_steps(struct channel *channel, enum client_event event)
 {
-	enum phase phase = client_phase(channel->client);
+	enum phase phase = event == CLIENT_IS_OVER ? client_end(channel->client)->phase
+						   : client_phase(channel->client);
 
 	if (phase <= channel->phase || channel->is_established)
 		return;
@@ -140,6 +145,7 @@ become_ready(struct channel *channel)
 			channel_step_done(channel, PHASE_AUTH, channel->facts.auth);
 		channel->facts.connect_ms =
 		    loop_now_ms(channel->loop) - channel->started_at_ms - channel->facts.tls_ms;
+		channel_note_host_worked(channel);
 	}
 	channel->is_established = true;
 	channel->is_ready = true;
@@ -173,7 +179,7 @@ channel_act(struct channel *channel, enum client_event event)
 {
 	if (channel->conn != NULL) {
 		flush(channel);
-		follow_steps(channel);
+		follow_steps(channel, event);
 		conn_set_deadline(channel->conn, client_deadline_ms(channel->client));
 	}
 	switch (event) {
@@ -181,7 +187,7 @@ channel_act(struct channel *channel, enum client_event event)
 		break;
 	case CLIENT_WANTS_TLS:
 		conn_start_tls_client(
-		    channel->conn, channel->profile->tls_context, channel->profile->host);
+		    channel->conn, channel->profile->tls_context, channel->facts.host);
 		break;
 	case CLIENT_WANTS_CREDENTIAL:
 		channel_want_credential(channel);
@@ -243,16 +249,6 @@ on_line(bool is_sent, const char *line, void *ctx)
 	channel->callbacks->on_line(is_sent, line, channel->ctx);
 }
 
-static void
-resolve(struct channel *channel)
-{
-	const struct profile *profile = channel->profile;
-
-	channel->phase = PHASE_NAME;
-	channel->query =
-	    dns_resolve(channel->dns, profile->host, profile->port, channel_on_addresses, channel);
-}
-
 /* Without a token there is no use in a connection, which would have to wait. */
 static void
 on_token(const struct token_answer *answer, void *ctx)
@@ -272,7 +268,7 @@ on_token(const struct token_answer *answer, void *ctx)
 	    answer->is_fresh ? "new" : "known", (long long)(answer->holds_ms / 1000));
 	channel_step_done(channel, PHASE_TOKEN, detail);
 	channel->started_at_ms = channel->step_at_ms;
-	resolve(channel);
+	channel_seek_host(channel);
 }
 
 struct channel *
@@ -294,7 +290,6 @@ channel_open(struct loop *loop, struct dns *dns, struct profile *profile,
 	    .verifies = profile->verifies,
 	    .allows_clear = profile->auth_in_clear,
 	    .has_certificate = profile->has_certificate,
-	    .host = profile->host,
 	    .port = profile->port,
 	    .auth_methods = profile->auth_methods,
 	    .username = profile->username,
@@ -307,12 +302,14 @@ channel_open(struct loop *loop, struct dns *dns, struct profile *profile,
 	};
 	channel->soon = timer_new(loop, on_soon, channel);
 	channel->started_at_ms = channel->step_at_ms = loop_now_ms(loop);
+	channel->facts.host = hostlist_name(profile->hosts, 0);
 	channel->facts.tls = channel->facts.auth = "";
+	buf_init(&channel->failed_others);
 	channel->dns = dns;
 	if (profile->token_source != NULL)
 		channel->token = token_get(profile->token_source, on_token, channel);
 	else
-		resolve(channel);
+		channel_seek_host(channel);
 	return channel;
 }
 

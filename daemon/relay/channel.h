@@ -11,7 +11,10 @@
  *	channel_open → on_ready → channel_send → on_body_wanted → channel_body… channel_body_end
  *	→ on_done → on_ready …
  *
- * All addresses of the name are tried in turn until one greets.
+ * The profile's hosts are tried in turn until one can be used, up to a login: one that isn't found, doesn't
+ * answer, turns connections away without a word of us, or has no TLS that stands. What a host says of
+ * the account or of how much it gets holds for all of them. Of a host all addresses are tried in turn
+ * until one greets.
  */
 #ifndef POSTERN_RELAY_CHANNEL_H
 #define POSTERN_RELAY_CHANNEL_H
@@ -40,7 +43,9 @@ struct channel_callbacks {
 	void (*on_done)(struct channel *channel, void *ctx);
 	/* The last one. The channel is freed afterwards. */
 	void (*on_closed)(struct channel *channel, const struct client_end *end, void *ctx);
-	/* These two may be NULL. */
+	/* These may be NULL. */
+	/* A host can't be used, see channel_facts(); the next one is tried. */
+	void (*on_host_failed)(struct channel *channel, const struct client_end *end, void *ctx);
 	void (*on_step)(struct channel *channel, const struct channel_step *step, void *ctx);
 	void (*on_line)(bool is_sent, const char *line, void *ctx);
 };
@@ -72,6 +77,7 @@ bool channel_lacks_8bitmime(const struct channel *channel);
 bool channel_is_established(const struct channel *channel);
 
 struct channel_facts {
+	const char *host;   /* that is tried or was reached, one of the profile's */
 	char upstream[320]; /* host[ip]:port */
 	const char *tls;    /* TLSv1.3, or "" */
 	const char *auth;   /* PLAIN …, or "" */

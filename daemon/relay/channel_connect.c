@@ -4,6 +4,7 @@
  */
 #include "common/log.h"
 #include "daemon/relay/channel_private.h"
+#include "daemon/relay/hostlist.h"
 
 #include <event2/buffer.h>
 #include <netinet/in.h>
@@ -37,7 +38,7 @@ on_connected(struct conn *conn, void *ctx)
 	size_t host = (size_t)(strrchr(peer, ':') - peer);
 
 	(void)snprintf(channel->facts.upstream, sizeof(channel->facts.upstream),
-	    peer[0] == '[' ? "%s%.*s%s" : "%s[%.*s]%s", channel->profile->host, (int)host, peer,
+	    peer[0] == '[' ? "%s%.*s%s" : "%s[%.*s]%s", channel->facts.host, (int)host, peer,
 	    peer + host);
 	channel_step_done(channel, PHASE_CONNECT, channel->facts.upstream);
 	channel->connected_at_ms = loop_now_ms(channel->loop);
@@ -45,7 +46,7 @@ on_connected(struct conn *conn, void *ctx)
 	channel->is_handshake = channel->profile->tls == PROFILE_IMPLICIT;
 	conn_set_deadline(conn, channel->profile->timeout_ms);
 	if (channel->is_handshake)
-		conn_start_tls_client(conn, channel->profile->tls_context, channel->profile->host);
+		conn_start_tls_client(conn, channel->profile->tls_context, channel->facts.host);
 	else
 		channel->client = client_new(&channel->settings, false);
 }
@@ -157,8 +158,8 @@ note_problem(struct channel *channel, const char *problem)
 	if (problem[0] == '\0' || channel->phase < channel->furthest)
 		return;
 	channel->furthest = channel->phase;
-	(void)snprintf(channel->problem, sizeof(channel->problem), "%s:%u: %s",
-	    channel->profile->host, channel->profile->port, problem);
+	(void)snprintf(channel->problem, sizeof(channel->problem), "%s:%u: %s", channel->facts.host,
+	    channel->profile->port, problem);
 }
 
 /* Tries the next address; without one there is no way. */
@@ -184,25 +185,39 @@ connect_next(struct channel *channel, const char *problem)
 }
 
 void
+channel_leave_conn(struct channel *channel)
+{
+	channel_drop_client(channel);
+	if (channel->conn != NULL)
+		conn_close(channel->conn);
+	channel->conn = NULL;
+	channel->is_ready = channel->is_sending_body = channel->is_handshake = false;
+	channel->settings.binding = NULL;
+	channel->facts.tls = "";
+	channel->address = 0;
+}
+
+void
 channel_on_addresses(const struct dns_answer *answer, void *ctx)
 {
 	struct channel *channel = ctx;
+	bool has_choice = hostlist_count(channel->profile->hosts) > 1;
 	char text[320];
 
 	channel->query = NULL;
 	if (answer->count == 0) {
-		(void)snprintf(
-		    text, sizeof(text), "%s: %s", channel->profile->host, answer->problem);
+		(void)snprintf(text, sizeof(text), "%s: %s", channel->facts.host, answer->problem);
 		channel_end_early(channel, PHASE_NAME, text);
 		return;
 	}
 	channel->addresses = *answer;
-	(void)snprintf(
-	    text, sizeof(text), "%zu address%s", answer->count, answer->count > 1 ? "es" : "");
+	(void)snprintf(text, sizeof(text), "%s%s%zu address%s",
+	    has_choice ? channel->facts.host : "", has_choice ? ": " : "", answer->count,
+	    answer->count > 1 ? "es" : "");
 	channel_step_done(channel, PHASE_NAME, text);
 	if (channel->profile->pop3 != NULL)
 		channel_want_pop3(
-		    channel, channel->profile->is_tested ? loop_now_ms(channel->loop) : 0);
+		    channel, channel->profile->is_tested ? channel->started_at_ms : 0);
 	else
 		connect_next(channel, "");
 }

@@ -20,7 +20,8 @@ static void
 go_on(struct channel *channel, enum client_event event)
 {
 	channel_act(channel, event);
-	if (!channel->is_closed && evbuffer_get_length(conn_input(channel->conn)) > 0)
+	if (!channel->is_closed && channel->conn != NULL &&
+	    evbuffer_get_length(conn_input(channel->conn)) > 0)
 		conn_resume(channel->conn);
 }
 

@@ -71,14 +71,7 @@ static void
 begin_anew(struct channel *channel)
 {
 	channel->has_asked_pop3 = true;
-	channel_drop_client(channel);
-	if (channel->conn != NULL)
-		conn_close(channel->conn);
-	channel->conn = NULL;
-	channel->is_ready = channel->is_sending_body = false;
-	channel->settings.binding = NULL;
-	channel->facts.tls = "";
-	channel->address = 0;
+	channel_leave_conn(channel);
 	channel_want_pop3(channel, channel->connected_at_ms + 1);
 }
 

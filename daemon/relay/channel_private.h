@@ -1,9 +1,10 @@
 /*
  * channel_private - a channel's inside, for the files that make it up
  *
- * channel.c opens and ends it, follows the automaton and carries a transaction; channel_connect.c
- * finds an address that greets and drives the automaton from the socket; channel_login.c fetches what
- * AUTH needs; channel_pop3.c waits for POP-before-SMTP. Nobody else includes this.
+ * channel.c opens and ends it, follows the automaton and carries a transaction; channel_hosts.c goes from
+ * host to host; channel_connect.c finds an address that greets and drives the automaton from the socket;
+ * channel_login.c fetches what AUTH needs; channel_pop3.c waits for POP-before-SMTP. Nobody else includes
+ * this.
  */
 #ifndef POSTERN_RELAY_CHANNEL_PRIVATE_H
 #define POSTERN_RELAY_CHANNEL_PRIVATE_H
@@ -23,6 +24,11 @@ struct channel {
 
 	struct dns *dns;
 	struct token_wait *token; /* that is waited for before anything else, or NULL */
+	size_t host;              /* the one in use */
+	unsigned hosts_tried;     /* bits */
+	struct client_end failed; /* of the hosts that failed the one that came furthest */
+	const char *failed_host;  /* its name; NULL: none has failed */
+	struct buf failed_others; /* in words */
 	struct dns_query *query;
 	struct dns_answer addresses;
 	size_t address; /* the one in use */
@@ -61,6 +67,12 @@ void channel_step_done(struct channel *channel, enum phase phase, const char *de
 void channel_act(struct channel *channel, enum client_event event);
 void channel_drop_client(struct channel *channel);
 
+/* channel_hosts.c: to the next host, or the first. */
+void channel_seek_host(struct channel *channel);
+/* Whether the end is the host's alone, and another one is tried. */
+bool channel_goes_elsewhere(struct channel *channel);
+void channel_note_host_worked(struct channel *channel);
+
 /* channel_login.c: what the automaton wants for AUTH. */
 void channel_want_credential(struct channel *channel);
 void channel_want_key(struct channel *channel);
@@ -76,6 +88,8 @@ bool channel_retries_end(struct channel *channel);
 bool channel_retries_transaction(struct channel *channel);
 /* The transaction that was to be sent again has the channel's end for a verdict. */
 void channel_fail_transaction(struct channel *channel);
+/* channel_connect.c: leaves the connection that there may be, for another. */
+void channel_leave_conn(struct channel *channel);
 /* channel_connect.c: the addresses are known, and the upstream is open for us. */
 void channel_connect(struct channel *channel);
 /* channel_connect.c: the name query's answer, from which the way begins; ctx is the channel. */

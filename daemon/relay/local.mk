@@ -24,6 +24,7 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/channel.c \
 	daemon/relay/channel.h \
 	daemon/relay/channel_connect.c \
+	daemon/relay/channel_hosts.c \
 	daemon/relay/channel_login.c \
 	daemon/relay/channel_pop3.c \
 	daemon/relay/channel_private.h \
@@ -53,6 +54,8 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/dotstuff.h \
 	daemon/relay/hostfiles.c \
 	daemon/relay/hostfiles.h \
+	daemon/relay/hostlist.c \
+	daemon/relay/hostlist.h \
 	daemon/relay/http.c \
 	daemon/relay/http.h \
 	daemon/relay/jwt.c \

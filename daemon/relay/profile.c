@@ -3,6 +3,7 @@
 
 #include "common/xalloc.h"
 #include "daemon/relay/auth_method.h"
+#include "daemon/relay/hostlist.h"
 #include "daemon/relay/pop3_settings.h"
 #include "daemon/relay/scram_key.h"
 #include "daemon/relay/tokens.h"
@@ -127,7 +128,8 @@ check_values(struct profile *profile, const struct msg_profile *message)
 {
 	if (message->problem[0] != '\0')
 		set_problem(profile, message->problem);
-	else if (profile->capture[0] == '\0' && (profile->host[0] == '\0' || profile->port == 0))
+	else if (profile->capture[0] == '\0' &&
+		 (hostlist_count(profile->hosts) == 0 || profile->port == 0))
 		set_problem(profile, "the profile has no host or no port");
 	else if (message->tls > PROFILE_IMPLICIT || message->tls_verify > VERIFY_FINGERPRINT ||
 		 message->tls_min > message->tls_max || message->tls_max > TLS_VERSION_1_3)
@@ -188,7 +190,7 @@ profile_new(const struct msg_profile *message, const struct profile_surroundings
 	profile->version = message->version;
 	profile->name = xstrdup(message->name);
 	profile->capture = xstrdup(message->capture);
-	profile->host = xstrdup(message->host);
+	profile->hosts = hostlist_new(message->host);
 	profile->port = message->port;
 	profile->tls = message->tls;
 	profile->auth = xstrdup(message->auth);
@@ -243,7 +245,7 @@ profile_release(struct profile *profile)
 	free(profile->name);
 	free(profile->problem);
 	free(profile->capture);
-	free(profile->host);
+	hostlist_free(profile->hosts);
 	free(profile->auth);
 	free(profile->username);
 	free(profile->ehlo_name);
@@ -260,6 +262,11 @@ profile_release(struct profile *profile)
 const char *
 profile_server(const struct profile *profile, char buffer[static PROFILE_SERVER_SIZE])
 {
-	(void)snprintf(buffer, PROFILE_SERVER_SIZE, "%s:%u", profile->host, profile->port);
+	size_t size = 0;
+
+	buffer[0] = '\0';
+	for (size_t i = 0; i < hostlist_count(profile->hosts) && size < PROFILE_SERVER_SIZE; i++)
+		size += (size_t)snprintf(buffer + size, PROFILE_SERVER_SIZE - size, "%s%s:%u",
+		    i > 0 ? " or " : "", hostlist_name(profile->hosts, i), profile->port);
 	return buffer;
 }

@@ -15,6 +15,7 @@
 #include "daemon/core/tls.h"
 #include "daemon/core/values.h"
 
+struct hostlist;
 struct logins;
 struct pop3_keeper;
 struct pop3_settings;
@@ -32,8 +33,8 @@ struct profile {
 	uint32_t version;
 	char *name;
 	char *problem; /* NULL: it can be used */
-	char *capture; /* "": it has a host */
-	char *host;
+	char *capture; /* "": it has hosts */
+	struct hostlist *hosts;
 	uint16_t port;
 	enum profile_tls tls;
 	struct tls_context *tls_context; /* NULL with PROFILE_NONE */
@@ -83,7 +84,7 @@ void profile_release(struct profile *profile); /* NULL is allowed */
 struct tls_context *profile_make_tls(
     const struct tls_client_settings *settings, struct msg_bytes ca, struct err *err_out);
 
-/* `host:port`, for people */
+/* `host:port`, for people; of several hosts all */
 #define PROFILE_SERVER_SIZE 320
 const char *profile_server(const struct profile *profile, char buffer[static PROFILE_SERVER_SIZE]);
 

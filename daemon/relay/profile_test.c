@@ -10,6 +10,7 @@
 #include "daemon/relay/capture.h"
 #include "daemon/relay/channel.h"
 #include "daemon/relay/diagnosis.h"
+#include "daemon/relay/hostlist.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -42,9 +43,9 @@ struct test {
 	struct capture *capture; /* instead of the channel */
 	struct client_transaction mail;
 	struct client_recipient recipient;
-	char *name;                 /* of the profile, as the caller wrote it */
-	char *to;                   /* NULL: no mail is sent */
-	json_t *steps, *transcript; /* transcript NULL: not asked for */
+	char *name;                                /* of the profile, as the caller wrote it */
+	char *to;                                  /* NULL: no mail is sent */
+	json_t *steps, *failed_hosts, *transcript; /* transcript NULL: not asked for */
 	int64_t begun_at_ms;
 	bool has_sent;
 };
@@ -67,6 +68,7 @@ test_free(struct test *test)
 	profile_release(test->profile);
 	client_transaction_reset(&test->mail);
 	json_decref(test->steps);
+	json_decref(test->failed_hosts);
 	json_decref(test->transcript);
 	free(test->name);
 	free(test->to);
@@ -103,9 +105,10 @@ end_judged(struct test *test, const char *diagnosis, const struct verdict *verdi
 	const struct profile *profile = test->profile;
 	const struct channel_facts *facts =
 	    test->channel != NULL ? channel_facts(test->channel) : NULL;
-	json_t *answer = json_pack("{s:b,s:O,s:s,s:i,s:s,s:s,s:s,s:s*,s:s*}", "ok",
-	    diagnosis == NULL, "steps", test->steps, "host", profile->host, "port",
-	    (int)profile->port, "username", profile->username, "method",
+	json_t *answer = json_pack("{s:b,s:O,s:s,s:O,s:i,s:s,s:s,s:s,s:s*,s:s*}", "ok",
+	    diagnosis == NULL, "steps", test->steps, "host",
+	    facts != NULL ? facts->host : hostlist_name(profile->hosts, 0), "failed_hosts",
+	    test->failed_hosts, "port", (int)profile->port, "username", profile->username, "method",
 	    facts != NULL ? facts->auth : "", "tls", facts != NULL ? facts->tls : "", "diagnosis",
 	    diagnosis, "provider", profile->provider[0] != '\0' ? profile->provider : NULL);
 
@@ -160,13 +163,31 @@ on_line(bool is_sent, const char *line, void *ctx)
 }
 
 static void
+add_failed_step(struct test *test, const struct client_end *failure)
+{
+	int64_t now_ms = loop_now_ms(test->tests->role->loop);
+	char fact[1100];
+
+	add_step(test, phase_name(failure->phase), false, now_ms - test->begun_at_ms,
+	    diagnosis_fact(failure, fact, sizeof(fact)));
+	test->begun_at_ms = now_ms;
+}
+
+static void
+on_host_failed(struct channel *channel, const struct client_end *failure, void *ctx)
+{
+	struct test *test = ctx;
+
+	add_failed_step(test, failure);
+	(void)json_array_append_new(test->failed_hosts, json_string(channel_facts(channel)->host));
+}
+
+static void
 end_failed(struct test *test, const struct client_end *failure)
 {
-	char fact[800], advice[DIAGNOSIS_ADVICE_SIZE];
+	char advice[DIAGNOSIS_ADVICE_SIZE];
 
-	add_step(test, phase_name(failure->phase), false,
-	    loop_now_ms(test->tests->role->loop) - test->begun_at_ms,
-	    diagnosis_fact(failure, fact, sizeof(fact)));
+	add_failed_step(test, failure);
 	end_judged(test, diagnosis_advice(test->profile, failure, advice, sizeof(advice)),
 	    &failure->verdict);
 }
@@ -338,6 +359,7 @@ walk(struct test *test)
 	    .on_body_wanted = on_body_wanted,
 	    .on_done = on_done,
 	    .on_closed = on_closed,
+	    .on_host_failed = on_host_failed,
 	    .on_step = on_step,
 	    .on_line = on_line,
 	};
@@ -439,6 +461,7 @@ test_new(struct profile_tests *tests, struct link *control, uint32_t request_id)
 	test->control = control;
 	test->request_id = request_id;
 	test->steps = json_array();
+	test->failed_hosts = json_array();
 	test->begun_at_ms = loop_now_ms(tests->role->loop);
 	list_append(&tests->running, &test->link);
 	tests->count++;

@@ -64,6 +64,15 @@ slot_note_step(struct slot *slot, const struct channel_step *step)
 }
 
 void
+slot_note_host(struct slot *slot, const struct client_end *end)
+{
+	char fact[700];
+
+	note(slot, "%s: not this host: %s", channel_facts(slot->channel)->host,
+	    diagnosis_fact(end, fact, sizeof(fact)));
+}
+
+void
 slot_note_line(struct slot *slot, bool is_sent, const char *line)
 {
 	transcript_add(

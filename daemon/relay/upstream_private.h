@@ -103,6 +103,8 @@ void slot_abandon(struct slot *slot);
 /* The connection begins. */
 void slot_open_transcript(struct slot *slot);
 void slot_note_step(struct slot *slot, const struct channel_step *step);
+/* The host can't be used, and the next one is tried. */
+void slot_note_host(struct slot *slot, const struct client_end *end);
 void slot_note_line(struct slot *slot, bool is_sent, const char *line);
 /* A transaction begins. */
 void slot_begin_transcript(struct slot *slot);

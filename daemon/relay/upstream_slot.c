@@ -445,6 +445,12 @@ on_step(struct channel *channel, const struct channel_step *step, void *ctx)
 }
 
 static void
+on_host_failed(struct channel *channel, const struct client_end *end, void *ctx)
+{
+	slot_note_host(ctx, end);
+}
+
+static void
 on_line(bool is_sent, const char *line, void *ctx)
 {
 	slot_note_line(ctx, is_sent, line);
@@ -464,6 +470,7 @@ open_slot(struct upstream *upstream)
 	    .on_body_wanted = on_body_wanted,
 	    .on_done = on_done,
 	    .on_closed = on_closed,
+	    .on_host_failed = on_host_failed,
 	    .on_step = on_step,
 	    .on_line = on_line,
 	};

@@ -9,6 +9,7 @@ check_PROGRAMS += \
 	tests/unit/test_diagnosis \
 	tests/unit/test_dns \
 	tests/unit/test_dotstuff \
+	tests/unit/test_hostlist \
 	tests/unit/test_logins \
 	tests/unit/test_ntlm \
 	tests/unit/test_oauth_answer \
@@ -60,6 +61,10 @@ tests_unit_test_dns_LDADD = $(RELAY_LIBS)
 tests_unit_test_dotstuff_SOURCES = tests/unit/test_dotstuff.c
 tests_unit_test_dotstuff_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_dotstuff_LDADD = $(RELAY_LIBS)
+
+tests_unit_test_hostlist_SOURCES = tests/unit/test_hostlist.c
+tests_unit_test_hostlist_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_hostlist_LDADD = daemon/relay/librelay.a common/libcommon.a $(CMOCKA_LIBS)
 
 tests_unit_test_logins_SOURCES = tests/unit/test_logins.c
 tests_unit_test_logins_CFLAGS = $(UNIT_CFLAGS)

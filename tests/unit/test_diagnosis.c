@@ -15,7 +15,6 @@ static struct profile
 profile_of(const char *provider)
 {
 	return (struct profile){.name = "our-way",
-	    .host = "smtp.example.com",
 	    .port = 587,
 	    .tls = PROFILE_STARTTLS,
 	    .auth_methods = 1,

@@ -87,6 +87,8 @@ static const struct {
 	"{\"name\":\"r\",\"provider\":\"round\",\"password\":\"x\",\"host\":\"US\"}", 201,
 	"\"host\": \"smtp.us.round.example\""},
     {"GET", "/v1/profiles/r", NULL, 200, "\"username\": \"apikey\""},
+    {"PATCH", "/v1/profiles/r", "{\"host\":\"us;own.example;eu\"}", 200,
+	"\"host\": \"smtp.us.round.example;own.example;smtp.eu.round.example\""},
     {"PATCH", "/v1/profiles/r", "{\"host\":\"other.example\"}", 200, "\"other.example\""},
 };
 
