@@ -92,6 +92,8 @@ const char *conn_tls_version(const struct conn *conn);
 /* Below TLS 1.2. */
 bool conn_has_old_tls(const struct conn *conn);
 const char *conn_tls_cipher(const struct conn *conn);
+/* Of the peer's certificate that we did not accept, SHA-256 in hex; also in on_closed. "": none. */
+const char *conn_tls_refused_fingerprint(const struct conn *conn);
 /* The channel bindings of what is on; false if there are none that are safe. */
 bool conn_tls_binding(const struct conn *conn, struct tls_binding *binding_out);
 

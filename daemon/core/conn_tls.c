@@ -144,6 +144,12 @@ conn_tls_cipher(const struct conn *conn)
 	return conn_has_tls(conn) ? tls_session_cipher(conn->tls) : "";
 }
 
+const char *
+conn_tls_refused_fingerprint(const struct conn *conn)
+{
+	return conn->tls != NULL ? tls_session_fingerprint(conn->tls) : "";
+}
+
 bool
 conn_tls_binding(const struct conn *conn, struct tls_binding *binding_out)
 {

@@ -18,6 +18,8 @@
 #include "daemon/core/messages.h"
 #include "daemon/core/values.h"
 
+#define TLS_FINGERPRINT_TEXT_SIZE 65 /* SHA-256 in hex */
+
 struct tls_context;
 struct tls_tickets;
 struct tls_store; /* trusted CAs, parsed once */

@@ -30,6 +30,10 @@ int tls_tickets_callback(
     SSL *ssl, uint8_t *name, uint8_t *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int is_writing);
 /* OpenSSL's words for the newest error; empties its queue. */
 const char *tls_error_words(void);
+/* What OpenSSL's verification of this certificate, `depth` above the server's, found. */
+void tls_certificate_words(
+    int error, int depth, X509 *certificate, const char *server, struct err *words_out);
+void tls_fingerprint_text(X509 *certificate, char text[static TLS_FINGERPRINT_TEXT_SIZE]);
 /* For SSL_CTX_set_cert_verify_callback(). */
 int tls_verify_fingerprint(X509_STORE_CTX *store, void *unused);
 

@@ -24,8 +24,9 @@ struct tls_session {
 	struct evbuffer *wire_in, *wire_out; /* borrowed */
 	enum conn_end end;
 	bool has_failed;
-	char *name;  /* of the server, for a client */
-	char *words; /* allocated when there is something to say */
+	char *name;                                  /* of the server, for a client */
+	char *words;                                 /* allocated when there is something to say */
+	char fingerprint[TLS_FINGERPRINT_TEXT_SIZE]; /* of a certificate that was not accepted */
 };
 
 static int
@@ -89,69 +90,16 @@ fail(struct tls_session *session, enum conn_end end, const char *format, ...)
 	session->words = xstrdup(text.text);
 }
 
-/* "a.example, b.example" */
 static void
-names_of(X509 *certificate, char *text, size_t size)
+say_what_is_bad(struct tls_session *session, X509_STORE_CTX *store)
 {
-	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-	size_t used = 0;
+	struct err words;
 
-	(void)snprintf(text, size, "no host name");
-	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-
-		if (name->type != GEN_DNS || used + 1 >= size)
-			continue;
-		used += (size_t)snprintf(text + used, size - used, "%s%.*s", used > 0 ? ", " : "",
-		    ASN1_STRING_length(name->d.dNSName),
-		    (const char *)ASN1_STRING_get0_data(name->d.dNSName));
-	}
-	GENERAL_NAMES_free(names);
-}
-
-static void
-date_of(const ASN1_TIME *time, char *text, size_t size)
-{
-	struct tm when;
-
-	(void)snprintf(text, size, "an unknown date");
-	if (ASN1_TIME_to_tm(time, &when) == 1)
-		(void)strftime(text, size, "%Y-%m-%d", &when);
-}
-
-static void
-say_what_is_bad(struct tls_session *session, int error, X509 *certificate)
-{
-	char text[200];
-
-	switch (error) {
-	case X509_V_ERR_HOSTNAME_MISMATCH:
-	case X509_V_ERR_IP_ADDRESS_MISMATCH:
-		names_of(certificate, text, sizeof(text));
-		fail(session, CONN_CERTIFICATE_BAD, "the certificate is for %s, not for %s", text,
-		    session->name);
-		break;
-	case X509_V_ERR_CERT_HAS_EXPIRED:
-		date_of(X509_get0_notAfter(certificate), text, sizeof(text));
-		fail(session, CONN_CERTIFICATE_BAD, "the certificate expired on %s", text);
-		break;
-	case X509_V_ERR_CERT_NOT_YET_VALID:
-		date_of(X509_get0_notBefore(certificate), text, sizeof(text));
-		fail(session, CONN_CERTIFICATE_BAD, "the certificate is not valid before %s", text);
-		break;
-	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-		fail(session, CONN_CERTIFICATE_BAD, "the certificate is self-signed");
-		break;
-	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-		fail(session, CONN_CERTIFICATE_BAD, "the certificate comes from an unknown CA");
-		break;
-	default:
-		fail(session, CONN_CERTIFICATE_BAD, "the certificate is not accepted: %s",
-		    X509_verify_cert_error_string(error));
-	}
+	tls_certificate_words(X509_STORE_CTX_get_error(store),
+	    X509_STORE_CTX_get_error_depth(store), X509_STORE_CTX_get_current_cert(store),
+	    session->name, &words);
+	tls_fingerprint_text(X509_STORE_CTX_get0_cert(store), session->fingerprint);
+	fail(session, CONN_CERTIFICATE_BAD, "%s", words.text);
 }
 
 static int
@@ -160,8 +108,7 @@ on_verify(int is_good, X509_STORE_CTX *store)
 	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
 
 	if (!is_good)
-		say_what_is_bad(SSL_get_app_data(ssl), X509_STORE_CTX_get_error(store),
-		    X509_STORE_CTX_get_current_cert(store));
+		say_what_is_bad(SSL_get_app_data(ssl), store);
 	return is_good;
 }
 
@@ -173,16 +120,15 @@ tls_verify_fingerprint(X509_STORE_CTX *store, void *unused)
 	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
 	struct tls_session *session = SSL_get_app_data(ssl);
 	uint8_t digest[EVP_MAX_MD_SIZE];
-	char text[3 * TLS_FINGERPRINT_SIZE];
 	unsigned size = 0;
-	size_t text_size;
 
 	ensure(X509_digest(X509_STORE_CTX_get0_cert(store), EVP_sha256(), digest, &size) == 1);
 	if (memcmp(digest, session->context->fingerprint, TLS_FINGERPRINT_SIZE) == 0)
 		return 1;
-	ensure(OPENSSL_buf2hexstr_ex(text, sizeof(text), &text_size, digest, size, ':') == 1);
+	tls_fingerprint_text(X509_STORE_CTX_get0_cert(store), session->fingerprint);
 	X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
-	fail(session, CONN_CERTIFICATE_BAD, "the certificate has another fingerprint: %s", text);
+	fail(session, CONN_CERTIFICATE_BAD, "the certificate has another fingerprint: %s",
+	    session->fingerprint);
 	return 0;
 }
 
@@ -387,6 +333,12 @@ const char *
 tls_session_words(const struct tls_session *session)
 {
 	return session->words != NULL ? session->words : "";
+}
+
+const char *
+tls_session_fingerprint(const struct tls_session *session)
+{
+	return session->fingerprint;
 }
 
 const char *

@@ -47,6 +47,8 @@ void tls_session_shut_down(struct tls_session *session);
 /* Of the step that failed. */
 enum conn_end tls_session_end(const struct tls_session *session);
 const char *tls_session_words(const struct tls_session *session);
+/* Of the certificate that was not accepted (SHA-256, hex); "": it was not that. */
+const char *tls_session_fingerprint(const struct tls_session *session);
 
 const char *tls_session_version(const struct tls_session *session);
 bool tls_session_is_old(const struct tls_session *session); /* below TLS 1.2 */

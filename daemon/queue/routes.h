@@ -54,7 +54,7 @@ struct profile {
 	uint32_t failures;
 	int64_t until_ms;       /* while there is trouble: the next try */
 	uint64_t first_attempt; /* older ones say nothing new about the trouble */
-	char last_error[512];
+	char last_error[PROFILE_ERROR_SIZE];
 	enum reply_class class; /* of the trouble */
 	char rule[REPLY_RULE_ID_SIZE];
 	int64_t since_ms;  /* when it began */

@@ -101,7 +101,7 @@ struct told {
 	const char *class;
 	char rule[REPLY_RULE_ID_SIZE];
 	char enhanced[16];
-	char upstream[320], reason[512];
+	char upstream[320], reason[PROFILE_ERROR_SIZE];
 };
 
 static void
@@ -176,7 +176,7 @@ tell(struct routes *routes, struct profile *profile, enum reply_class class,
 	(void)snprintf(told->rule, sizeof(told->rule), "%s", report->rule);
 	(void)snprintf(told->enhanced, sizeof(told->enhanced), "%s", report->enhanced);
 	(void)snprintf(told->upstream, sizeof(told->upstream), "%s", report->upstream);
-	(void)snprintf(told->reason, sizeof(told->reason), "%.500s", report->reason);
+	(void)snprintf(told->reason, sizeof(told->reason), "%s", report->reason);
 	told->job.job = (struct job){.on_done = on_counted, .urgency = JOB_READS};
 	storage_post(routes->storage, STORE_COUNT, &told->job.job);
 }
@@ -315,7 +315,7 @@ begin_trouble(struct routes *routes, struct profile *profile, enum reply_class c
 	profile->until_ms = profile->set_at_ms +
 			    backoff_profile_ms(class, wait, profile->failures, backoff_chance());
 	(void)snprintf(profile->rule, sizeof(profile->rule), "%s", report->rule);
-	(void)snprintf(profile->last_error, sizeof(profile->last_error), "%.500s", report->reason);
+	(void)snprintf(profile->last_error, sizeof(profile->last_error), "%s", report->reason);
 }
 
 void

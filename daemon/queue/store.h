@@ -266,6 +266,8 @@ struct reserve_job {
 
 enum profile_trouble { TROUBLE_NONE, TROUBLE_LIMITED, TROUBLE_STOPPED };
 
+#define PROFILE_ERROR_SIZE 1025 /* what a report may say of it */
+
 /* What is remembered of a profile that has a problem. */
 struct profile_row {
 	uint64_t profile_id;
@@ -273,7 +275,7 @@ struct profile_row {
 	uint8_t trouble; /* enum profile_trouble; TROUBLE_NONE removes the row */
 	uint32_t failures;
 	int64_t until_ms;
-	char last_error[512];
+	char last_error[PROFILE_ERROR_SIZE];
 	enum reply_class class; /* of the trouble */
 	char rule[REPLY_RULE_ID_SIZE];
 	int64_t since_ms;  /* when it began */

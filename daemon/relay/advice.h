@@ -30,6 +30,8 @@ void advise_template(const struct advice *advice, const char *text);
 /* The name, the connection, the greeting and EHLO. */
 void advise_reach(const struct advice *advice);
 void advise_tls(const struct advice *advice);
+/* A certificate that was not accepted; `prefix` is that of the options, as "pop3-". */
+void advise_certificate(const struct advice *advice, const char *prefix);
 /* A login that was refused, or can't be tried now. */
 void advise_login(const struct advice *advice);
 void advise_login_later(const struct advice *advice);

@@ -125,6 +125,8 @@ on_closed(struct conn *conn, enum conn_end end, const char *detail, void *ctx)
 	bool has_unsent = conn_waiting_bytes(conn) > 0;
 
 	channel->conn = NULL; /* it frees itself */
+	(void)snprintf(channel->end.fingerprint, sizeof(channel->end.fingerprint), "%s",
+	    conn_tls_refused_fingerprint(conn));
 	if (phase == PHASE_TLS && may_go_clear(channel)) {
 		channel_drop_client(channel);
 		channel->settings.skips_starttls = true;

@@ -19,6 +19,7 @@
 
 #include "common/buf.h"
 #include "daemon/core/messages.h"
+#include "daemon/core/tls.h"
 #include "daemon/relay/classify.h"
 #include "daemon/relay/credential.h"
 #include "daemon/relay/scram_key.h"
@@ -99,6 +100,7 @@ struct client_end {
 	enum phase phase;
 	struct verdict verdict;
 	struct reply reply;
+	char fingerprint[TLS_FINGERPRINT_TEXT_SIZE]; /* of a certificate not accepted, else "" */
 };
 
 /* Waits for the greeting, over TLS already if `has_tls`. */

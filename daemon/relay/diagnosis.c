@@ -79,6 +79,8 @@ diagnosis_advice(
 	buffer[0] = '\0';
 	if (end->phase == PHASE_TOKEN)
 		advise(&advice, "%s", token_advice(end));
+	else if (pop3_is_phase(end->phase) && end->fingerprint[0] != '\0')
+		advise_certificate(&advice, "pop3-");
 	else if (pop3_is_phase(end->phase))
 		advise(&advice, "%s", pop3_advice(profile, end));
 	else if (end->reply.code >= 400 && pop3_is_asked(end->reply.text))

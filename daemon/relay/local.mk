@@ -3,6 +3,7 @@ noinst_LIBRARIES += daemon/relay/librelay.a
 daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/advice.c \
 	daemon/relay/advice.h \
+	daemon/relay/advice_certificate.c \
 	daemon/relay/advice_login.c \
 	daemon/relay/advice_mail.c \
 	daemon/relay/advice_reach.c \

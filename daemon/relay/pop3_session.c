@@ -302,6 +302,17 @@ is_about_tls(enum conn_end end)
 }
 
 static void
+end_tls(struct pop3_session *session, const struct conn *conn, const char *detail)
+{
+	struct client_end end = {.phase = PHASE_POP3_TLS, .verdict = classify_own(ATTEMPT_TLS)};
+
+	reply_set(&end.reply, 0, "", "%s", detail);
+	(void)snprintf(
+	    end.fingerprint, sizeof(end.fingerprint), "%s", conn_tls_refused_fingerprint(conn));
+	tell_end(session, &end);
+}
+
+static void
 on_closed(struct conn *conn, enum conn_end end, const char *detail, void *ctx)
 {
 	struct pop3_session *session = ctx;
@@ -309,7 +320,7 @@ on_closed(struct conn *conn, enum conn_end end, const char *detail, void *ctx)
 
 	session->conn = NULL; /* it frees itself */
 	if (phase == PHASE_POP3_TLS || is_about_tls(end)) {
-		end_with(session, PHASE_POP3_TLS, ATTEMPT_TLS, detail);
+		end_tls(session, conn, detail);
 	} else if (phase == PHASE_POP3_CONNECT || phase == PHASE_POP3_GREETING) {
 		drop_client(session);
 		connect_next(session, detail);

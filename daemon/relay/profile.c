@@ -193,6 +193,8 @@ profile_new(const struct msg_profile *message, const struct profile_surroundings
 	profile->hosts = hostlist_new(message->host);
 	profile->port = message->port;
 	profile->tls = message->tls;
+	profile->tls_min = message->tls_min;
+	profile->tls_max = message->tls_max;
 	profile->auth = xstrdup(message->auth);
 	profile->username = xstrdup(message->username);
 	profile->secret = copy_secret(message->secret);

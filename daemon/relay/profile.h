@@ -38,8 +38,9 @@ struct profile {
 	uint16_t port;
 	enum profile_tls tls;
 	struct tls_context *tls_context; /* NULL with PROFILE_NONE */
-	bool verifies;                   /* TLS is only with whom the profile names */
-	bool has_certificate;            /* of our own, which it shows */
+	enum tls_version tls_min, tls_max;
+	bool verifies;        /* TLS is only with whom the profile names */
+	bool has_certificate; /* of our own, which it shows */
 	char *auth;
 	unsigned auth_methods; /* AUTH_BIT()s */
 	unsigned auth_worked;  /* AUTH_BIT() of what worked last, 0: not known */

@@ -98,9 +98,9 @@ end_unknown(struct test *test)
 	free(message);
 }
 
-/* Ends the test; `diagnosis` NULL: everything worked. `verdict` NULL: no upstream is to blame. */
+/* Ends the test; `diagnosis` NULL: everything worked. `failure` NULL: no upstream is to blame. */
 static void
-end_judged(struct test *test, const char *diagnosis, const struct verdict *verdict)
+end_judged(struct test *test, const char *diagnosis, const struct client_end *failure)
 {
 	const struct profile *profile = test->profile;
 	const struct channel_facts *facts =
@@ -113,10 +113,13 @@ end_judged(struct test *test, const char *diagnosis, const struct verdict *verdi
 	    diagnosis, "provider", profile->provider[0] != '\0' ? profile->provider : NULL);
 
 	ensure(answer != NULL);
-	if (verdict != NULL) {
+	if (failure != NULL) {
 		(void)json_object_set_new(
-		    answer, "class", json_string(reply_class_name(verdict->class)));
-		(void)json_object_set_new(answer, "rule", json_string(verdict->rule));
+		    answer, "class", json_string(reply_class_name(failure->verdict.class)));
+		(void)json_object_set_new(answer, "rule", json_string(failure->verdict.rule));
+		if (failure->fingerprint[0] != '\0')
+			(void)json_object_set_new(
+			    answer, "fingerprint", json_string(failure->fingerprint));
 	}
 	if (test->transcript != NULL)
 		(void)json_object_set(answer, "transcript", test->transcript);
@@ -188,8 +191,7 @@ end_failed(struct test *test, const struct client_end *failure)
 	char advice[DIAGNOSIS_ADVICE_SIZE];
 
 	add_failed_step(test, failure);
-	end_judged(test, diagnosis_advice(test->profile, failure, advice, sizeof(advice)),
-	    &failure->verdict);
+	end_judged(test, diagnosis_advice(test->profile, failure, advice, sizeof(advice)), failure);
 }
 
 static const char *

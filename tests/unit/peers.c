@@ -99,6 +99,8 @@ on_closed(struct conn *conn, enum conn_end end, const char *detail, void *ctx)
 	peer->is_closed = true;
 	peer->end = end;
 	(void)snprintf(peer->detail, sizeof(peer->detail), "%s", detail);
+	(void)snprintf(peer->refused_fingerprint, sizeof(peer->refused_fingerprint), "%s",
+	    conn_tls_refused_fingerprint(conn));
 	if (peer->on_closed != NULL)
 		peer->on_closed(peer);
 	peer->conn = NULL;

@@ -19,7 +19,7 @@ struct peer {
 	bool is_connected, is_secured, is_closed;
 	unsigned inputs, drains;
 	enum conn_end end;
-	char detail[256];
+	char detail[256], refused_fingerprint[65];
 	/* Called from on_input after the bytes were noted, if set. */
 	void (*on_input)(struct peer *peer);
 	void (*on_drained)(struct peer *peer);

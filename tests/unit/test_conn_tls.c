@@ -17,7 +17,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static struct certs ca, other_ca, good, expired, future, self_signed, by_address;
+static struct certs ca, other_ca, old_ca, good, expired, future, self_signed, by_address, nameless,
+    weak, below_old;
+static struct buf trusted; /* CAs */
 static const char server_name[] = "relay.example.com";
 
 static int
@@ -29,11 +31,23 @@ make_certificates(void **state)
 	ca = certs_make(&of_ca, NULL);
 	of_ca.name = "other CA";
 	other_ca = certs_make(&of_ca, NULL);
+	of_ca.name = "old CA";
+	of_ca.starts_in_days = -20;
+	of_ca.ends_in_days = -10;
+	old_ca = certs_make(&of_ca, NULL);
+	buf_append(&trusted, ca.certificate.at, ca.certificate.size);
+	buf_append(&trusted, old_ca.certificate.at, old_ca.certificate.size);
 	good = certs_make(&of_server, &ca);
 	self_signed = certs_make(&of_server, NULL);
+	below_old = certs_make(&of_server, &old_ca);
+	of_server.rsa_bits = 1024;
+	weak = certs_make(&of_server, &ca);
+	of_server.rsa_bits = 0;
 	of_server.name = NULL;
 	of_server.address = "127.0.0.1";
 	by_address = certs_make(&of_server, &ca);
+	of_server.address = NULL;
+	nameless = certs_make(&of_server, &ca);
 	of_server.name = server_name;
 	of_server.starts_in_days = -20;
 	of_server.ends_in_days = -10;
@@ -54,6 +68,11 @@ free_certificates(void **state)
 	certs_free(&future);
 	certs_free(&self_signed);
 	certs_free(&by_address);
+	certs_free(&nameless);
+	certs_free(&weak);
+	certs_free(&old_ca);
+	certs_free(&below_old);
+	buf_fini(&trusted);
 	return 0;
 }
 
@@ -74,7 +93,8 @@ static struct tls_context *
 client_context(enum tls_verify verify, const char *fingerprint)
 {
 	struct err err;
-	struct tls_store *store = tls_store_new(ca.certificate, &err);
+	struct tls_store *store = tls_store_new(
+	    (struct msg_bytes){(const uint8_t *)trusted.bytes, (uint32_t)trusted.size}, &err);
 	const struct tls_client_settings settings = {.min_version = TLS_VERSION_1_2,
 	    .max_version = TLS_VERSION_1_3,
 	    .verify = verify,
@@ -90,7 +110,9 @@ client_context(enum tls_verify verify, const char *fingerprint)
 static void
 start_server(struct peers *peers, const struct certs *certs)
 {
-	struct tls_context *context = server_context(certs, TLS_VERSION_1_2);
+	/* What is weak is only for who asks for old versions. */
+	struct tls_context *context =
+	    server_context(certs, certs == &weak ? TLS_VERSION_1_0 : TLS_VERSION_1_2);
 
 	conn_start_tls_server(peers->server.conn, context);
 	tls_release(context);
@@ -273,6 +295,21 @@ static const char wrong_fingerprint[] =
     "ff";
 
 static void
+fingerprint_of(const struct certs *certs, char *text, size_t size)
+{
+	BIO *bio = BIO_new_mem_buf(certs->certificate.at, (int)certs->certificate.size);
+	X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	uint8_t digest[32];
+
+	assert_int_equal(X509_digest(certificate, EVP_sha256(), digest, NULL), 1);
+	assert_true(size > 64);
+	for (size_t i = 0; i < sizeof(digest); i++)
+		(void)snprintf(text + 2 * i, 3, "%02x", digest[i]);
+	X509_free(certificate);
+	BIO_free(bio);
+}
+
+static void
 test_certificates_that_are_not_accepted(void **state)
 {
 	const struct {
@@ -287,7 +324,10 @@ test_certificates_that_are_not_accepted(void **state)
 	    {"address without one", &good, VERIFY_NAME, NULL, "127.0.0.1",
 		"the certificate is for relay.example.com, not for 127.0.0.1",
 		"alert bad certificate"},
-	    {"no name at all", &by_address, VERIFY_NAME, NULL, server_name,
+	    {"another kind of name", &by_address, VERIFY_NAME, NULL, server_name,
+		"the certificate is for 127.0.0.1, not for relay.example.com",
+		"alert bad certificate"},
+	    {"no name at all", &nameless, VERIFY_NAME, NULL, server_name,
 		"the certificate is for no host name, not for relay.example.com",
 		"alert bad certificate"},
 	    {"expired", &expired, VERIFY_NAME, NULL, server_name, "the certificate expired on 20",
@@ -297,12 +337,17 @@ test_certificates_that_are_not_accepted(void **state)
 	    {"self-signed", &self_signed, VERIFY_NAME, NULL, server_name,
 		"the certificate is self-signed", "alert unknown ca"},
 	    {"unknown CA", NULL, VERIFY_NAME, NULL, server_name,
-		"the certificate comes from an unknown CA", "alert unknown ca"},
+		"the certificate comes from an unknown CA, other CA", "alert unknown ca"},
+	    {"CA that expired", &below_old, VERIFY_NAME, NULL, server_name,
+		"the certificate of the CA old CA expired on 20", "alert certificate expired"},
+	    {"weak key", &weak, VERIFY_NAME, NULL, server_name,
+		"the certificate has a key that is too weak (RSA, 1024 bits)", "alert"},
 	    {"fingerprint", &good, VERIFY_FINGERPRINT, wrong_fingerprint, server_name,
 		"the certificate has another fingerprint: ", "alert"},
 	};
 	const struct certs_request of_server = {.name = server_name, .ends_in_days = 10};
 	struct certs foreign = certs_make(&of_server, &other_ca);
+	char seen[65];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct peers peers;
@@ -315,25 +360,15 @@ test_certificates_that_are_not_accepted(void **state)
 		peers_wait_true(&peers, &peers.server.is_closed);
 		assert_int_equal(peers.client.end, CONN_CERTIFICATE_BAD);
 		assert_memory_equal(peers.client.detail, rows[i].words, strlen(rows[i].words));
+		fingerprint_of(
+		    rows[i].certs != NULL ? rows[i].certs : &foreign, seen, sizeof(seen));
+		assert_string_equal(peers.client.refused_fingerprint, seen);
 		assert_int_equal(peers.server.end, CONN_CERTIFICATE_REJECTED);
 		assert_non_null(strstr(peers.server.detail, rows[i].alert));
 		assert_false(peers.client.is_secured || peers.server.is_secured);
 		peers_close(&peers);
 	}
 	certs_free(&foreign);
-}
-
-static void
-fingerprint_of(const struct certs *certs, char *text, size_t size)
-{
-	BIO *bio = BIO_new_mem_buf(certs->certificate.at, (int)certs->certificate.size);
-	X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-	uint8_t digest[32];
-
-	assert_int_equal(X509_digest(certificate, EVP_sha256(), digest, NULL), 1);
-	assert_int_equal(OPENSSL_buf2hexstr_ex(text, size, NULL, digest, 32, ':'), 1);
-	X509_free(certificate);
-	BIO_free(bio);
 }
 
 static void
@@ -349,14 +384,15 @@ test_certificates_that_are_accepted(void **state)
 	    {&good, VERIFY_NAME, "RELAY.example.com"},
 	    {&by_address, VERIFY_NAME, "127.0.0.1"},
 	    {&expired, VERIFY_FINGERPRINT, "other.example.net"},
+	    {&weak, VERIFY_FINGERPRINT, "other.example.net"},
 	    {&self_signed, VERIFY_OFF, "other.example.net"},
 	    {&expired, VERIFY_OFF, "127.0.0.1"},
 	};
 
-	fingerprint_of(&expired, fingerprint, sizeof(fingerprint));
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct peers peers;
 
+		fingerprint_of(rows[i].certs, fingerprint, sizeof(fingerprint));
 		peers_open(&peers);
 		start_server(&peers, rows[i].certs);
 		start_client(&peers, rows[i].verify, fingerprint, rows[i].name);

@@ -164,6 +164,87 @@ test_replies(void **state)
 	reply_rules_release(rules);
 }
 
+/* ---- encryption ---- */
+
+#define FINGERPRINT "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define PIN "--tls-verify " FINGERPRINT
+
+static const struct tls_row {
+	const char *text;
+	bool has_fingerprint;
+	enum profile_tls tls;
+	enum tls_version min, max;
+	const char *parts[PARTS_MAX];
+} tls_rows[] = {
+    {"the certificate is for a.example, *.b.example, not for smtp.example.com", true,
+	PROFILE_STARTTLS, TLS_VERSION_1_2, TLS_VERSION_1_3, {SET "--host a.example)", SET PIN}},
+    {"the certificate is for *.b.example, c.example, not for smtp.example.com", true,
+	PROFILE_STARTTLS, TLS_VERSION_1_2, TLS_VERSION_1_3,
+	{"a name that its certificate has", PIN}},
+    {"the certificate is for no host name, not for smtp.example.com", true, PROFILE_STARTTLS,
+	TLS_VERSION_1_2, TLS_VERSION_1_3, {"Look at host", PIN}},
+    {"the certificate expired on 2020-02-01", true, PROFILE_STARTTLS, TLS_VERSION_1_2,
+	TLS_VERSION_1_3, {"renew", PIN, "clock"}},
+    {"the certificate is not valid before 2045-01-01", true, PROFILE_STARTTLS, TLS_VERSION_1_2,
+	TLS_VERSION_1_3, {"clock (date -u)", PIN}},
+    {"the certificate is self-signed", true, PROFILE_STARTTLS, TLS_VERSION_1_2, TLS_VERSION_1_3,
+	{"fingerprint", PIN, "--ca FILE"}},
+    {"the certificate comes from an unknown CA, My CA", true, PROFILE_STARTTLS, TLS_VERSION_1_2,
+	TLS_VERSION_1_3, {PIN, "--ca FILE", "intermediate"}},
+    {"the certificate has another fingerprint: " FINGERPRINT, true, PROFILE_STARTTLS,
+	TLS_VERSION_1_2, TLS_VERSION_1_3, {"renewed", PIN}},
+    {"the certificate has a key that is too weak (RSA, 1024 bits)", true, PROFILE_STARTTLS,
+	TLS_VERSION_1_2, TLS_VERSION_1_3, {"2048", PIN}},
+    {"the peer does not accept our certificate (x)", false, PROFILE_STARTTLS, TLS_VERSION_1_2,
+	TLS_VERSION_1_3, {SET "--client-certificate"}},
+    {"TLS failed: tlsv1 alert protocol version", false, PROFILE_STARTTLS, TLS_VERSION_1_2,
+	TLS_VERSION_1_3, {"(1.2 to 1.3)", SET "--tls-min 1.0"}},
+    {"TLS failed: unsupported protocol", false, PROFILE_STARTTLS, TLS_VERSION_1_1, TLS_VERSION_1_2,
+	{"(1.1 to 1.2)", SET "--tls-max 1.3", SET "--tls-min 1.0"}},
+    {"TLS failed: dh key too small", false, PROFILE_STARTTLS, TLS_VERSION_1_2, TLS_VERSION_1_3,
+	{"too old", SET "--tls-min 1.0"}},
+    {"the peer speaks no TLS here (wrong version number)", false, PROFILE_IMPLICIT, TLS_VERSION_1_2,
+	TLS_VERSION_1_3, {"answers in clear", SET "--tls starttls"}},
+    {"the peer closed the connection during the TLS handshake", false, PROFILE_STARTTLS,
+	TLS_VERSION_1_2, TLS_VERSION_1_3, {"the encryption failed", SET "--port 587"}},
+};
+
+static void
+test_encryption(void **state)
+{
+	for (size_t i = 0; i < sizeof(tls_rows) / sizeof(tls_rows[0]); i++) {
+		const struct tls_row *row = &tls_rows[i];
+		struct profile profile = profile_of("");
+		struct client_end end = {.phase = PHASE_TLS, .verdict = classify_loss(PHASE_TLS)};
+		char advice[DIAGNOSIS_ADVICE_SIZE];
+
+		profile.tls = row->tls;
+		profile.tls_min = row->min;
+		profile.tls_max = row->max;
+		reply_set(&end.reply, 0, "", "%s", row->text);
+		if (row->has_fingerprint)
+			memcpy(end.fingerprint, FINGERPRINT, sizeof(end.fingerprint));
+		check_parts(row->text, diagnosis_advice(&profile, &end, advice, sizeof(advice)),
+		    row->parts);
+	}
+}
+
+/* The same words, with the options of POP3. */
+static void
+test_certificate_of_the_pop3_server(void **state)
+{
+	static const char *const parts[PARTS_MAX] = {
+	    "Look at pop3-host", SET "--pop3-host a.example", SET "--pop3-tls-verify " FINGERPRINT};
+	struct profile profile = profile_of("");
+	struct client_end end = {.phase = PHASE_POP3_TLS,
+	    .verdict = classify_own(ATTEMPT_TLS),
+	    .fingerprint = FINGERPRINT};
+	char advice[DIAGNOSIS_ADVICE_SIZE];
+
+	reply_set(&end.reply, 0, "", "the certificate is for a.example, not for b");
+	check_parts("pop3", diagnosis_advice(&profile, &end, advice, sizeof(advice)), parts);
+}
+
 /* A rule's advice on passwords is none for a profile that has tokens. */
 static void
 test_token_that_is_refused(void **state)
@@ -209,6 +290,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_replies),
+	    cmocka_unit_test(test_encryption),
+	    cmocka_unit_test(test_certificate_of_the_pop3_server),
 	    cmocka_unit_test(test_token_that_is_refused),
 	    cmocka_unit_test(test_signs_in_advice),
 	};
