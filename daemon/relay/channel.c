@@ -303,7 +303,7 @@ channel_open(struct loop *loop, struct dns *dns, struct profile *profile,
 	channel->soon = timer_new(loop, on_soon, channel);
 	channel->started_at_ms = channel->step_at_ms = loop_now_ms(loop);
 	channel->facts.host = hostlist_name(profile->hosts, 0);
-	channel->facts.tls = channel->facts.auth = "";
+	channel->facts.upstream = channel->facts.tls = channel->facts.auth = "";
 	buf_init(&channel->failed_others);
 	channel->dns = dns;
 	if (profile->token_source != NULL)

@@ -77,12 +77,12 @@ bool channel_lacks_8bitmime(const struct channel *channel);
 bool channel_is_established(const struct channel *channel);
 
 struct channel_facts {
-	const char *host;   /* that is tried or was reached, one of the profile's */
-	char upstream[320]; /* host[ip]:port */
-	const char *tls;    /* TLSv1.3, or "" */
-	const char *auth;   /* PLAIN …, or "" */
-	int64_t connect_ms; /* with the name, the greeting and EHLO */
-	int64_t tls_ms;     /* with AUTH */
+	const char *host;     /* that is tried or was reached, one of the profile's */
+	const char *upstream; /* host[ip]:port, or "" */
+	const char *tls;      /* TLSv1.3, or "" */
+	const char *auth;     /* PLAIN …, or "" */
+	int64_t connect_ms;   /* with the name, the greeting and EHLO */
+	int64_t tls_ms;       /* with AUTH */
 };
 const struct channel_facts *channel_facts(const struct channel *channel);
 

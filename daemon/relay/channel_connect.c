@@ -7,9 +7,7 @@
 #include "daemon/relay/hostlist.h"
 
 #include <event2/buffer.h>
-#include <netinet/in.h>
 #include <stdio.h>
-#include <string.h>
 
 #define BODY_LOW_BYTES (32u * 1024)
 
@@ -34,12 +32,8 @@ static void
 on_connected(struct conn *conn, void *ctx)
 {
 	struct channel *channel = ctx;
-	const char *peer = conn_peer_text(conn);
-	size_t host = (size_t)(strrchr(peer, ':') - peer);
 
-	(void)snprintf(channel->facts.upstream, sizeof(channel->facts.upstream),
-	    peer[0] == '[' ? "%s%.*s%s" : "%s[%.*s]%s", channel->facts.host, (int)host, peer,
-	    peer + host);
+	channel->facts.upstream = dial_name_server(&channel->dial, conn);
 	channel_step_done(channel, PHASE_CONNECT, channel->facts.upstream);
 	channel->connected_at_ms = loop_now_ms(channel->loop);
 	channel->phase = PHASE_GREETING;
@@ -109,10 +103,7 @@ may_go_clear(const struct channel *channel)
 static enum phase
 phase_now(const struct channel *channel, enum conn_end end)
 {
-	bool is_tls = end == CONN_TLS_FAILED || end == CONN_CERTIFICATE_BAD ||
-		      end == CONN_CERTIFICATE_REJECTED;
-
-	if (channel->is_handshake || (is_tls && !channel->is_established))
+	if (channel->is_handshake || (dial_is_about_tls(end) && !channel->is_established))
 		return PHASE_TLS;
 	return channel->client != NULL ? client_phase(channel->client) : PHASE_CONNECT;
 }
@@ -130,7 +121,7 @@ on_closed(struct conn *conn, enum conn_end end, const char *detail, void *ctx)
 	if (phase == PHASE_TLS && may_go_clear(channel)) {
 		channel_drop_client(channel);
 		channel->settings.skips_starttls = true;
-		channel->address--;
+		dial_repeat(&channel->dial);
 		connect_next(channel, detail);
 	} else if (phase == PHASE_CONNECT || phase == PHASE_GREETING) {
 		channel_drop_client(channel);
@@ -153,34 +144,18 @@ static const struct conn_callbacks conn_callbacks = {
     .on_closed = on_closed,
 };
 
-/* Of several addresses' problems the one that came furthest says most. */
-static void
-note_problem(struct channel *channel, const char *problem)
-{
-	if (problem[0] == '\0' || channel->phase < channel->furthest)
-		return;
-	channel->furthest = channel->phase;
-	(void)snprintf(channel->problem, sizeof(channel->problem), "%s:%u: %s", channel->facts.host,
-	    channel->profile->port, problem);
-}
-
 /* Tries the next address; without one there is no way. */
 static void
 connect_next(struct channel *channel, const char *problem)
 {
-	const struct sockaddr_storage *address;
-
-	note_problem(channel, problem);
-	if (channel->address == channel->addresses.count) {
-		channel_end_early(channel, channel->furthest, channel->problem);
+	dial_note_problem(&channel->dial, channel->phase, problem);
+	channel->phase = PHASE_CONNECT;
+	channel->conn = dial_next(
+	    &channel->dial, channel->loop, channel->profile->timeout_ms, &conn_callbacks, channel);
+	if (channel->conn == NULL) {
+		channel_end_early(channel, channel->dial.furthest, channel->dial.problem);
 		return;
 	}
-	address = &channel->addresses.addresses[channel->address++];
-	channel->phase = PHASE_CONNECT;
-	channel->conn = conn_connect(channel->loop, (const struct sockaddr *)address,
-	    address->ss_family == AF_INET ? sizeof(struct sockaddr_in)
-					  : sizeof(struct sockaddr_in6),
-	    channel->profile->timeout_ms, &conn_callbacks, channel);
 	/* Who writes at a pace wants to hear when all has left: see channel_hold_body(). */
 	conn_set_marks(
 	    channel->conn, channel->profile->bandwidth > 0 ? 0 : BODY_LOW_BYTES, BODY_HIGH_BYTES);
@@ -196,7 +171,7 @@ channel_leave_conn(struct channel *channel)
 	channel->is_ready = channel->is_sending_body = channel->is_handshake = false;
 	channel->settings.binding = NULL;
 	channel->facts.tls = "";
-	channel->address = 0;
+	dial_restart(&channel->dial);
 }
 
 void
@@ -204,18 +179,16 @@ channel_on_addresses(const struct dns_answer *answer, void *ctx)
 {
 	struct channel *channel = ctx;
 	bool has_choice = hostlist_count(channel->profile->hosts) > 1;
-	char text[320];
+	struct err words;
+	char text[700];
 
 	channel->query = NULL;
-	if (answer->count == 0) {
-		(void)snprintf(text, sizeof(text), "%s: %s", channel->facts.host, answer->problem);
-		channel_end_early(channel, PHASE_NAME, text);
+	if (dial_take_addresses(&channel->dial, answer, &words) != 0) {
+		channel_end_early(channel, PHASE_NAME, words.text);
 		return;
 	}
-	channel->addresses = *answer;
-	(void)snprintf(text, sizeof(text), "%s%s%zu address%s",
-	    has_choice ? channel->facts.host : "", has_choice ? ": " : "", answer->count,
-	    answer->count > 1 ? "es" : "");
+	(void)snprintf(text, sizeof(text), "%s%s%s", has_choice ? channel->facts.host : "",
+	    has_choice ? ": " : "", words.text);
 	channel_step_done(channel, PHASE_NAME, text);
 	if (channel->profile->pop3 != NULL)
 		channel_want_pop3(

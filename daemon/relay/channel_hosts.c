@@ -24,6 +24,7 @@ channel_seek_host(struct channel *channel)
 	channel->hosts_tried |= 1u << channel->host;
 	channel->facts.host = channel->settings.host = hostlist_name(profile->hosts, channel->host);
 	channel->phase = PHASE_NAME;
+	dial_init(&channel->dial, channel->facts.host, profile->port);
 	channel->query = dns_resolve(
 	    channel->dns, channel->facts.host, profile->port, channel_on_addresses, channel);
 }
@@ -131,8 +132,6 @@ go_on(struct channel *channel)
 		channel->callbacks->on_host_failed(channel, &channel->end, channel->ctx);
 	channel_leave_conn(channel);
 	channel->settings.skips_starttls = false;
-	channel->furthest = PHASE_TOKEN;
-	channel->problem[0] = '\0';
 	channel->started_at_ms = channel->step_at_ms = loop_now_ms(channel->loop);
 	channel->facts.tls_ms = 0;
 	channel_seek_host(channel);

@@ -37,7 +37,7 @@ on_end(const struct client_end *end, unsigned families, void *ctx)
 		return;
 	}
 	/* The upstream knows us by the address that the POP3 server saw. */
-	(void)family_choose(&channel->addresses, families);
+	dial_choose(&channel->dial, families);
 	channel_connect(channel);
 }
 
@@ -50,10 +50,10 @@ static const struct pop3_wait_callbacks callbacks = {
 void
 channel_want_pop3(struct channel *channel, int64_t since_ms)
 {
-	struct pop3_wish wish = {.since_ms = since_ms, .is_test = channel->profile->is_tested};
+	struct pop3_wish wish = {.families = dial_families(&channel->dial),
+	    .since_ms = since_ms,
+	    .is_test = channel->profile->is_tested};
 
-	for (size_t i = 0; i < channel->addresses.count; i++)
-		wish.families |= family_bit(&channel->addresses.addresses[i]);
 	channel->pop3 =
 	    pop3_wait(channel->profile->pop3_keeper, channel->profile, &wish, &callbacks, channel);
 }

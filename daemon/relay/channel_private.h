@@ -12,6 +12,7 @@
 #include "daemon/core/conn.h"
 #include "daemon/core/loop.h"
 #include "daemon/relay/channel.h"
+#include "daemon/relay/dial.h"
 #include "daemon/relay/dotstuff.h"
 
 #define BODY_HIGH_BYTES (192u * 1024)
@@ -30,8 +31,7 @@ struct channel {
 	const char *failed_host;  /* its name; NULL: none has failed */
 	struct buf failed_others; /* in words */
 	struct dns_query *query;
-	struct dns_answer addresses;
-	size_t address; /* the one in use */
+	struct dial dial;
 	struct conn *conn;
 	struct client_settings settings;
 	struct tls_binding binding;
@@ -51,8 +51,6 @@ struct channel {
 	bool is_ready, is_established, is_sending_body, is_past_dot, is_closed;
 	bool is_handshake;                 /* of implicit TLS, before the greeting */
 	enum phase phase;                  /* of the step under way */
-	enum phase furthest;               /* of the addresses that did not greet */
-	char problem[600];                 /* and what it was */
 	int64_t started_at_ms, step_at_ms; /* loop_now_ms() */
 	struct client_end end;
 	struct channel_facts facts;

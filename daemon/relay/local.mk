@@ -47,6 +47,8 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/delivery.h \
 	daemon/relay/device_login.c \
 	daemon/relay/device_login.h \
+	daemon/relay/dial.c \
+	daemon/relay/dial.h \
 	daemon/relay/diagnosis.c \
 	daemon/relay/diagnosis.h \
 	daemon/relay/dns.c \

@@ -9,7 +9,6 @@
 #include "daemon/relay/pop3_settings.h"
 
 #include <event2/buffer.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,47 +21,17 @@ struct pop3_session {
 	unsigned families;
 
 	struct dns_query *query;
-	struct dns_answer addresses;
-	size_t address; /* the next one */
+	struct dial dial;
 	struct conn *conn;
 	struct pop3_client_settings settings;
 	struct pop3_client *client; /* from the connection on */
 	struct login *login;        /* NULL: it is not at that */
 	unsigned step;              /* of the automaton, that the deadline is for */
-	unsigned family;
-	char server[320];
-	bool is_handshake; /* of implicit TLS, before the greeting */
+	bool is_handshake;          /* of implicit TLS, before the greeting */
 	bool is_closed;
-	enum phase phase;    /* of the step under way */
-	enum phase furthest; /* of the addresses that did not greet */
-	char problem[600];   /* and what it was */
-	int64_t step_at_ms;  /* loop_now_ms() */
+	enum phase phase;   /* of the step under way */
+	int64_t step_at_ms; /* loop_now_ms() */
 };
-
-/* ---- families ---- */
-
-unsigned
-family_bit(const struct sockaddr_storage *address)
-{
-	return address->ss_family == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6;
-}
-
-unsigned
-family_choose(struct dns_answer *answer, unsigned families)
-{
-	unsigned there = 0;
-	size_t count = 0;
-
-	for (size_t i = 0; i < answer->count; i++)
-		there |= family_bit(&answer->addresses[i]);
-	if ((there & families) == 0)
-		return there;
-	for (size_t i = 0; i < answer->count; i++)
-		if ((family_bit(&answer->addresses[i]) & families) != 0)
-			answer->addresses[count++] = answer->addresses[i];
-	answer->count = count;
-	return there & families;
-}
 
 /* ---- the end ---- */
 
@@ -257,13 +226,8 @@ on_connected(struct conn *conn, void *ctx)
 {
 	struct pop3_session *session = ctx;
 	const struct pop3_settings *pop3 = session->profile->pop3;
-	const char *peer = conn_peer_text(conn);
-	size_t host = (size_t)(strrchr(peer, ':') - peer);
 
-	(void)snprintf(session->server, sizeof(session->server),
-	    peer[0] == '[' ? "%s%.*s%s" : "%s[%.*s]%s", pop3->host, (int)host, peer, peer + host);
-	session->family = family_bit(conn_peer(conn));
-	step_done(session, PHASE_POP3_CONNECT, session->server);
+	step_done(session, PHASE_POP3_CONNECT, dial_name_server(&session->dial, conn));
 	session->is_handshake = pop3->tls == PROFILE_IMPLICIT;
 	if (!session->is_handshake) {
 		begin_dialogue(session, false);
@@ -294,13 +258,6 @@ on_drained(struct conn *conn, void *ctx)
 	/* a login is short */
 }
 
-static bool
-is_about_tls(enum conn_end end)
-{
-	return end == CONN_TLS_FAILED || end == CONN_CERTIFICATE_BAD ||
-	       end == CONN_CERTIFICATE_REJECTED;
-}
-
 static void
 end_tls(struct pop3_session *session, const struct conn *conn, const char *detail)
 {
@@ -319,7 +276,7 @@ on_closed(struct conn *conn, enum conn_end end, const char *detail, void *ctx)
 	enum phase phase = session->phase;
 
 	session->conn = NULL; /* it frees itself */
-	if (phase == PHASE_POP3_TLS || is_about_tls(end)) {
+	if (phase == PHASE_POP3_TLS || dial_is_about_tls(end)) {
 		end_tls(session, conn, detail);
 	} else if (phase == PHASE_POP3_CONNECT || phase == PHASE_POP3_GREETING) {
 		drop_client(session);
@@ -337,53 +294,31 @@ static const struct conn_callbacks conn_callbacks = {
     .on_closed = on_closed,
 };
 
-/* Of several addresses' problems the one that came furthest says most. */
-static void
-note_problem(struct pop3_session *session, const char *problem)
-{
-	if (problem[0] == '\0' || session->phase < session->furthest)
-		return;
-	session->furthest = session->phase;
-	(void)snprintf(session->problem, sizeof(session->problem), "%s:%u: %s",
-	    session->profile->pop3->host, session->profile->pop3->port, problem);
-}
-
 static void
 connect_next(struct pop3_session *session, const char *problem)
 {
-	const struct sockaddr_storage *address;
-
-	note_problem(session, problem);
-	if (session->address == session->addresses.count) {
-		end_with(session, session->furthest, ATTEMPT_UNREACHABLE, session->problem);
-		return;
-	}
-	address = &session->addresses.addresses[session->address++];
+	dial_note_problem(&session->dial, session->phase, problem);
 	session->phase = PHASE_POP3_CONNECT;
-	session->conn = conn_connect(session->loop, (const struct sockaddr *)address,
-	    address->ss_family == AF_INET ? sizeof(struct sockaddr_in)
-					  : sizeof(struct sockaddr_in6),
-	    session->profile->timeout_ms, &conn_callbacks, session);
+	session->conn = dial_next(
+	    &session->dial, session->loop, session->profile->timeout_ms, &conn_callbacks, session);
+	if (session->conn == NULL)
+		end_with(
+		    session, session->dial.furthest, ATTEMPT_UNREACHABLE, session->dial.problem);
 }
 
 static void
 on_addresses(const struct dns_answer *answer, void *ctx)
 {
 	struct pop3_session *session = ctx;
-	char text[320];
+	struct err words;
 
 	session->query = NULL;
-	if (answer->count == 0) {
-		(void)snprintf(
-		    text, sizeof(text), "%s: %s", session->profile->pop3->host, answer->problem);
-		end_with(session, PHASE_POP3_NAME, ATTEMPT_UNREACHABLE, text);
+	if (dial_take_addresses(&session->dial, answer, &words) != 0) {
+		end_with(session, PHASE_POP3_NAME, ATTEMPT_UNREACHABLE, words.text);
 		return;
 	}
-	session->addresses = *answer;
-	(void)family_choose(&session->addresses, session->families);
-	(void)snprintf(
-	    text, sizeof(text), "%zu address%s", answer->count, answer->count > 1 ? "es" : "");
-	step_done(session, PHASE_POP3_NAME, text);
+	dial_choose(&session->dial, session->families);
+	step_done(session, PHASE_POP3_NAME, words.text);
 	connect_next(session, "");
 }
 
@@ -419,6 +354,7 @@ pop3_session_open(struct loop *loop, struct dns *dns, struct profile *profile, u
 	    .line_ctx = session,
 	};
 	session->phase = PHASE_POP3_NAME;
+	dial_init(&session->dial, pop3->host, pop3->port);
 	session->step_at_ms = loop_now_ms(loop);
 	session->query = dns_resolve(dns, pop3->host, pop3->port, on_addresses, session);
 	return session;
@@ -427,7 +363,7 @@ pop3_session_open(struct loop *loop, struct dns *dns, struct profile *profile, u
 unsigned
 pop3_session_family(const struct pop3_session *session)
 {
-	return session->family;
+	return dial_family(&session->dial);
 }
 
 int64_t
@@ -439,5 +375,5 @@ pop3_session_login_delay_ms(const struct pop3_session *session)
 const char *
 pop3_session_server(const struct pop3_session *session)
 {
-	return session->server;
+	return session->dial.server;
 }

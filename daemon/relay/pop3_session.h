@@ -12,16 +12,9 @@
 #define POSTERN_RELAY_POP3_SESSION_H
 
 #include "daemon/relay/channel.h"
+#include "daemon/relay/dial.h"
 
 struct pop3_session;
-
-/* Which of IPv4 and IPv6. */
-#define FAMILY_IPV4 1u
-#define FAMILY_IPV6 2u
-#define FAMILY_BOTH (FAMILY_IPV4 | FAMILY_IPV6)
-unsigned family_bit(const struct sockaddr_storage *address);
-/* Leaves only the addresses of these families, if there is one. Returns which families are left. */
-unsigned family_choose(struct dns_answer *answer, unsigned families);
 
 struct pop3_session_callbacks {
 	void (*on_step)(const struct channel_step *step, void *ctx);
@@ -36,7 +29,7 @@ struct pop3_session *pop3_session_open(struct loop *loop, struct dns *dns, struc
 /* At once, without a callback. */
 void pop3_session_close(struct pop3_session *session);
 
-/* Of a session that worked: the family that was used, and whether there was a choice. */
+/* Of a session that worked: the family that was used. */
 unsigned pop3_session_family(const struct pop3_session *session);
 /* See pop3_client.h. */
 int64_t pop3_session_login_delay_ms(const struct pop3_session *session);
