@@ -153,7 +153,8 @@ connect_next(struct channel *channel, const char *problem)
 	channel->conn = dial_next(
 	    &channel->dial, channel->loop, channel->profile->timeout_ms, &conn_callbacks, channel);
 	if (channel->conn == NULL) {
-		channel_end_early(channel, channel->dial.furthest, channel->dial.problem);
+		if (!channel_turns(channel))
+			channel_end_early(channel, channel->dial.furthest, channel->dial.problem);
 		return;
 	}
 	/* Who writes at a pace wants to hear when all has left: see channel_hold_body(). */
@@ -191,8 +192,7 @@ channel_on_addresses(const struct dns_answer *answer, void *ctx)
 	    has_choice ? ": " : "", words.text);
 	channel_step_done(channel, PHASE_NAME, text);
 	if (channel->profile->pop3 != NULL)
-		channel_want_pop3(
-		    channel, channel->profile->is_tested ? channel->started_at_ms : 0);
+		channel_want_pop3(channel);
 	else
 		connect_next(channel, "");
 }

@@ -25,6 +25,7 @@ channel_seek_host(struct channel *channel)
 	channel->facts.host = channel->settings.host = hostlist_name(profile->hosts, channel->host);
 	channel->phase = PHASE_NAME;
 	dial_init(&channel->dial, channel->facts.host, profile->port);
+	channel->has_turned = false;
 	channel->query = dns_resolve(
 	    channel->dns, channel->facts.host, profile->port, channel_on_addresses, channel);
 }

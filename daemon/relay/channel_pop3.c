@@ -32,12 +32,19 @@ on_end(const struct client_end *end, unsigned families, void *ctx)
 
 	channel->pop3 = NULL;
 	channel->step_at_ms = loop_now_ms(channel->loop);
+	if (end != NULL && channel->has_turned) {
+		/* What was wrong before says more. */
+		channel_end_early(channel, channel->dial.furthest, channel->dial.problem);
+		return;
+	}
 	if (end != NULL) {
 		channel_end_with(channel, end);
 		return;
 	}
 	/* The upstream knows us by the address that the POP3 server saw. */
-	dial_choose(&channel->dial, families);
+	dial_choose(&channel->dial, channel->pop3_families);
+	if ((channel->pop3_families & families) != 0)
+		dial_choose(&channel->dial, families);
 	channel_connect(channel);
 }
 
@@ -47,15 +54,41 @@ static const struct pop3_wait_callbacks callbacks = {
     .on_end = on_end,
 };
 
-void
-channel_want_pop3(struct channel *channel, int64_t since_ms)
+/* A login that began no earlier (0: one that holds). */
+static void
+want(struct channel *channel, unsigned families, int64_t since_ms)
 {
-	struct pop3_wish wish = {.families = dial_families(&channel->dial),
-	    .since_ms = since_ms,
-	    .is_test = channel->profile->is_tested};
+	const struct pop3_wish wish = {
+	    .families = families, .since_ms = since_ms, .is_test = channel->profile->is_tested};
 
+	channel->pop3_families = families;
 	channel->pop3 =
 	    pop3_wait(channel->profile->pop3_keeper, channel->profile, &wish, &callbacks, channel);
+}
+
+static int64_t
+any_or_new(const struct channel *channel)
+{
+	return channel->profile->is_tested ? channel->started_at_ms : 0;
+}
+
+void
+channel_want_pop3(struct channel *channel)
+{
+	want(channel, dial_families(&channel->dial), any_or_new(channel));
+}
+
+bool
+channel_turns(struct channel *channel)
+{
+	unsigned others = dial_families(&channel->dial) & ~channel->dial.families;
+
+	if (channel->profile->pop3 == NULL || others == 0 || channel->has_turned)
+		return false;
+	channel->has_turned = true;
+	channel_leave_conn(channel);
+	want(channel, others, any_or_new(channel));
+	return true;
 }
 
 void
@@ -72,7 +105,7 @@ begin_anew(struct channel *channel)
 {
 	channel->has_asked_pop3 = true;
 	channel_leave_conn(channel);
-	channel_want_pop3(channel, channel->connected_at_ms + 1);
+	want(channel, channel->pop3_families, channel->connected_at_ms + 1);
 }
 
 static bool

@@ -39,8 +39,10 @@ struct channel {
 	bool is_second_login;
 	struct pop3_wait *pop3; /* POP-before-SMTP, NULL: it isn't waited for */
 	int64_t connected_at_ms;
-	bool has_asked_pop3; /* the upstream, although there was a login */
-	bool resends;        /* the transaction, when it is ready again */
+	unsigned pop3_families; /* that a login is wanted of */
+	bool has_turned;        /* to the other family, after the first led nowhere */
+	bool has_asked_pop3;    /* the upstream, although there was a login */
+	bool resends;           /* the transaction, when it is ready again */
 	struct client_transaction *transaction;
 	struct key_job *key;   /* that is being derived, NULL: none */
 	struct client *client; /* from the connection on */
@@ -78,8 +80,10 @@ void channel_on_login(enum login_result result, unsigned method, const char *wor
 /* Nothing is waited for any more. */
 void channel_end_login(struct channel *channel);
 
-/* channel_pop3.c: begins the way behind a login that began no earlier (0: that holds). */
-void channel_want_pop3(struct channel *channel, int64_t since_ms);
+/* channel_pop3.c: begins the way behind a login. */
+void channel_want_pop3(struct channel *channel);
+/* Nothing greeted in the family that the login opened: whether the other one is tried now. */
+bool channel_turns(struct channel *channel);
 void channel_end_pop3(struct channel *channel);
 /* Whether the upstream asked for POP-before-SMTP and is tried once more, after a login. */
 bool channel_retries_end(struct channel *channel);

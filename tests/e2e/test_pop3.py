@@ -229,10 +229,10 @@ def unreachable_profile(postern, sink, *options):
                 'none', '--default', '--pop3-host', '127.0.0.1', '--pop3-port', port, *options)
 
 
-def through(postern, sink, pop, *options, password=POP3_PASSWORD):
+def through(postern, sink, pop, *options, password=POP3_PASSWORD, host='127.0.0.1'):
     """A profile whose POP3 server is a small one of our own, without TLS."""
     postern.ctl('profile', 'add', 'office', '--host', '127.0.0.1', '--port', sink.port, '--tls', 'none', '--default',
-                '--pop3-host', '127.0.0.1', '--pop3-port', pop.port, '--pop3-tls', 'none', *options,
+                '--pop3-host', host, '--pop3-port', pop.port, '--pop3-tls', 'none', *options,
                 '--pop3-password-stdin', stdin=password + '\n')
     return postern.run_ctl('profile', 'test', 'office', '--to', 'b@example.net', '--transcript')
 
@@ -266,6 +266,13 @@ def test_ntlm_where_there_is_none(postern, sink):
     with FakePop() as pop:
         done = through(postern, sink, pop, '--pop3-auth', 'ntlm', '--pop3-username', 'popper')
     assert done.returncode == 1 and 'look at pop3-auth' in done.stderr, done
+
+
+def test_pop3_server_with_ipv6_alone(postern, sink):
+    with FakePop(address='::1') as pop:
+        done = through(postern, sink, pop, '--pop3-auth', 'login', '--pop3-username', 'popper', host='::1')
+    assert done.returncode == 0, done
+    assert f'::1[::1]:{pop.port}' in done.stdout and pop.logins == [('USER/PASS', 'popper')]
 
 
 def test_unreachable(postern, sink):

@@ -16,6 +16,7 @@ check_PROGRAMS += \
 	tests/unit/test_oauth_settings \
 	tests/unit/test_pace \
 	tests/unit/test_pop3_client \
+	tests/unit/test_pop3_families \
 	tests/unit/test_pop3_keeper \
 	tests/unit/test_relay \
 	tests/unit/test_relay_mime \
@@ -94,7 +95,19 @@ tests_unit_test_pop3_client_SOURCES = tests/unit/test_pop3_client.c
 tests_unit_test_pop3_client_CFLAGS = $(UNIT_CFLAGS) -DDIALOGUES='"$(abs_top_srcdir)/tests/dialogue"'
 tests_unit_test_pop3_client_LDADD = $(RELAY_LIBS)
 
-tests_unit_test_pop3_keeper_SOURCES = tests/unit/test_pop3_keeper.c
+tests_unit_test_pop3_families_SOURCES = \
+	tests/unit/pop3_server.c \
+	tests/unit/pop3_server.h \
+	tests/unit/relay_world.c \
+	tests/unit/relay_world.h \
+	tests/unit/test_pop3_families.c
+tests_unit_test_pop3_families_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_pop3_families_LDADD = $(RELAY_LIBS)
+
+tests_unit_test_pop3_keeper_SOURCES = \
+	tests/unit/pop3_server.c \
+	tests/unit/pop3_server.h \
+	tests/unit/test_pop3_keeper.c
 tests_unit_test_pop3_keeper_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pop3_keeper_LDADD = $(RELAY_LIBS)
 

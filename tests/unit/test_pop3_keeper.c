@@ -6,135 +6,23 @@
 #include "daemon/relay/logins.h"
 #include "daemon/relay/pop3_keeper.h"
 #include "daemon/relay/pop3_settings.h"
+#include "tests/unit/pop3_server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #define LIMIT_MS 20000
 
-enum manner { GOOD, REFUSES, IS_BUSY, IS_SILENT, DRIPS, FORBIDS_ANOTHER };
-
-/* ---- the server ---- */
-
-struct server {
-	int fd;
-	uint16_t port;
-	pthread_t thread;
-	_Atomic enum manner manner;
-	atomic_uint begun, passwords;
-};
-
-static void
-say(int fd, const char *text)
-{
-	(void)send(fd, text, strlen(text), MSG_NOSIGNAL);
-}
-
-static bool
-hear(int fd, char *line, size_t size)
-{
-	size_t at = 0;
-
-	while (at + 1 < size && recv(fd, line + at, 1, 0) == 1)
-		if (line[at++] == '\n') {
-			line[at] = '\0';
-			return true;
-		}
-	return false;
-}
-
-/* One line of a list after the other, for as long as somebody listens. */
-static void
-drip(int fd)
-{
-	const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
-
-	while (send(fd, "X\r\n", 3, MSG_NOSIGNAL) == 3)
-		(void)nanosleep(&pause, NULL);
-}
-
-static const char *
-answer(struct server *server, const char *line)
-{
-	if (strncmp(line, "CAPA", 4) == 0)
-		return server->manner == FORBIDS_ANOTHER ? "+OK\r\nLOGIN-DELAY 3600\r\n.\r\n"
-							 : "-ERR what?\r\n";
-	if (strncmp(line, "PASS", 4) != 0)
-		return "+OK\r\n";
-	server->passwords++;
-	return server->manner == REFUSES   ? "-ERR [AUTH] no\r\n"
-	       : server->manner == IS_BUSY ? "-ERR [IN-USE] wait\r\n"
-					   : "+OK\r\n";
-}
-
-static void
-talk(struct server *server, int fd)
-{
-	char line[300];
-
-	if (server->manner == IS_SILENT) {
-		(void)hear(fd, line, sizeof(line));
-		return;
-	}
-	say(fd, "+OK hello\r\n");
-	while (hear(fd, line, sizeof(line))) {
-		if (server->manner == DRIPS) {
-			say(fd, "+OK\r\n");
-			drip(fd);
-			return;
-		}
-		say(fd, answer(server, line));
-		if (strncmp(line, "QUIT", 4) == 0)
-			return;
-	}
-}
-
-static void *
-serve(void *ctx)
-{
-	struct server *server = ctx;
-	int fd;
-
-	while ((fd = accept(server->fd, NULL, NULL)) >= 0) {
-		server->begun++;
-		talk(server, fd);
-		(void)close(fd);
-	}
-	return NULL;
-}
-
-static void
-start_server(struct server *server)
-{
-	struct sockaddr_in address = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t size = sizeof(address);
-
-	server->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(server->fd, (struct sockaddr *)&address, size), 0);
-	assert_int_equal(listen(server->fd, 10), 0);
-	assert_int_equal(getsockname(server->fd, (struct sockaddr *)&address, &size), 0);
-	server->port = ntohs(address.sin_port);
-	assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
-}
-
 /* ---- the world ---- */
 
 struct world {
-	struct server server;
+	struct pop3_server server;
 	struct loop *loop;
 	struct dns *dns;
 	struct logins *logins;
@@ -169,13 +57,13 @@ make_profile(struct world *world)
 }
 
 static void
-start(struct world *world, enum manner manner)
+start(struct world *world, enum pop3_manner manner)
 {
 	struct err err;
 
 	*world = (struct world){.loop = loop_new()};
 	world->server.manner = manner;
-	start_server(&world->server);
+	pop3_server_start(&world->server, AF_INET, 0);
 	world->dns = dns_new(world->loop, (struct msg_bytes){0}, (struct msg_bytes){0}, &err);
 	assert_non_null(world->dns);
 	world->logins = logins_new(world->loop, on_worked, NULL);
@@ -219,9 +107,7 @@ end(struct world *world)
 	loop_turn(world->loop, 0);
 	dns_free(world->dns);
 	loop_free(world->loop);
-	(void)shutdown(world->server.fd, SHUT_RDWR);
-	(void)pthread_join(world->server.thread, NULL);
-	(void)close(world->server.fd);
+	pop3_server_stop(&world->server);
 }
 
 #define WAIT_UNTIL(world, condition)                                                               \
