@@ -2,8 +2,11 @@
 
 What it takes it relays at once to a sink in this process. Its socket `auth` checks logins for other servers, and
 its port `quota` tells Postfix that the mailbox of FULL is full.
+Dovecot(oauth='introspection_…') and Dovecot(token_key=b'…') take tokens as well; with the key of postfix.py's
+access_token(), for one.
 Dovecot wants to be started by root.
 """
+import base64
 import pathlib
 import re
 import shutil
@@ -32,8 +35,9 @@ class Dovecot(Server):
     services = ('clear', 'starttls', 'implicit', 'quota')
     user, password = USER, PASSWORD
 
-    def __init__(self, connections=100, ports=()):
+    def __init__(self, connections=100, ports=(), oauth=None, token_key=None):
         super().__init__()
+        self.oauth = self.write_oauth(oauth, token_key) if oauth or token_key else ''
         self.ports.update(ports)
         self.sink = FakeHost()
         self.log_path = self.directory / 'log'
@@ -56,13 +60,13 @@ ssl = yes
 ssl_cert = <{files.certificate}
 ssl_key = <{files.key}
 disable_plaintext_auth = no
-auth_mechanisms = {' '.join(METHODS)}
+auth_mechanisms = {' '.join(METHODS)}{' oauthbearer xoauth2' if self.oauth else ''}
 auth_failure_delay = 0
 mail_max_userip_connections = {connections}
 mail_location = maildir:{self.directory}/mail/%u
 submission_relay_host = 127.0.0.1
 submission_relay_port = {self.sink.port}
-passdb {{
+{self.oauth}passdb {{
   driver = passwd-file
   args = scheme=PLAIN {self.directory}/users
 }}
@@ -107,6 +111,18 @@ service auth {{
 ''')
         (self.directory / 'mail').mkdir()
         shutil.chown(self.directory / 'mail', 'nobody', 'nogroup')
+
+    def write_oauth(self, settings, token_key):
+        """Writes what Dovecot needs to check tokens, and gives its passdb."""
+        if token_key:
+            keys = self.directory / 'keys' / 'default' / 'HS256'
+            keys.mkdir(parents=True)
+            (keys / 'default').write_text(base64.b64encode(token_key).decode())
+            settings = ('introspection_mode = local\n'
+                        f'local_validation_key_dict = fs:posix:prefix={self.directory}/keys/\n')
+        path = self.directory / 'oauth2.conf'
+        path.write_text(f'username_attribute = email\nactive_attribute = active\nactive_value = true\n{settings}')
+        return f'passdb {{\n  driver = oauth2\n  mechanisms = oauthbearer xoauth2\n  args = {path}\n}}\n'
 
     def command(self):
         return ['dovecot', '-F', '-c', self.directory / 'dovecot.conf']

@@ -2,7 +2,9 @@
 
     with TokenServer() as tokens:                       # http on loopback
     with TokenServer(certificate=files) as tokens:      # https: see tests/lib/testca.py
+    with TokenServer(mailbox=user, make_token=make)     # access tokens that make(user) gives
         tokens.url('token'), tokens.url('device')
+        tokens.url('introspect')                        # says whose a token is (RFC 7662)
         tokens.refresh_token                            # the one that is good now
         tokens.is_good('relay@example.com', token)      # for a mail server
         tokens.say(status=503), tokens.say(body=b'<html>'), tokens.say(error='invalid_grant')
@@ -90,11 +92,11 @@ class Server(http.server.ThreadingHTTPServer):
 class TokenServer:
     def __init__(self, *, certificate=None, client=('app', 'app-secret'), scope=None, life_s=3600,
                  rotates=False, refresh_life_s=None, public_key=None, subject=None,
-                 address='127.0.0.1', patience_s=60):
+                 address='127.0.0.1', patience_s=60, mailbox=None, make_token=None):
         self.client, self.scope, self.life_s = client, scope, life_s
         self.rotates, self.refresh_life_s = rotates, refresh_life_s
         self.public_key, self.subject = public_key, subject
-        self.patience_s = patience_s
+        self.patience_s, self.mailbox, self.make_token = patience_s, mailbox, make_token
         self.lock = threading.Condition()
         self.requests = []          # (path, form)
         self.tokens = {}            # access token → when it ends
@@ -200,7 +202,8 @@ class TokenServer:
                 return canned[1], canned[2], canned[3]
         with self.lock:
             try:
-                found = {'/token': self.on_token, '/device': self.on_device}[path](form)
+                found = {'/token': self.on_token, '/device': self.on_device,
+                         '/introspect': self.on_introspect}[path](form)
                 return 200, json.dumps(found).encode(), {}
             except Refusal as refusal:
                 return refusal.status, json.dumps({
@@ -217,7 +220,7 @@ class TokenServer:
             raise Refusal('invalid_scope', 'AADSTS70011: the scope is not valid')
 
     def issue(self, with_refresh=False):
-        token = 'access-' + secrets.token_urlsafe(24)
+        token = self.make_token(self.mailbox) if self.make_token else 'access-' + secrets.token_urlsafe(24)
         self.tokens[token] = time.monotonic() + self.life_s
         answer = {'access_token': token, 'token_type': 'Bearer', 'expires_in': self.life_s}
         if with_refresh:
@@ -271,6 +274,10 @@ class TokenServer:
             raise Refusal('unauthorized_client', 'Client is unauthorized to retrieve access '
                           'tokens using this method, or client not authorized for any of the '
                           'scopes requested.', 401)
+
+    def on_introspect(self, form):
+        is_active = self.tokens.get(form.get('token'), 0) > time.monotonic()
+        return {'active': True, 'email': self.mailbox} if is_active else {'active': False}
 
     def on_device(self, form):
         self.check_client(form, needs_secret=False)
