@@ -54,6 +54,7 @@ send_deliver(struct link *relay, const struct entry *entry)
 	    .list = mail->list,
 	    .received_at_ms = mail->received_at_ms,
 	    .is_notice = mail->is_notice,
+	    .is_followed = entry->is_followed,
 	};
 
 	for (uint32_t i = 0; i < mail->recipient_count && left > 0; i++) {

@@ -101,6 +101,7 @@ begin_attempt(struct scheduler *scheduler, struct entry *entry)
 	entry->began_at_ms = loop_wall_ms(scheduler->role->loop);
 	entry->was_handed_over = false;
 	entry->is_listed = false;
+	entry->is_followed = scheduler_has_more(scheduler, entry->profile);
 	scheduler->callbacks.on_attempt(entry, scheduler->relay, scheduler->ctx);
 }
 

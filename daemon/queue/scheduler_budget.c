@@ -181,6 +181,13 @@ scheduler_has_budget(struct scheduler *scheduler, struct profile *profile, struc
 	return false;
 }
 
+bool
+scheduler_is_within_rates(struct scheduler *scheduler, struct profile *profile)
+{
+	return !budget_has_limits(&profile->budget) ||
+	       budget_goes_at(&profile->budget, routes_steady_ms(&scheduler->routes), false) == 0;
+}
+
 void
 scheduler_charge(struct scheduler *scheduler, struct profile *profile, struct entry *entry)
 {

@@ -62,3 +62,11 @@ scheduler_choose(struct scheduler *scheduler, struct profile *profile)
 	scheduler_take(scheduler, entry);
 	return entry;
 }
+
+bool
+scheduler_has_more(struct scheduler *scheduler, struct profile *profile)
+{
+	return waiting_priorities(profile) != 0 &&
+	       profile->out < profile_width(&scheduler->routes, profile) &&
+	       scheduler_is_within_rates(scheduler, profile);
+}

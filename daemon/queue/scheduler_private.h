@@ -61,6 +61,8 @@ void scheduler_pump(struct scheduler *scheduler, struct profile *profile);
 /* The next message of the profile, out of its window, or NULL: none may go, or disk is being
  * asked. In scheduler_choose.c. */
 struct entry *scheduler_choose(struct scheduler *scheduler, struct profile *profile);
+/* Whether something else is ready that may go, and a connection is left for it. */
+bool scheduler_has_more(struct scheduler *scheduler, struct profile *profile);
 
 /* ---- scheduler_flows.c ---- */
 
@@ -87,6 +89,8 @@ void scheduler_read_book(struct scheduler *scheduler);
 /* Whether its profile's rates let it go now, to its given_count of recipients; books what it takes. */
 bool scheduler_has_budget(
     struct scheduler *scheduler, struct profile *profile, struct entry *entry);
+/* Whether they let any message go now. */
+bool scheduler_is_within_rates(struct scheduler *scheduler, struct profile *profile);
 /* It is the next, and may not go: the profile pauses. */
 void scheduler_wait_for_rate(
     struct scheduler *scheduler, struct profile *profile, const struct entry *entry);

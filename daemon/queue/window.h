@@ -49,6 +49,7 @@ struct entry {
 	bool is_removed;      /* by an operator, while it was being sent */
 	bool is_to_hold;      /* the same */
 	bool has_broken_body;
+	bool is_followed; /* at relay: its profile had more that may go */
 };
 
 struct window {

@@ -216,6 +216,7 @@ delivery_new(struct deliveries *deliveries, const struct msg_deliver *message)
 	delivery->transaction.size_bytes = message->size;
 	delivery->transaction.has_8bit = message->has_8bit;
 	delivery->is_notice = message->is_notice;
+	delivery->is_followed = message->is_followed;
 	copy_recipients(delivery, message->recipients);
 	copy_wishes(delivery, message->wishes);
 	list_append(&deliveries->buckets[delivery->attempt % BUCKETS], &delivery->bucket);

@@ -33,6 +33,7 @@ struct delivery {
 	struct list pieces; /* of the body */
 	bool is_complete;   /* the last piece has come */
 	bool is_notice;     /* of ours */
+	bool is_followed;   /* queue has more for its profile */
 	bool is_from_mime;  /* the pieces are, and so is whoever gets credit for them */
 	uint32_t credit;    /* bytes that are used up and not yet given back */
 	int64_t begun_at_ms;

@@ -121,6 +121,7 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/transcript.h \
 	daemon/relay/upstream.c \
 	daemon/relay/upstream.h \
+	daemon/relay/upstream_open.c \
 	daemon/relay/upstream_pace.c \
 	daemon/relay/upstream_private.h \
 	daemon/relay/upstream_slot.c

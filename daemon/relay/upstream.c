@@ -83,6 +83,7 @@ upstream_put_off(struct upstream *upstream, const struct verdict *verdict,
 		if (slot->delivery == NULL && !slot->is_opening && channel_is_ready(slot->channel))
 			slot_finish(slot);
 	}
+	upstream->is_followed = false;
 	upstream_fail_waiting(upstream, verdict, reply, reason, facts);
 }
 
@@ -283,6 +284,7 @@ forget_profile(struct upstream *upstream)
 	profile_release(upstream->profile);
 	upstream->profile = NULL;
 	upstream->messages_taken = 0;
+	upstream->ahead_at_ms = 0;
 	timer_stop(upstream->again);
 }
 
@@ -375,6 +377,7 @@ upstreams_deliver(struct upstreams *upstreams, struct delivery *delivery)
 		upstream = make(upstreams, delivery->profile_id);
 	upstream_wait(upstream, delivery);
 	upstream->has_urgent |= delivery->priority <= URGENT;
+	upstream->is_followed = delivery->is_followed;
 	delivery->upstream = upstream;
 	upstream_dispatch(upstream);
 }

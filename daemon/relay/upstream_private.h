@@ -1,9 +1,9 @@
 /*
  * upstream_private - an upstream's inside, for the files that make it up
  *
- * upstream.c has the settings, what waits, and who finds a connection for it; upstream_slot.c the
- * life of one connection; upstream_pace.c moves bodies, within the bandwidth; slot_transcript.c
- * writes down what is said. Nobody else includes this.
+ * upstream.c has the settings, what waits, and who finds a connection for it; upstream_open.c says
+ * when one is opened; upstream_slot.c the life of one; upstream_pace.c moves bodies, within the
+ * bandwidth; slot_transcript.c writes down what is said. Nobody else includes this.
  */
 #ifndef POSTERN_RELAY_UPSTREAM_PRIVATE_H
 #define POSTERN_RELAY_UPSTREAM_PRIVATE_H
@@ -37,6 +37,8 @@ struct upstream {
 	size_t waiting_count;
 	size_t reworked_count; /* deliveries that mime has, and that have no connection */
 	bool has_urgent;       /* one came since connections were opened */
+	bool is_followed;      /* queue has more behind what came last, and a connection for it */
+	int64_t ahead_at_ms;   /* none is opened ahead before that; 0: no limit */
 	struct list slots;
 	size_t slot_count, opening_count;
 	struct timer *again;        /* to fetch, or to open more connections */
@@ -59,6 +61,7 @@ struct slot {
 	struct pace_transfer transfer; /* of its body */
 	struct timer *idle;
 	unsigned sent_count, messages_max; /* 0: any number */
+	int64_t sending_ms;                /* that these took in all */
 	bool is_opening, is_last_message;
 	enum transcript_policy keeps; /* which transcripts */
 	struct transcript transcript;
@@ -83,8 +86,20 @@ void upstream_fail_waiting(struct upstream *upstream, const struct verdict *verd
 void upstream_put_off(struct upstream *upstream, const struct verdict *verdict,
     const struct reply *reply, const char *reason, const struct channel_facts *facts);
 
-/* upstream_slot.c: as many connections as wait for one, up to the profile's number. */
+/* ---- upstream_open.c ---- */
+
+/* As many connections as wait for one, up to the profile's number. */
 void upstream_open_slots(struct upstream *upstream);
+/* A message begins on the connection: if that will soon have had enough, the next one is opened. */
+void upstream_open_ahead(struct upstream *upstream, const struct slot *ending);
+/* One that was opened ahead could not be made. */
+void upstream_note_refused_ahead(struct upstream *upstream);
+
+/* ---- upstream_slot.c ---- */
+
+void slot_open(struct upstream *upstream);
+/* Messages that it may have behind so many; UINT_MAX: no limit. */
+unsigned slot_places_behind(const struct slot *slot, unsigned count);
 void slot_begin(struct slot *slot, struct delivery *delivery);
 /* mime is done with what the connection waits for, or can't. */
 void slot_go_on(struct slot *slot, struct delivery *delivery, enum rework_end end);

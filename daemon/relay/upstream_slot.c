@@ -1,9 +1,10 @@
-/* upstream_slot - one connection of an upstream: opened, given messages, kept for more, ended. */
+/* upstream_slot - one connection of an upstream: given messages, kept for more, ended. */
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "daemon/relay/diagnosis.h"
 #include "daemon/relay/upstream_private.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,16 +55,26 @@ slot_abandon(struct slot *slot)
 
 /* ---- its messages ---- */
 
-static bool
-is_used_up(const struct slot *slot)
+unsigned
+slot_places_behind(const struct slot *slot, unsigned count)
 {
 	const unsigned limits[] = {
 	    channel_mail_max(slot->channel), slot->messages_max, slot->upstream->messages_taken};
-	bool is_used_up = slot->is_last_message;
+	unsigned places = UINT_MAX;
 
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
-		is_used_up |= limits[i] != 0 && slot->sent_count >= limits[i];
-	return is_used_up;
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		unsigned left = limits[i] > count ? limits[i] - count : 0;
+
+		if (limits[i] != 0 && left < places)
+			places = left;
+	}
+	return places;
+}
+
+static bool
+is_used_up(const struct slot *slot)
+{
+	return slot->is_last_message || slot_places_behind(slot, slot->sent_count) == 0;
 }
 
 static bool
@@ -83,6 +94,7 @@ send_delivery(struct slot *slot)
 	slot_join_transfers(slot);
 	slot_begin_transcript(slot);
 	channel_send(slot->channel, &delivery->transaction);
+	upstream_open_ahead(slot->upstream, slot);
 }
 
 /* It was changed for other settings, or for an upstream that takes more: queue gives it again. */
@@ -325,6 +337,7 @@ on_done(struct channel *channel, void *ctx)
 	struct delivery *delivery = slot->delivery;
 
 	delivery->slot = NULL;
+	slot->sending_ms += loop_now_ms(upstream_loop(slot->upstream)) - delivery->begun_at_ms;
 	slot_leave_transfers(slot);
 	if (has_had_enough(slot, &delivery->transaction) || may_move(slot, &delivery->transaction))
 		upstream_wait(slot->upstream, delivery);
@@ -405,6 +418,8 @@ on_open_failed(struct slot *slot, const struct client_end *end, const struct cha
 	struct upstream *upstream = slot->upstream;
 	char reason[1000];
 
+	if (upstream->waiting_count == 0)
+		upstream_note_refused_ahead(upstream);
 	if (is_everyones(&end->verdict))
 		close_opening(upstream);
 	explain(upstream, end, reason, sizeof(reason));
@@ -456,8 +471,8 @@ on_line(bool is_sent, const char *line, void *ctx)
 	slot_note_line(ctx, is_sent, line);
 }
 
-static void
-open_slot(struct upstream *upstream)
+void
+slot_open(struct upstream *upstream)
 {
 	static const struct channel_callbacks callbacks = {
 	    .on_ready = on_ready,
@@ -489,44 +504,4 @@ open_slot(struct upstream *upstream)
 	slot->channel =
 	    channel_open(upstream_loop(upstream), upstream->set->settings.dns, upstream->profile,
 		slot->keeps == TRANSCRIPT_NEVER ? &callbacks : &with_transcript, slot);
-}
-
-/* The first is always worth a try: without one, queue could not be told what is wrong. */
-static bool
-may_open(struct upstream *upstream)
-{
-	int64_t wait_ms =
-	    connects_wait_ms(&upstream->connects, loop_now_ms(upstream_loop(upstream)));
-
-	if (wait_ms > 0) {
-		timer_set(upstream->next_connect, wait_ms);
-		return false;
-	}
-	if (upstream->slot_count == 0)
-		return true;
-	return upstream->slot_count < upstream->profile->connections &&
-	       !timer_is_set(upstream->again);
-}
-
-/* Connections that are opening already may take long, and began for others. */
-static bool
-owes_connection(struct upstream *upstream)
-{
-	const struct delivery *first = upstream_first_waiting(upstream);
-	bool is_owed = upstream->has_urgent && first != NULL && first->priority <= URGENT;
-
-	upstream->has_urgent = false;
-	return is_owed;
-}
-
-void
-upstream_open_slots(struct upstream *upstream)
-{
-	bool is_owed = owes_connection(upstream);
-
-	for (; upstream->opening_count < upstream->waiting_count && may_open(upstream);
-	     is_owed = false)
-		open_slot(upstream);
-	if (is_owed && may_open(upstream))
-		open_slot(upstream);
 }

@@ -43,6 +43,7 @@ take_deliver(struct queue_world *world, const struct msg_deliver *deliver)
 	to->attempt = deliver->attempt;
 	to->profile_id = deliver->profile_id;
 	to->priority = deliver->priority;
+	to->is_followed = deliver->is_followed;
 	(void)snprintf(to->sender, sizeof(to->sender), "%.255s", deliver->sender);
 	while (message_list_next(&list, REC_RECIPIENT, &recipient)) {
 		size_t at = strlen(to->recipients);

@@ -32,6 +32,7 @@ struct world_delivery {
 	char orcpt[128];
 	struct buf body;
 	bool is_whole;
+	bool is_followed;
 	bool is_acknowledged;
 };
 

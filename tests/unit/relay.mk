@@ -19,6 +19,7 @@ check_PROGRAMS += \
 	tests/unit/test_pop3_families \
 	tests/unit/test_pop3_keeper \
 	tests/unit/test_relay \
+	tests/unit/test_relay_ahead \
 	tests/unit/test_relay_mime \
 	tests/unit/test_tokens \
 	tests/unit/test_replies \
@@ -117,6 +118,13 @@ tests_unit_test_relay_SOURCES = \
 	tests/unit/test_relay.c
 tests_unit_test_relay_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_relay_LDADD = $(RELAY_LIBS)
+
+tests_unit_test_relay_ahead_SOURCES = \
+	tests/unit/relay_world.c \
+	tests/unit/relay_world.h \
+	tests/unit/test_relay_ahead.c
+tests_unit_test_relay_ahead_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_relay_ahead_LDADD = $(RELAY_LIBS)
 
 tests_unit_test_relay_mime_SOURCES = \
 	tests/unit/relay_world.c \

@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #define NOBODY 65534
+#define TOO_MANY "421 4.7.0 Too many concurrent SMTP connections\r\n"
 #define PIECE (64u * 1024)
 
 /* ---- the upstream ---- */
@@ -31,6 +32,7 @@ struct session {
 	char input[65536];
 	size_t size;
 	unsigned messages;
+	bool is_one_too_many;
 };
 
 static const struct upstream_row *
@@ -64,6 +66,13 @@ has_enough(const struct session *session, const char *line)
 	       strncmp(line, "MAIL", 4) == 0;
 }
 
+/* Is a connection too many, at its greeting. */
+static bool
+is_refused(const struct session *session, const char *line)
+{
+	return line[0] == '\0' && session->is_one_too_many;
+}
+
 /* False: the session is over. */
 static bool
 act(struct session *session, const char *line)
@@ -71,6 +80,10 @@ act(struct session *session, const char *line)
 	const struct upstream_row *row = find_row(session->server, line);
 	char rest[4096];
 
+	if (is_refused(session, line)) {
+		(void)send(session->fd, TOO_MANY, strlen(TOO_MANY), MSG_NOSIGNAL);
+		return false;
+	}
 	if (has_enough(session, line)) {
 		const char *reply = session->server->enough;
 
@@ -171,6 +184,8 @@ run_server(void *ctx)
 		(void)pthread_mutex_lock(&server->lock);
 		server->connections++;
 		server->open_count++;
+		session->is_one_too_many =
+		    server->open_max != 0 && server->open_count > server->open_max;
 		(void)pthread_mutex_unlock(&server->lock);
 		ensure(pthread_create(&thread, NULL, run_session, session) == 0);
 		(void)pthread_detach(thread);
@@ -500,6 +515,7 @@ relay_world_begin(
 	    .sender = "sender@a.example",
 	    .size = size,
 	    .has_8bit = world->has_8bit,
+	    .is_followed = world->is_followed,
 	    .login = "user",
 	    .list = "list",
 	};

@@ -39,6 +39,7 @@ struct upstream_server {
 	struct buf data;     /* what came between 354 and the final dot, dot-stuffed */
 	unsigned connections, messages;
 	const char *enough;  /* the reply to a third MAIL on a connection; NULL: it is taken */
+	unsigned open_max;   /* more connections at once are refused; 0: none is */
 	unsigned open_count; /* connections that are not over */
 	pthread_cond_t closed;
 };
@@ -61,6 +62,7 @@ struct relay_world {
 	uint8_t priority;    /* of the next attempts; 3 at first */
 	uint64_t message_id; /* of the next attempts; 0: each its own */
 	bool has_8bit;
+	bool is_followed; /* the next attempts */
 
 	/* what queue heard */
 	unsigned in_flight, in_flight_attempts;

@@ -155,6 +155,54 @@ test_too_many_connections_halve_them(void **state)
 	assert_true(queue_has(world, "\"connections_learned\":4,"));
 }
 
+/* Then it may open a connection ahead: only if more waits, and only within the profile's number. */
+static void
+test_relay_hears_whether_more_follows(void **state)
+{
+	struct queue_world *world = *state;
+
+	start(world, 3, 4);
+	assert_true(world_wait_deliveries(world, 2));
+	world_report(world, &world->deliveries[0], delivered, 1);
+	assert_true(world_wait_deliveries(world, 3));
+	world_report(world, &world->deliveries[1], delivered, 1);
+	assert_true(world_wait_deliveries(world, 4));
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(world->deliveries[i].is_followed, i < 3);
+}
+
+static void
+test_nothing_follows_on_the_only_connection(void **state)
+{
+	struct queue_world *world = *state;
+
+	start(world, 1, 2);
+	assert_true(world_wait_deliveries(world, 1));
+	assert_false(world->deliveries[0].is_followed);
+}
+
+static void
+test_nothing_follows_before_a_rate_allows_it(void **state)
+{
+	struct queue_world *world = *state;
+	struct msg_route profile = {.row = ROUTE_PROFILE,
+	    .id = 5,
+	    .version = 2,
+	    .name = "office",
+	    .connections = 3,
+	    .rate = "2/h"};
+
+	start(world, 3, 0);
+	world_send_row(world, &profile);
+	for (unsigned i = 0; i < 3; i++)
+		(void)world_submit(world, 1, 500, 3);
+	assert_true(world_wait_deliveries(world, 2));
+	(void)world_submit(world, 1, 500, 3);
+	for (unsigned i = 0; i < 2; i++)
+		assert_false(world->deliveries[i].is_followed);
+	assert_int_equal(world->delivery_count, 2);
+}
+
 static void
 test_the_only_connection_is_one_too_many(void **state)
 {
@@ -244,6 +292,9 @@ main(void)
 	    T(wait_is_kept_over_a_kill),
 	    T(older_success_ends_no_wait),
 	    T(too_many_connections_halve_them),
+	    T(relay_hears_whether_more_follows),
+	    T(nothing_follows_on_the_only_connection),
+	    T(nothing_follows_before_a_rate_allows_it),
 	    T(the_only_connection_is_one_too_many),
 	    T(fewer_recipients_at_a_time),
 	    cmocka_unit_test(test_nonsense_is_a_trouble_like_others),

@@ -1,0 +1,193 @@
+/* Relay opens the next connection before one that is in use has had as many messages as it may: if
+ * more follows, within the profile's numbers, and not again where that was one too many. */
+#include "common/xalloc.h"
+#include "tests/unit/relay_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static const struct upstream_row kind[] = {{NULL, NULL, ACT_REPLY}};
+
+struct scene {
+	struct upstream_server server;
+	struct relay_world world;
+	unsigned sent;
+};
+
+/* Two messages on a connection; more follows. */
+static int
+set_up(void **state)
+{
+	struct scene *scene = xcalloc(1, sizeof(*scene));
+
+	/* The role is forked before there are threads. */
+	relay_world_start(&scene->world, 0);
+	upstream_server_start(&scene->server, kind);
+	scene->world.profile.port = scene->server.port;
+	scene->world.profile.messages_per_connection = 2;
+	scene->world.profile.connections = 2;
+	scene->world.is_followed = true;
+	*state = scene;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct scene *scene = *state;
+
+	relay_world_stop(&scene->world);
+	upstream_server_stop(&scene->server);
+	free(scene);
+	return 0;
+}
+
+/* One after the other: each connection is free when the next message comes. */
+static void
+deliver(struct scene *scene, unsigned count)
+{
+	struct relay_world *world = &scene->world;
+	static const uint8_t body[] = "Subject: x\r\n\r\nbody\r\n";
+
+	for (unsigned i = 0; i < count; i++) {
+		relay_world_deliver(
+		    world, ++scene->sent, "a@x", (struct msg_bytes){body, sizeof(body) - 1});
+		WAIT_UNTIL(world, world->reports == scene->sent);
+		assert_int_equal(world->seen[scene->sent - 1].outcome, ATTEMPT_ATTEMPTED);
+		assert_int_equal(world->seen[scene->sent - 1].fates[0].fate, FATE_DELIVERED);
+	}
+}
+
+struct counts {
+	unsigned connections, open, ended; /* all of them, with QUIT */
+};
+
+static struct counts
+count(struct scene *scene)
+{
+	struct upstream_server *server = &scene->server;
+	struct counts counts = {0};
+
+	(void)pthread_mutex_lock(&server->lock);
+	counts.connections = server->connections;
+	counts.open = server->open_count;
+	for (const char *at = server->commands.bytes; at != NULL && (at = strstr(at, "QUIT"));
+	     at += 4)
+		counts.ended++;
+	(void)pthread_mutex_unlock(&server->lock);
+	return counts;
+}
+
+static void
+test_opened_before_it_is_needed(void **state)
+{
+	struct scene *scene = *state;
+
+	deliver(scene, 1);
+	assert_int_equal(count(scene).connections, 1);
+	deliver(scene, 1);
+	WAIT_UNTIL(&scene->world, count(scene).connections == 2);
+	deliver(scene, 1); /* on that one */
+	assert_int_equal(count(scene).connections, 2);
+	scene->world.is_followed = false;
+	deliver(scene, 1);
+	WAIT_UNTIL(&scene->world, count(scene).ended == 2);
+	assert_int_equal(count(scene).connections, 2);
+}
+
+static void
+check_not_opened(struct scene *scene)
+{
+	deliver(scene, 2);
+	WAIT_UNTIL(&scene->world, count(scene).open == 0);
+	assert_int_equal(count(scene).connections, 1);
+}
+
+static void
+test_not_without_a_backlog(void **state)
+{
+	struct scene *scene = *state;
+
+	scene->world.is_followed = false;
+	check_not_opened(scene);
+}
+
+static void
+test_not_beyond_the_number_of_connections(void **state)
+{
+	struct scene *scene = *state;
+
+	scene->world.profile.connections = 1;
+	check_not_opened(scene);
+	deliver(scene, 1);
+	assert_int_equal(count(scene).connections, 2);
+}
+
+static void
+test_not_beyond_the_rate_of_connections(void **state)
+{
+	struct scene *scene = *state;
+
+	scene->world.profile.connection_rate = "1/d";
+	check_not_opened(scene);
+}
+
+/* What it was opened for goes on once there is room, and the next is not tried for long. */
+static void
+test_one_too_many_is_not_repeated(void **state)
+{
+	struct scene *scene = *state;
+
+	scene->server.open_max = 1;
+	deliver(scene, 2);
+	WAIT_UNTIL(&scene->world, count(scene).open == 0 && count(scene).connections == 2);
+	deliver(scene, 2);
+	WAIT_UNTIL(&scene->world, count(scene).open == 0);
+	assert_int_equal(count(scene).connections, 3);
+	deliver(scene, 1);
+	assert_int_equal(count(scene).connections, 4);
+}
+
+/* A reply that puts the account off: nothing more is opened. */
+static void
+test_not_for_a_profile_in_trouble(void **state)
+{
+	static const struct upstream_row limits[] = {
+	    {"MAIL", "451 4.7.0 Rate limit exceeded, try again later\r\n", ACT_REPLY},
+	    {NULL, NULL, ACT_REPLY}};
+	struct scene *scene = *state;
+	struct relay_world *world = &scene->world;
+
+	deliver(scene, 1);
+	(void)pthread_mutex_lock(&scene->server.lock);
+	scene->server.script = limits;
+	(void)pthread_mutex_unlock(&scene->server.lock);
+	relay_world_deliver(
+	    world, ++scene->sent, "a@x", (struct msg_bytes){(const uint8_t *)"x", 1});
+	WAIT_UNTIL(world, world->reports == 2);
+	assert_int_equal(world->seen[1].outcome, ATTEMPT_PUT_OFF);
+	/* The one that was opened ahead meanwhile is given up. */
+	WAIT_UNTIL(world, count(scene).open == 0);
+	assert_in_range(count(scene).connections, 1, 2);
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+	    T(opened_before_it_is_needed),
+	    T(not_without_a_backlog),
+	    T(not_beyond_the_number_of_connections),
+	    T(not_beyond_the_rate_of_connections),
+	    T(one_too_many_is_not_repeated),
+	    T(not_for_a_profile_in_trouble),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
