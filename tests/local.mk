@@ -2,6 +2,7 @@
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_ident
 endif
+EXTRA_DIST += tests/lib/scratch.h
 UNIT_LIBS = common/libcommon.a $(CMOCKA_LIBS)
 UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 

@@ -13,8 +13,7 @@ rig_init(struct queue_rig *rig)
 {
 	*rig = (struct queue_rig){0};
 	rig->loop = loop_new();
-	(void)snprintf(rig->directory, sizeof(rig->directory), "/tmp/postern-queue-XXXXXX");
-	assert(mkdtemp(rig->directory) != NULL);
+	assert(scratch_make(rig->directory, "queue"));
 }
 
 void

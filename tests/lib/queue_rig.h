@@ -8,13 +8,14 @@
 
 #include "daemon/core/loop.h"
 #include "daemon/queue/storage.h"
+#include "tests/lib/scratch.h"
 
 #include <stdbool.h>
 
 struct queue_rig {
 	struct loop *loop;
 	struct storage *storage;
-	char directory[64];
+	char directory[SCRATCH_SIZE];
 	bool is_broken;
 	char reason[256];
 };

@@ -164,8 +164,7 @@ world_init(struct queue_world *world)
 	log_set_level(LOG_ERROR);
 	(void)signal(SIGPIPE, SIG_IGN);
 	world->loop = loop_new();
-	(void)snprintf(world->directory, sizeof(world->directory), "/tmp/postern-world-XXXXXX");
-	assert(mkdtemp(world->directory) != NULL);
+	assert(scratch_make(world->directory, "world"));
 	if (geteuid() == 0)
 		assert(chown(world->directory, 65534, 65534) == 0);
 }

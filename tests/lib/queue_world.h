@@ -12,6 +12,7 @@
 #include "daemon/core/link.h"
 #include "daemon/core/loop.h"
 #include "daemon/core/values.h"
+#include "tests/lib/scratch.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -38,7 +39,7 @@ struct world_delivery {
 
 struct queue_world {
 	struct loop *loop;
-	char directory[64];
+	char directory[SCRATCH_SIZE];
 	pid_t pid;
 	struct link *parent, *smtpd, *accounts, *relay, *control;
 	bool is_ready;

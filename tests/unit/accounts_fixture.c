@@ -272,8 +272,7 @@ fixture_open(struct fixture *fixture)
 	fixture->config.hostname = (char *)(uintptr_t) "relay.example.com";
 	fixture->config.listeners = listeners;
 	fixture->config.listener_count = 3;
-	(void)strcpy(fixture->directory, "/tmp/postern-accounts-XXXXXX");
-	assert_non_null(mkdtemp(fixture->directory));
+	assert_true(scratch_make(fixture->directory, "accounts"));
 	assert_int_equal(chdir(fixture->directory), 0);
 	fixture->loop = loop_new();
 	open_all(fixture);

@@ -9,6 +9,7 @@
 #include "daemon/accounts/api.h"
 #include "daemon/accounts/parts.h"
 #include "daemon/core/loop.h"
+#include "tests/lib/scratch.h"
 
 #include <jansson.h>
 
@@ -21,7 +22,7 @@ struct peer {
 };
 
 struct fixture {
-	char directory[64];
+	char directory[SCRATCH_SIZE];
 	struct loop *loop;
 	struct config config;
 	struct parts parts;

@@ -449,8 +449,7 @@ relay_world_start(struct relay_world *world, uint16_t port)
 
 	*world = (struct relay_world){.acknowledges = true, .priority = 3};
 	set_profile(world, port);
-	strcpy(world->directory, "/tmp/test-relay-XXXXXX");
-	assert_non_null(mkdtemp(world->directory));
+	assert_true(scratch_make(world->directory, "relay"));
 	assert_int_equal(chmod(world->directory, 0777), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	world->pid = fork();

@@ -11,6 +11,7 @@
 #include "daemon/core/link.h"
 #include "daemon/core/loop.h"
 #include "daemon/core/values.h"
+#include "tests/lib/scratch.h"
 
 #include <pthread.h>
 #include <sys/types.h>
@@ -53,7 +54,7 @@ void upstream_server_stop(struct upstream_server *server);
 struct relay_world {
 	struct loop *loop;
 	pid_t pid;
-	char directory[64];                                      /* capture_dir */
+	char directory[SCRATCH_SIZE];                            /* capture_dir */
 	struct link *parent, *accounts, *queue, *control, *mime; /* mime: relay_world_link_mime() */
 	bool is_drained;
 

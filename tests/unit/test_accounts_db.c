@@ -6,6 +6,7 @@
 #include "daemon/accounts/profile.h"
 #include "daemon/accounts/user.h"
 #include "daemon/accounts/userlist.h"
+#include "tests/lib/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,13 +21,12 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static char directory[64];
+static char directory[SCRATCH_SIZE];
 
 static int
 set_up(void **state)
 {
-	(void)strcpy(directory, "/tmp/postern-db-XXXXXX");
-	assert_non_null(mkdtemp(directory));
+	assert_true(scratch_make(directory, "db"));
 	assert_int_equal(chdir(directory), 0);
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "common/xalloc.h"
 #include "daemon/parent/certificate.h"
+#include "tests/lib/scratch.h"
 
 #include <openssl/x509v3.h>
 #include <setjmp.h>
@@ -18,13 +19,12 @@
 
 #define DAY_S 86400L
 
-static char directory[64];
+static char directory[SCRATCH_SIZE];
 
 static int
 make_directory(void **state)
 {
-	strcpy(directory, "/tmp/postern-ca-XXXXXX");
-	return mkdtemp(directory) == NULL;
+	return !scratch_make(directory, "ca");
 }
 
 static int

@@ -3,6 +3,7 @@
 
 #include "common/netaddr.h"
 #include "daemon/config/table.h"
+#include "tests/lib/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -560,12 +561,12 @@ write_file(const char *directory, const char *name, const char *text)
 static void
 test_load(void **state)
 {
-	char directory[] = "/tmp/test_config.XXXXXX", path[200], command[250];
+	char directory[SCRATCH_SIZE], path[200], command[250];
 	struct config *config, *again;
 	struct err err = {""};
 	char *text;
 
-	assert_non_null(mkdtemp(directory));
+	assert_true(scratch_make(directory, "config"));
 	(void)snprintf(path, sizeof(path), "%s/postern.conf", directory);
 	write_file(
 	    directory, "postern.conf", "hostname = \"a.example\";\n@include \"more.conf\"\n");

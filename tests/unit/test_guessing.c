@@ -6,6 +6,7 @@
 #include "daemon/accounts/db_rows.h"
 #include "daemon/accounts/origins.h"
 #include "daemon/core/loop.h"
+#include "tests/lib/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +22,7 @@
 #define MINUTE INT64_C(60000)
 #define DAY (24 * 60 * MINUTE)
 
-static char directory[64];
+static char directory[SCRATCH_SIZE];
 static struct loop *loop;
 static struct db *db;
 static struct alerts *alerts;
@@ -66,8 +67,7 @@ pass(int64_t ms)
 static int
 set_up(void **state)
 {
-	(void)strcpy(directory, "/tmp/postern-guessing-XXXXXX");
-	assert_non_null(mkdtemp(directory));
+	assert_true(scratch_make(directory, "guessing"));
 	assert_int_equal(chdir(directory), 0);
 	config = (struct config){0};
 	config.limits.guesses = 5;

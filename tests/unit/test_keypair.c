@@ -2,6 +2,7 @@
 #include "daemon/parent/keypair.h"
 
 #include "common/xalloc.h"
+#include "tests/lib/scratch.h"
 #include "tests/unit/certs.h"
 
 #include <setjmp.h>
@@ -15,13 +16,12 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static char directory[64];
+static char directory[SCRATCH_SIZE];
 
 static int
 make_directory(void **state)
 {
-	strcpy(directory, "/tmp/postern-keypair-XXXXXX");
-	return mkdtemp(directory) == NULL;
+	return !scratch_make(directory, "keypair");
 }
 
 static int

@@ -2,6 +2,7 @@
 #include "daemon/parent/keys.h"
 
 #include "common/xalloc.h"
+#include "tests/lib/scratch.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -14,13 +15,12 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static char directory[64];
+static char directory[SCRATCH_SIZE];
 
 static int
 make_directory(void **state)
 {
-	strcpy(directory, "/tmp/postern-keys-XXXXXX");
-	return mkdtemp(directory) == NULL;
+	return !scratch_make(directory, "keys");
 }
 
 static int

@@ -6,6 +6,7 @@
 #include "common/xalloc.h"
 #include "daemon/queue/store_sqlite.h"
 #include "tests/lib/queue_fill.h"
+#include "tests/lib/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +22,7 @@
 #define NOW_MS INT64_C(1700000000000)
 
 struct many {
-	char directory[64], path[96];
+	char directory[SCRATCH_SIZE], path[96];
 	struct fill_user users[USERS];
 	char names[USERS][2][16];
 	struct fill_options options;
@@ -35,8 +36,7 @@ new_many(uint64_t count)
 {
 	struct many *many = xcalloc(1, sizeof(*many));
 
-	(void)snprintf(many->directory, sizeof(many->directory), "/tmp/postern-scan-XXXXXX");
-	assert_non_null(mkdtemp(many->directory));
+	assert_true(scratch_make(many->directory, "scan"));
 	(void)snprintf(many->path, sizeof(many->path), "%s/queue.db", many->directory);
 	for (unsigned i = 0; i < USERS; i++) {
 		(void)snprintf(many->names[i][0], 16, "user%u", i);
