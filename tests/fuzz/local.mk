@@ -17,6 +17,7 @@ FUZZ_TARGETS = \
 FUZZ_CFLAGS = $(AM_CFLAGS)
 FUZZ_LIBS = common/libcommon.a $(IDN2_LIBS)
 FUZZ_SECONDS = 60
+FUZZ_FLAGS =
 EXTRA_DIST += tests/fuzz/corpus tests/fuzz/dict
 
 # Of messages the corpus is made, since it changes with their list: fuzz-seeds/NAME.
@@ -39,7 +40,7 @@ fuzz: $(FUZZ_TARGETS) $(FUZZ_SEEDS)
 	set -e; for target in $(FUZZ_TARGETS); do \
 		name=$${target##*/fuzz_}; mkdir -p fuzz-found/$$name; \
 		dict=$(srcdir)/tests/fuzz/dict/$$name.dict; \
-		./$$target -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -print_final_stats=1 \
+		./$$target -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -print_final_stats=1 $(FUZZ_FLAGS) \
 			$$(test -f $$dict && echo -dict=$$dict) \
 			fuzz-found/$$name $$(ls -d fuzz-seeds/$$name \
 			$(srcdir)/tests/fuzz/corpus/$$name 2>/dev/null); \
