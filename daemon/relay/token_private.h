@@ -29,6 +29,7 @@ struct token_storing {
 	bool is_login;
 	uint8_t replaces[TOKEN_DIGEST_SIZE]; /* unless is_login */
 	uint32_t request;
+	int64_t since_ms; /* loop_now_ms() */
 	struct timer *again;
 	void (*on_stored)(enum token_stored outcome, void *ctx); /* may be NULL */
 	void *ctx;
@@ -84,6 +85,8 @@ void token_replace_refresh(struct token_source *source, const char *refresh_toke
 /* Accounts said which one it has. True: it is another login than we know. */
 bool token_take_stored(struct token_source *source, struct msg_bytes refresh_token);
 void token_stop_storing(struct token_source *source);
+/* Accounts has had time enough: who waits is told. */
+bool token_store_is_overdue(const struct token_source *source);
 void token_on_store_again(void *ctx);
 
 #endif

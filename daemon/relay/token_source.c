@@ -293,6 +293,12 @@ token_settle(struct token_source *source)
 {
 	if (list_is_empty(&source->waits))
 		return;
+	if (source->storing.is_due) {
+		/* The access token came with what is not on disk yet. */
+		if (token_store_is_overdue(source))
+			answer_not_stored(source);
+		return;
+	}
 	if (token_is_valid(source)) {
 		answer_token(source);
 		/* Nobody used it when its time came. */
@@ -302,11 +308,7 @@ token_settle(struct token_source *source)
 	}
 	if (may_start(source))
 		start(source);
-	if (source->call != NULL)
-		return;
-	if (source->storing.is_due)
-		answer_not_stored(source);
-	else
+	if (source->call == NULL)
 		answer_failure(source);
 }
 

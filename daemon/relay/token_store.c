@@ -2,8 +2,10 @@
  * token_store - a new refresh token's way to the disk.
  *
  * The old one is on disk until accounts has put the new one in its place, which happens only if the
- * one that is there is the one that was used: an operator may have entered another meanwhile. No
- * request is made with the new one before that.
+ * one that is there is the one that was used: an operator may have entered another meanwhile. Before
+ * that no request is made with the new one, nor is the access token used that came with it: if relay
+ * dies here, the old one is tried again, and many servers still take it as long as nobody used what it
+ * brought.
  */
 #include "common/log.h"
 #include "common/xalloc.h"
@@ -14,6 +16,7 @@
 #include <string.h>
 
 #define AGAIN_MS 1000
+#define PATIENCE_MS (10 * 1000)
 
 static void
 end(struct token_source *source, enum token_stored outcome)
@@ -36,13 +39,20 @@ end(struct token_source *source, enum token_stored outcome)
 }
 
 static void
+try_again(struct token_source *source)
+{
+	timer_set(source->storing.again, AGAIN_MS);
+	timer_set(source->soon, 0); /* who waits may have done so for too long */
+}
+
+static void
 on_stored(const union message *answer, void *ctx)
 {
 	struct token_source *source = ctx;
 
 	source->storing.request = 0;
 	if (answer == NULL)
-		timer_set(source->storing.again, AGAIN_MS);
+		try_again(source);
 	else if (answer->token_stored.outcome < TOKEN_UNWANTED)
 		end(source, answer->token_stored.outcome);
 	else
@@ -63,7 +73,7 @@ store(struct token_source *source)
 
 	storing->request = tokens->ops->store(tokens->ctx, &message, on_stored, source);
 	if (storing->request == 0)
-		timer_set(storing->again, AGAIN_MS);
+		try_again(source);
 }
 
 void
@@ -98,6 +108,13 @@ token_stop_storing(struct token_source *source)
 	timer_stop(storing->again);
 }
 
+bool
+token_store_is_overdue(const struct token_source *source)
+{
+	return source->storing.is_due &&
+	       loop_now_ms(source->tokens->loop) - source->storing.since_ms >= PATIENCE_MS;
+}
+
 static void
 set_refresh_token(struct token_source *source, const char *text, size_t size)
 {
@@ -116,6 +133,7 @@ token_replace_refresh(struct token_source *source, const char *refresh_token, bo
 	token_stop_storing(source);
 	storing->is_due = true;
 	storing->is_login = is_login;
+	storing->since_ms = loop_now_ms(source->tokens->loop);
 	SHA256((const uint8_t *)source->refresh_token, strlen(source->refresh_token),
 	    storing->replaces);
 	set_refresh_token(source, refresh_token, strlen(refresh_token));

@@ -16,7 +16,7 @@
  *	token_get → on_token → (the upstream refuses it) token_refused → token_get …
  *
  * A refresh token that comes with an access token takes the old one's place: accounts has it on
- * disk before the next request is made with it (token_store.c).
+ * disk before either of them is used (token_store.c). Who asks waits for that, for ten seconds or so.
  */
 #ifndef POSTERN_RELAY_TOKENS_H
 #define POSTERN_RELAY_TOKENS_H

@@ -1,5 +1,7 @@
 """Tokens: every grant, every failure of a token server, a login, and what becomes of it all."""
 import json
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -494,7 +496,7 @@ def wait_until_on_disk(postern, count):
 
 
 def test_accounts_is_away_when_a_token_rotates(postern, make_tokens, make_upstream):
-    """Relay keeps the new one until accounts has it; mail goes meanwhile."""
+    """Relay keeps the new one until accounts has it; mail waits for that, and needs no second request."""
     postern.expect_trouble('role-restarted')
     postern.expect_trouble('event=problem')
     tokens = make_tokens(rotates=True)
@@ -509,17 +511,53 @@ def test_accounts_is_away_when_a_token_rotates(postern, make_tokens, make_upstre
         subprocess.run(['kill', '-STOP', str(accounts)], check=True)
         try:
             tokens.behave()
-            host.wait_for(1)
-            assert len(tokens.stale) == 1
+            postern.wait_for_log('a token that holds')
+            assert len(tokens.stale) == 1 and host.connections == []
         finally:
             subprocess.run(['kill', '-KILL', str(accounts)], check=True)
     wait_until(lambda: postern.is_ready() and postern.roles()['accounts'] != accounts,
                'accounts is back')
     wait_until_on_disk(postern, 1)
+    host.wait_for(1)
     kill(postern, 'relay')
     wait_until(lambda: works(postern), 'it works again')
     used = [form['refresh_token'] for form in tokens.wait_for_requests(2)]
     assert used == tokens.stale
+
+
+def hurry(postern):
+    """What a dead relay had is uncertain, and would wait for half a minute."""
+    postern.ctl('queue', 'retry', '--all')
+    return True
+
+
+@pytest.mark.parametrize('forgives', [True, False])
+def test_relay_dies_with_a_refresh_token_that_is_not_on_disk(postern, make_tokens, make_upstream, forgives):
+    """What the old one brought was not used: so it is taken again, where the token server forgives that."""
+    postern.expect_trouble('role-restarted')
+    postern.expect_trouble('event=problem')
+    tokens = make_tokens(rotates=True, forgives=forgives)
+    host = make_upstream(auth=('XOAUTH2',), tokens=tokens.is_good)
+    add(postern, host, tokens)
+    first = tokens.refresh_token
+    tokens.say(hold=True)
+    with postern.client(postern.add_user()) as client:
+        client.sendmail('a@example.com', ['kate@example.net'], 'Subject: hello\n\nText\n')
+    tokens.wait_for_requests(1)
+    victims = [postern.roles()[role] for role in ('accounts', 'relay')]
+    os.kill(victims[0], signal.SIGSTOP)
+    tokens.behave()
+    postern.wait_for_log('a token that holds')
+    for pid in reversed(victims):       # with accounts also what it was told and has not read
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: postern.is_ready() and not {*victims} & {*postern.roles().values()}, 'they are back')
+    if not forgives:
+        wait_until(lambda: hurry(postern) and postern.ctl('profile', 'show', 'office')['state'] == 'stopped', 'a stop')
+        assert 'log in again' in postern.ctl('profile', 'show', 'office')['last_error']
+        postern.ctl('profile', 'set', 'office', '--oauth-refresh-token-stdin', stdin=tokens.refresh_token + '\n')
+    wait_until(lambda: hurry(postern) and not postern.queued(), 'the message is delivered')
+    assert [form['refresh_token'] for form in tokens.wait_for_requests(2)][:2] == [first, first]
+    assert len(host.connections) == 1
 
 
 # -- settings --

@@ -9,7 +9,8 @@
         tokens.is_good('relay@example.com', token)      # for a mail server
         tokens.say(status=503), tokens.say(body=b'<html>'), tokens.say(error='invalid_grant')
 
-Grants: refresh token (rotated if `rotates`), client credentials, device code, and the signed
+Grants: refresh token (rotated if `rotates`; if it `forgives`, the one before is taken until the access token that it
+brought was used), client credentials, device code, and the signed
 assertion of a service account, whose signature and claims are checked. What say() was given is said
 to the next requests in turn, before the server behaves again; with times=None from then on.
 """
@@ -91,10 +92,11 @@ class Server(http.server.ThreadingHTTPServer):
 
 class TokenServer:
     def __init__(self, *, certificate=None, client=('app', 'app-secret'), scope=None, life_s=3600,
-                 rotates=False, refresh_life_s=None, public_key=None, subject=None,
+                 rotates=False, forgives=False, refresh_life_s=None, public_key=None, subject=None,
                  address='127.0.0.1', patience_s=60, mailbox=None, make_token=None):
         self.client, self.scope, self.life_s = client, scope, life_s
-        self.rotates, self.refresh_life_s = rotates, refresh_life_s
+        self.rotates, self.forgives, self.refresh_life_s = rotates, forgives, refresh_life_s
+        self.unused = None          # (refresh token, access token that it brought), as long as it forgives
         self.public_key, self.subject = public_key, subject
         self.patience_s, self.mailbox, self.make_token = patience_s, mailbox, make_token
         self.lock = threading.Condition()
@@ -163,6 +165,8 @@ class TokenServer:
 
     def is_good(self, user, token):
         with self.lock:
+            if self.unused is not None and token == self.unused[1]:
+                self.unused = None
             return self.tokens.get(token, 0) > time.monotonic()
 
     def revoke(self):
@@ -237,11 +241,16 @@ class TokenServer:
         grant = form.get('grant_type')
         if grant == 'refresh_token':
             self.check_client(form, needs_secret=False)
-            if form.get('refresh_token') != self.refresh_token:
+            used = form.get('refresh_token')
+            is_forgiven = self.unused is not None and used == self.unused[0]
+            if used != self.refresh_token and not is_forgiven:
                 raise Refusal('invalid_grant', 'Token has been expired or revoked.')
             if self.rotates:
                 self.rotate()
-            return self.issue(self.rotates)
+            answer = self.issue(self.rotates)
+            if self.forgives:
+                self.unused = used, answer['access_token']
+            return answer
         if grant == 'client_credentials':
             self.check_client(form)
             return self.issue()
