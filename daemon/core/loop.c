@@ -22,6 +22,7 @@ struct loop {
 	struct list to_free;
 	int64_t now_ms, wall_ms;
 	bool has_set_clock;
+	unsigned hurry;
 	bool is_stopping;
 };
 
@@ -101,6 +102,7 @@ loop_new(void)
 	ensure(loop->turn_end != NULL);
 	list_init(&loop->deferred);
 	list_init(&loop->to_free);
+	loop->hurry = 1;
 	read_clock(loop);
 	return loop;
 }
@@ -261,8 +263,15 @@ timer_set(struct timer *timer, int64_t after_ms)
 
 	if (after_ms < 0)
 		after_ms = 0;
+	after_ms /= timer->loop->hurry;
 	after = (struct timeval){.tv_sec = after_ms / 1000, .tv_usec = after_ms % 1000 * 1000};
 	(void)event_add(timer->event, &after);
+}
+
+void
+loop_hurry(struct loop *loop, unsigned times)
+{
+	loop->hurry = times;
 }
 
 void

@@ -48,5 +48,7 @@ void timer_free(struct timer *timer); /* NULL is allowed */
 void timer_set(struct timer *timer, int64_t after_ms);
 void timer_stop(struct timer *timer);
 bool timer_is_set(const struct timer *timer);
+/* Tests: timers that are set from now on fire so many times as soon. */
+void loop_hurry(struct loop *loop, unsigned times);
 
 #endif

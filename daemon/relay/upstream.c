@@ -138,8 +138,9 @@ capture_waiting(struct upstream *upstream)
 void
 upstream_fail_absent(struct delivery *delivery)
 {
-	const struct verdict verdict = classify_own(ATTEMPT_UNREACHABLE);
+	struct verdict verdict = classify_own(ATTEMPT_UNREACHABLE);
 
+	verdict.is_alerted = true; /* it is our own trouble, and does not pass by waiting */
 	delivery_fail(delivery, &verdict, NULL,
 	    "the mime process, which changes messages as the profile asks, does not run", NULL);
 }

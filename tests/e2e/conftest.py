@@ -73,10 +73,10 @@ def postfix():
 def make_rig(make_postern, tmp_path):
     made = []
 
-    def make(config='', load=None, **settings):
+    def make(config='', load=None, from_name='', **settings):
         settings = {'log_level': 'info', 'smtpd_processes': 2, **settings}
         postern = make_postern(config=CONFIG + config, **settings)
-        made.append(Rig(postern, tmp_path, **(load or {})))
+        made.append(Rig(postern, tmp_path, from_name, **(load or {})))
         return made[-1]
 
     yield make

@@ -42,6 +42,25 @@ def test_roles_killed_under_load(make_rig, roles):
 
 
 @pytest.mark.user
+def test_roles_killed_while_mime_changes_every_message(make_rig):
+    """Nothing is lost, and nothing leaves as it came."""
+    rig = make_rig(from_name='Load', load={'pause': 0.2})
+    rig.postern.expect_trouble(KILLED)
+    rig.wait_for_progress(5)
+    for _ in range(max(2, KILLS // 2)):
+        for role in rig.random.sample(['mime0', 'relay0', 'queue0'], 3):
+            rig.wait_for_progress(rig.random.randint(1, 10))
+            rig.wait_until_well(role)
+            time.sleep(rig.random.uniform(0, 0.05))
+            rig.kill(role)
+    rig.wait_for_progress(5)
+    # One of which mime has died three times waits for an operator.
+    rig.postern.ctl('queue', 'release', '--all')
+    rig.check()
+    assert len([role for role, _, _ in rig.kills if role == 'mime0']) >= 2
+
+
+@pytest.mark.user
 def test_everything_killed_at_once(make_rig):
     rig = make_rig()
     rig.postern.expect_trouble(KILLED)

@@ -12,7 +12,7 @@ import signal
 import time
 
 from posternd import PATIENCE_S, program, wait_until
-from traffic import TRUSTED_ADDRESS, Account, Clients, Upstream
+from traffic import SENDER, TRUSTED_ADDRESS, Account, Clients, Upstream
 
 SEED = os.environ.get('POSTERN_SEED') or str(time.time_ns() % 1_000_000)
 CONFIG = f'''
@@ -51,15 +51,17 @@ def peak_memory_mib(rig):
 class Rig:
     """posternd between clients that keep sending and an upstream, all with a record."""
 
-    def __init__(self, postern, directory, **load):
+    def __init__(self, postern, directory, from_name='', **load):
         print(f'POSTERN_SEED={SEED}')
         self.postern, self.random = postern, random.Random(SEED)
         self.upstream = Upstream(directory)
-        postern.add_upstream(self.upstream)
+        # With a name mime changes every message on its way.
+        postern.add_upstream(self.upstream, 'upstream', *(('--from-name', from_name) if from_name else ()))
         user = postern.add_user('shop')
         postern.add_user('local')
         self.clients = Clients(directory, postern.port, user, SEED, **load)
         self.kills = []         # (role, just before, just after)
+        self.senders = {f'{from_name} <{SENDER}>'.strip()}
 
     def close(self):
         for process in (self.clients, self.upstream):
@@ -155,6 +157,7 @@ class Rig:
               f'{len(twice)} twice; kills: {dict(counts)}')
         assert account.lost() == [], account.lost()
         assert account.damaged == []
+        assert account.senders == self.senders
         unexplained = [row for row in twice if not self.may_be_twice(*row[1:])]
         assert unexplained == [], self.kills
         final = [reply for reply in refusals if reply != 'lost' and reply[0] != '4']

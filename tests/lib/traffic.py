@@ -52,16 +52,16 @@ class Sink:
         self.put_off = set()
 
     async def data(self, reader, recipients):
-        """What is recorded of a message: its id, its body's digest, and whom it served."""
+        """What is recorded of a message: its id, its body's digest, whom it served, and its From."""
         wire = await reader.readuntil(b'\r\n.\r\n')
         content = (b'\r\n' + wire[:-3]).replace(b'\r\n.', b'\r\n')[2:]
         header, _, body = content.partition(b'\r\n\r\n')
         if recipients == [SENDER]:
             kind = 'delay' if DELAYED.search(body) else 'notice'
-            return None, None, [f'{kind}.{name.decode()}' for name in NOTICE.findall(body)]
+            return None, None, [f'{kind}.{name.decode()}' for name in NOTICE.findall(body)], ''
         fields = dict(line.partition(b':')[::2] for line in header.split(b'\r\n'))
         mid = fields[b'Message-ID'].strip(b' <>').decode()
-        return mid, hashlib.sha1(body).hexdigest(), recipients
+        return mid, hashlib.sha1(body).hexdigest(), recipients, fields[b'From'].decode()
 
     def answer_rcpt(self, address, recipients):
         if address.startswith(NEVER):
@@ -336,7 +336,10 @@ class Account:
         # Address → times; an address has its message's id in it, also that of a failure notice.
         self.taken = {}
         self.damaged = []
-        for at, mid, digest, addresses in upstream.events():
+        self.senders = set()    # what stood in From
+        for at, mid, digest, addresses, sender in upstream.events():
+            if mid is not None:
+                self.senders.add(sender.strip())
             if mid is not None and self.digests.get(mid) != digest:
                 self.damaged.append(mid)
             for address in addresses:

@@ -235,7 +235,9 @@ see_report(struct relay_world *world, const struct msg_report *report)
 	struct msg_report_ack ack = {report->message_id, report->attempt};
 	struct rec_fate fate;
 
-	*seen = (struct report_seen){.attempt = report->attempt, .outcome = report->outcome};
+	*seen = (struct report_seen){.attempt = report->attempt,
+	    .outcome = report->outcome,
+	    .is_alerted = report->is_alerted};
 	(void)snprintf(seen->reason, sizeof(seen->reason), "%s", report->reason);
 	(void)snprintf(seen->transcript, sizeof(seen->transcript), "%s", report->transcript);
 	(void)snprintf(seen->upstream, sizeof(seen->upstream), "%s", report->upstream);
@@ -399,14 +401,27 @@ send_config(struct relay_world *world)
 	free(text);
 }
 
-static void
-run_role(int fd)
+static unsigned hurry; /* of the role, in its process */
+
+static int
+start_hurried(struct role_context *role, struct err *err_out)
 {
+	loop_hurry(role->loop, hurry);
+	return relay_ops.start(role, err_out);
+}
+
+static void
+run_role(int fd, unsigned times)
+{
+	struct role_ops ops = relay_ops;
+
+	hurry = times;
+	ops.start = start_hurried;
 	/* As root the role would want its accounts and a chroot. */
 	if (geteuid() == 0 &&
 	    (setgroups(0, NULL) != 0 || setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
 		_exit(99);
-	_exit(role_run(ROLE_RELAY, 0, fd, &relay_ops));
+	_exit(role_run(ROLE_RELAY, 0, fd, &ops));
 }
 
 static void
@@ -445,6 +460,12 @@ set_profile(struct relay_world *world, uint16_t port)
 void
 relay_world_start(struct relay_world *world, uint16_t port)
 {
+	relay_world_start_hurried(world, port, 1);
+}
+
+void
+relay_world_start_hurried(struct relay_world *world, uint16_t port, unsigned times)
+{
 	int fds[2];
 
 	*world = (struct relay_world){.acknowledges = true, .priority = 3};
@@ -456,7 +477,7 @@ relay_world_start(struct relay_world *world, uint16_t port)
 	assert_true(world->pid >= 0);
 	if (world->pid == 0) {
 		(void)close(fds[0]);
-		run_role(fds[1]);
+		run_role(fds[1], times);
 	}
 	(void)close(fds[1]);
 	world->loop = loop_new();

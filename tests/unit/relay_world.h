@@ -73,6 +73,7 @@ struct relay_world {
 	struct report_seen {
 		uint64_t attempt;
 		enum attempt_outcome outcome;
+		bool is_alerted;
 		unsigned fate_count;
 		struct {
 			enum fate fate;
@@ -104,6 +105,8 @@ struct relay_world {
 };
 
 void relay_world_start(struct relay_world *world, uint16_t port);
+/* The same, and what the role waits for by a timer comes so many times as soon. */
+void relay_world_start_hurried(struct relay_world *world, uint16_t port, unsigned times);
 /* Ends the role by a drain; asserts that it exits with 0. */
 void relay_world_stop(struct relay_world *world);
 

@@ -14,6 +14,7 @@
 
 #define BYTES(text) ((struct msg_bytes){(const uint8_t *)(text), (uint32_t)strlen(text)})
 #define BODY BYTES("Subject: x\r\n\r\nbody\r\n")
+#define HURRY 30
 #define OTHER "Subject: x\r\n\r\nbody and more\r\n"
 
 static const struct upstream_row kind[] = {{NULL, NULL, ACT_REPLY}};
@@ -26,15 +27,23 @@ struct scene {
 };
 
 static struct scene *
-open_scene(const struct upstream_row *script)
+open_alone(const struct upstream_row *script, unsigned hurry)
 {
 	struct scene *scene = calloc(1, sizeof(*scene));
 
 	assert_non_null(scene);
 	/* The role is forked before there are threads. */
-	relay_world_start(&scene->world, 0);
+	relay_world_start_hurried(&scene->world, 0, hurry);
 	upstream_server_start(&scene->server, script);
 	scene->world.profile.port = scene->server.port;
+	return scene;
+}
+
+static struct scene *
+open_scene(const struct upstream_row *script)
+{
+	struct scene *scene = open_alone(script, 1);
+
 	relay_world_link_mime(&scene->world);
 	return scene;
 }
@@ -365,6 +374,101 @@ test_capture(void **state)
 	close_scene(scene);
 }
 
+/* What no mime changes stays in queue, which is told why; nothing leaves as it came. */
+static void
+expect_absent(struct relay_world *world, unsigned reports)
+{
+	WAIT_UNTIL(world, world->reports == reports);
+	for (unsigned i = 0; i < reports; i++) {
+		assert_int_equal(world->seen[i].outcome, ATTEMPT_UNREACHABLE);
+		assert_true(world->seen[i].is_alerted);
+		assert_int_equal(world->seen[i].fate_count, 0);
+		assert_non_null(strstr(world->seen[i].reason, "the mime process"));
+		assert_non_null(strstr(world->seen[i].reason, "does not run"));
+	}
+}
+
+static void
+expect_changed(struct scene *scene, uint64_t attempt)
+{
+	struct relay_world *world = &scene->world;
+	unsigned reports = world->reports;
+
+	relay_world_link_mime(world);
+	deliver(world, attempt, BODY);
+	relay_world_rework(world, REWORK_DONE, BYTES(OTHER));
+	WAIT_UNTIL(world, world->reports == reports + 1);
+	assert_int_equal(world->seen[reports].fates[0].fate, FATE_DELIVERED);
+}
+
+/* As after a start at which mime doesn't come: 30 s, which are one here. */
+static void
+test_absent_from_the_first(void **state)
+{
+	struct scene *scene = open_alone(kind, HURRY);
+	struct relay_world *world = &scene->world;
+
+	world->profile.signature_text = BYTES("sig");
+	world->profile.connections = 5;
+	relay_world_deliver(world, 1, "a@x", BODY);
+	relay_world_deliver(world, 2, "b@x", BODY);
+	expect_absent(world, 2);
+	assert_int_equal(scene->server.messages, 0);
+	expect_changed(scene, 3);
+	assert_string_equal(scene->server.data.bytes, OTHER);
+	close_scene(scene);
+}
+
+/* It dies, and does not come back. */
+static void
+test_absent_after_a_death(void **state)
+{
+	struct scene *scene = open_alone(kind, HURRY);
+	struct relay_world *world = &scene->world;
+
+	world->profile.signature_text = BYTES("sig");
+	relay_world_link_mime(world);
+	relay_world_settle(world);
+	die(world);
+	relay_world_deliver(world, 1, "a@x", BODY);
+	expect_absent(world, 1);
+	assert_int_equal(scene->server.messages, 0);
+	expect_changed(scene, 2);
+	close_scene(scene);
+}
+
+/* A message that needs no change has no need of mime. */
+static void
+test_absent_and_not_needed(void **state)
+{
+	struct scene *scene = open_alone(seven_bits, HURRY);
+	struct relay_world *world = &scene->world;
+
+	world->has_8bit = true;
+	relay_world_deliver(world, 1, "a@x", BYTES("Subject: x\r\n\r\n\xc3\xbc\r\n"));
+	expect_absent(world, 1);
+	world->has_8bit = false;
+	relay_world_deliver(world, 2, "a@x", BODY);
+	WAIT_UNTIL(world, world->reports == 2);
+	assert_int_equal(world->seen[1].fates[0].fate, FATE_DELIVERED);
+	assert_int_equal(scene->server.messages, 1);
+	close_scene(scene);
+}
+
+static void
+test_absent_for_a_capture(void **state)
+{
+	struct scene *scene = open_alone(kind, HURRY);
+	struct relay_world *world = &scene->world;
+
+	world->profile.signature_text = BYTES("sig");
+	world->profile.capture = "caught";
+	relay_world_deliver(world, 1, "a@x", BODY);
+	expect_absent(world, 1);
+	expect_changed(scene, 2);
+	close_scene(scene);
+}
+
 int
 main(void)
 {
@@ -381,6 +485,10 @@ main(void)
 	    cmocka_unit_test(test_each_on_a_connection_of_its_own),
 	    cmocka_unit_test(test_what_mime_must_not_say),
 	    cmocka_unit_test(test_capture),
+	    cmocka_unit_test(test_absent_from_the_first),
+	    cmocka_unit_test(test_absent_after_a_death),
+	    cmocka_unit_test(test_absent_and_not_needed),
+	    cmocka_unit_test(test_absent_for_a_capture),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
