@@ -3,6 +3,8 @@ noinst_LIBRARIES += daemon/mime/libmime.a
 daemon_mime_libmime_a_SOURCES = \
 	daemon/mime/addition.c \
 	daemon/mime/addition.h \
+	daemon/mime/bounds.c \
+	daemon/mime/bounds.h \
 	daemon/mime/charset.c \
 	daemon/mime/charset.h \
 	daemon/mime/edits.c \

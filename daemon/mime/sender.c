@@ -4,6 +4,7 @@
 #include "common/header_field.h"
 #include "common/utf8.h"
 #include "common/xalloc.h"
+#include "daemon/mime/bounds.h"
 
 #include <gmime/gmime.h>
 #include <stdlib.h>
@@ -86,7 +87,8 @@ read_from(struct changing *changing)
 	char *value;
 	InternetAddressList *list;
 
-	if (changing->from.count != 1)
+	if (changing->from.count != 1 || !bounds_hold_for_addresses(changing->from.field.value,
+					     changing->from.field.value_length))
 		return;
 	value = xstrndup(changing->from.field.value, changing->from.field.value_length);
 	list = internet_address_list_parse(NULL, value);

@@ -1,8 +1,8 @@
-/* tree - counts before it parses, and doesn't believe what it is told of places. */
+/* tree - parses, and doesn't believe what it is told of places. */
 #include "daemon/mime/tree.h"
 
 #include "common/header_field.h"
-#include "common/octet.h"
+#include "daemon/mime/bounds.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -56,40 +56,6 @@ tree_prepare(void)
 	g_mime_parser_options_set_warning_callback(parser_options, on_warning, NULL);
 }
 
-/* ---- how much there is of it ---- */
-
-/* Whether a line may make another level. */
-static bool
-is_composite(const char *line, size_t size)
-{
-	static const char name[] = "content-type:";
-
-	if (size < sizeof(name) - 1 || strncasecmp(line, name, sizeof(name) - 1) != 0)
-		return false;
-	line += sizeof(name) - 1;
-	size -= sizeof(name) - 1;
-	for (; size > 0 && (octet_is_blank(*line) || *line == '\r' || *line == '\n'); size--)
-		line++;
-	/* A folded one has its value on the next line: it counts. */
-	return size == 0 || strncasecmp(line, "multipart", size < 9 ? size : 9) == 0 ||
-	       strncasecmp(line, "message", size < 7 ? size : 7) == 0;
-}
-
-static bool
-is_small_enough(const char *bytes, size_t size)
-{
-	size_t levels = 0, boundaries = 0, line;
-
-	for (; size > 0; bytes += line, size -= line) {
-		line = header_line_size(bytes, size);
-		if (line == 0)
-			line = size;
-		levels += is_composite(bytes, line);
-		boundaries += line > 2 && bytes[0] == '-' && bytes[1] == '-';
-	}
-	return levels <= TREE_DEPTH_MAX && (levels == 0 || boundaries <= TREE_BOUNDARIES_MAX);
-}
-
 /* ---- parsing ---- */
 
 static void
@@ -121,8 +87,8 @@ tree_parse(struct tree *tree, const char *bytes, size_t size)
 		tree->problem = "it is too large";
 		return false;
 	}
-	if (!is_small_enough(bytes, size)) {
-		tree->problem = "it has too many parts";
+	if (!bounds_hold(bytes, size)) {
+		tree->problem = "it has too many parts, parameters or groups of addresses";
 		return false;
 	}
 	parse(tree);
@@ -143,34 +109,32 @@ tree_fini(struct tree *tree)
 
 /* ---- boundaries ---- */
 
-static const char *
-find_line(const char *bytes, size_t size, const char *line)
+static bool
+is_boundary(const struct tree_level *level, const char *line, size_t size)
 {
-	size_t length = strlen(line);
-	const char *at = bytes, *end = bytes + size;
+	for (; level != NULL; level = level->outer) {
+		size_t length = strlen(level->boundary);
 
-	while (at < end && (at = memmem(at, (size_t)(end - at), line, length)) != NULL) {
-		if (at == bytes || at[-1] == '\n')
-			return at;
-		at += length;
+		if (length <= size && memcmp(line, level->boundary, length) == 0)
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
 const char *
 tree_find_boundary(const struct tree_level *level, const char *bytes, size_t size)
 {
-	const char *first = NULL;
+	const char *at = bytes, *end = bytes + size;
 
-	for (; level != NULL; level = level->outer) {
-		char *line = g_strconcat("--", level->boundary, NULL);
-		const char *found = find_line(bytes, size, line);
+	while (at < end && (at = memmem(at, (size_t)(end - at), "--", 2)) != NULL) {
+		const char *behind = at + 2;
 
-		g_free(line);
-		if (found != NULL && (first == NULL || found < first))
-			first = found;
+		if ((at == bytes || at[-1] == '\n') &&
+		    is_boundary(level, behind, (size_t)(end - behind)))
+			return at;
+		at += at == bytes || at[-1] == '\n' ? 2 : 1;
 	}
-	return first;
+	return NULL;
 }
 
 /* ---- places ---- */

@@ -17,11 +17,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* More multiparts and messages in each other cost more time and memory than they can be worth. */
-#define TREE_DEPTH_MAX 200
-/* Lines that may be a boundary. */
-#define TREE_BOUNDARIES_MAX 100000
-
 struct tree {
 	const char *bytes;
 	size_t size;

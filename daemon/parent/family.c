@@ -13,6 +13,8 @@
 
 #define RESTART_FIRST_MS 100
 #define RESTART_LAST_MS 30000
+/* Mime dies of single messages, which relay counts and holds: the others aren't to wait for it long. */
+#define RESTART_LAST_MIME_MS 1000
 /* A role that lived this many times its last delay, or so long, is well again: a death now and then
  * is mended at once, while one that keeps dying costs little. */
 #define WELL_AFTER_DELAYS 10
@@ -185,13 +187,14 @@ static void
 schedule_restart(struct member *member)
 {
 	int64_t lived_ms = loop_now_ms(member->family->loop) - member->started_at_ms;
+	int64_t last_ms = member->seen.role == ROLE_MIME ? RESTART_LAST_MIME_MS : RESTART_LAST_MS;
 
 	if (lived_ms >= WELL_AFTER_MS || lived_ms >= WELL_AFTER_DELAYS * member->delay_ms)
 		member->delay_ms = RESTART_FIRST_MS;
-	else if (member->delay_ms < RESTART_LAST_MS / 2)
+	else if (member->delay_ms < last_ms / 2)
 		member->delay_ms *= 2;
 	else
-		member->delay_ms = RESTART_LAST_MS;
+		member->delay_ms = last_ms;
 	timer_set(member->restart, member->delay_ms);
 }
 

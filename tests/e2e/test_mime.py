@@ -409,11 +409,20 @@ def test_no_message_stands_whole_in_relay(relaying):
     assert int(re.search(r'VmHWM:\s*(\d+)', status)[1]) < 32 << 10
 
 
-def test_a_bomb_goes_as_it_is(relaying):
-    postern = relaying('--signature-text', 'sig')
-    message = HEAD.encode() + b'MIME-Version: 1.0\r\n' + b''.join(
+BOMBS = {
+    'levels': HEAD.encode() + b'MIME-Version: 1.0\r\n' + b''.join(
         b'Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n' % (i, i)
-        for i in range(50000))
+        for i in range(50000)),
+    'groups': HEAD.encode() + b'Reply-To: ' + b'\r\n '.join([b'a:' * 300] * 200) + b'x@y.example\r\n\r\nhi\r\n',
+    'parameters': HEAD.encode() + b'Content-Type: text/plain' + b''.join(
+        b';\r\n a%d=b' % i for i in range(12000)) + b'\r\n\r\nhi\r\n',
+}
+
+
+@pytest.mark.parametrize('bomb', BOMBS)
+def test_a_bomb_goes_as_it_is(relaying, bomb):
+    postern = relaying('--signature-text', 'sig')
+    message = BOMBS[bomb]
     assert through(postern, message) == message
     postern.wait_for_log('event=left-alone', 'too many parts')
     assert not postern.log_lines('role-restarted')

@@ -411,6 +411,8 @@ check_left_alone(struct buf *message, const char *remark)
 	rework_fini(&rework);
 }
 
+static const char too_much[] = "it has too many parts, parameters or groups of addresses";
+
 static void
 test_bombs(void **state)
 {
@@ -419,14 +421,61 @@ test_bombs(void **state)
 	for (unsigned i = 0; i < 100000; i++)
 		buf_printf(
 		    &message, "Content-Type: multipart/mixed; boundary=b%u\r\n\r\n--b%u\r\n", i, i);
-	check_left_alone(&message, "it has too many parts");
+	check_left_alone(&message, too_much);
 	for (unsigned i = 0; i < 100000; i++)
 		buf_text(&message, "content-type:\r\n\tmessage/rfc822\r\n\r\n");
-	check_left_alone(&message, "it has too many parts");
+	check_left_alone(&message, too_much);
 	buf_text(&message, "Content-Type: multipart/mixed; boundary=b\r\n\r\n");
 	for (unsigned i = 0; i < 200000; i++)
 		buf_text(&message, "--b\r\n\r\n");
-	check_left_alone(&message, "it has too many parts");
+	check_left_alone(&message, too_much);
+}
+
+/* Each group in another is a call within a call for GMime, each parameter is compared with all others. */
+static void
+test_deep_fields(void **state)
+{
+	static const char *const fields[] = {"From:", "to :", "REPLY-TO:\t", "Resent-Cc:\r\n "};
+	struct buf message = {0};
+
+	for (size_t i = 0; i < 4; i++) {
+		buf_text(&message, fields[i]);
+		for (unsigned group = 0; group < 60000; group++)
+			buf_text(&message, group % 100 == 0 ? "a:\r\n " : "a:");
+		buf_text(&message, "x@y.example\r\n\r\nhi\r\n");
+		check_left_alone(&message, too_much);
+	}
+	buf_text(&message, MIXED "--b\r\nContent-Type : text/plain");
+	for (unsigned i = 0; i < 12000; i++)
+		buf_printf(&message, ";\r\n a%u=b", i);
+	buf_text(&message, "\r\n\r\nhi\r\n--b--\r\n");
+	check_left_alone(&message, too_much);
+}
+
+/* What people may have: many recipients, long names of files in pieces. */
+static void
+test_large_fields(void **state)
+{
+	const struct rework_order order = {
+	    .sender = nobody, .signatures = {.text = bytes_of("sig")}};
+	struct buf message = {0};
+	struct rework rework = {0};
+
+	buf_text(&message, MIME "To: team:");
+	for (unsigned i = 0; i < 200; i++)
+		buf_printf(&message, "u%u@[IPv6:2001:db8::1],\r\n ", i);
+	buf_text(&message, "x@y.example;\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+			   "--b\r\n\r\nhi\r\n--b\r\nContent-Type: image/png");
+	for (unsigned i = 0; i < 300; i++)
+		buf_printf(&message, ";\r\n name*%u=b", i);
+	buf_text(&message, "\r\n\r\nx\r\n--b--\r\n");
+	rework.size = message.size;
+	rework.message = buf_give(&message);
+	rework_run(&rework, &order);
+	assert_null(rework.remark);
+	assert_int_equal(
+	    edits_result_size(&rework.edits, rework.size), rework.size + strlen("\r\nsig\r\n"));
+	rework_fini(&rework);
 }
 
 static void
@@ -523,6 +572,8 @@ main(void)
 	    cmocka_unit_test(test_signature_and_seven_bits),
 	    cmocka_unit_test(test_senders),
 	    cmocka_unit_test(test_bombs),
+	    cmocka_unit_test(test_deep_fields),
+	    cmocka_unit_test(test_large_fields),
 	    cmocka_unit_test(test_a_huge_line),
 	    cmocka_unit_test(test_encodings_come_back),
 	    cmocka_unit_test(test_charsets),
