@@ -300,14 +300,20 @@ client_free(struct client *client)
 	free(client);
 }
 
+/* What SCRAM's server says is enough to guess passwords by: salt, rounds, and a proof of its own. */
 static void
 show_reply(struct client *client)
 {
 	char text[1024];
+	const char *shown;
 
-	if (client->settings->on_line != NULL)
-		client_say_line(
-		    client, false, smtp_reply_format(&client->reply, text, sizeof(text)));
+	if (client->settings->on_line == NULL)
+		return;
+	if (client->reply.code == 334 && client->reply.text.size > 0)
+		shown = "334 <challenge>";
+	else
+		shown = smtp_reply_format(&client->reply, text, sizeof(text));
+	client_say_line(client, false, shown);
 }
 
 /* A server that was told the password may repeat it with any reply from then on; and replies reach

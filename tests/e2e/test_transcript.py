@@ -82,6 +82,7 @@ def test_no_secret_of_a_login(relay, method):
     host.wait_for(1)
     text = wait_until(lambda: ''.join(transcripts(postern, 'kate')), 'a transcript')
     assert f'C: AUTH {method.upper()}' in text and '<secret>\n' in text and 'S: 235 ' in text
+    assert text.count('S: 334 ') == text.count('S: 334 <challenge>\n') == {'plain': 0, 'login': 2, 'cram-md5': 1}[method]
     assert not said_to_log_in(host, text) and not said_to_log_in(host, postern.log())
 
 
