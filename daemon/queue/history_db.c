@@ -73,12 +73,14 @@ static const char *const statements_sql[HISTORY_STATEMENTS] = {
     [HISTORY_ADD_KEY] = "INSERT OR IGNORE INTO find(hour, key, message) VALUES(?,?,?)",
     [HISTORY_GET_EVENTS] = "SELECT record FROM event WHERE hour = ? AND message = ?"
 			   " ORDER BY number",
-    [HISTORY_GET_KEYED] = "SELECT message FROM find WHERE hour = ? AND key = ? AND message < ?"
-			  " ORDER BY message DESC LIMIT 1",
+    [HISTORY_GET_KEYED] = "SELECT message FROM find WHERE hour = ?1 AND key = ?2"
+			  " ORDER BY (SELECT MIN(number) FROM event"
+			  " WHERE event.hour = ?1 AND event.message = find.message) DESC"
+			  " LIMIT ?3",
     [HISTORY_GET_HOURS] = "SELECT hour FROM event WHERE hour BETWEEN ? AND ?"
 			  " ORDER BY hour DESC LIMIT 1",
-    [HISTORY_GET_LAST] = "SELECT message FROM event WHERE hour = ? AND message < ?"
-			 " ORDER BY message DESC LIMIT 1",
+    [HISTORY_GET_ALL] = "SELECT message FROM event WHERE hour = ? GROUP BY message"
+			" ORDER BY MIN(number) DESC LIMIT ?",
     [HISTORY_GET_STATISTICS] = "SELECT hour, list, login, profile, counts FROM statistics"
 			       " WHERE hour BETWEEN ? AND ? ORDER BY hour, list, login, profile",
     [HISTORY_GET_STATISTICS_OF] = "SELECT counts FROM statistics WHERE hour = ? AND list = ?"

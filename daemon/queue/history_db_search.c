@@ -57,39 +57,37 @@ tell(struct search *search, int64_t hour, int64_t message_id)
 	return history_result_of(search->db, code);
 }
 
-/* The next older message that may be meant; 0: none in this hour. */
-static enum history_result
-next_message(struct search *search, int64_t hour, int64_t below, int64_t *message_id_out)
+/* Gives the messages of the hour that may be meant. Ids don't tell which is newer, since each smtpd
+ * has its own; the numbers of records do. */
+static sqlite3_stmt *
+candidates(struct search *search, int64_t hour)
 {
-	sqlite3_stmt *row = search->has_key
-				? history_bind(search->db, HISTORY_GET_KEYED, 3, hour,
-				      (sqlite3_int64)search->key, below)
-				: history_bind(search->db, HISTORY_GET_LAST, 2, hour, below);
-	int code = history_step(row);
+	sqlite3_int64 most = LOOKED_AT_MAX + 1;
 
-	*message_id_out = code == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
-	(void)sqlite3_reset(row);
-	return history_result_of(search->db, code);
+	if (search->has_key)
+		return history_bind(
+		    search->db, HISTORY_GET_KEYED, 3, hour, (sqlite3_int64)search->key, most);
+	return history_bind(search->db, HISTORY_GET_ALL, 2, hour, most);
 }
 
 static enum history_result
 search_hour(struct search *search, int64_t hour)
 {
-	int64_t message_id = INT64_MAX;
+	sqlite3_stmt *row = candidates(search, hour);
 	enum history_result result = HISTORY_OK;
+	int code = SQLITE_DONE;
 
-	while (result == HISTORY_OK && !search->is_over) {
-		result = next_message(search, hour, message_id, &message_id);
-		if (message_id == 0)
-			break;
+	while (
+	    result == HISTORY_OK && !search->is_over && (code = history_step(row)) == SQLITE_ROW) {
 		if (search->found == search->query->limit || search->looked_at++ == LOOKED_AT_MAX) {
 			search->is_over = true;
 			search->is_cut = search->found < search->query->limit;
-		} else if (result == HISTORY_OK) {
-			result = tell(search, hour, message_id);
+		} else {
+			result = tell(search, hour, sqlite3_column_int64(row, 0));
 		}
 	}
-	return result;
+	(void)sqlite3_reset(row);
+	return result == HISTORY_OK ? history_result_of(search->db, code) : result;
 }
 
 /* The latest hour from `first` to `last` that has something; 0: none. */

@@ -279,6 +279,27 @@ test_found_by_every_key(void **state)
 	assert_string_equal(found_text(world, 2, "received_at"), "2023-11-14T12:00:00Z");
 }
 
+/* Each smtpd has ids of its own, so the newest message may have the lowest. */
+static void
+test_newest_first_whatever_the_ids(void **state)
+{
+	static const uint64_t ids[] = {FIRST + 2, FIRST + 2000, FIRST + 1, FIRST + 1000};
+	struct world *world = *state;
+
+	for (unsigned i = 0; i < 4; i++)
+		add_accepted(world, ids[i], START + i * INT64_C(1000), 1);
+	add_attempt(world, ids[1], START + 1000, 9, JOURNAL_ALL_DELIVERED, delivered, 1);
+	move_all(world);
+	for (unsigned has_key = 0; has_key < 2; has_key++) {
+		struct history_query query = {.user = has_key ? "shop" : NULL, .limit = 3};
+
+		assert_int_equal(find(world, query), 3);
+		assert_string_equal(found_text(world, 0, "received_at"), "2023-11-14T12:00:03Z");
+		assert_string_equal(found_text(world, 1, "received_at"), "2023-11-14T12:00:02Z");
+		assert_string_equal(found_text(world, 2, "received_at"), "2023-11-14T12:00:01Z");
+	}
+}
+
 static void
 test_story(void **state)
 {
@@ -657,6 +678,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    T(found_by_every_key),
+	    T(newest_first_whatever_the_ids),
 	    T(story),
 	    T(many_attempts_and_recipients_are_counted_not_told),
 	    T(transcript_stands_with_its_attempt),
