@@ -112,6 +112,7 @@ channel_step_done(struct channel *channel, enum phase phase, const char *detail)
 static void
 follow_steps(struct channel *channel, enum client_event event)
 {
+	char name[300];
 	enum phase phase = event == CLIENT_IS_OVER ? client_end(channel->client)->phase
 						   : client_phase(channel->client);
 
@@ -119,8 +120,10 @@ follow_steps(struct channel *channel, enum client_event event)
 		return;
 	if (channel->phase == PHASE_GREETING)
 		channel_step_done(channel, PHASE_GREETING, "");
-	if (channel->phase <= PHASE_EHLO && phase > PHASE_EHLO)
-		channel_step_done(channel, PHASE_EHLO, "");
+	if (channel->phase <= PHASE_EHLO && phase > PHASE_EHLO) {
+		channel_step_done(
+		    channel, PHASE_EHLO, channel_name_detail(channel, name, sizeof(name)));
+	}
 	channel->phase = phase;
 }
 
@@ -146,6 +149,7 @@ become_ready(struct channel *channel)
 		channel->facts.connect_ms =
 		    loop_now_ms(channel->loop) - channel->started_at_ms - channel->facts.tls_ms;
 		channel_note_host_worked(channel);
+		channel_note_name(channel);
 	}
 	channel->is_established = true;
 	channel->is_ready = true;
@@ -171,6 +175,7 @@ static void
 send_again(struct channel *channel)
 {
 	channel->resends = false;
+	channel_note_name(channel);
 	channel_act(channel, client_send(channel->client, channel->transaction));
 }
 
@@ -205,14 +210,14 @@ channel_act(struct channel *channel, enum client_event event)
 		want_body(channel);
 		break;
 	case CLIENT_IS_DONE:
-		if (channel_retries_transaction(channel))
+		if (channel_retries_transaction(channel) || channel_renames_transaction(channel))
 			break;
 		become_done(channel);
 		if (!channel->is_closed)
 			channel_act(channel, client_next(channel->client));
 		break;
 	case CLIENT_IS_OVER:
-		if (channel_retries_end(channel))
+		if (channel_retries_end(channel) || channel_renames_end(channel))
 			break;
 		channel->end = *client_end(channel->client);
 		tell_closed(channel);
@@ -282,7 +287,6 @@ channel_open(struct loop *loop, struct dns *dns, struct profile *profile,
 	channel->callbacks = callbacks;
 	channel->ctx = ctx;
 	channel->settings = (struct client_settings){
-	    .ehlo_name = profile->ehlo_name,
 	    .classifier = {.rules = profile->rules,
 		.provider = profile->provider,
 		.has_pop3 = profile->pop3 != NULL},

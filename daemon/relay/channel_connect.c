@@ -36,6 +36,7 @@ on_connected(struct conn *conn, void *ctx)
 	channel->facts.upstream = dial_name_server(&channel->dial, conn);
 	channel_step_done(channel, PHASE_CONNECT, channel->facts.upstream);
 	channel->connected_at_ms = loop_now_ms(channel->loop);
+	channel_choose_name(channel);
 	channel->phase = PHASE_GREETING;
 	channel->is_handshake = channel->profile->tls == PROFILE_IMPLICIT;
 	conn_set_deadline(conn, channel->profile->timeout_ms);

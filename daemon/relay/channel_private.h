@@ -2,7 +2,7 @@
  * channel_private - a channel's inside, for the files that make it up
  *
  * channel.c opens and ends it, follows the automaton and carries a transaction; channel_hosts.c goes from
- * host to host; channel_connect.c finds an address that greets and drives the automaton from the socket;
+ * host to host, channel_name.c says what we are called there; channel_connect.c finds an address that greets and drives the automaton from the socket;
  * channel_login.c fetches what AUTH needs; channel_pop3.c waits for POP-before-SMTP. Nobody else includes
  * this.
  */
@@ -34,6 +34,9 @@ struct channel {
 	struct dial dial;
 	struct conn *conn;
 	struct client_settings settings;
+	char literal[64];      /* our address, as a name; "" before a connection */
+	bool is_by_address;    /* it was said first */
+	bool has_changed_name; /* the connection is a new one for the sake of another name */
 	struct tls_binding binding;
 	struct credential_query *credential; /* NULL: no login is under way */
 	bool is_second_login;
@@ -72,6 +75,16 @@ void channel_seek_host(struct channel *channel);
 /* Whether the end is the host's alone, and another one is tried. */
 bool channel_goes_elsewhere(struct channel *channel);
 void channel_note_host_worked(struct channel *channel);
+
+/* channel_name.c: of a connection that has begun, before its automaton. */
+void channel_choose_name(struct channel *channel);
+/* The connection is ready, so the upstream took a name. */
+void channel_note_name(struct channel *channel);
+/* "", or what was said where that isn't EHLO with the first name. */
+const char *channel_name_detail(const struct channel *channel, char *buffer, size_t size);
+/* Whether the upstream minds our name, and is tried once more with another, on a new connection. */
+bool channel_renames_end(struct channel *channel);
+bool channel_renames_transaction(struct channel *channel);
 
 /* channel_login.c: what the automaton wants for AUTH. */
 void channel_want_credential(struct channel *channel);

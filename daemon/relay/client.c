@@ -148,120 +148,15 @@ client_is_positive(const struct smtp_reply *reply)
 	return reply->code / 100 == 2;
 }
 
-/* ---- greeting, EHLO, STARTTLS ---- */
-
-static enum client_event
-on_greeting(struct client *client, const struct smtp_reply *reply)
-{
-	if (reply->code != 220)
-		return client_end_refused(client, reply);
-	client_enter(client, CLIENT_STATE_EHLO);
-	return CLIENT_WAITS;
-}
-
-static void
-send_ehlo(struct client *client)
-{
-	client->capabilities = (struct capabilities){0};
-	client_put(client, "EHLO %s", client->settings->ehlo_name);
-}
-
-static void
-send_helo(struct client *client)
-{
-	client_put(client, "HELO %s", client->settings->ehlo_name);
-}
-
-static void
-send_starttls(struct client *client)
-{
-	client_put(client, "STARTTLS");
-}
-
-static bool
-insists_on_tls(const struct client *client)
-{
-	return client->settings->tls == PROFILE_STARTTLS ||
-	       client->settings->tls == PROFILE_IMPLICIT;
-}
-
-/* The upstream's first words are over: encrypt, log in, or go. */
-static enum client_event
-on_introduced(struct client *client)
-{
-	bool may_encrypt =
-	    client->settings->tls != PROFILE_NONE && !client->settings->skips_starttls;
-
-	if (!client->has_tls && may_encrypt && client->capabilities.has_starttls) {
-		client_enter(client, CLIENT_STATE_STARTTLS);
-		return CLIENT_WAITS;
-	}
-	if (!client->has_tls && insists_on_tls(client))
-		return client_end_by_us(
-		    client, ATTEMPT_TLS, "the upstream does not offer STARTTLS");
-	return client_begin_auth(client);
-}
-
-static void
-read_capabilities(struct client *client, const struct smtp_reply *reply)
-{
-	const char *at = smtp_reply_text(reply), *next;
-	char line[512];
-
-	/* The first line is the upstream's name. */
-	for (bool is_first = true; at != NULL; at = next, is_first = false) {
-		size_t length = smtp_reply_line_length(at, &next);
-
-		if (is_first || length >= sizeof(line))
-			continue;
-		memcpy(line, at, length);
-		line[length] = '\0';
-		capabilities_add(&client->capabilities, line);
-	}
-}
-
-static enum client_event
-on_ehlo(struct client *client, const struct smtp_reply *reply)
-{
-	if (reply->code >= 500) {
-		client_enter(client, CLIENT_STATE_HELO);
-		return CLIENT_WAITS;
-	}
-	if (!client_is_positive(reply))
-		return client_end_refused(client, reply);
-	read_capabilities(client, reply);
-	return on_introduced(client);
-}
-
-static enum client_event
-on_helo(struct client *client, const struct smtp_reply *reply)
-{
-	if (!client_is_positive(reply))
-		return client_end_refused(client, reply);
-	return on_introduced(client);
-}
-
-static enum client_event
-on_starttls(struct client *client, const struct smtp_reply *reply)
-{
-	if (reply->code == 220) {
-		client_enter(client, CLIENT_STATE_HANDSHAKE);
-		return CLIENT_WANTS_TLS;
-	}
-	if (reply->code == 421 || insists_on_tls(client))
-		return client_end_refused(client, reply);
-	return client_begin_auth(client);
-}
-
 /* ---- the automaton ---- */
 
 /* clang-format off */
 static const struct row rows[] = {
 	/*                           name         phase           deadline     send                  on reply */
-	[CLIENT_STATE_GREETING]  = {"greeting",  PHASE_GREETING, STEP,        NULL,                 on_greeting},
-	[CLIENT_STATE_EHLO]      = {"ehlo",      PHASE_EHLO,     STEP,        send_ehlo,            on_ehlo},
-	[CLIENT_STATE_HELO]      = {"helo",      PHASE_EHLO,     STEP,        send_helo,            on_helo},
-	[CLIENT_STATE_STARTTLS]  = {"starttls",  PHASE_STARTTLS, STEP,        send_starttls,        on_starttls},
+	[CLIENT_STATE_GREETING]  = {"greeting",  PHASE_GREETING, STEP,        NULL,                 client_on_greeting},
+	[CLIENT_STATE_EHLO]      = {"ehlo",      PHASE_EHLO,     STEP,        client_send_ehlo,     client_on_ehlo},
+	[CLIENT_STATE_HELO]      = {"helo",      PHASE_EHLO,     STEP,        client_send_helo,     client_on_helo},
+	[CLIENT_STATE_STARTTLS]  = {"starttls",  PHASE_STARTTLS, STEP,        client_send_starttls, client_on_starttls},
 	[CLIENT_STATE_HANDSHAKE] = {"handshake", PHASE_TLS,      STEP,        NULL,                 NULL},
 	[CLIENT_STATE_AUTH]      = {"auth",      PHASE_AUTH,     STEP,        NULL,                 client_on_auth},
 	[CLIENT_STATE_READY]     = {"ready",     PHASE_MAIL,     NEVER,       NULL,                 client_on_idle},
@@ -281,6 +176,7 @@ client_new(const struct client_settings *settings, bool has_tls)
 
 	client->settings = settings;
 	client->has_tls = has_tls;
+	client->name = settings->ehlo_name;
 	client->state = CLIENT_STATE_GREETING;
 	buf_init(&client->output);
 	buf_init(&client->token);

@@ -11,7 +11,7 @@
  * Each call below that returns an event may have appended to client_output(): write that, then do
  * what the event says, and set the deadline anew.
  *
- *	greeting → EHLO (HELO) → STARTTLS → EHLO → AUTH → ready
+ *	greeting → EHLO (another name, HELO) → STARTTLS → EHLO → AUTH → ready
  *	ready → MAIL RCPT… DATA → body → final dot → done → (RSET) → ready
  */
 #ifndef POSTERN_RELAY_CLIENT_H
@@ -39,6 +39,7 @@ enum client_event {
 
 struct client_settings {
 	const char *ehlo_name;
+	const char *ehlo_other; /* where that is refused; NULL: nothing else */
 	struct classifier classifier;
 	enum profile_tls tls;
 	bool verifies;        /* certificates: TLS stands only with the upstream that is meant */
@@ -140,6 +141,10 @@ const struct client_end *client_end(const struct client *client);
 unsigned client_mail_max(const struct client *client);
 /* The upstream announced no 8BITMIME; only when ready. */
 bool client_lacks_8bitmime(const struct client *client);
+/* The name that the upstream was told last; whether it refused the first one; whether as HELO. */
+const char *client_name(const struct client *client);
+bool client_is_name_refused(const struct client *client);
+bool client_has_said_helo(const struct client *client);
 /* The method that was used, "" without AUTH. */
 const char *client_auth_used(const struct client *client);
 

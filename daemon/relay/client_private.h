@@ -1,7 +1,8 @@
 /*
  * client_private - what the files of the client automaton share
  *
- *	client.c              the table of states, greeting, EHLO, STARTTLS, the calls of client.h
+ *	client.c              the table of states, the calls of client.h
+ *	client_introduction.c greeting, EHLO, HELO, STARTTLS
  *	client_login.c        AUTH
  *	client_envelope.c     what MAIL and RCPT say, and to whom: by the upstream's abilities
  *	client_transaction.c  the replies to MAIL, RCPT, DATA, the final dot, RSET
@@ -39,6 +40,10 @@ struct client {
 	bool has_tls;
 	bool is_settled;  /* the transaction has its verdict; answers on their way don't count */
 	bool needs_reset; /* RSET before the next transaction */
+	const char *name; /* that we go by, one of the settings' */
+	bool is_name_refused; /* the first one */
+	struct reply name_refusal;
+	bool has_said_helo;
 	struct smtp_reply reply; /* as far as it has come */
 	struct buf output;
 	struct capabilities capabilities;
@@ -87,6 +92,16 @@ enum client_event client_end_reply(struct client *client, const struct reply *re
 enum client_event client_end_by_us(
     struct client *client, enum attempt_outcome outcome, const char *why);
 enum client_event client_become_ready(struct client *client);
+
+/* ---- client_introduction.c ---- */
+
+enum client_event client_on_greeting(struct client *client, const struct smtp_reply *reply);
+void client_send_ehlo(struct client *client);
+enum client_event client_on_ehlo(struct client *client, const struct smtp_reply *reply);
+void client_send_helo(struct client *client);
+enum client_event client_on_helo(struct client *client, const struct smtp_reply *reply);
+void client_send_starttls(struct client *client);
+enum client_event client_on_starttls(struct client *client, const struct smtp_reply *reply);
 
 /* ---- client_login.c ---- */
 

@@ -26,6 +26,7 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/channel.h \
 	daemon/relay/channel_connect.c \
 	daemon/relay/channel_hosts.c \
+	daemon/relay/channel_name.c \
 	daemon/relay/channel_login.c \
 	daemon/relay/channel_pop3.c \
 	daemon/relay/channel_private.h \
@@ -36,6 +37,7 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/client_auth.c \
 	daemon/relay/client_auth.h \
 	daemon/relay/client_envelope.c \
+	daemon/relay/client_introduction.c \
 	daemon/relay/client_login.c \
 	daemon/relay/client_private.h \
 	daemon/relay/client_transaction.c \

@@ -199,6 +199,7 @@ profile_new(const struct msg_profile *message, const struct profile_surroundings
 	profile->username = xstrdup(message->username);
 	profile->secret = copy_secret(message->secret);
 	profile->auth_in_clear = message->auth_in_clear;
+	profile->has_own_ehlo_name = message->ehlo[0] != '\0';
 	profile->ehlo_name =
 	    xstrdup(message->ehlo[0] != '\0' ? message->ehlo : surroundings->hostname);
 	profile->timeout_ms = message->timeout_ms > 0 ? message->timeout_ms : TIMEOUT_DEFAULT_MS;

@@ -52,6 +52,8 @@ struct profile {
 	struct pop3_settings *pop3;        /* a login to it comes before SMTP; NULL: none */
 	bool is_tested;                    /* a login to POP3 for each connection */
 	char *ehlo_name;
+	bool has_own_ehlo_name;   /* the operator chose it: no other one is tried */
+	bool is_known_by_address; /* the upstream takes our address, and not that name */
 	int64_t timeout_ms, block_timeout_ms, dot_timeout_ms;
 	unsigned connections;
 	uint64_t bandwidth;               /* bytes a second; 0: no limit */

@@ -127,6 +127,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	static const struct tls_binding binding;
 	const struct client_settings settings = {
 	    .ehlo_name = "relay.example",
+	    .ehlo_other = size > 0 && (bytes[0] & 32) != 0 ? "[192.0.2.7]" : NULL,
 	    .tls = size > 0 ? bytes[0] & 3 : 0,
 	    .verifies = true,
 	    .auth_methods = size > 0 ? methods[(bytes[0] >> 2) & 7] : 0,

@@ -476,7 +476,9 @@ class FakeHost:
         self._context = None
         self._condition = threading.Condition()
         self.is_holding, self.released = False, threading.Event()
-        self._listener = socket.create_server((address, port), backlog=256)
+        self._listener = socket.create_server(
+            (address, port), backlog=256,
+            family=socket.AF_INET6 if ':' in address else socket.AF_INET)
         self.address, self.port = self._listener.getsockname()[:2]
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
         self._acceptor.start()

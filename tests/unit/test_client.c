@@ -38,7 +38,7 @@ struct mail {
 struct talk {
 	struct client_settings settings;
 	char username[64], secret[512];
-	char worked[32], problem[128];
+	char worked[32], problem[128], other_name[64];
 	unsigned tries, tried; /* logins that may be, 0: any number */
 	bool is_holding;       /* no credential comes */
 	bool is_renewable;     /* the first one is a token of some age */
@@ -99,6 +99,8 @@ set(struct talk *talk, const char *key, const char *value)
 		talk->is_renewable = true;
 	else if (strcmp(key, "auth-in-clear") == 0)
 		talk->settings.allows_clear = true;
+	else if (strcmp(key, "other") == 0)
+		(void)snprintf(talk->other_name, sizeof(talk->other_name), "%s", value);
 	else if (strcmp(key, "clear") == 0)
 		talk->settings.skips_starttls = true;
 	else
@@ -379,6 +381,7 @@ begin(struct talk *talk)
 	if (talk->client != NULL)
 		return;
 	talk->settings.ehlo_name = "relay.example";
+	talk->settings.ehlo_other = talk->other_name[0] != '\0' ? talk->other_name : NULL;
 	talk->settings.username = talk->username;
 	talk->settings.host = "mail.example";
 	talk->settings.port = 587;
