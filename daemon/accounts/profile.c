@@ -355,6 +355,12 @@ profile_note_auth(struct profile *profile, const char *method)
 	return true;
 }
 
+uint32_t
+profile_limit(int64_t number)
+{
+	return number == FIELD_NO_LIMIT ? 0 : (uint32_t)number;
+}
+
 void
 profile_to_message(const struct profile *profile, const struct profile_secrets *secrets,
     struct msg_profile *message_out)
@@ -390,7 +396,7 @@ profile_to_message(const struct profile *profile, const struct profile_secrets *
 	    .connections = (uint32_t)profile->connections,
 	    .bandwidth = (uint64_t)profile->bandwidth,
 	    .connection_rate = text_or_empty(profile->connection_rate),
-	    .messages_per_connection = (uint32_t)profile->messages_per_connection,
+	    .messages_per_connection = profile_limit(profile->messages_per_connection),
 	    .transcript = choice_of("transcript", profile->transcript),
 	    .from_name = text_or_empty(profile->from_name),
 	    .from = text_or_empty(profile->from),

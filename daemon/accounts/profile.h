@@ -40,8 +40,9 @@ struct profile {
 	int64_t reserve;             /* percent */
 	bool spread;                 /* evenly over the rates' periods */
 	char *connection_rate;       /* new ones */
-	int64_t messages_per_connection, recipients_per_message; /* 0 of these: any number */
-	char *retry;                                             /* as queue.retry */
+	int64_t messages_per_connection,
+	    recipients_per_message; /* FIELD_NO_LIMIT, or 0: not chosen */
+	char *retry;                /* as queue.retry */
 	char *uncertain, *transcript;
 	char *bounce_sender;
 	char *from;      /* the sender's address that it is for, and that mail through it has */
@@ -83,6 +84,8 @@ void profile_copy(const struct profile *from, struct profile *to);
 json_t *profile_to_json(const struct presets *presets, const struct profile *profile);
 
 struct profile_secrets;
+/* Of a row's number with FIELD_ENDLESS, for other roles: 0 is no limit. */
+uint32_t profile_limit(int64_t number);
 /* Fills a message from a row with defaults; it borrows the row and the secrets. */
 void profile_to_message(const struct profile *profile, const struct profile_secrets *secrets,
     struct msg_profile *message_out);

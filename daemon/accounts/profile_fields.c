@@ -233,9 +233,10 @@ static const struct field fields[] = {
     FIELD(reserve, FIELD_PERCENT, .max = 90),
     FIELD(spread, FIELD_BOOL),
     FIELD(connection_rate, FIELD_TEXT, .max = RATE_TEXT_SIZE - 1, .normalise = normalise_rate),
-    FIELD(
-	messages_per_connection, FIELD_NUMBER, .min = 1, .max = 1000000, .flags = FIELD_DEFAULTED),
-    FIELD(recipients_per_message, FIELD_NUMBER, .min = 1, .max = 10000, .flags = FIELD_DEFAULTED),
+    FIELD(messages_per_connection, FIELD_NUMBER, .min = 1, .max = 1000000,
+	.flags = FIELD_DEFAULTED | FIELD_ENDLESS),
+    FIELD(recipients_per_message, FIELD_NUMBER, .min = 1, .max = 10000,
+	.flags = FIELD_DEFAULTED | FIELD_ENDLESS),
     FIELD(retry, FIELD_TEXT, .max = 511, .normalise = check_retry),
     FIELD(uncertain, FIELD_TEXT, .max = 16, .choices = uncertain),
     FIELD(transcript, FIELD_TEXT, .max = 16, .choices = transcripts),

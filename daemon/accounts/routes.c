@@ -142,7 +142,7 @@ on_profile(void *row, void *ctx)
 	    .recipient_rate = profile->recipient_rate,
 	    .reserve = (uint8_t)profile->reserve,
 	    .is_spread = profile->spread,
-	    .recipients_per_message = (uint32_t)profile->recipients_per_message,
+	    .recipients_per_message = profile_limit(profile->recipients_per_message),
 	    .retry = profile->retry,
 	    .is_uncertain_held = strcmp(profile->uncertain, "hold") == 0,
 	    .bounce_sender = profile->bounce_sender,

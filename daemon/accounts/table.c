@@ -224,12 +224,16 @@ parse_whole(const json_t *value, int64_t *number_out)
 static int
 read_number(const struct field *field, void *row, const json_t *value, struct refusal *refusal_out)
 {
+	bool is_endless = (field->flags & FIELD_ENDLESS) != 0, is_whole;
 	int64_t number;
 
-	if (!parse_whole(value, &number) || number < field->min || number > field->max)
+	is_whole = parse_whole(value, &number);
+	if (is_whole && number == 0 && is_endless)
+		number = FIELD_NO_LIMIT;
+	else if (!is_whole || number < field->min || number > field->max)
 		return refuse(refusal_out, REFUSED_INVALID, "invalid", field->name,
-		    "%s: must be a whole number from %" PRId64 " to %" PRId64, field->name,
-		    field->min, field->max);
+		    "%s: must be %sa whole number from %" PRId64 " to %" PRId64, field->name,
+		    is_endless ? "0 (no limit), or " : "", field->min, field->max);
 	*field_number(field, row) = number;
 	return 0;
 }
@@ -414,6 +418,9 @@ field_to_json(const struct field *field, void *row)
 	case FIELD_ITEMS:
 		return table_items_to_json(*field_text(field, row));
 	case FIELD_NUMBER:
+		if (*field_number(field, row) == FIELD_NO_LIMIT)
+			return json_integer(0);
+		return json_integer(*field_number(field, row));
 	case FIELD_SIZE:
 	case FIELD_PERCENT:
 		return json_integer(*field_number(field, row));

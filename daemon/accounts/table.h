@@ -35,9 +35,11 @@ enum {
 	FIELD_HIDDEN = 2,      /* JSON doesn't know it */
 	FIELD_ONLY_AT_ADD = 4, /* can't be changed later */
 	FIELD_DEFAULTED = 8,   /* a number that 0 leaves to its default; null and "" make it that */
-	FIELD_SEVERAL =
-	    16, /* a text that may hold items: JSON shows it as it is, and may have an array */
+	FIELD_SEVERAL = 16,    /* a text that may hold items; JSON may have an array of them */
+	FIELD_ENDLESS = 32,    /* of a number 0 in JSON is FIELD_NO_LIMIT */
 };
+
+#define FIELD_NO_LIMIT (-1)
 
 struct field {
 	const char *name; /* in JSON, and of the column */

@@ -212,3 +212,18 @@ def test_mail_of_a_removed_user_is_not_stranded(postern, make_upstream):
     postern.ctl('queue', 'retry', '--all')
     postern.captured(maildir)
     postern.wait_until_queue_is(0)
+
+
+@pytest.mark.parametrize('limit,connections', [('', 2), ('0', 1)])
+def test_messages_per_connection_has_a_default_and_can_be_none(postern, make_upstream, limit,
+                                                               connections):
+    host = make_upstream()
+    shown = postern.add_upstream(host, 'upstream', '--connections', '1',
+                                 '--messages-per-connection', limit)
+    assert shown['messages_per_connection'] == int(limit or 100)
+    with postern.client(postern.add_user()) as client:
+        for _ in range(101):
+            client.sendmail('a@example.com', ['b@example.net'], b'Subject: x\r\n\r\nx\r\n')
+    host.wait_for(101)
+    postern.wait_until_queue_is(0)
+    assert len(host.connections) == connections

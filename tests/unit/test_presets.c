@@ -12,7 +12,8 @@
 
 #define BIG                                                                                        \
 	"big = { title = \"Big\"; host = \"smtp.big.example\"; port = 465; tls = \"implicit\";"    \
-	" auth = \"auto\"; connections = 3; recipient_rate = \"500/d\"; hints = [\"look\"]; };"
+	" auth = \"auto\"; connections = 3; recipients_per_message = 50; recipient_rate = "        \
+	"\"500/d\"; hints = [\"look\"]; };"
 #define ROUND                                                                                      \
 	"round = { title = \"Round\"; host = \"smtp.{region}.round.example\"; port = 587;"         \
 	" tls = \"starttls\"; auth = \"auto\"; username = \"apikey\"; regions = [\"eu\", "         \
@@ -78,6 +79,11 @@ static const struct {
     {"PATCH", "/v1/profiles/p", "{\"host\":\"mine.example\"}", 200, "mine.example"},
     {"PATCH", "/v1/profiles/p", "{\"host\":null}", 200, "smtp.big.example"},
     {"PATCH", "/v1/profiles/p", "{\"provider\":null}", 400, "needs a host"},
+    {"GET", "/v1/profiles/p", NULL, 200, "\"recipients_per_message\": 50"},
+    {"PATCH", "/v1/profiles/p", "{\"recipients_per_message\":0}", 200,
+	"\"recipients_per_message\": 0"},
+    {"PATCH", "/v1/profiles/p", "{\"recipients_per_message\":null}", 200,
+	"\"recipients_per_message\": 50"},
     {"PATCH", "/v1/profiles/p", "{\"reserve\":10}", 200, "\"reserve\": 10"},
     /* regions */
     {"POST", "/v1/profiles", "{\"name\":\"r\",\"provider\":\"round\",\"password\":\"x\"}", 400,
