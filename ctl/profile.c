@@ -26,8 +26,7 @@ static const struct column columns[] = {
 	    {"port", VALUE_TEXT, "N", "default: 465 implicit, 587 starttls, else 25"},             \
 	    {"tls", VALUE_TEXT, "none|opportunistic|starttls|implicit", "default: by the port"},   \
 	    {"auth", VALUE_TEXT, "none|auto|METHOD", "default: auto with a user name, else none"}, \
-	    {"auth-in-clear", VALUE_TEXT, "yes|no",                                                \
-		"log in although opportunistic TLS found none"},                                   \
+	    {"auth-in-clear", VALUE_TEXT, "yes|no", "a password also where there is no TLS"},      \
 	    {"username", VALUE_TEXT, "U", "to log in with"},                                       \
 	    {"password-stdin", VALUE_STDIN, NULL, "the password is a line of stdin"},              \
 	    {"ehlo", VALUE_TEXT, "NAME", "what we call ourselves; \"\": our hostname"},            \

@@ -37,6 +37,7 @@ on_connected(struct conn *conn, void *ctx)
 	channel_step_done(channel, PHASE_CONNECT, channel->facts.upstream);
 	channel->connected_at_ms = loop_now_ms(channel->loop);
 	channel_choose_name(channel);
+	channel->settings.is_loopback = dial_is_loopback(&channel->dial);
 	channel->phase = PHASE_GREETING;
 	channel->is_handshake = channel->profile->tls == PROFILE_IMPLICIT;
 	conn_set_deadline(conn, channel->profile->timeout_ms);

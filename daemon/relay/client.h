@@ -44,7 +44,8 @@ struct client_settings {
 	enum profile_tls tls;
 	bool verifies;        /* certificates: TLS stands only with the upstream that is meant */
 	bool skips_starttls;  /* opportunistic, and TLS has failed with this upstream */
-	bool allows_clear;    /* opportunistic: credentials also without TLS */
+	bool allows_clear;    /* credentials also where there is no TLS */
+	bool is_loopback;     /* the connection doesn't leave this machine */
 	bool has_certificate; /* of our own, which TLS shows */
 	const char *host;     /* the upstream's name */
 	uint16_t port;

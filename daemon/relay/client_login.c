@@ -18,12 +18,27 @@
 
 /* ---- which method ---- */
 
-/* Credentials may not go over this connection. */
 static bool
-is_barred(const struct client *client)
+has_choice(const struct client *client)
 {
-	return !client->has_tls && client->settings->tls != PROFILE_NONE &&
-	       !client->settings->allows_clear;
+	unsigned methods = client->settings->auth_methods;
+
+	return (methods & (methods - 1)) != 0;
+}
+
+/* Who wants TLS where it can be had says nothing of credentials without: none are sent then. Who turns
+ * TLS off and names the method has decided; with a choice the secret itself isn't shown to a network. */
+static bool
+is_barred(const struct client *client, const struct auth_traits *traits)
+{
+	const struct client_settings *settings = client->settings;
+
+	if (client->has_tls || settings->allows_clear || !traits->has_secret)
+		return false;
+	if (settings->tls != PROFILE_NONE)
+		return true;
+	return (traits->is_plain || traits->is_token) && has_choice(client) &&
+	       !settings->is_loopback;
 }
 
 static bool
@@ -35,15 +50,38 @@ is_possible(const struct client *client, enum auth_method method)
 		return false;
 	if (method == AUTH_EXTERNAL)
 		return client->has_tls && client->settings->has_certificate;
-	return !traits->has_secret || !is_barred(client);
+	return !is_barred(client, traits);
+}
+
+/* Something that the profile wants is barred; without TLS being wanted, of what the upstream offers. */
+static bool
+has_barred(const struct client *client)
+{
+	unsigned wanted = client->settings->auth_methods;
+
+	if (client->settings->tls == PROFILE_NONE)
+		wanted &= client->capabilities.auth_methods;
+	for (unsigned i = 0; i < AUTH_METHODS; i++)
+		if ((wanted & AUTH_BIT(i)) != 0 && is_barred(client, auth_traits(i)))
+			return true;
+	return false;
+}
+
+static const char *
+bar_text(const struct client *client)
+{
+	return client->settings->tls == PROFILE_NONE
+		   ? "there is no encryption, and the upstream takes only methods that show the "
+		     "password"
+		   : "there is no encryption, and credentials are not sent in clear";
 }
 
 static const char *
 auth_obstacle(const struct client *client, unsigned usable, enum attempt_outcome *outcome_out)
 {
 	*outcome_out = ATTEMPT_TLS;
-	if (usable == 0 && is_barred(client))
-		return "there is no encryption, and credentials are not sent in clear";
+	if (usable == 0 && has_barred(client))
+		return bar_text(client);
 	*outcome_out = ATTEMPT_MISCONFIGURED;
 	if (!client->capabilities.has_auth)
 		return "the upstream does not offer AUTH";
@@ -69,14 +107,6 @@ usable_methods(const struct client *client)
 {
 	return client->settings->auth_methods & client->capabilities.auth_methods &
 	       possible_methods(client) & ~client->methods_refused;
-}
-
-static bool
-has_choice(const struct client *client)
-{
-	unsigned methods = client->settings->auth_methods;
-
-	return (methods & (methods - 1)) != 0;
 }
 
 /* The upstream is who it should be. */
@@ -357,6 +387,8 @@ tell_refused(const struct client *client, const struct smtp_reply *reply)
 static enum client_event
 on_refused(struct client *client, const struct smtp_reply *reply)
 {
+	bool was_unsupported = is_unsupported(client, reply);
+
 	client->methods_refused |= AUTH_BIT(client->method);
 	client->is_renewed = may_renew(client, reply);
 	client->next_methods = next_methods(client, reply);
@@ -365,6 +397,8 @@ on_refused(struct client *client, const struct smtp_reply *reply)
 	client_forget_exchange(client);
 	if (client->next_methods == 0 && client->cancelled.text[0] != '\0')
 		return end_cancelled(client, reply);
+	if (client->next_methods == 0 && was_unsupported && has_barred(client))
+		return client_end_by_us(client, ATTEMPT_TLS, bar_text(client));
 	if (client->next_methods == 0)
 		return client_end_reply(client, &client->refusal);
 	client->cancelled.text[0] = '\0';

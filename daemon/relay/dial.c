@@ -1,6 +1,8 @@
 /* dial - the addresses of a name: which there are, which is next, and what was wrong with the others. */
 #include "daemon/relay/dial.h"
 
+#include "common/netaddr.h"
+
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,6 +46,18 @@ unsigned
 dial_family(const struct dial *dial)
 {
 	return dial->next > 0 ? family_bit(&dial->addresses.addresses[dial->next - 1]) : 0;
+}
+
+bool
+dial_is_loopback(const struct dial *dial)
+{
+	struct netaddr address;
+
+	return dial->next > 0 &&
+	       netaddr_from_sockaddr(
+		   (const struct sockaddr *)&dial->addresses.addresses[dial->next - 1], &address,
+		   NULL) &&
+	       netaddr_is_loopback(&address);
 }
 
 void

@@ -42,6 +42,8 @@ int dial_take_addresses(struct dial *dial, const struct dns_answer *answer, stru
 /* The families that there are; that of the last address that was tried, 0: none was. */
 unsigned dial_families(const struct dial *dial);
 unsigned dial_family(const struct dial *dial);
+/* Of that address. */
+bool dial_is_loopback(const struct dial *dial);
 /* Leaves out the addresses of other families, if there are some of these. */
 void dial_choose(struct dial *dial, unsigned families);
 

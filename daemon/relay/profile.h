@@ -44,7 +44,7 @@ struct profile {
 	char *auth;
 	unsigned auth_methods; /* AUTH_BIT()s */
 	unsigned auth_worked;  /* AUTH_BIT() of what worked last, 0: not known */
-	bool auth_in_clear;    /* credentials also where opportunistic TLS finds none */
+	bool auth_in_clear;    /* credentials also where there is no TLS */
 	char *username;
 	char *secret;
 	struct scram_key *scram_key;       /* derived from the secret last; NULL: none yet */

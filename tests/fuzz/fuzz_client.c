@@ -135,6 +135,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	    .host = "mail.example",
 	    .port = 587,
 	    .has_certificate = true,
+	    .is_loopback = true,
 	    .binding = &binding,
 	    .timeout_ms = 1000,
 	    .dot_timeout_ms = 1000,

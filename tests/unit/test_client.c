@@ -101,6 +101,8 @@ set(struct talk *talk, const char *key, const char *value)
 		talk->settings.allows_clear = true;
 	else if (strcmp(key, "other") == 0)
 		(void)snprintf(talk->other_name, sizeof(talk->other_name), "%s", value);
+	else if (strcmp(key, "loopback") == 0)
+		talk->settings.is_loopback = true;
 	else if (strcmp(key, "clear") == 0)
 		talk->settings.skips_starttls = true;
 	else
