@@ -132,7 +132,7 @@ go_on(struct channel *channel)
 	if (channel->callbacks->on_host_failed != NULL)
 		channel->callbacks->on_host_failed(channel, &channel->end, channel->ctx);
 	channel_leave_conn(channel);
-	channel->settings.skips_starttls = false;
+	channel->settings.skips_starttls = channel->has_turned = false;
 	channel->started_at_ms = channel->step_at_ms = loop_now_ms(channel->loop);
 	channel->facts.tls_ms = 0;
 	channel_seek_host(channel);
