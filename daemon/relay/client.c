@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "daemon/relay/other_protocol.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -242,22 +243,23 @@ check_handover(struct client *client, enum client_event event, size_t left)
 	    "broken upstream");
 }
 
-/* A record of TLS in place of a greeting: an alert, after our patience was longer than theirs. */
 static bool
-is_tls(const struct client *client, const uint8_t *bytes, size_t size)
+is_other_protocol(
+    const struct client *client, const uint8_t *bytes, size_t size, struct err *words_out)
 {
 	return client->state == CLIENT_STATE_GREETING && client->reply.line_count == 0 &&
-	       size >= 2 && (bytes[0] == 0x15 || bytes[0] == 0x16) && bytes[1] == 0x03;
+	       other_protocol_find(bytes, size, words_out);
 }
 
 enum client_event
 client_input(struct client *client, const uint8_t *bytes, size_t size, size_t *used_out)
 {
 	enum client_event event = CLIENT_WAITS;
+	struct err words;
 
 	*used_out = 0;
-	if (is_tls(client, bytes, size))
-		return client_lost(client, "the upstream speaks TLS here, from the beginning");
+	if (is_other_protocol(client, bytes, size, &words))
+		return client_lost(client, words.text);
 	while (event == CLIENT_WAITS && rows[client->state].on_reply != NULL) {
 		struct err err;
 		size_t used;

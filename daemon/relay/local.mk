@@ -77,6 +77,8 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/md4.h \
 	daemon/relay/ntlm.c \
 	daemon/relay/ntlm.h \
+	daemon/relay/other_protocol.c \
+	daemon/relay/other_protocol.h \
 	daemon/relay/pace.c \
 	daemon/relay/pace.h \
 	daemon/relay/pop3_asked.c \

@@ -245,6 +245,59 @@ test_certificate_of_the_pop3_server(void **state)
 	check_parts("pop3", diagnosis_advice(&profile, &end, advice, sizeof(advice)), parts);
 }
 
+/* ---- before there is a dialogue ---- */
+
+static const struct {
+	enum phase phase;
+	uint16_t port;
+	enum profile_tls tls;
+	const char *text;
+	const char *parts[PARTS_MAX];
+} reach_rows[] = {
+    {PHASE_NAME, 587, PROFILE_STARTTLS, "smtp.example.com: there is no such name",
+	{"name was not found", SET "--host", "resolv.conf"}},
+    {PHASE_NAME, 587, PROFILE_STARTTLS, "smtp.example.com: the name exists, but has no address",
+	{SET "--host smtp.smtp.example.com"}},
+    {PHASE_NAME, 587, PROFILE_STARTTLS, "smtp.example.com: the name server does not answer",
+	{"name was not found", "resolv.conf", "by itself"}},
+    {PHASE_CONNECT, 587, PROFILE_STARTTLS, "smtp.example.com:587: Connection refused",
+	{"nobody listens on port 587", SET "--port 465 --tls implicit."}},
+    {PHASE_CONNECT, 465, PROFILE_IMPLICIT, "smtp.example.com:465: Connection refused",
+	{"nobody listens on port 465", SET "--port 587 --tls starttls."}},
+    {PHASE_CONNECT, 25, PROFILE_OPPORTUNISTIC, "smtp.example.com:25: no connection in time",
+	{"let nothing out on port 25", SET "--port 587 --tls starttls, or --port 465"}},
+    {PHASE_CONNECT, 587, PROFILE_STARTTLS, "smtp.example.com:587: no connection in time",
+	{"blocks port 587", SET "--port 465"}},
+    {PHASE_CONNECT, 587, PROFILE_STARTTLS, "smtp.example.com:587: Network is unreachable",
+	{"no way to that address", SET "--host NAME"}},
+    {PHASE_GREETING, 110, PROFILE_NONE, "this is a POP3 server, not one for SMTP: `+OK`",
+	{"another service", SET "--port 587 --tls starttls"}},
+    {PHASE_GREETING, 465, PROFILE_STARTTLS, "the upstream speaks TLS here, from the beginning",
+	{SET "--tls implicit", "587"}},
+    {PHASE_GREETING, 465, PROFILE_STARTTLS, "nothing came in time",
+	{"no greeting", SET "--tls implicit"}},
+    {PHASE_GREETING, 443, PROFILE_IMPLICIT, "nothing came in time",
+	{"web server", SET "--port 587 --tls starttls"}},
+    {PHASE_EHLO, 587, PROFILE_STARTTLS, "nothing came in time", {SET "--ehlo"}},
+};
+
+static void
+test_reach(void **state)
+{
+	for (size_t i = 0; i < sizeof(reach_rows) / sizeof(reach_rows[0]); i++) {
+		struct profile profile = profile_of("");
+		struct client_end end = {
+		    .phase = reach_rows[i].phase, .verdict = classify_own(ATTEMPT_UNREACHABLE)};
+		char advice[DIAGNOSIS_ADVICE_SIZE];
+
+		profile.port = reach_rows[i].port;
+		profile.tls = reach_rows[i].tls;
+		reply_set(&end.reply, 0, "", "%s", reach_rows[i].text);
+		check_parts(reach_rows[i].text,
+		    diagnosis_advice(&profile, &end, advice, sizeof(advice)), reach_rows[i].parts);
+	}
+}
+
 /* A rule's advice on passwords is none for a profile that has tokens. */
 static void
 test_token_that_is_refused(void **state)
@@ -290,6 +343,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_replies),
+	    cmocka_unit_test(test_reach),
 	    cmocka_unit_test(test_encryption),
 	    cmocka_unit_test(test_certificate_of_the_pop3_server),
 	    cmocka_unit_test(test_token_that_is_refused),
