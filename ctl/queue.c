@@ -2,6 +2,7 @@
 #include "ctl/copies.h"
 #include "ctl/invocation.h"
 #include "ctl/nouns.h"
+#include "ctl/retry.h"
 #include "ctl/story.h"
 
 #include "common/xalloc.h"
@@ -232,28 +233,36 @@ select_messages(struct invocation *invocation)
 }
 
 static int
-act(struct invocation *invocation, const char *path, const char *done)
+change(struct invocation *invocation, const char *path, const char *done, json_int_t *count_out)
 {
 	json_t *result = NULL;
-	json_int_t count;
-	bool is_selection;
 	int status = select_messages(invocation);
 
-	/* An empty queue is no mistake; a name with nothing behind it may be. */
-	is_selection = invocation->arguments.operand_count == 0 &&
-		       json_object_get(invocation->arguments.fields, "all") == NULL;
 	if (status == STATUS_DONE)
 		status = invocation_call(
 		    invocation, "POST", path, invocation->arguments.fields, &result);
 	if (status != STATUS_DONE)
 		return status;
-	count = json_integer_value(json_object_get(result, "count"));
+	*count_out = json_integer_value(json_object_get(result, "count"));
 	if (invocation->is_json)
 		invocation_print_json(result);
 	else
-		(void)printf("%" JSON_INTEGER_FORMAT " %s\n", count, done);
+		(void)printf("%" JSON_INTEGER_FORMAT " %s\n", *count_out, done);
 	json_decref(result);
-	if (count == 0 && is_selection)
+	return STATUS_DONE;
+}
+
+/* An empty queue is no mistake; a name with nothing behind it may be. */
+static bool
+is_of_all(const struct invocation *invocation)
+{
+	return json_object_get(invocation->arguments.fields, "all") != NULL;
+}
+
+static int
+check_count(const struct invocation *invocation, json_int_t count)
+{
+	if (count == 0 && invocation->arguments.operand_count == 0 && !is_of_all(invocation))
 		return invocation_fail(STATUS_REFUSED, "no message of this selection is in a state "
 						       "that allows it (posternctl queue ls)");
 	if (count < (json_int_t)invocation->arguments.operand_count)
@@ -262,6 +271,15 @@ act(struct invocation *invocation, const char *path, const char *done)
 		    "in a state that does not allow it (posternctl queue show ID)",
 		    count, invocation->arguments.operand_count);
 	return STATUS_DONE;
+}
+
+static int
+act(struct invocation *invocation, const char *path, const char *done)
+{
+	json_int_t count;
+	int status = change(invocation, path, done, &count);
+
+	return status == STATUS_DONE ? check_count(invocation, count) : status;
 }
 
 static int
@@ -279,7 +297,13 @@ run_release(struct invocation *invocation)
 static int
 run_retry(struct invocation *invocation)
 {
-	return act(invocation, "/v1/messages/retry", "to be tried now");
+	json_int_t count;
+	bool is_going = false;
+	int status = change(invocation, "/v1/messages/retry", "to be tried now", &count);
+
+	if (status == STATUS_DONE && count == 0 && !is_of_all(invocation))
+		status = retry_explain(invocation, &is_going);
+	return status == STATUS_DONE && !is_going ? check_count(invocation, count) : status;
 }
 
 static int

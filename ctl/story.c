@@ -103,6 +103,16 @@ print_transcript(FILE *out, const char *transcript)
 	}
 }
 
+static void
+print_reply(FILE *out, const json_t *attempt)
+{
+	if (json_is_integer(json_object_get(attempt, "code")))
+		(void)fprintf(out, " %" JSON_INTEGER_FORMAT,
+		    json_integer_value(json_object_get(attempt, "code")));
+	print_if_any(out, " ", attempt, "enhanced");
+	print_if_any(out, " ", attempt, "reply");
+}
+
 /* What happened, to whom, through whom, and what was said. */
 static void
 print_attempt(FILE *out, const json_t *attempt)
@@ -122,11 +132,11 @@ print_attempt(FILE *out, const json_t *attempt)
 	print_if_any(out, ", ", attempt, "upstream");
 	print_if_any(out, ", ", attempt, "tls");
 	(void)fputc(':', out);
-	if (json_is_integer(json_object_get(attempt, "code")))
-		(void)fprintf(out, " %" JSON_INTEGER_FORMAT,
-		    json_integer_value(json_object_get(attempt, "code")));
-	print_if_any(out, " ", attempt, "enhanced");
-	print_if_any(out, " ", attempt, "reply");
+	/* The profile's problem has the upstream's words in it, code and all. */
+	if (strcmp(fate, "not-sent") == 0)
+		print_if_any(out, " ", attempt, "reply");
+	else
+		print_reply(out, attempt);
 	print_if_any(out, "; next attempt ", attempt, "next_attempt_at");
 	(void)fputc('\n', out);
 	print_transcript(out, text_of(attempt, "transcript"));

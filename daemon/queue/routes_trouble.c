@@ -342,8 +342,9 @@ profile_note_trouble(struct routes *routes, struct profile *profile,
 	store_profile(routes, profile);
 	tell(routes, profile, class, report, profile->until_ms);
 	if (is_told)
-		role_alert(
-		    routes->role, "profile-stopped", "", "", profile->name, profile->last_error);
+		role_alert(routes->role,
+		    profile->trouble == TROUBLE_STOPPED ? "profile-stopped" : "profile-limited", "",
+		    "", profile->name, profile->last_error);
 }
 
 static void

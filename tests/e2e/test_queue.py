@@ -1,7 +1,7 @@
 """What waits: looking at it, holding, releasing, retrying, removing; and that it survives."""
 import pytest
 
-from posternd import CtlError
+from posternd import CtlError, wait_until
 
 HEADER = b'Message-ID: <1@example.com>\r\nFrom: <a@example.com>\r\nSubject: caf\xc3\xa9\r\n\r\n'
 
@@ -83,6 +83,49 @@ def test_hold_release_and_retry(waiting):
     waiting.ctl('queue', 'retry', '--all')
     waiting.upstream.wait_for(3)
     waiting.wait_until_queue_is(0)
+
+
+@pytest.fixture
+def one(postern, make_upstream):
+    """A posternd with one message, and an upstream that follows `script`."""
+    def make(script):
+        postern.upstream = make_upstream(script)
+        postern.add_upstream(postern.upstream)
+        with postern.client(postern.add_user()) as client:
+            client.sendmail('a@example.com', ['b@example.net'], b'Subject: x\r\n\r\nhello\r\n')
+        return postern
+    return make
+
+
+def selections(postern):
+    return ['--profile', 'upstream'], ['--user', 'shop'], [postern.queued()[0]['id']]
+
+
+def test_retry_of_what_is_on_its_way(one):
+    postern = one('mail: hold')
+    postern.wait_until_queue_is(1, '--state', 'sending')
+    for which in selections(postern):
+        done = postern.run_ctl('queue', 'retry', *which)
+        assert (done.returncode, done.stderr) == (0, ''), which
+        assert 'on its way already' in done.stdout
+        assert postern.ctl('queue', 'retry', *which) == {'count': 0}
+    postern.upstream.release()
+    postern.upstream.wait_for(1)
+
+
+def test_retry_of_what_waits_for_its_profile(one):
+    postern = one('mail: reply 550 5.7.30 Basic authentication is not supported')
+    wait_until(lambda: postern.ctl('profile', 'show', 'upstream')['state'] == 'stopped', 'it is stopped')
+    for which in selections(postern):
+        done = postern.run_ctl('queue', 'retry', *which)
+        assert done.returncode == 1, which
+        assert 'waits for profile upstream, which is stopped until 2' in done.stderr
+        assert 'mail: 550 5.7.30' in done.stderr and 'posternctl profile resume upstream' in done.stderr
+    postern.ctl('profile', 'pause', 'upstream')
+    assert 'waits for profile upstream, which is paused' in postern.run_ctl('queue', 'retry', '--profile', 'upstream').stderr
+    postern.ctl('queue', 'hold', '--all')
+    done = postern.run_ctl('queue', 'retry', '--profile', 'upstream')
+    assert done.returncode == 1 and 'no message of this selection' in done.stderr
 
 
 def test_rm(waiting):

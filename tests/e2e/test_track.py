@@ -257,3 +257,13 @@ def test_upstream_that_is_away_is_part_of_the_story(postern):
     assert (attempts[0]['fate'], attempts[0]['profile'], attempts[0]['to']) == (
         'not-sent', 'upstream', [])
     assert 'not sent through upstream' in postern.run_ctl('track').stdout
+
+
+def test_reply_stands_once_in_the_story(postern, make_upstream):
+    host = make_upstream('auth: reply 535 5.7.8 Credentials invalid', auth=('PLAIN',))
+    postern.add_upstream(host, 'upstream', '--tls', 'none', '--username', 'kate', '--password-stdin', stdin='x\n')
+    postern.user = postern.add_user()
+    send(postern, 'one', 'kate@example.net')
+    wait_until(lambda: postern.ctl('track')[0]['attempts'], 'an attempt')
+    line, = [line for line in postern.run_ctl('track').stdout.splitlines() if 'not sent' in line]
+    assert ': auth: 535 5.7.8 Credentials invalid. ' in line and line.count('535') == 1, line

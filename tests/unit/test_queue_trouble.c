@@ -268,6 +268,21 @@ test_nonsense_is_a_trouble_like_others(void **state)
 }
 
 static void
+test_limit_is_told(void **state)
+{
+	struct queue_world *world = *state;
+
+	start(world, 2, 1);
+	assert_true(world_wait_deliveries(world, 1));
+	report(
+	    world, 0, ATTEMPT_PUT_OFF, REPLY_QUOTA_DAILY, &(struct msg_report){.is_alerted = true});
+	assert_true(world_wait(world, is_all_acknowledged));
+	assert_true(queue_has(world, "\"state\":\"limited\""));
+	assert_int_equal(world->alerts, 1);
+	assert_non_null(strstr(world->alert, "profile-limited office its words"));
+}
+
+static void
 test_stop_is_told_and_resumed(void **state)
 {
 	struct queue_world *world = *state;
@@ -298,6 +313,7 @@ main(void)
 	    T(the_only_connection_is_one_too_many),
 	    T(fewer_recipients_at_a_time),
 	    cmocka_unit_test(test_nonsense_is_a_trouble_like_others),
+	    T(limit_is_told),
 	    T(stop_is_told_and_resumed),
 	};
 
