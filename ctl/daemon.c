@@ -16,7 +16,7 @@ static const struct column profile_columns[] = {
     {"STATE", "state", COLUMN_PLAIN},
     {"WAITING", "waiting", COLUMN_NUMBER},
     {"LIMITED UNTIL", "rate_limited_until", COLUMN_PLAIN},
-    {"LAST ERROR", "last_error", COLUMN_PLAIN},
+    {"LAST ERROR", "last_error", COLUMN_BEGINNING},
     {NULL, NULL, COLUMN_PLAIN},
 };
 

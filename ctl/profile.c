@@ -16,7 +16,7 @@ static const struct column columns[] = {
     {"AUTH", "auth", COLUMN_PLAIN},
     {"STATE", "state", COLUMN_PLAIN},
     {"WAITING", "waiting", COLUMN_NUMBER},
-    {"LAST ERROR", "last_error", COLUMN_PLAIN},
+    {"LAST ERROR", "last_error", COLUMN_BEGINNING},
     {NULL, NULL, COLUMN_PLAIN},
 };
 

@@ -150,6 +150,9 @@ print_end(FILE *out, const json_t *message)
 	if (*fate == '\0') {
 		print_if_any(out, "  in the queue: ", message, "state");
 		print_if_any(out, ", ", message, "reason");
+		if (strcmp(text_of(message, "state"), "held") == 0)
+			(void)fprintf(
+			    out, ", until posternctl queue release %s", text_of(message, "id"));
 		(void)fputc('\n', out);
 	} else {
 		(void)fprintf(out, "  %s  %s\n", text_of(message, "ended_at"),

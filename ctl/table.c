@@ -13,6 +13,7 @@
 #define COLUMNS_MAX 16
 #define SHORT_HEAD 19
 #define SHORT_TAIL 20
+#define BEGINNING 80
 
 static void
 append_text(struct buf *cell, const char *text)
@@ -134,6 +135,19 @@ shorten(char *text)
 	return result;
 }
 
+/* Of sentences that another command has in full. Takes and gives. */
+static char *
+cut(char *text)
+{
+	char *result;
+
+	if (text_width(text) <= BEGINNING)
+		return text;
+	result = xasprintf("%.*s…", (int)(skip_characters(text, BEGINNING - 1) - text), text);
+	free(text);
+	return result;
+}
+
 static char *
 cell_text(const json_t *value, enum column_kind kind)
 {
@@ -144,7 +158,9 @@ cell_text(const json_t *value, enum column_kind kind)
 		append_size(&cell, value);
 	else
 		append_value(&cell, value);
-	return kind == COLUMN_SHORT ? shorten(buf_give(&cell)) : buf_give(&cell);
+	if (kind == COLUMN_SHORT)
+		return shorten(buf_give(&cell));
+	return kind == COLUMN_BEGINNING ? cut(buf_give(&cell)) : buf_give(&cell);
 }
 
 static void

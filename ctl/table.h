@@ -13,10 +13,11 @@
 
 enum column_kind {
 	COLUMN_PLAIN,
-	COLUMN_SHORT,  /* what is long loses its middle: "a long te…its end" */
-	COLUMN_NUMBER, /* to the right */
-	COLUMN_SIZE,   /* bytes, with a unit */
-	COLUMN_IF_ANY  /* left out unless an element has the field */
+	COLUMN_SHORT,     /* what is long loses its middle: "a long te…its end" */
+	COLUMN_BEGINNING, /* what is long loses its end */
+	COLUMN_NUMBER,    /* to the right */
+	COLUMN_SIZE,      /* bytes, with a unit */
+	COLUMN_IF_ANY     /* left out unless an element has the field */
 };
 
 struct column {

@@ -115,12 +115,14 @@ static void
 alert_sender(struct fates *fates, const struct settlement *settlement, const struct mail *mail,
     const struct fate_row *row)
 {
-	char detail[512];
+	char detail[1024];
 
 	(void)snprintf(detail, sizeof(detail),
 	    "profile %.100s: the upstream does not let it send as this address, and the message "
-	    "is held: the profile may need a From of its own (%u %s %.200s)",
-	    settlement->profile, row->code, row->enhanced, row->reply);
+	    "is held (%u %s %.400s). Give the account the right there, or the profile a From of "
+	    "its own: posternctl profile set %.100s --from ADDRESS --from-policy replace "
+	    "--envelope-sender ADDRESS; then posternctl queue release ID",
+	    settlement->profile, row->code, row->enhanced, row->reply, settlement->profile);
 	role_alert(fates->role, "sender-denied", mail->login, mail->list, mail->sender, detail);
 }
 

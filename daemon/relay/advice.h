@@ -35,6 +35,8 @@ void advise_certificate(const struct advice *advice, const char *prefix);
 /* A login that was refused, or can't be tried now. */
 void advise_login(const struct advice *advice);
 void advise_login_later(const struct advice *advice);
+/* Nothing to log in by, but a login that is to be. */
+void advise_no_method(const struct advice *advice);
 /* The upstream was reached, and takes nothing from this account for now. */
 void advise_put_off(const struct advice *advice);
 /* It took no mail of this sender, to this recipient, or not this message. */

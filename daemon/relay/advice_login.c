@@ -25,10 +25,23 @@ advise_password(const struct advice *advice)
 		advise(advice, "Many upstreams want the whole address as user name.");
 }
 
+/* It was we who didn't try: see logins.h. */
+static void
+advise_mending(const struct advice *advice)
+{
+	advise(advice,
+	    "Mend what was refused, most often the password (posternctl profile set %s "
+	    "--password-stdin): a changed profile is tried at once, and so is one after "
+	    "posternctl profile resume %s.",
+	    advice->profile->name, advice->profile->name);
+}
+
 void
 advise_login(const struct advice *advice)
 {
-	if (advice->profile->token_source != NULL) {
+	if (advice->end->reply.code == 0 && advice->profile->token_source == NULL) {
+		advise_mending(advice);
+	} else if (advice->profile->token_source != NULL) {
 		advise(advice,
 		    "The token was just made, so the oauth settings are right. Is username the "
 		    "mailbox? May the application send as it (Microsoft: SMTP.SendAsApp or "
@@ -44,21 +57,32 @@ advise_login(const struct advice *advice)
 	}
 }
 
-/* Without a reply it was we who didn't try: see logins.h. */
 void
 advise_login_later(const struct advice *advice)
 {
-	const struct reply *reply = &advice->end->reply;
+	advise(advice,
+	    "The upstream can't check the login now, or there were too many: wait, it is tried "
+	    "again by itself. If it stays so, does another program log in to this account, with an "
+	    "old password perhaps?");
+}
 
-	if (reply->code == 0 && strstr(reply->text, "refused") != NULL)
+void
+advise_no_method(const struct advice *advice)
+{
+	if (strstr(advice->end->reply.text, "without STARTTLS") != NULL) {
+		advise(advice, "The upstream takes logins only over TLS: ");
+		advise_set(advice);
+		advise(advice, " --tls starttls.");
+	} else if (strstr(advice->end->reply.text, "does not offer AUTH") != NULL) {
+		advise(
+		    advice, "Look at port and tls: logins are most often on ports of their own (");
+		advise_set(advice);
 		advise(advice,
-		    "Mend what was refused, most often the password (posternctl profile set %s "
-		    "--password-stdin): a changed profile is tried at once, and so is one after "
-		    "posternctl profile resume %s.",
-		    advice->profile->name, advice->profile->name);
-	else
-		advise(advice,
-		    "The upstream can't check the login now, or there were too many: wait, it is "
-		    "tried again by itself. If it stays so, does another program log in to this "
-		    "account, with an old password perhaps?");
+		    " --port 587 --tls starttls). If this upstream knows the machine without a "
+		    "login: --auth none.");
+	} else {
+		advise(advice, "Look at auth: another method may do (");
+		advise_set(advice);
+		advise(advice, " --auth auto); and at tls, as many offer more over TLS.");
+	}
 }

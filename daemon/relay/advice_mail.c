@@ -52,9 +52,26 @@ advise_put_off(const struct advice *advice)
 	}
 }
 
+/* Some upstreams refuse each recipient of who isn't logged in, in the words for one that they don't
+ * have. */
+static bool
+may_want_login(const struct advice *advice)
+{
+	return advice->end->phase == PHASE_RCPT && advice->profile->auth_methods == 0 &&
+	       advice->end->reply.code >= 500;
+}
+
 void
 advise_mail(const struct advice *advice)
 {
+	if (may_want_login(advice)) {
+		advise(advice,
+		    "The upstream doesn't take mail for this recipient: try --to with another "
+		    "address. If it takes none, it wants a login: ");
+		advise_set(advice);
+		advise(advice, " --username U --password-stdin.");
+		return;
+	}
 	switch (advice->end->verdict.class) {
 	case REPLY_BAD_RECIPIENT:
 		advise(advice,

@@ -84,7 +84,9 @@ auth_obstacle(const struct client *client, unsigned usable, enum attempt_outcome
 		return bar_text(client);
 	*outcome_out = ATTEMPT_MISCONFIGURED;
 	if (!client->capabilities.has_auth)
-		return "the upstream does not offer AUTH";
+		return !client->has_tls && client->capabilities.has_starttls
+			   ? "the upstream does not offer AUTH without STARTTLS"
+			   : "the upstream does not offer AUTH";
 	if (usable == 0)
 		return "the upstream offers no AUTH method that the profile allows";
 	return NULL;

@@ -41,7 +41,7 @@ on_turn(const char *problem, void *ctx)
 	struct credential credential = {
 	    .secret = query->profile->secret,
 	    .problem = problem,
-	    .outcome = ATTEMPT_AUTH_LATER,
+	    .outcome = ATTEMPT_AUTH_REFUSED, /* as it was, see logins.h */
 	    .worked = login_worked(query->login),
 	};
 

@@ -54,10 +54,7 @@ advise_outcome(const struct advice *advice)
 		advise_login_later(advice);
 		break;
 	case ATTEMPT_MISCONFIGURED:
-		advise(
-		    advice, "Look at auth, and at tls: many upstreams offer AUTH only over TLS (");
-		advise_set(advice);
-		advise(advice, " --auth auto --tls starttls).");
+		advise_no_method(advice);
 		break;
 	case ATTEMPT_PUT_OFF:
 		advise_put_off(advice);

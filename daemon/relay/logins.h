@@ -40,7 +40,7 @@ void logins_free(struct logins *logins);
 void logins_forget(struct logins *logins, uint64_t profile_id);
 
 /* Calls on_turn once, in a later turn: with NULL when the login may begin, or with why none may
- * for now. `is_next` is for a second method on the connection whose first was just refused: it goes
+ * for now, which is that enough were refused. `is_next` is for a second method on the connection whose first was just refused: it goes
  * before others. */
 struct login *login_wait(struct logins *logins, const struct profile *profile, bool is_next,
     void (*on_turn)(const char *problem, void *ctx), void *ctx);

@@ -176,7 +176,7 @@ def test_login_is_asked_for_and_none_is_set(upstream):
 def test_password_is_not_sent_in_clear(upstream):
     """The port offers AUTH only behind STARTTLS, and the profile has TLS off."""
     upstream.add('starttls', '--tls', 'none')
-    upstream.waits('stopped', 'AUTH')
+    upstream.waits('stopped', 'does not offer AUTH without STARTTLS', 'profile set office --tls starttls')
 
 
 # ---- TLS ----

@@ -261,7 +261,7 @@ def test_denied_sender_is_held_and_an_operator_told(relay):
     wait_until(lambda: alerts(postern, 'sender-denied'), 'an alert')
     alert, = alerts(postern, 'sender-denied')
     assert alert['address'] == 'x@example.org'
-    assert 'profile upstream' in alert['detail'] and 'From of its own' in alert['detail']
+    assert 'profile upstream' in alert['detail'] and 'profile set upstream --from' in alert['detail']
     assert recipient(postern)['rule'] == 'sender-not-verified'
     assert profile(postern)['state'] == 'ok' and 'event=bounced' not in postern.log()
     send(sender='y@example.org')

@@ -88,6 +88,22 @@ def test_two_methods_and_no_more(relay):
     assert methods(host)[2:] == [['CRAM-MD5']]
 
 
+def test_password_that_a_test_found_wrong_stops_the_profile(relay):
+    """The test has used up both logins: the mail behind it hears of the password all the same."""
+    postern, host = relay(auth=('CRAM-MD5', 'PLAIN'), known='another')
+    assert postern.run_ctl('profile', 'test', 'office').returncode == 1
+    assert methods(host) == [['CRAM-MD5', 'PLAIN']]
+    recipient = send(postern)
+    postern.wait_for_log('event=profile-stopped', 'class=auth-bad', '535')
+    shown = postern.ctl('profile', 'show', 'office')
+    assert shown['state'] == 'stopped' and '--password-stdin' in shown['last_error']
+    alert, = postern.ctl('alert', 'ls')
+    assert (alert['kind'], alert['address']) == ('profile-stopped', 'office')
+    assert methods(host)[1:] == [[]]
+    postern.ctl('profile', 'set', 'office', '--password-stdin', stdin='another\n')
+    postern.wait_for_log('event=delivered', f'to=<{recipient}>')
+
+
 def test_one_connection_logs_in_before_others_try(relay):
     """Twenty connections with a wrong password would be twenty refusals."""
     postern, host = relay('auth: reply 535 5.7.8 Authentication failed', '--auth', 'plain')

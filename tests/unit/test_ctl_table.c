@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const struct column columns[] = {
     {"NAME", "name", COLUMN_PLAIN},
@@ -88,6 +89,27 @@ test_a_long_address_does_not_push_the_table_apart(void **state)
 }
 
 static void
+test_sentences_lose_their_end(void **state)
+{
+	static const struct column errors[] = {
+	    {"ERROR", "error", COLUMN_BEGINNING}, {.heading = NULL}};
+	char text[101], expected[120], *shown;
+	size_t size;
+	json_t *array;
+	FILE *out = open_memstream(&shown, &size);
+
+	memset(text, 'x', 100);
+	text[100] = '\0';
+	array = json_pack("[{s:s}, {s:s}]", "error", "short", "error", text);
+	table_print(out, array, errors);
+	(void)fclose(out);
+	(void)snprintf(expected, sizeof(expected), "ERROR\nshort\n%.79s…\n", text);
+	assert_string_equal(shown, expected);
+	free(shown);
+	json_decref(array);
+}
+
+static void
 test_record(void **state)
 {
 	json_t *record = json_loads("{\"priority_max\":1,\"profile\":null,\"active\":false,"
@@ -110,6 +132,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_table),
 	    cmocka_unit_test(test_a_long_address_does_not_push_the_table_apart),
+	    cmocka_unit_test(test_sentences_lose_their_end),
 	    cmocka_unit_test(test_record),
 	};
 

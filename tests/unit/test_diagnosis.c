@@ -133,6 +133,7 @@ static const struct reply_row replies[] = {
 	 {SET "--connections 1"}},
 	{"", PHASE_RCPT, 550, "5.1.1", "User unknown", "no-such-recipient", REPLY_BAD_RECIPIENT,
 	 {"settings are right", "--to"}},
+	{"", PHASE_RCPT, 421, "", "Closing", "by-phase", REPLY_TEMPORARY, {"settings are right"}},
 	{"", PHASE_RCPT, 452, "4.2.2", "over quota", "mailbox-full", REPLY_MAILBOX_FULL,
 	 {"settings are right", "--to"}},
 };
@@ -298,6 +299,44 @@ test_reach(void **state)
 	}
 }
 
+/* Postfix says that where it wants a login. */
+static void
+test_recipient_of_who_is_not_logged_in(void **state)
+{
+	static const char *const parts[PARTS_MAX] = {"--to", "a login", SET "--username"};
+	struct profile profile = profile_of("");
+	struct client_end end = {.phase = PHASE_RCPT, .verdict = {.class = REPLY_BAD_RECIPIENT}};
+	char advice[DIAGNOSIS_ADVICE_SIZE];
+
+	profile.auth_methods = 0;
+	reply_set(&end.reply, 554, "5.7.1", "Recipient address rejected: Access denied");
+	check_parts("denied", diagnosis_advice(&profile, &end, advice, sizeof(advice)), parts);
+}
+
+static void
+test_no_method(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *parts[PARTS_MAX];
+	} rows[] = {
+	    {"the upstream does not offer AUTH without STARTTLS", {SET "--tls starttls."}},
+	    {"the upstream does not offer AUTH", {SET "--port 587 --tls starttls", "--auth none"}},
+	    {"the upstream offers no AUTH method that the profile allows", {SET "--auth auto"}},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct profile profile = profile_of("");
+		struct client_end end = {
+		    .phase = PHASE_AUTH, .verdict = classify_own(ATTEMPT_MISCONFIGURED)};
+		char advice[DIAGNOSIS_ADVICE_SIZE];
+
+		reply_set(&end.reply, 0, "", "%s", rows[i].text);
+		check_parts(rows[i].text, diagnosis_advice(&profile, &end, advice, sizeof(advice)),
+		    rows[i].parts);
+	}
+}
+
 /* A rule's advice on passwords is none for a profile that has tokens. */
 static void
 test_token_that_is_refused(void **state)
@@ -346,6 +385,8 @@ main(void)
 	    cmocka_unit_test(test_reach),
 	    cmocka_unit_test(test_encryption),
 	    cmocka_unit_test(test_certificate_of_the_pop3_server),
+	    cmocka_unit_test(test_recipient_of_who_is_not_logged_in),
+	    cmocka_unit_test(test_no_method),
 	    cmocka_unit_test(test_token_that_is_refused),
 	    cmocka_unit_test(test_signs_in_advice),
 	};
