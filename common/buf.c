@@ -1,11 +1,10 @@
 /* buf - a growing byte string. */
 #include "common/buf.h"
 
-#include "common/err.h"
+#include "common/format.h"
 #include "common/xalloc.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,18 +69,18 @@ buf_char(struct buf *buf, char c)
 void
 buf_printf(struct buf *buf, const char *format, ...)
 {
-	va_list args, again;
-	int length;
+	size_t room, length;
+	va_list args;
 
-	va_start(args, format);
-	va_copy(again, args);
-	length = vsnprintf(NULL, 0, format, args);
-	va_end(args);
-	ensure(length >= 0);
-	buf_reserve(buf, (size_t)length);
-	(void)vsnprintf(buf->bytes + buf->size, (size_t)length + 1, format, again);
-	va_end(again);
-	buf->size += (size_t)length;
+	buf_reserve(buf, 0);
+	do {
+		room = buf->capacity - buf->size;
+		va_start(args, format);
+		length = format_arguments(buf->bytes + buf->size, room, format, args);
+		va_end(args);
+		buf_reserve(buf, length);
+	} while (length >= room);
+	buf->size += length;
 }
 
 char *

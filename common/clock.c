@@ -1,7 +1,8 @@
 /* clock - reading the clocks and writing times down. */
 #include "common/clock.h"
 
-#include <stdio.h>
+#include "common/format.h"
+
 #include <time.h>
 
 static int64_t
@@ -40,8 +41,8 @@ clock_rfc3339(int64_t at_ms, char *buffer, size_t size)
 {
 	struct tm at = utc(at_ms);
 
-	if (strftime(buffer, size, "%Y-%m-%dT%H:%M:%SZ", &at) == 0)
-		buffer[0] = '\0';
+	(void)format_text(buffer, size, "%04d-%02d-%02dT%02d:%02d:%02dZ", at.tm_year + 1900,
+	    at.tm_mon + 1, at.tm_mday, at.tm_hour, at.tm_min, at.tm_sec);
 	return buffer;
 }
 
@@ -172,7 +173,7 @@ clock_rfc5322(int64_t at_ms, char *buffer, size_t size)
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	struct tm at = utc(at_ms);
 
-	(void)snprintf(buffer, size, "%.3s, %02d %.3s %04d %02d:%02d:%02d +0000",
+	(void)format_text(buffer, size, "%.3s, %02d %.3s %04d %02d:%02d:%02d +0000",
 	    days + 3 * at.tm_wday, at.tm_mday, months + 3 * at.tm_mon, at.tm_year + 1900,
 	    at.tm_hour, at.tm_min, at.tm_sec);
 	return buffer;

@@ -2,9 +2,9 @@
 #include "common/enhanced.h"
 
 #include "common/err.h"
+#include "common/format.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 
 /* One to three digits, no zero in front (RFC 3463 section 2). */
 static bool
@@ -46,6 +46,7 @@ const char *
 enhanced_format(const struct enhanced *code, char buffer[static ENHANCED_SIZE])
 {
 	ensure(code->class < 10 && code->subject < 1000 && code->detail < 1000);
-	(void)snprintf(buffer, ENHANCED_SIZE, "%u.%u.%u", code->class, code->subject, code->detail);
+	(void)format_text(
+	    buffer, ENHANCED_SIZE, "%u.%u.%u", code->class, code->subject, code->detail);
 	return buffer;
 }

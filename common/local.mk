@@ -19,6 +19,8 @@ common_libcommon_a_SOURCES = \
 	common/enhanced.h \
 	common/err.c \
 	common/err.h \
+	common/format.c \
+	common/format.h \
 	common/header_field.c \
 	common/header_field.h \
 	common/ident.c \

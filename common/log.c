@@ -8,6 +8,7 @@
 #include "common/log.h"
 
 #include "common/clock.h"
+#include "common/format.h"
 #include "common/ident.h"
 #include "common/octet.h"
 #include "common/utf8.h"
@@ -83,6 +84,12 @@ put(struct log_line *line, const char *bytes, size_t size)
 	line->size += size;
 }
 
+static void
+put_text(struct log_line *line, const char *text)
+{
+	put(line, text, strlen(text));
+}
+
 static void put_formatted(struct log_line *line, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -91,25 +98,42 @@ put_formatted(struct log_line *line, const char *format, ...)
 {
 	char text[128];
 	va_list args;
-	int length;
+	size_t length;
 
 	va_start(args, format);
-	length = vsnprintf(text, sizeof(text), format, args);
+	length = format_arguments(text, sizeof(text), format, args);
 	va_end(args);
-	if (length > 0)
-		put(line, text, (size_t)length < sizeof(text) ? (size_t)length : sizeof(text) - 1);
+	put(line, text, length < sizeof(text) ? length : sizeof(text) - 1);
 }
 
 /* `also`: an octet to escape beside those that always are; '\0': none. */
+static bool
+is_escaped(char c, char also)
+{
+	return octet_is_control(c) || c == '"' || c == '\\' || c == also;
+}
+
+/* How many characters of one octet stand there that leave as they are. */
+static size_t
+plain_length(const char *value, char also)
+{
+	const char *at = value;
+
+	while (*at != '\0' && (unsigned char)*at < 0x80 && !is_escaped(*at, also))
+		at++;
+	return (size_t)(at - value);
+}
+
 static void
 put_escaped(struct log_line *line, const char *value, char also)
 {
 	const char *end = value + strlen(value);
 
 	for (size_t length; value < end; value += length) {
-		length = utf8_length(value, (size_t)(end - value));
-		if (length == 0 || octet_is_control(*value) || *value == '"' || *value == '\\' ||
-		    *value == also) {
+		length = plain_length(value, also);
+		if (length == 0 && !is_escaped(*value, also))
+			length = utf8_length(value, (size_t)(end - value));
+		if (length == 0) {
 			put_formatted(line, "\\x%02x", (unsigned char)*value);
 			length = 1;
 		} else {
@@ -121,7 +145,9 @@ put_escaped(struct log_line *line, const char *value, char also)
 static void
 put_key(struct log_line *line, enum log_key key)
 {
-	put_formatted(line, " %s=", key_names[key]);
+	put(line, " ", 1);
+	put_text(line, key_names[key]);
+	put(line, "=", 1);
 }
 
 bool
@@ -134,9 +160,13 @@ log_begin(struct log_line *line, enum log_level level, enum log_event event, uin
 	line->size = 0;
 	if (sink.has_level_prefix)
 		put_formatted(line, "<%d>", syslog_levels[level]);
-	if (id != 0)
-		put_formatted(line, "id=%s ", ident_format(id, ident));
-	put_formatted(line, "event=%s", event_names[event]);
+	if (id != 0) {
+		put_text(line, "id=");
+		put_text(line, ident_format(id, ident));
+		put(line, " ", 1);
+	}
+	put_text(line, "event=");
+	put_text(line, event_names[event]);
 	return true;
 }
 
@@ -182,8 +212,11 @@ log_number(struct log_line *line, enum log_key key, int64_t value)
 void
 log_seconds(struct log_line *line, enum log_key key, int64_t value_ms)
 {
+	char text[FORMAT_SECONDS_SIZE];
+
 	put_key(line, key);
-	put_formatted(line, "%.3fs", (double)value_ms / 1000);
+	put_text(line, format_seconds(value_ms, text));
+	put(line, "s", 1);
 }
 
 void
@@ -192,7 +225,7 @@ log_time(struct log_line *line, enum log_key key, int64_t at_ms)
 	char text[CLOCK_RFC3339_SIZE];
 
 	put_key(line, key);
-	put_formatted(line, "%s", clock_rfc3339(at_ms, text, sizeof(text)));
+	put_text(line, clock_rfc3339(at_ms, text, sizeof(text)));
 }
 
 static bool

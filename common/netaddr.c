@@ -2,6 +2,7 @@
 #include "common/netaddr.h"
 
 #include "common/err.h"
+#include "common/format.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -128,13 +129,13 @@ netaddr_is_within(
 const char *
 netaddr_format(const struct netaddr *address, char buffer[static NETADDR_TEXT_SIZE])
 {
-	const char *text;
+	const uint8_t *ipv4 = address->bytes + 12;
 
 	if (netaddr_is_ipv4(address))
-		text = inet_ntop(AF_INET, address->bytes + 12, buffer, NETADDR_TEXT_SIZE);
+		(void)format_text(
+		    buffer, NETADDR_TEXT_SIZE, "%u.%u.%u.%u", ipv4[0], ipv4[1], ipv4[2], ipv4[3]);
 	else
-		text = inet_ntop(AF_INET6, address->bytes, buffer, NETADDR_TEXT_SIZE);
-	ensure(text != NULL);
+		ensure(inet_ntop(AF_INET6, address->bytes, buffer, NETADDR_TEXT_SIZE) != NULL);
 	return buffer;
 }
 

@@ -1,6 +1,7 @@
 /* smtp_reply - replies, read and written (RFC 5321 4.2). */
 #include "common/smtp_reply.h"
 
+#include "common/format.h"
 #include "common/smtp_line.h"
 #include "common/utf8.h"
 
@@ -147,19 +148,18 @@ const char *
 smtp_reply_format(const struct smtp_reply *reply, char *buffer, size_t size)
 {
 	char enhanced[ENHANCED_SIZE];
-	struct buf text;
+	const char *text = smtp_reply_text(reply);
+	size_t start = format_text(buffer, size, "%u %s%s", reply->code,
+	    reply->has_enhanced ? enhanced_format(&reply->enhanced, enhanced) : "",
+	    reply->has_enhanced ? " " : "");
 	size_t length;
 
-	buf_init(&text);
-	buf_printf(&text, "%u ", reply->code);
-	if (reply->has_enhanced)
-		buf_printf(&text, "%s ", enhanced_format(&reply->enhanced, enhanced));
-	buf_text(&text, smtp_reply_text(reply));
-	length = utf8_cut(text.bytes, text.size, size - 1);
+	if (start >= size)
+		return buffer;
+	length = utf8_cut(text, reply->text.size, size - 1 - start);
 	for (size_t i = 0; i < length; i++)
-		buffer[i] = text.bytes[i] == '\n' ? ' ' : text.bytes[i];
-	buffer[length] = '\0';
-	buf_fini(&text);
+		buffer[start + i] = text[i] == '\n' ? ' ' : text[i];
+	buffer[start + length] = '\0';
 	return buffer;
 }
 

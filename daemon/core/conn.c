@@ -5,16 +5,16 @@
 #include "daemon/core/conn.h"
 
 #include "common/err.h"
+#include "common/format.h"
+#include "common/netaddr.h"
 #include "common/xalloc.h"
 #include "daemon/core/conn_private.h"
 #include "daemon/core/tls_session.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,31 +37,16 @@ conn_fail(struct conn *conn, enum conn_end end, const char *detail)
 static void
 address_text(const struct sockaddr_storage *address, char text[static CONN_ADDRESS_TEXT_SIZE])
 {
-	char host[INET6_ADDRSTRLEN];
-	const struct sockaddr_in *v4 = (const void *)address;
-	const struct sockaddr_in6 *v6 = (const void *)address;
+	char host[NETADDR_TEXT_SIZE];
+	struct netaddr parsed;
+	uint16_t port;
 
-	if (address->ss_family == AF_INET &&
-	    inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host)) != NULL)
-		(void)snprintf(text, CONN_ADDRESS_TEXT_SIZE, "%s:%d", host, ntohs(v4->sin_port));
-	else if (address->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) &&
-		 inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], host, sizeof(host)) != NULL)
-		(void)snprintf(text, CONN_ADDRESS_TEXT_SIZE, "%s:%d", host, ntohs(v6->sin6_port));
-	else if (address->ss_family == AF_INET6 &&
-		 inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host)) != NULL)
-		(void)snprintf(text, CONN_ADDRESS_TEXT_SIZE, "[%s]:%d", host, ntohs(v6->sin6_port));
+	if (!netaddr_from_sockaddr((const struct sockaddr *)address, &parsed, &port))
+		(void)format_text(text, CONN_ADDRESS_TEXT_SIZE, "local");
 	else
-		(void)snprintf(text, CONN_ADDRESS_TEXT_SIZE, "local");
-}
-
-void
-conn_note_local(struct conn *conn)
-{
-	struct sockaddr_storage local = {0};
-	socklen_t size = sizeof(local);
-
-	(void)getsockname(conn->fd, (struct sockaddr *)&local, &size);
-	address_text(&local, conn->local_text);
+		(void)format_text(text, CONN_ADDRESS_TEXT_SIZE,
+		    netaddr_is_ipv4(&parsed) ? "%s:%u" : "[%s]:%u", netaddr_format(&parsed, host),
+		    port);
 }
 
 const char *
@@ -71,8 +56,13 @@ conn_peer_text(const struct conn *conn)
 }
 
 const char *
-conn_local_text(const struct conn *conn)
+conn_local_text(struct conn *conn)
 {
+	struct sockaddr_storage local = {0};
+	socklen_t size = sizeof(local);
+
+	(void)getsockname(conn->fd, (struct sockaddr *)&local, &size);
+	address_text(&local, conn->local_text);
 	return conn->local_text;
 }
 
@@ -120,7 +110,6 @@ conn_open(struct loop *loop, int fd, const struct conn_callbacks *callbacks, voi
 	send_at_once(fd);
 	(void)getpeername(fd, (struct sockaddr *)&conn->peer, &size);
 	address_text(&conn->peer, conn->peer_text);
-	conn_note_local(conn);
 	conn->state = STATE_OPEN;
 	conn_arm_events(conn);
 	return conn;
@@ -214,6 +203,12 @@ conn_finish(struct conn *conn, int64_t within_ms)
 }
 
 /* ---- for the owner ---- */
+
+void
+conn_owe_no_ack(struct conn *conn)
+{
+	conn->owes_ack = false;
+}
 
 struct evbuffer *
 conn_input(struct conn *conn)

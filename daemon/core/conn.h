@@ -67,6 +67,9 @@ void conn_finish(struct conn *conn, int64_t within_ms);
 
 /* The bytes that were read. Drain what was understood. */
 struct evbuffer *conn_input(struct conn *conn);
+/* What was read last is a whole answer, behind which the peer waits for us: it needs no
+ * acknowledgement of its own. */
+void conn_owe_no_ack(struct conn *conn);
 void conn_pause(struct conn *conn);  /* no on_input until conn_resume() */
 void conn_resume(struct conn *conn); /* on_input again, also for bytes that wait already */
 
@@ -99,7 +102,8 @@ bool conn_tls_binding(const struct conn *conn, struct tls_binding *binding_out);
 
 /* "192.0.2.1:587", "[2001:db8::1]:587" */
 const char *conn_peer_text(const struct conn *conn);
-const char *conn_local_text(const struct conn *conn);
+/* Looked up when it is asked for. */
+const char *conn_local_text(struct conn *conn);
 const struct sockaddr_storage *conn_peer(const struct conn *conn);
 
 #endif

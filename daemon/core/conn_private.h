@@ -76,7 +76,6 @@ conn_settle_later(struct conn *conn)
 
 /* The connection ends with this; the first reason is the one that is told. */
 void conn_fail(struct conn *conn, enum conn_end end, const char *detail);
-void conn_note_local(struct conn *conn);
 
 /* conn_turn.c: makes the events and the deadline; arms those that the state asks for. */
 void conn_watch(struct conn *conn);

@@ -85,17 +85,19 @@ read_socket(struct conn *conn)
 
 /* ---- writing ---- */
 
-/* sendmsg() rather than writev(): no SIGPIPE, whatever the process does about it. */
+/* sendmsg() rather than writev(): no SIGPIPE, whatever the process does about it. The last bytes of a
+ * connection wait for its end, which follows at once, and leave in the same packet. */
 static void
 write_socket(struct conn *conn)
 {
 	struct evbuffer_iovec parts[WRITE_VECTORS];
 	struct msghdr message = {.msg_iov = (struct iovec *)parts};
 	int count = evbuffer_peek(conn->wire_out, -1, NULL, parts, WRITE_VECTORS);
+	bool is_last = conn->state == STATE_FINISHING && conn->tls == NULL;
 	ssize_t size;
 
 	message.msg_iovlen = count < WRITE_VECTORS ? (size_t)count : WRITE_VECTORS;
-	size = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+	size = sendmsg(conn->fd, &message, MSG_NOSIGNAL | (is_last ? MSG_MORE : 0));
 	if (size > 0) {
 		(void)evbuffer_drain(conn->wire_out, (size_t)size);
 		conn->owes_ack = false; /* it went along */
@@ -291,7 +293,6 @@ finish_connect(struct conn *conn)
 		return;
 	}
 	conn->state = STATE_OPEN;
-	conn_note_local(conn);
 	timer_stop(conn->deadline);
 	if (conn->callbacks->on_connected != NULL)
 		conn->callbacks->on_connected(conn, conn->ctx);

@@ -21,6 +21,7 @@ struct loop {
 	struct list deferred;
 	struct list to_free;
 	int64_t now_ms, wall_ms;
+	int64_t read_at_ms; /* by libevent's cached time; 0: not in this turn */
 	bool has_set_clock;
 	unsigned hurry;
 	bool is_stopping;
@@ -144,9 +145,11 @@ void
 loop_run(struct loop *loop)
 {
 	loop->is_stopping = false;
-	while (!loop->is_stopping)
-		if (event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY) != 0)
+	while (!loop->is_stopping) {
+		loop->read_at_ms = 0;
+		if (event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY) != 0)
 			break;
+	}
 }
 
 void
@@ -156,12 +159,13 @@ loop_stop(struct loop *loop)
 	(void)event_base_loopbreak(loop->base);
 }
 
-/* libevent caches the monotonic time of the turn; the wall clock follows it at no cost. */
+/* Read once a turn. While there is always something to do the turn doesn't end, but libevent's own
+ * cached time moves every few milliseconds. */
 static void
 refresh(struct loop *loop)
 {
 	struct timeval cached;
-	int64_t now_ms;
+	int64_t at_ms;
 
 	if (loop->has_set_clock)
 		return;
@@ -169,9 +173,11 @@ refresh(struct loop *loop)
 		read_clock(loop);
 		return;
 	}
-	now_ms = (int64_t)cached.tv_sec * 1000 + cached.tv_usec / 1000;
-	if (now_ms != loop->wall_ms)
-		read_clock(loop);
+	at_ms = (int64_t)cached.tv_sec * 1000 + cached.tv_usec / 1000;
+	if (at_ms == loop->read_at_ms)
+		return;
+	loop->read_at_ms = at_ms;
+	read_clock(loop);
 }
 
 int64_t

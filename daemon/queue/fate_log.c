@@ -1,9 +1,8 @@
 /* fate_log - delivered, deferred, bounced, expired, uncertain: a line each. */
 #include "daemon/queue/fate_log.h"
 
+#include "common/format.h"
 #include "common/log.h"
-
-#include <stdio.h>
 
 static enum log_event
 event_of(const struct settlement *settlement, uint32_t at)
@@ -49,12 +48,14 @@ static void
 log_delays(struct log_line *line, const struct settlement *settlement, const struct entry *entry,
     int64_t now_ms)
 {
-	char text[96];
+	char text[4 * FORMAT_SECONDS_SIZE];
+	char queue[FORMAT_SECONDS_SIZE], connect[FORMAT_SECONDS_SIZE];
+	char tls[FORMAT_SECONDS_SIZE], send[FORMAT_SECONDS_SIZE];
 
-	(void)snprintf(text, sizeof(text), "%.3f/%.3f/%.3f/%.3f",
-	    (double)fate_queue_ms(settlement, entry, now_ms) / 1000,
-	    (double)settlement->connect_ms / 1000, (double)settlement->tls_ms / 1000,
-	    (double)settlement->send_ms / 1000);
+	(void)format_text(text, sizeof(text), "%s/%s/%s/%s",
+	    format_seconds(fate_queue_ms(settlement, entry, now_ms), queue),
+	    format_seconds(settlement->connect_ms, connect),
+	    format_seconds(settlement->tls_ms, tls), format_seconds(settlement->send_ms, send));
 	log_text(line, KEY_DELAYS, text);
 }
 

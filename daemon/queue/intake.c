@@ -1,11 +1,11 @@
 /* intake - gives ids to the smtpds, takes their messages' pieces, answers COMMIT. */
 #include "daemon/queue/intake.h"
 
+#include "common/format.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "daemon/queue/intake_private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define OWN_IDS 0xffffffffu
@@ -219,7 +219,7 @@ insert(struct partial *partial)
 	    .slices = partial->slices,
 	    .slice_count = partial->is_in_file ? 0 : partial->slice_count,
 	};
-	(void)snprintf(partial->insert.profile, sizeof(partial->insert.profile), "%.255s",
+	(void)format_text(partial->insert.profile, sizeof(partial->insert.profile), "%s",
 	    profile == NULL ? "" : profile->name);
 	storage_post(partial->intake->storage, STORE_INSERT, &partial->insert.job);
 }

@@ -186,6 +186,8 @@ channel_act(struct channel *channel, enum client_event event)
 		flush(channel);
 		follow_steps(channel, event);
 		conn_set_deadline(channel->conn, client_deadline_ms(channel->client));
+		if (event == CLIENT_IS_DONE)
+			conn_owe_no_ack(channel->conn);
 	}
 	switch (event) {
 	case CLIENT_WAITS:

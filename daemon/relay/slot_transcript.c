@@ -3,11 +3,11 @@
  * What comes before the first transaction belongs to that one.
  */
 #include "common/clock.h"
+#include "common/format.h"
 #include "daemon/relay/diagnosis.h"
 #include "daemon/relay/upstream_private.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 static int64_t
@@ -23,7 +23,7 @@ note(struct slot *slot, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	(void)vsnprintf(text, sizeof(text), format, args);
+	(void)format_arguments(text, sizeof(text), format, args);
 	va_end(args);
 	transcript_add(&slot->transcript, now_ms(slot), TRANSCRIPT_EVENT, text);
 }
@@ -36,7 +36,7 @@ begin(struct slot *slot, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	(void)vsnprintf(text, sizeof(text), format, args);
+	(void)format_arguments(text, sizeof(text), format, args);
 	va_end(args);
 	transcript_begin(&slot->transcript, now_ms(slot));
 	note(slot, "%s, %s",

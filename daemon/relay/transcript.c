@@ -1,10 +1,10 @@
 /* transcript - lines that gather, from both ends when there are too many. */
 #include "daemon/relay/transcript.h"
 
+#include "common/format.h"
 #include "common/utf8.h"
 #include "daemon/core/values.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define TEXT_BYTES 1000 /* a longer one is cut */
@@ -65,12 +65,12 @@ transcript_add(struct transcript *transcript, int64_t now_ms, enum transcript_sp
     const char *text)
 {
 	static const char *const names[] = {"C:", "S:", "*"};
-	int64_t ms = now_ms - transcript->begun_at_ms;
-	char line[TEXT_BYTES + 48];
-	int length = snprintf(line, sizeof(line), "%lld.%03d %s %.*s\n", (long long)(ms / 1000),
-	    (int)(ms % 1000), names[speaker], (int)utf8_cut(text, strlen(text), TEXT_BYTES), text);
+	char line[TEXT_BYTES + 48], seconds[FORMAT_SECONDS_SIZE];
+	size_t length = format_text(line, sizeof(line), "%s %s %.*s\n",
+	    format_seconds(now_ms - transcript->begun_at_ms, seconds), names[speaker],
+	    (int)utf8_cut(text, strlen(text), TEXT_BYTES), text);
 
-	add_line(transcript, line, (size_t)length);
+	add_line(transcript, line, length);
 }
 
 char *

@@ -4,7 +4,8 @@
  */
 #include "daemon/smtpd/session_private.h"
 
-#include <stdio.h>
+#include "common/format.h"
+
 #include <string.h>
 
 static bool
@@ -45,7 +46,7 @@ next_word(const char **list, char *word, size_t size)
 	length = strcspn(*list, " ");
 	if (length == 0)
 		return false;
-	(void)snprintf(word, size, "%.*s", (int)length, *list);
+	(void)format_text(word, size, "%.*s", (int)length, *list);
 	*list += length;
 	return true;
 }

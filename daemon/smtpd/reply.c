@@ -5,6 +5,7 @@
 #include "daemon/smtpd/session_private.h"
 
 #include "common/clock.h"
+#include "common/format.h"
 #include "common/log.h"
 
 #include <stdarg.h>
@@ -48,7 +49,7 @@ session_reply(struct session *session, unsigned code, const char *enhanced, cons
 	va_list args;
 
 	va_start(args, format);
-	(void)vsnprintf(text, sizeof(text), format, args);
+	(void)format_arguments(text, sizeof(text), format, args);
 	va_end(args);
 	write_reply(session, code, enhanced, text);
 }
@@ -104,7 +105,7 @@ session_refuse(
 	va_list args;
 
 	va_start(args, format);
-	(void)vsnprintf(text, sizeof(text), format, args);
+	(void)format_arguments(text, sizeof(text), format, args);
 	va_end(args);
 	session_refuse_because(session, "", code, enhanced, text);
 }

@@ -9,6 +9,7 @@ check_PROGRAMS += \
 	tests/unit/test_choosing \
 	tests/unit/test_domain \
 	tests/unit/test_enhanced \
+	tests/unit/test_format \
 	tests/unit/test_header \
 	tests/unit/test_log \
 	tests/unit/test_mailaddr \
@@ -54,6 +55,10 @@ tests_unit_test_domain_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
 tests_unit_test_enhanced_SOURCES = tests/unit/test_enhanced.c
 tests_unit_test_enhanced_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_enhanced_LDADD = $(UNIT_LIBS) $(IDN2_LIBS)
+
+tests_unit_test_format_SOURCES = tests/unit/test_format.c
+tests_unit_test_format_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_format_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_header_SOURCES = tests/unit/test_header.c
 tests_unit_test_header_CFLAGS = $(UNIT_CFLAGS)

@@ -80,6 +80,12 @@ answer(struct peer *peer)
 }
 
 static void
+owe_nothing(struct peer *peer)
+{
+	conn_owe_no_ack(peer->conn);
+}
+
+static void
 test_short_pieces_without_an_answer_are_acknowledged(void **state)
 {
 	struct sockaddr_in address = {
@@ -106,6 +112,10 @@ test_short_pieces_without_an_answer_are_acknowledged(void **state)
 		peers_wait_bytes(&peers, &peers.server, received);
 		assert_in_range(commands, 1, 500);
 	}
+	peers.server.on_input = owe_nothing;
+	assert_int_equal(write(client, "an answer\r\n", 11), 11);
+	peers_wait_bytes(&peers, &peers.server, received += 11);
+	assert_false(acknowledges_at_once(server));
 	peers.server.on_input = NULL;
 	assert_int_equal(write(client, "a line", 6), 6);
 	peers_wait_bytes(&peers, &peers.server, received + 6);
