@@ -24,6 +24,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -122,7 +123,7 @@ static const struct probe probes[] = {
 	{"rt_sigaction", NOBODY, 0, 0, SYS_rt_sigaction, {SIGSYS, 0, 0, 8}},
 	{"rt_sigaction", IS(RELAY), 0, 0, SYS_rt_sigaction, {SIGPIPE, 0, 0, 8}},
 	{"seccomp", NOBODY, 0, 0, SYS_seccomp, {0, 0, 0}},
-	{"alarm", IS(MIME), 0, 0, SYS_alarm, {0}},
+	{"setitimer", IS(MIME), 0, 0, SYS_setitimer, {ITIMER_PROF, 0, 0}},
 	/* what kernels have been broken through */
 	{"bpf", NOBODY, 0, 0, SYS_bpf, {0, 0, 0}},
 	{"perf_event_open", NOBODY, 0, 0, SYS_perf_event_open, {0, 0, 0, 0, 0}},
