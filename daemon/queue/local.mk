@@ -135,6 +135,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/store_sqlite_find.c \
 	daemon/queue/store_sqlite_journal.c \
 	daemon/queue/store_sqlite_age.c \
+	daemon/queue/store_sqlite_join.c \
+	daemon/queue/store_sqlite_join.h \
 	daemon/queue/store_sqlite_log.c \
 	daemon/queue/store_sqlite_pages.c \
 	daemon/queue/store_sqlite_pages.h \

@@ -7,6 +7,7 @@
 
 #include "common/xalloc.h"
 #include "daemon/queue/schema.h"
+#include "daemon/queue/store_sqlite_join.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -274,7 +275,7 @@ connect_to(const char *path, sqlite3 **db_out, struct err *err_out)
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
 		    SQLITE_OPEN_PRIVATECACHE;
 
-	if (sqlite3_open_v2(path, db_out, flags, "unix-excl") != SQLITE_OK)
+	if (sqlite3_open_v2(path, db_out, flags, join_vfs()) != SQLITE_OK)
 		return err_set(err_out, "cannot open %s: %s", path,
 		    *db_out == NULL ? "out of memory" : strerror(sqlite3_system_errno(*db_out)));
 	(void)sqlite3_extended_result_codes(*db_out, 0);

@@ -6,6 +6,7 @@
  * that has not the log's own salts and checksums: zeros are as good as the end of the file.
  */
 #include "daemon/queue/store_sqlite.h"
+#include "daemon/queue/store_sqlite_join.h"
 
 #include <stdio.h>
 
@@ -43,7 +44,7 @@ store_lengthen_log(struct store *store, uint64_t limit_bytes, bool *is_done_out)
 		SQLITE_OK ||
 	    file == NULL || file->pMethods == NULL)
 		return STORE_OK;
-	code = lengthen(file, (int64_t)limit_bytes, is_done_out);
+	code = lengthen(join_below(file), (int64_t)limit_bytes, is_done_out);
 	if (code == SQLITE_OK)
 		return STORE_OK;
 	(void)snprintf(store->problem, sizeof(store->problem), "making the log longer: %s",
