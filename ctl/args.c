@@ -26,19 +26,31 @@ takes_value(const struct option_row *row)
 }
 
 static void
-set_field(json_t *fields, const struct option_row *row, json_t *value)
+field_name(const struct option_row *row, char name[static NAME_SIZE])
 {
 	static const char stdin_suffix[] = "-stdin";
-	char name[NAME_SIZE];
 	size_t size = strlen(row->name);
 
 	if (row->type == VALUE_STDIN)
 		size -= sizeof(stdin_suffix) - 1;
-	(void)snprintf(name, sizeof(name), "%.*s", (int)size, row->name);
+	(void)snprintf(name, NAME_SIZE, "%.*s", (int)size, row->name);
 	for (char *at = name; *at != '\0'; at++)
 		if (*at == '-')
 			*at = '_';
-	(void)json_object_set_new(fields, name, value);
+}
+
+/* Of two values one would be dropped without a word. */
+static enum args_outcome
+refuse_second(const struct option_row *row, struct err *err_out)
+{
+	if (row->type == VALUE_STDIN)
+		(void)err_set(err_out, "--%s: its value is given twice", row->name);
+	else
+		(void)err_set(err_out,
+		    "--%s is given twice; what it takes, several values too, stands in one: --%s "
+		    "%s",
+		    row->name, row->name, row->value);
+	return ARGS_USAGE;
 }
 
 /* One option, `text` being its value or NULL. */
@@ -46,16 +58,20 @@ static enum args_outcome
 take_option(const struct option_row *row, const char *text, FILE *input, json_t *fields,
     struct err *err_out)
 {
+	char name[NAME_SIZE];
 	json_t *value;
 	enum args_outcome outcome;
 
+	field_name(row, name);
+	if (row->type != VALUE_FLAG && json_object_get(fields, name) != NULL)
+		return refuse_second(row, err_out);
 	if (row->type == VALUE_LATER) {
 		(void)err_set(err_out, "--%s: not available in this version", row->name);
 		return ARGS_REFUSED;
 	}
 	outcome = value_parse(row, text, input, &value, err_out);
 	if (outcome == ARGS_OK)
-		set_field(fields, row, value);
+		(void)json_object_set_new(fields, name, value);
 	return outcome;
 }
 

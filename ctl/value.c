@@ -3,6 +3,7 @@
 
 #include "common/buf.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -135,6 +136,11 @@ read_file(const struct option_row *row, const char *path, json_t **value_out, st
 	FILE *file;
 	size_t size;
 
+	/* Takes away what there was. */
+	if (*path == '\0') {
+		*value_out = json_string("");
+		return ARGS_OK;
+	}
 	if (*path == '@')
 		path++;
 	file = fopen(path, "re");
@@ -169,7 +175,7 @@ read_secret(const struct option_row *row, const char *path, json_t **value_out, 
 	secret = json_stringn(text, size);
 	json_decref(*value_out);
 	*value_out = secret;
-	if (size > 0)
+	if (size > 0 || *path == '\0')
 		return ARGS_OK;
 	json_decref(secret);
 	(void)err_set(err_out, "--%s: %s is empty", row->name, path);
@@ -215,29 +221,58 @@ terminal_show(const struct terminal *terminal, FILE *input)
 	(void)sigaction(SIGINT, &terminal->interrupt, NULL);
 }
 
-/* One line, without its newline: a password never stands on a command line, where others see it. */
+/* One line without its end, which may be that of a file from Windows. -1: there is none; more than
+ * LINE_MAX_BYTES: it is too long. */
+static int
+get_line(FILE *input, char line[static LINE_MAX_BYTES + 2])
+{
+	int size = 0, byte;
+
+	while ((byte = getc(input)) != EOF && byte != '\n' && size <= LINE_MAX_BYTES)
+		line[size++] = (char)byte;
+	if (byte == EOF && size == 0)
+		return -1;
+	if (size > 0 && byte == '\n' && line[size - 1] == '\r')
+		size--;
+	line[size] = '\0';
+	return size;
+}
+
+/* Why it can't be a secret, or NULL. */
+static const char *
+line_problem(const char *line, int size)
+{
+	if (size < 0)
+		return "there is no line on stdin";
+	if (size > LINE_MAX_BYTES)
+		return "the line on stdin is too long";
+	for (int i = 0; i < size; i++)
+		if (iscntrl((unsigned char)line[i]))
+			return "the line on stdin has a control character in it, which is not "
+			       "allowed";
+	return NULL;
+}
+
+/* A line: a password never stands on a command line, where others see it. An empty one takes away
+ * what there was. */
 static enum args_outcome
 read_line(const struct option_row *row, FILE *input, json_t **value_out, struct err *err_out)
 {
 	char line[LINE_MAX_BYTES + 2];
 	struct terminal terminal;
-	size_t size;
+	const char *problem;
+	int size;
 
 	terminal_hide(&terminal, input, row->name);
-	if (fgets(line, sizeof(line), input) == NULL)
-		line[0] = '\0';
+	size = get_line(input, line);
 	terminal_show(&terminal, input);
-	size = strlen(line);
-	if (size > 0 && line[size - 1] == '\n')
-		line[--size] = '\0';
-	*value_out = size == 0 || size > LINE_MAX_BYTES ? NULL : json_string(line);
+	problem = line_problem(line, size);
+	if (problem == NULL && (*value_out = json_stringn(line, (size_t)size)) == NULL)
+		problem = "the line on stdin is not UTF-8";
 	explicit_bzero(line, sizeof(line));
-	if (*value_out != NULL)
+	if (problem == NULL)
 		return ARGS_OK;
-	(void)err_set(err_out,
-	    size == 0 ? "--%s: there is no line on stdin, or it is empty"
-		      : "--%s: the line on stdin is too long or not UTF-8",
-	    row->name);
+	(void)err_set(err_out, "--%s: %s", row->name, problem);
 	return ARGS_REFUSED;
 }
 

@@ -18,6 +18,8 @@ static const struct option_row options[] = {
     {"domains", VALUE_ITEMS, "d;d", "items"},
     {"timeout", VALUE_DURATION, "60s", "a duration"},
     {"ca", VALUE_FILE, "FILE", "a file"},
+    {"key", VALUE_SECRET, "FILE", "a secret"},
+    {"key-stdin", VALUE_STDIN, NULL, "the same"},
     {"default", VALUE_FLAG, NULL, "a flag"},
     {"password-stdin", VALUE_STDIN, NULL, "a line"},
     {"rate", VALUE_LATER, "R", NULL},
@@ -64,9 +66,22 @@ static const struct row rows[] = {
     {{"n", "--ca", "/nonexistent/ca.pem"}, "", ARGS_REFUSED, "can't read /nonexistent/ca.pem"},
     {{"n", "--password-stdin"}, "secret\nmore\n", ARGS_OK, "{\"password\":\"secret\"}"},
     {{"n", "--password-stdin"}, "no newline", ARGS_OK, "{\"password\":\"no newline\"}"},
-    {{"n", "--password-stdin"}, " kept \r\n", ARGS_OK, "{\"password\":\" kept \\r\"}"},
-    {{"n", "--password-stdin"}, "\n", ARGS_REFUSED, "empty"},
-    {{"n", "--password-stdin"}, "", ARGS_REFUSED, "empty"},
+    {{"n", "--password-stdin"}, " kept \r\n", ARGS_OK, "{\"password\":\" kept \"}"},
+    {{"n", "--password-stdin"}, "a\r\r\n", ARGS_REFUSED, "a control character"},
+    {{"n", "--password-stdin"}, "a\tb\n", ARGS_REFUSED, "a control character"},
+    {{"n", "--password-stdin"}, "a\033b", ARGS_REFUSED, "a control character"},
+    {{"n", "--password-stdin"}, "a\xff\n", ARGS_REFUSED, "not UTF-8"},
+    {{"n", "--password-stdin"}, "\n", ARGS_OK, "{\"password\":\"\"}"},
+    {{"n", "--password-stdin"}, "\r\n", ARGS_OK, "{\"password\":\"\"}"},
+    {{"n", "--password-stdin"}, "", ARGS_REFUSED, "there is no line"},
+    {{"n", "--ca", ""}, "", ARGS_OK, "{\"ca\":\"\"}"},
+    {{"n", "--key", ""}, "", ARGS_OK, "{\"key\":\"\"}"},
+    {{"n", "--key", "/dev/null"}, "", ARGS_REFUSED, "/dev/null is empty"},
+    {{"n", "--note", "a", "--note=b"}, "", ARGS_USAGE, "--note is given twice"},
+    {{"n", "--domains", "a", "--domains", "b"}, "", ARGS_USAGE, "in one: --domains d;d"},
+    {{"n", "--password-stdin", "--password-stdin"}, "a\nb\n", ARGS_USAGE, "given twice"},
+    {{"n", "--key", "", "--key-stdin"}, "a\n", ARGS_USAGE, "--key-stdin: its value is given"},
+    {{"n", "--default", "--default"}, "", ARGS_OK, "{\"default\":true}"},
     {{"n", "--password-stdin=x"}, "", ARGS_USAGE, "takes no value"},
     {{"n", "--note"}, "", ARGS_USAGE, "needs a value"},
     {{"n", "--unknown"}, "", ARGS_USAGE, "unknown option"},
@@ -109,6 +124,22 @@ check_row(const struct row *row)
 	arguments_fini(&arguments);
 }
 
+/* A NUL doesn't end the line. */
+static void
+test_nul_in_a_line(void **state)
+{
+	static char bytes[] = "secret\0junk\n";
+	char *words[] = {(char[]){"n"}, (char[]){"--password-stdin"}};
+	FILE *input = fmemopen(bytes, sizeof(bytes) - 1, "r");
+	struct arguments arguments;
+	struct err err = {""};
+
+	assert_int_equal(
+	    arguments_parse(&command, words, 2, input, &arguments, &err), ARGS_REFUSED);
+	assert_non_null(strstr(err.text, "a control character"));
+	(void)fclose(input);
+}
+
 static void
 test_rows(void **state)
 {
@@ -121,6 +152,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_rows),
+	    cmocka_unit_test(test_nul_in_a_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
