@@ -145,15 +145,14 @@ print_warning(const json_t *result)
 		(void)fprintf(stderr, "posternctl: warning: %s\n", warning);
 }
 
-/* What is known of the provider that a profile was made for. */
+/* What is known of the provider that a profile was made for, and what else may not be expected. */
 static void
-print_hints(const json_t *result)
+print_notes(const json_t *notes)
 {
-	const json_t *hints = json_object_get(result, "hints");
 	size_t i;
-	json_t *hint;
+	json_t *note;
 
-	json_array_foreach(hints, i, hint)(void) printf("note: %s\n", json_string_value(hint));
+	json_array_foreach(notes, i, note)(void) printf("note: %s\n", json_string_value(note));
 }
 
 int
@@ -164,7 +163,8 @@ invocation_finish(const struct invocation *invocation, int status, json_t *resul
 	if (invocation->is_json) {
 		invocation_print_json(result);
 	} else {
-		print_hints(result);
+		print_notes(json_object_get(result, "hints"));
+		print_notes(json_object_get(result, "notes"));
 		print_warning(result);
 	}
 	json_decref(result);

@@ -101,6 +101,11 @@ static const struct option_row test_options[] = {
     {.name = NULL},
 };
 
+static const struct option_row rm_options[] = {
+    {"anyway", VALUE_FLAG, NULL, "although mail waits for it, which takes another way then"},
+    {.name = NULL},
+};
+
 static int
 run_add(struct invocation *invocation)
 {
@@ -119,10 +124,39 @@ run_show(struct invocation *invocation)
 	return invocation_show(invocation, "/v1/profiles/");
 }
 
+/* What waits for it would take another way at once. */
+static int
+check_nothing_waits(struct invocation *invocation)
+{
+	const char *name = invocation->arguments.operands[0];
+	char *path = invocation_path(invocation, "/v1/profiles/", "");
+	json_t *profile = NULL;
+	json_int_t waiting;
+	int status = invocation_call(invocation, "GET", path, NULL, &profile);
+
+	free(path);
+	if (status != STATUS_DONE)
+		return status;
+	waiting = json_integer_value(json_object_get(profile, "waiting"));
+	json_decref(profile);
+	if (waiting == 0)
+		return STATUS_DONE;
+	return invocation_fail(STATUS_REFUSED,
+	    "%" JSON_INTEGER_FORMAT
+	    " messages wait for %s, and would go through another profile at once, if there is one "
+	    "for them: hold or remove them first if they must not (queue hold --profile %s, "
+	    "queue rm --profile %s); profile rm %s --anyway removes it then",
+	    waiting, name, name, name, name);
+}
+
 static int
 run_rm(struct invocation *invocation)
 {
-	return invocation_rm(invocation, "/v1/profiles/");
+	int status = STATUS_DONE;
+
+	if (!arguments_take_flag(&invocation->arguments, "anyway"))
+		status = check_nothing_waits(invocation);
+	return status == STATUS_DONE ? invocation_rm(invocation, "/v1/profiles/") : status;
 }
 
 static int
@@ -273,7 +307,7 @@ const struct command profile_commands[] = {
     {"profile", "add", "NAME", 1, 1, options, "make a way out", run_add},
     {"profile", "set", "NAME", 1, 1, options, "change a way out", run_set},
     {"profile", "show", "NAME", 1, 1, NULL, "all about a profile, but no secret", run_show},
-    {"profile", "rm", "NAME", 1, 1, NULL, "remove a profile; its mail waits", run_rm},
+    {"profile", "rm", "NAME", 1, 1, rm_options, "remove a profile for which no mail waits", run_rm},
     {"profile", "default", "NAME", 1, 1, NULL, "it serves whoever has none of its own",
 	run_default},
     {"profile", "pause", "NAME", 1, 1, NULL, "its mail waits", run_pause},

@@ -66,6 +66,7 @@ call_free(struct call *call)
 	free(call->name);
 	json_decref(call->query);
 	json_decref(call->body);
+	json_decref(call->notes);
 	free(call);
 }
 
@@ -109,6 +110,8 @@ call_answer(struct call *call, json_t *result)
 {
 	struct refusal refusal;
 
+	if (json_array_size(call->notes) > 0)
+		(void)json_object_set(result, "notes", call->notes);
 	if (json_dumpb(result, NULL, 0, JSON_COMPACT) <= RESULT_MAX) {
 		send_result(call, call->status, result);
 		call_free(call);
@@ -258,6 +261,7 @@ api_call(struct api *api, struct link *link, uint32_t request_id, const struct m
 	call->request_id = request_id;
 	call->query = json_object();
 	call->body = json_object();
+	call->notes = json_array();
 	list_append(&api->waiting, &call->link);
 	switch (handle(call, message, &result, &refusal)) {
 	case CALL_DONE:

@@ -5,10 +5,21 @@
 #include "daemon/accounts/db_rows.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SHOWN_MAX 3 /* names in a refusal */
+
+void
+call_note(struct call *call, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)json_array_append_new(call->notes, json_vsprintf(format, args));
+	va_end(args);
+}
 
 int
 call_find(struct call *call, const struct table *table, void *row_out, struct refusal *refusal_out)

@@ -21,6 +21,7 @@ struct call {
 	char *name;    /* from the path, decoded; NULL: a collection */
 	json_t *query; /* an object of texts */
 	json_t *body;  /* an object, empty if there was none */
+	json_t *notes; /* an array of texts */
 	unsigned status;
 };
 
@@ -41,6 +42,9 @@ handler api_provider_index, api_provider_show;
 handler api_backup_add;
 handler api_client_index, api_client_forgive;
 handler api_alert_index, api_alert_ack, api_alert_ack_all;
+
+/* Something that whoever made the call may not expect: the answer has it among its `notes`. */
+void call_note(struct call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Take the call; `result` as well. */
 void call_answer(struct call *call, json_t *result);

@@ -1,19 +1,18 @@
-/* api_profiles - the calls about profiles. Each change makes a new version, which queue takes as a
- * reason to forget a stop or a backoff. */
-#include "common/buf.h"
+/* api_profiles - the calls about profiles. What makes it another upstream, or another login there, makes a
+ * new version, which queue takes as a reason to forget a stop or a backoff. */
 #include "common/xalloc.h"
 #include "daemon/accounts/api_call.h"
 #include "daemon/accounts/client_certificate.h"
-#include "daemon/accounts/choices.h"
 #include "daemon/accounts/db_query.h"
 #include "daemon/accounts/db_rows.h"
 #include "daemon/accounts/password.h"
 #include "daemon/accounts/presets.h"
+#include "daemon/accounts/profile_change.h"
 #include "daemon/accounts/profile_links.h"
 #include "daemon/accounts/profile_oauth.h"
+#include "daemon/accounts/profile_parting.h"
 #include "daemon/accounts/profile_secrets.h"
-#include "daemon/accounts/user.h"
-#include "daemon/accounts/userlist.h"
+#include "daemon/accounts/profile_warnings.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +42,6 @@ api_profile_show(struct call *call, json_t **result_out, struct refusal *refusal
 }
 
 /* ---- what the body says beside the table's fields ---- */
-
-#define DEPENDENTS_SHOWN 3 /* names in a refusal */
 
 struct wish {
 	const char *secrets[PROFILE_SECRETS]; /* NULL: as it is; "": none any more */
@@ -144,24 +141,7 @@ check_certificate(struct call *call, const struct profile *profile, const struct
 
 /* ---- add ---- */
 
-static void
-take_count(void *row, void *ctx)
-{
-	(*(int *)ctx)++;
-}
-
 /* The only profile there is may as well be the default. */
-static int
-is_only_one(struct db *db, bool *is_only_out, struct err *err_out)
-{
-	int count = 0;
-	int rows =
-	    db_each(db, &profile_table, &(struct db_page){.limit = 2}, take_count, &count, err_out);
-
-	*is_only_out = count == 1;
-	return rows < 0 ? -1 : 0;
-}
-
 static int
 write_new(
     struct parts *parts, struct profile *profile, const struct wish *wish, struct err *err_out)
@@ -173,7 +153,7 @@ write_new(
 	    profile_note_sender(db, profile, err_out) != 0 ||
 	    seal_wish(parts, profile, wish, err_out) != 0 ||
 	    db_update(db, &profile_table, profile, err_out) != 0 ||
-	    is_only_one(db, &is_only, err_out) != 0)
+	    profile_is_only_one(db, &is_only, err_out) != 0)
 		return -1;
 	profile->is_default = wish->wants_default || (is_only && !wish->refuses_default);
 	if (profile->is_default && db_set_default_profile(db, profile->id, err_out) != 0)
@@ -224,6 +204,21 @@ add(struct call *call, struct profile *profile, struct refusal *refusal_out)
 	return refuse_unavailable(refusal_out, &err);
 }
 
+/* What it shows to the network, as it will be used. */
+static void
+warn(struct call *call, const struct profile *profile)
+{
+	struct profile whole;
+	struct refusal problem;
+
+	profile_copy(profile, &whole);
+	if (presets_apply(&call->parts->presets, &whole, &problem) == 0) {
+		profile_apply_defaults(&whole);
+		profile_warn(call, &whole);
+	}
+	table_row_fini(&profile_table, &whole);
+}
+
 /* What to look out for is said when the provider, or its host, is chosen. */
 static json_t *
 with_hints(struct call *call, const struct profile *profile)
@@ -253,6 +248,7 @@ api_profile_add(struct call *call, json_t **result_out, struct refusal *refusal_
 		if (profile.is_default || profile.from != NULL)
 			parts_tell_routes(call->parts);
 		*result_out = with_hints(call, &profile);
+		warn(call, &profile);
 	}
 	table_row_fini(&profile_table, &profile);
 	return rc == 0 ? CALL_DONE : CALL_REFUSED;
@@ -261,7 +257,8 @@ api_profile_add(struct call *call, json_t **result_out, struct refusal *refusal_
 /* ---- set ---- */
 
 static int
-make_default(struct call *call, struct profile *profile, struct refusal *refusal_out)
+make_default(struct call *call, struct profile *profile, const struct profile *before,
+    struct refusal *refusal_out)
 {
 	struct db *db = call->parts->db;
 	struct err err;
@@ -291,42 +288,44 @@ forget_auth(struct profile *profile, const json_t *body)
 	}
 }
 
-static bool
-takes_grant_away(struct call *call)
+static int
+read_changes(
+    struct call *call, struct profile *profile, struct wish *wish_out, struct refusal *refusal_out)
 {
-	const json_t *grant = json_object_get(call->body, "oauth_grant");
-	const char *text = json_string_value(grant);
-
-	return json_is_null(grant) || (text != NULL && *text == '\0');
+	profile_part(call, profile);
+	if (table_read_json(&profile_table, profile, call->body,
+		FIELD_READ_ONLY | FIELD_ONLY_AT_ADD, refusal_out) != 0 ||
+	    read_wish(call, wish_out, refusal_out) != 0)
+		return -1;
+	if (wish_out->refuses_default && profile->is_default)
+		return refuse(refusal_out, REFUSED_INVALID, "invalid", "default",
+		    "default: make another profile the default one instead");
+	if (note_secrets(call, profile, wish_out, refusal_out) != 0 ||
+	    check_whole(call, profile, refusal_out) != 0)
+		return -1;
+	return check_certificate(call, profile, wish_out, refusal_out);
 }
 
 static int
-set(struct call *call, struct profile *profile, struct refusal *refusal_out)
+set(struct call *call, struct profile *profile, const struct profile *before,
+    struct refusal *refusal_out)
 {
 	struct wish wish;
 	struct err err;
 
-	if (takes_grant_away(call))
-		profile_oauth_clear(profile);
-	if (table_read_json(&profile_table, profile, call->body,
-		FIELD_READ_ONLY | FIELD_ONLY_AT_ADD, refusal_out) != 0 ||
-	    read_wish(call, &wish, refusal_out) != 0)
-		return -1;
-	if (wish.refuses_default && profile->is_default)
-		return refuse(refusal_out, REFUSED_INVALID, "invalid", "default",
-		    "default: make another profile the default one instead");
-	if (note_secrets(call, profile, &wish, refusal_out) != 0 ||
-	    check_whole(call, profile, refusal_out) != 0 ||
-	    check_certificate(call, profile, &wish, refusal_out) != 0)
+	if (read_changes(call, profile, &wish, refusal_out) != 0)
 		return -1;
 	if (seal_wish(call->parts, profile, &wish, &err) != 0 ||
 	    profile_note_sender(call->parts->db, profile, &err) != 0)
 		return refuse_unavailable(refusal_out, &err);
-	profile->version++;
+	if (profile_is_renewed(before, profile)) {
+		profile->version++;
+		warn(call, profile);
+	}
 	forget_auth(profile, call->body);
 	if (call_update(call, &profile_table, profile, refusal_out) != 0)
 		return -1;
-	return wish.wants_default ? make_default(call, profile, refusal_out) : 0;
+	return wish.wants_default ? make_default(call, profile, before, refusal_out) : 0;
 }
 
 static bool
@@ -351,7 +350,8 @@ tell_change(struct parts *parts, const struct profile *before, const struct prof
 /* Finds the profile, changes it, tells everybody, shows it. */
 static enum handled
 change(struct call *call,
-    int (*do_change)(struct call *call, struct profile *profile, struct refusal *refusal_out),
+    int (*do_change)(struct call *call, struct profile *profile, const struct profile *before,
+	struct refusal *refusal_out),
     json_t **result_out, struct refusal *refusal_out)
 {
 	struct profile profile, before;
@@ -360,7 +360,7 @@ change(struct call *call,
 	if (call_find(call, &profile_table, &profile, refusal_out) != 0)
 		return CALL_REFUSED;
 	profile_copy(&profile, &before);
-	rc = do_change(call, &profile, refusal_out);
+	rc = do_change(call, &profile, &before, refusal_out);
 	if (rc == 0) {
 		tell_change(call->parts, &before, &profile);
 		*result_out = profile_to_json(&call->parts->presets, &profile);
@@ -382,16 +382,18 @@ api_profile_default(struct call *call, json_t **result_out, struct refusal *refu
 	return change(call, make_default, result_out, refusal_out);
 }
 
+/* Why it is stopped or limited holds on. */
 static int
-pause_it(struct call *call, struct profile *profile, struct refusal *refusal_out)
+pause_it(struct call *call, struct profile *profile, const struct profile *before,
+    struct refusal *refusal_out)
 {
 	profile->paused = true;
-	profile->version++;
 	return call_update(call, &profile_table, profile, refusal_out);
 }
 
 static int
-resume_it(struct call *call, struct profile *profile, struct refusal *refusal_out)
+resume_it(struct call *call, struct profile *profile, const struct profile *before,
+    struct refusal *refusal_out)
 {
 	profile->paused = false;
 	profile->version++;
@@ -408,85 +410,4 @@ enum handled
 api_profile_resume(struct call *call, json_t **result_out, struct refusal *refusal_out)
 {
 	return change(call, resume_it, result_out, refusal_out);
-}
-
-struct dependents {
-	const struct profile *profile;
-	struct choices choices;
-	struct buf names;
-	int count;
-};
-
-static void
-add_dependent(const struct db_route *route, void *ctx)
-{
-	struct dependents *dependents = ctx;
-	struct choice choice;
-
-	choices_choose(&dependents->choices,
-	    &(struct choice_asker){.login = route->login,
-		.list = route->list,
-		.profile = route->profile,
-		.list_profile = route->list_profile},
-	    &choice);
-	if (choice.profile == NULL || choice.profile->id != dependents->profile->id)
-		return;
-	dependents->count++;
-	if (dependents->count <= DEPENDENTS_SHOWN)
-		buf_printf(
-		    &dependents->names, "%s%s", dependents->count > 1 ? ", " : "", route->login);
-	else if (dependents->count == DEPENDENTS_SHOWN + 1)
-		buf_text(&dependents->names, " and others");
-}
-
-/* Without the default profile, users who have no other could send nothing any more. */
-static int
-check_no_dependents(struct call *call, const struct profile *profile, struct refusal *refusal_out)
-{
-	struct dependents dependents = {.profile = profile};
-	bool is_only = false;
-	struct err err;
-	int rc = 0;
-
-	if (choices_read(&dependents.choices, call->parts->db, &err) != 0)
-		return refuse_unavailable(refusal_out, &err);
-	buf_init(&dependents.names);
-	if (db_each_route(call->parts->db, 0, add_dependent, &dependents, &err) < 0 ||
-	    is_only_one(call->parts->db, &is_only, &err) != 0)
-		rc = refuse_unavailable(refusal_out, &err);
-	else if (dependents.count > 0)
-		rc = refuse(refusal_out, REFUSED_CONFLICT, "in_use", NULL,
-		    "%s is the default profile, and the only way out for the user%s %s: %s",
-		    profile->name, dependents.count > 1 ? "s" : "", dependents.names.bytes,
-		    is_only ? "add another as the default first (profile add NAME … --default); to "
-			      "stop its mail only, profile pause"
-			    : "make another the default first (profile default NAME)");
-	buf_fini(&dependents.names);
-	choices_fini(&dependents.choices);
-	return rc;
-}
-
-enum handled
-api_profile_remove(struct call *call, json_t **result_out, struct refusal *refusal_out)
-{
-	struct profile profile;
-	int rc;
-
-	if (call_find(call, &profile_table, &profile, refusal_out) != 0)
-		return CALL_REFUSED;
-	rc = call_check_unused(call, &userlist_table, "profile", profile.name, refusal_out);
-	if (rc == 0)
-		rc = call_check_unused(call, &user_table, "profile", profile.name, refusal_out);
-	if (rc == 0)
-		rc = call_check_unused(call, &profile_table, "fallback", profile.name, refusal_out);
-	if (rc == 0)
-		rc = check_no_dependents(call, &profile, refusal_out);
-	if (rc == 0)
-		rc = call_remove(call, &profile_table, profile.id, refusal_out);
-	if (rc == 0) {
-		parts_tell_profile_gone(call->parts, profile.id);
-		*result_out = profile_to_json(&call->parts->presets, &profile);
-	}
-	table_row_fini(&profile_table, &profile);
-	return rc == 0 ? CALL_DONE : CALL_REFUSED;
 }

@@ -15,6 +15,7 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/api_explain.c \
 	daemon/accounts/api_lists.c \
 	daemon/accounts/api_profiles.c \
+	daemon/accounts/api_profiles_remove.c \
 	daemon/accounts/api_providers.c \
 	daemon/accounts/api_users.c \
 	daemon/accounts/base64_buf.c \
@@ -56,9 +57,9 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/presets.c \
 	daemon/accounts/presets.h \
 	daemon/accounts/profile.c \
-	daemon/accounts/profile_pop3.c \
-	daemon/accounts/profile_pop3.h \
 	daemon/accounts/profile.h \
+	daemon/accounts/profile_change.c \
+	daemon/accounts/profile_change.h \
 	daemon/accounts/profile_fields.c \
 	daemon/accounts/profile_hosts.c \
 	daemon/accounts/profile_hosts.h \
@@ -66,8 +67,14 @@ daemon_accounts_libaccounts_a_SOURCES = \
 	daemon/accounts/profile_links.h \
 	daemon/accounts/profile_oauth.c \
 	daemon/accounts/profile_oauth.h \
+	daemon/accounts/profile_parting.c \
+	daemon/accounts/profile_parting.h \
+	daemon/accounts/profile_pop3.c \
+	daemon/accounts/profile_pop3.h \
 	daemon/accounts/profile_secrets.c \
 	daemon/accounts/profile_secrets.h \
+	daemon/accounts/profile_warnings.c \
+	daemon/accounts/profile_warnings.h \
 	daemon/accounts/refusal.c \
 	daemon/accounts/refusal.h \
 	daemon/accounts/routes.c \

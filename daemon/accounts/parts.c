@@ -5,6 +5,7 @@
 #include "common/xalloc.h"
 #include "daemon/accounts/db_query.h"
 #include "daemon/accounts/db_rows.h"
+#include "daemon/accounts/profile_change.h"
 #include "daemon/accounts/profile_secrets.h"
 #include "daemon/accounts/routes.h"
 #include "daemon/accounts/user_secret.h"
@@ -188,11 +189,34 @@ profile_as_used(const struct presets *presets, const struct profile *profile)
 	return text;
 }
 
+struct follower {
+	int64_t id;
+	bool is_renewed; /* what it was stopped for may be gone */
+};
+
 struct followers {
 	const struct presets *before, *now;
-	int64_t *ids;
+	struct follower *items;
 	size_t count;
 };
+
+/* With these providers it is another upstream than with those. */
+static bool
+is_renewed(const struct followers *followers, const struct profile *profile)
+{
+	struct profile before, now;
+	struct refusal problem;
+	bool is_renewed;
+
+	profile_copy(profile, &before);
+	profile_copy(profile, &now);
+	is_renewed = presets_apply(followers->before, &before, &problem) != 0 ||
+		     presets_apply(followers->now, &now, &problem) != 0 ||
+		     profile_is_renewed(&before, &now);
+	table_row_fini(&profile_table, &before);
+	table_row_fini(&profile_table, &now);
+	return is_renewed;
+}
 
 static void
 add_follower(void *row, void *ctx)
@@ -206,31 +230,32 @@ add_follower(void *row, void *ctx)
 	before = profile_as_used(followers->before, profile);
 	now = profile_as_used(followers->now, profile);
 	if (strcmp(before, now) != 0) {
-		followers->ids =
-		    xrealloc(followers->ids, followers->count + 1, sizeof(*followers->ids));
-		followers->ids[followers->count++] = profile->id;
+		followers->items =
+		    xrealloc(followers->items, followers->count + 1, sizeof(*followers->items));
+		followers->items[followers->count++] =
+		    (struct follower){profile->id, is_renewed(followers, profile)};
 	}
 	free(before);
 	free(now);
 }
 
-/* A change of the file is a change of the profile: what it was stopped for may be gone. */
+/* A change of the file is a change of the profile. */
 static int
-renew_profile(struct parts *parts, int64_t id, struct err *err_out)
+renew_profile(struct parts *parts, const struct follower *follower, struct err *err_out)
 {
 	struct profile profile;
 	int rc;
 
-	if (db_find_id(parts->db, &profile_table, id, &profile, err_out) <= 0)
+	if (db_find_id(parts->db, &profile_table, follower->id, &profile, err_out) <= 0)
 		return -1;
-	profile.version++;
+	profile.version += follower->is_renewed;
 	rc = db_begin(parts->db, err_out);
 	if (rc == 0)
 		rc = db_update(parts->db, &profile_table, &profile, err_out);
 	if (rc == 0)
 		rc = db_commit(parts->db, err_out);
 	if (rc == 0)
-		parts_tell_profile(parts, id, profile.version);
+		parts_tell_profile(parts, profile.id, profile.version);
 	else
 		db_rollback(parts->db);
 	table_row_fini(&profile_table, &profile);
@@ -252,10 +277,10 @@ parts_take_presets(struct parts *parts, struct msg_bytes installed, struct msg_b
 		 ? -1
 		 : 0;
 	for (size_t i = 0; i < followers.count && rc == 0; i++)
-		rc = renew_profile(parts, followers.ids[i], &err);
+		rc = renew_profile(parts, &followers.items[i], &err);
 	if (rc != 0)
 		log_problem(LOG_ERROR, "what changed of the providers can't be told: %s", err.text);
-	free(followers.ids);
+	free(followers.items);
 	presets_fini(&before);
 }
 

@@ -96,43 +96,40 @@ profile_apply_defaults(struct profile *profile)
 	    is_set(profile->tls, "opportunistic") && is_set(profile->auth, "none") ? "no" : "yes");
 }
 
+/* What is about an upstream, but for what belongs to its grant and its POP3 server. */
+static const char *const upstream_fields[] = {"host", "provider", "port", "tls", "tls_min",
+    "tls_max", "tls_verify", "ca", "client_certificate", "client_key", "auth", "username",
+    "password", "auth_in_clear", "ehlo", "bandwidth", "connection_rate", "messages_per_connection",
+    "transcript", "oauth_grant", "pop3_host"};
+
+#define UPSTREAM_FIELDS (sizeof(upstream_fields) / sizeof(upstream_fields[0]))
+
 /* A capture has no upstream: what would be ignored is refused. */
 static int
 check_capture_alone(const struct profile *profile, struct refusal *refusal_out)
 {
-	const struct {
-		const char *field;
-		bool is_chosen;
-	} rows[] = {
-	    {"provider", profile->provider != NULL},
-	    {"host", profile->host != NULL},
-	    {"port", profile->port != 0},
-	    {"tls", profile->tls != NULL},
-	    {"tls_min", profile->tls_min != NULL},
-	    {"tls_max", profile->tls_max != NULL},
-	    {"tls_verify", profile->tls_verify != NULL},
-	    {"ca", profile->ca != NULL},
-	    {"client_certificate", profile->client_certificate != NULL},
-	    {"client_key", profile->client_key != NULL},
-	    {"auth", profile->auth != NULL},
-	    {"username", profile->username != NULL},
-	    {"password", profile->password != NULL},
-	    {"auth_in_clear", profile->auth_in_clear},
-	    {"ehlo", profile->ehlo != NULL},
-	    {"bandwidth", profile->bandwidth != 0},
-	    {"connection_rate", profile->connection_rate != NULL},
-	    {"messages_per_connection", profile->messages_per_connection != 0},
-	    {"transcript", profile->transcript != NULL},
-	    {"oauth_grant", profile->oauth_grant != NULL},
-	    {"pop3_host", profile->pop3_host != NULL},
-	};
+	if (profile->host != NULL || profile->provider != NULL)
+		return refuse(refusal_out, REFUSED_INVALID, "invalid", "capture",
+		    "capture: a profile has either a host or a folder to capture into; an empty "
+		    "host beside it takes away all that belongs to the upstream");
+	for (size_t i = 0; i < UPSTREAM_FIELDS; i++) {
+		const char *name = upstream_fields[i];
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (rows[i].is_chosen)
-			return refuse(refusal_out, REFUSED_INVALID, "invalid", rows[i].field,
+		if (field_is_set(table_find_field(&profile_table, name), profile))
+			return refuse(refusal_out, REFUSED_INVALID, "invalid", name,
 			    "%s: a capture profile delivers into a folder and has no such setting",
-			    rows[i].field);
+			    name);
+	}
 	return 0;
+}
+
+void
+profile_clear_upstream(struct profile *profile)
+{
+	profile_oauth_clear(profile);
+	profile_pop3_clear(profile);
+	for (size_t i = 0; i < UPSTREAM_FIELDS; i++)
+		field_clear(table_find_field(&profile_table, upstream_fields[i]), profile);
 }
 
 static int

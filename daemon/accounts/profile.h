@@ -21,7 +21,7 @@ struct profile {
 	char *name;
 	bool is_default, paused;
 	char *provider;  /* see presets.h; NULL: none */
-	int64_t version; /* grows with each change */
+	int64_t version; /* grows with each that profile_change.h speaks of */
 	char *host;
 	int64_t port;
 	char *tls, *tls_min, *tls_max, *tls_verify;
@@ -76,6 +76,8 @@ extern const struct table profile_table;
 int profile_check(const struct profile *profile, struct refusal *refusal_out);
 /* Fills what nobody chose, and the provider's presets have not either. */
 void profile_apply_defaults(struct profile *profile);
+/* It becomes a capture: all that is about an upstream goes. */
+void profile_clear_upstream(struct profile *profile);
 /* The upstream took this method. False if it is none. */
 bool profile_note_auth(struct profile *profile, const char *method);
 /* A row of its own with the same values, to be ended as well. */

@@ -213,3 +213,22 @@ profile_note_senders(struct db *db, struct err *err_out)
 		choices_fini(&choices);
 	return rc;
 }
+
+/* ---- others ---- */
+
+static void
+take_count(void *row, void *ctx)
+{
+	(*(int *)ctx)++;
+}
+
+int
+profile_is_only_one(struct db *db, bool *is_only_out, struct err *err_out)
+{
+	int count = 0;
+	int rows =
+	    db_each(db, &profile_table, &(struct db_page){.limit = 2}, take_count, &count, err_out);
+
+	*is_only_out = count == 1;
+	return rows < 0 ? -1 : 0;
+}

@@ -25,4 +25,7 @@ int profile_check_available(struct db *db, const char *name, const char *login, 
 /* No profile names this list, or this user as "user:LOGIN". */
 int profile_check_unnamed(struct db *db, const char *item, struct refusal *refusal_out);
 
+/* Whether there is one profile and no other. */
+int profile_is_only_one(struct db *db, bool *is_only_out, struct err *err_out);
+
 #endif

@@ -32,29 +32,27 @@ username_of(const struct profile *profile)
 
 /* ---- what can't be so ---- */
 
+/* All that belongs to the server. */
+static const char *const settings[] = {"pop3_port", "pop3_tls", "pop3_tls_min", "pop3_tls_verify",
+    "pop3_ca", "pop3_auth", "pop3_username", "pop3_password", "pop3_valid"};
+
+#define SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
 static int
 check_host(const struct profile *profile, struct refusal *refusal_out)
 {
-	const struct {
-		const char *field;
-		bool is_chosen;
-	} rows[] = {
-	    {"pop3_port", profile->pop3_port != 0},
-	    {"pop3_tls", profile->pop3_tls != NULL},
-	    {"pop3_tls_min", profile->pop3_tls_min != NULL},
-	    {"pop3_tls_verify", profile->pop3_tls_verify != NULL},
-	    {"pop3_ca", profile->pop3_ca != NULL},
-	    {"pop3_auth", profile->pop3_auth != NULL},
-	    {"pop3_username", profile->pop3_username != NULL},
-	    {"pop3_password", profile->pop3_password != NULL},
-	    {"pop3_valid", profile->pop3_valid != 0},
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (rows[i].is_chosen)
+	for (size_t i = 0; i < SETTINGS; i++)
+		if (field_is_set(table_find_field(&profile_table, settings[i]), profile))
 			return refuse(refusal_out, REFUSED_INVALID, "missing", "pop3_host",
-			    "pop3_host: %s is of no use without a POP3 server", rows[i].field);
+			    "pop3_host: %s is of no use without a POP3 server", settings[i]);
 	return 0;
+}
+
+void
+profile_pop3_clear(struct profile *profile)
+{
+	for (size_t i = 0; i < SETTINGS; i++)
+		field_clear(table_find_field(&profile_table, settings[i]), profile);
 }
 
 static int

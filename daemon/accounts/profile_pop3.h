@@ -13,6 +13,8 @@
 #include "daemon/accounts/refusal.h"
 
 int profile_pop3_check(const struct profile *profile, struct refusal *refusal_out);
+/* The server was taken away: what belonged to it goes too. */
+void profile_pop3_clear(struct profile *profile);
 void profile_pop3_apply_defaults(struct profile *profile);
 void profile_pop3_to_message(const struct profile *profile, const struct profile_secrets *secrets,
     struct msg_profile *message_out);

@@ -50,6 +50,19 @@ field_is_set(const struct field *field, const void *row)
 }
 
 void
+field_clear(const struct field *field, void *row)
+{
+	if (is_text(field)) {
+		free(*field_text(field, row));
+		*field_text(field, row) = NULL;
+	} else if (field->type == FIELD_BOOL) {
+		*field_bool(field, row) = false;
+	} else {
+		*field_number(field, row) = 0;
+	}
+}
+
+void
 table_row_fini(const struct table *table, void *row)
 {
 	for (size_t i = 0; i < table->field_count; i++)

@@ -37,6 +37,7 @@ enum {
 	FIELD_DEFAULTED = 8,   /* a number that 0 leaves to its default; null and "" make it that */
 	FIELD_SEVERAL = 16,    /* a text that may hold items; JSON may have an array of them */
 	FIELD_ENDLESS = 32,    /* of a number 0 in JSON is FIELD_NO_LIMIT */
+	FIELD_UPSTREAM = 64,   /* says where mail goes, and as whom; see profile_change.h */
 };
 
 #define FIELD_NO_LIMIT (-1)
@@ -77,6 +78,8 @@ char **field_text(const struct field *field, void *row);
 bool *field_bool(const struct field *field, void *row);
 /* Whether somebody chose it: it isn't NULL, 0 or false. */
 bool field_is_set(const struct field *field, const void *row);
+/* Nobody has chosen it. */
+void field_clear(const struct field *field, void *row);
 /* NULL: there is none. */
 const struct field *table_find_field(const struct table *table, const char *name);
 

@@ -128,7 +128,7 @@ def test_wrong_password_stops_the_profile_and_nobody_gets_a_bounce(postern, make
     postern.wait_until_queue_is(0)
 
 
-@pytest.mark.parametrize('repair', [['set', '--port'], ['resume']])
+@pytest.mark.parametrize('repair', [['set', '--ehlo', 'other.example'], ['resume']])
 def test_error_is_forgotten_when_mail_goes_again(postern, sink, repair):
     """Whoever mended the profile isn't shown what was wrong with it for ever."""
     sink.set_script('mail: reply 530 5.7.0 Authentication required')
@@ -138,10 +138,31 @@ def test_error_is_forgotten_when_mail_goes_again(postern, sink, repair):
     assert '530' in postern.ctl('profile', 'show', 'upstream')['last_error']
     sink.set_script('')
     action, *option = repair
-    postern.ctl('profile', action, 'upstream', *option, *([sink.port] if option else []))
+    postern.ctl('profile', action, 'upstream', *option)
     postern.wait_until_queue_is(0)
     shown = postern.ctl('profile', 'show', 'upstream')
     assert (shown['state'], shown['last_error']) == ('ok', None)
+
+
+def test_what_an_upstream_said_outlasts_a_pause_and_a_comment(postern, sink):
+    """Only another upstream or login, or resume, sends it back there."""
+    sink.set_script('dot: reply 550 5.4.5 Daily user sending quota exceeded')
+    postern.add_upstream(sink)
+    send(postern, postern.add_user())
+    postern.wait_for_log('event=rate-limited')
+    before = postern.ctl('profile', 'show', 'upstream')
+    fields = ('rate_limited_until', 'last_error', 'class', 'since')
+    assert before['state'] == 'limited' and all(before[field] for field in fields)
+    sink.set_script('')
+    postern.ctl('profile', 'set', 'upstream', '--comment', 'waits for the provider')
+    postern.ctl('profile', 'pause', 'upstream')
+    after = postern.ctl('profile', 'show', 'upstream')
+    assert after['state'] == 'paused'
+    assert [after[field] for field in fields] == [before[field] for field in fields]
+    assert 'quota-daily' in postern.run_ctl('profile', 'show', 'upstream').stdout
+    assert len(sink.messages) == 0
+    postern.ctl('profile', 'resume', 'upstream')
+    sink.wait_for(1)
 
 
 def test_what_is_on_its_way_is_told_under_the_name_of_a_removed_profile(postern, make_upstream):
@@ -150,7 +171,7 @@ def test_what_is_on_its_way_is_told_under_the_name_of_a_removed_profile(postern,
     send(postern, postern.add_user())
     host.wait_until(lambda: host.is_holding)
     postern.add_capture()
-    postern.ctl('profile', 'rm', 'upstream')
+    postern.ctl('profile', 'rm', 'upstream', '--anyway')
     host.release()
     postern.wait_until_queue_is(0)
     assert 'profile=upstream' in postern.wait_for_log('event=delivered')[0]
@@ -175,7 +196,8 @@ def test_default_profile_that_users_need_is_not_removed(postern, make_upstream):
     send(postern, user)
     postern.wait_until_queue_is(1, '--state', 'deferred')
     with pytest.raises(CtlError, match='only way out for the user shop: add another'):
-        postern.ctl('profile', 'rm', 'upstream')
+        postern.ctl('profile', 'rm', 'upstream', '--anyway')
+    assert len(postern.queued()) == 1
     maildir = postern.add_capture()
     postern.ctl('profile', 'rm', 'upstream')
     postern.ctl('queue', 'retry', '--all')
@@ -202,7 +224,9 @@ def test_mail_of_a_removed_user_is_not_stranded(postern, make_upstream):
     postern.wait_until_queue_is(1, '--state', 'deferred')
     postern.ctl('user', 'rm', 'shop')
     assert postern.queued()[0]['profile'] == 'upstream'
-    postern.ctl('profile', 'rm', 'upstream')
+    with pytest.raises(CtlError, match='1 messages wait for upstream, and would go through another'):
+        postern.ctl('profile', 'rm', 'upstream')
+    postern.ctl('profile', 'rm', 'upstream', '--anyway')
     postern.wait_for_log('event=held', 'user=shop', 'list=web', 'waiting=1', 'reason="no profile"')
     assert postern.queued()[0]['reason'] == 'no profile'
     assert 'no profile' in postern.run_ctl('queue', 'ls').stdout

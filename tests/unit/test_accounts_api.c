@@ -29,11 +29,13 @@ tear_down(void **state)
 }
 
 /* One after the other, on one database. */
-static const struct {
+struct row {
 	const char *method, *path, *body;
 	unsigned status;
 	const char *says; /* a part of the answer */
-} rows[] = {
+};
+
+static const struct row rows[] = {
     /* lists */
     {"GET", "/v1/lists", NULL, 200, "[]"},
     {"POST", "/v1/lists", "{\"name\":\"Shop\"}", 201, "\"name\": \"Shop\""},
@@ -221,6 +223,8 @@ static const struct {
     {"POST", "/v1/profiles", "{\"name\":\"q\",\"capture\":\"../x\"}", 400, "dot"},
     {"POST", "/v1/profiles", "{\"name\":\"q\",\"capture\":\"a/b\"}", 400, "capture_dir"},
     {"POST", "/v1/profiles", "{\"name\":\"q\",\"capture\":\"a\",\"host\":\"h\"}", 400,
+	"\"field\": \"capture\""},
+    {"POST", "/v1/profiles", "{\"name\":\"q\",\"capture\":\"a\",\"tls\":\"none\"}", 400,
 	"no such setting"},
     {"POST", "/v1/profiles", "{\"name\":\"q\"}", 400, "needs a host"},
     {"POST", "/v1/profiles", "{\"name\":\"q\",\"provider\":\"gmail\"}", 400,
@@ -261,19 +265,96 @@ static const struct {
 };
 
 static void
-test_rows(void **state)
+check_rows(const struct row *all, size_t count)
 {
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		json_t *json = fixture_call(&fixture, rows[i].method, rows[i].path, rows[i].body);
+	for (const struct row *row = all; row < all + count; row++) {
+		json_t *json = fixture_call(&fixture, row->method, row->path, row->body);
 		char *text = json_dumps(json, 0);
 
-		if (fixture.status != rows[i].status || strstr(text, rows[i].says) == NULL)
-			fail_msg("%s %s %s: %u %s, not %u %s", rows[i].method, rows[i].path,
-			    rows[i].body == NULL ? "" : rows[i].body, fixture.status, text,
-			    rows[i].status, rows[i].says);
+		if (fixture.status != row->status || strstr(text, row->says) == NULL)
+			fail_msg("%s %s %s: %u %s, not %u %s", row->method, row->path,
+			    row->body == NULL ? "" : row->body, fixture.status, text, row->status,
+			    row->says);
 		free(text);
 		json_decref(json);
 	}
+}
+
+static void
+test_rows(void **state)
+{
+	check_rows(rows, sizeof(rows) / sizeof(rows[0]));
+}
+
+#define OAUTH                                                                                      \
+	"\"oauth_grant\":\"client\",\"oauth_token_url\":\"https://t.example/\","                   \
+	"\"oauth_client_id\":\"c\",\"oauth_client_secret\":\"s\",\"oauth_scope\":\"x\""
+
+/* What belongs to a setting goes with it, and so does a password that nothing uses. */
+static const struct row parting_rows[] = {
+    {"POST", "/v1/profiles",
+	"{\"name\":\"p\",\"host\":\"h\",\"username\":\"u\",\"password\":\"hush\","
+	"\"tls\":\"starttls\"}",
+	201, "\"has_password\": true"},
+    {"PATCH", "/v1/profiles/p", "{" OAUTH ",\"password\":\"hush\"}", 400, "has no use"},
+    {"PATCH", "/v1/profiles/p", "{" OAUTH ",\"password\":\"\"}", 200, "\"has_password\": false"},
+    {"PATCH", "/v1/profiles/p", "{\"oauth_grant\":\"\",\"password\":\"hush\"}", 200,
+	"\"has_password\": true"},
+    {"PATCH", "/v1/profiles/p", "{" OAUTH "}", 200,
+	"\"notes\": [\"the password was taken away: access tokens take its place\"]"},
+    {"PATCH", "/v1/profiles/p", "{\"oauth_grant\":null,\"password\":\"hush\"}", 200,
+	"\"has_password\": true"},
+    {"PATCH", "/v1/profiles/p", "{\"auth\":\"none\"}", 200, "\"has_password\": false"},
+    {"GET", "/v1/profiles/p", NULL, 200, "\"username\": \"u\""},
+    {"PATCH", "/v1/profiles/p", "{\"auth\":null}", 400, "needs a password"},
+    {"PATCH", "/v1/profiles/p", "{\"auth\":null,\"password\":\"hush\"}", 200,
+	"\"has_password\": true"},
+    {"PATCH", "/v1/profiles/p", "{\"username\":\"\"}", 200, "nothing logs in with it any more"},
+    {"GET", "/v1/profiles/p", NULL, 200, "\"has_password\": false"},
+    /* POP3 has use for it */
+    {"PATCH", "/v1/profiles/p",
+	"{\"pop3_host\":\"pop\",\"pop3_tls\":\"stls\",\"username\":\"u\",\"password\":\"x\"}", 200,
+	"\"pop3_port\": 110"},
+    {"PATCH", "/v1/profiles/p", "{\"auth\":\"none\"}", 200, "\"has_password\": true"},
+    {"PATCH", "/v1/profiles/p",
+	"{\"pop3_auth\":\"login\",\"pop3_username\":\"v\",\"pop3_password\":\"y\"}", 200,
+	"\"has_pop3_password\": true"},
+    {"PATCH", "/v1/profiles/p", "{\"pop3_host\":\"\",\"pop3_tls\":\"stls\"}", 400,
+	"of no use without"},
+    {"PATCH", "/v1/profiles/p", "{\"pop3_auth\":\"none\"}", 200, "password for POP3 was taken"},
+    {"PATCH", "/v1/profiles/p", "{\"pop3_host\":\"\"}", 200, "\"pop3_tls\": null"},
+    /* a capture has no upstream */
+    {"PATCH", "/v1/profiles/p", "{\"capture\":\"box\"}", 400, "\"field\": \"capture\""},
+    {"PATCH", "/v1/profiles/p", "{\"host\":\"\",\"capture\":\"box\"}", 200, "\"tls\": null"},
+    {"PATCH", "/v1/profiles/p", "{\"capture\":\"\",\"host\":\"h\"}", 200,
+	"\"tls\": \"opportunistic\""},
+    /* what the network sees */
+    {"PATCH", "/v1/profiles/p",
+	"{\"tls\":\"none\",\"username\":\"u\",\"password\":\"x\",\"auth\":null}", 200,
+	"\"notes\": [\"the upstream has no TLS: mail goes over the network in clear, and only "
+	"methods"},
+    {"PATCH", "/v1/profiles/p", "{\"auth_in_clear\":true}", 200,
+	"the password and the mail go over the network in clear"},
+    {"PATCH", "/v1/profiles/p", "{\"comment\":\"x\"}", 200, "\"name\": \"p\", \"oauth_ca\""},
+    {"PATCH", "/v1/profiles/p", "{\"tls\":\"starttls\",\"tls_verify\":\"no\"}", 200,
+	"\"notes\": [\"nobody looks at the upstream's certificate: who stands in between gets the "
+	"password"},
+    {"PATCH", "/v1/profiles/p", "{" OAUTH ",\"tls\":\"none\"}", 200,
+	"the access token and the mail go over the network"},
+    {"PATCH", "/v1/profiles/p", "{\"auth_in_clear\":\"no\"}", 200,
+	"no method hides an access token"},
+    {"PATCH", "/v1/profiles/p",
+	"{\"pop3_host\":\"pop\",\"pop3_tls\":\"none\",\"pop3_auth\":\"login\",\"pop3_password\":"
+	"\"x\"}",
+	200, "the POP3 server has no TLS"},
+    {"PATCH", "/v1/profiles/p", "{\"host\":\"127.0.0.1\",\"pop3_host\":\"\"}", 200,
+	"\"name\": \"p\", \"oauth_ca\""},
+};
+
+static void
+test_what_belongs_together_goes_together(void **state)
+{
+	check_rows(parting_rows, sizeof(parting_rows) / sizeof(parting_rows[0]));
 }
 
 static void
@@ -388,6 +469,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_rows),
+	    TEST(test_what_belongs_together_goes_together),
 	    TEST(test_new_user_gets_all_a_client_asks_for),
 	    TEST(test_rows_outlive_a_restart),
 	    TEST(test_ids_are_never_used_again),

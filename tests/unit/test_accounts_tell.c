@@ -137,9 +137,9 @@ test_routes(void **state)
 	fixture_must(&fixture, 200, "PATCH", "/v1/users/bob", "{\"profile\":\"a\"}");
 	expect(&fixture.queue, "route user 1 bob profile=1 version=0 connections=0 bound\n");
 	fixture_must(&fixture, 200, "POST", "/v1/profiles/a/pause", NULL);
-	expect(&fixture.queue, "route profile 1 a profile=0 version=2 paused connections=3\n");
+	expect(&fixture.queue, "route profile 1 a profile=0 version=1 paused connections=3\n");
 	fixture_must(&fixture, 200, "POST", "/v1/profiles/a/resume", NULL);
-	expect(&fixture.queue, "route profile 1 a profile=0 version=3 connections=3\n");
+	expect(&fixture.queue, "route profile 1 a profile=0 version=2 connections=3\n");
 	fixture_must(&fixture, 200, "POST", "/v1/profiles/b/default", NULL);
 	expect(&fixture.queue, "route user 1 bob profile=1 version=0 connections=0 bound\n"
 			       "route list 0  profile=2 version=0 connections=0\n"
@@ -208,6 +208,41 @@ test_profile_for_relay(void **state)
 	fixture_must(&fixture, 200, "DELETE", "/v1/users/bob", NULL);
 	fixture_must(&fixture, 200, "DELETE", "/v1/profiles/a", NULL);
 	expect(&fixture.relay, "profile 1  version=0 gone :0 tls=0 verify=0 auth= / problem=\n");
+}
+
+/* Queue and relay forget what the upstream has said when the version is another: a comment must not
+ * end a ban, and a new password does. */
+static void
+test_only_another_upstream_or_login_is_another_version(void **state)
+{
+	static const struct {
+		const char *change;
+		int versions;
+	} changes[] = {
+	    {"{\"comment\":\"x\"}", 0},
+	    {"{\"rate\":\"5/m\",\"connections\":2}", 0},
+	    {"{\"signature_text\":\"x\",\"from_name\":\"y\"}", 0},
+	    {"{\"host\":\"H\",\"username\":\"u\",\"tls_verify\":null}", 0},
+	    {"{\"password\":\"hush\"}", 1},
+	    {"{\"host\":\"other\"}", 1},
+	    {"{\"port\":587}", 1},
+	    {"{\"auth_in_clear\":true}", 1},
+	    {"{\"pop3_host\":\"pop\"}", 1},
+	};
+	int version = 1;
+	char line[96];
+
+	fixture_must(&fixture, 201, "POST", "/v1/profiles",
+	    "{\"name\":\"a\",\"host\":\"h\",\"username\":\"u\",\"password\":\"hush\"}");
+	peer_wait(&fixture.relay, 1);
+	peer_forget(&fixture.relay);
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		version += changes[i].versions;
+		fixture_must(&fixture, 200, "PATCH", "/v1/profiles/a", changes[i].change);
+		(void)snprintf(line, sizeof(line),
+		    "profile 1  version=%d :0 tls=0 verify=0 auth= / problem=\n", version);
+		expect(&fixture.relay, line);
+	}
 }
 
 static void
@@ -340,6 +375,7 @@ main(void)
 	    TEST(test_config_changes_grants),
 	    TEST(test_routes),
 	    TEST(test_profile_for_relay),
+	    TEST(test_only_another_upstream_or_login_is_another_version),
 	    TEST(test_lost_seal_key),
 	    TEST(test_alerts_are_counted),
 	    TEST(test_alerts_without_end),

@@ -57,7 +57,7 @@ static const struct {
     {"POST", "/v1/profiles", "{\"name\":\"p\",\"provider\":\"big\",\"username\":\"u\"}", 400,
 	"needs a password"},
     {"POST", "/v1/profiles", "{\"name\":\"p\",\"provider\":\"big\",\"capture\":\"c\"}", 400,
-	"provider: a capture profile"},
+	"either a host or a folder"},
     {"POST", "/v1/profiles",
 	"{\"name\":\"p\",\"provider\":\"BIG\",\"username\":\"u\","
 	"\"password\":\"x\"}",
@@ -160,7 +160,7 @@ test_relay_and_queue_get_what_is_used(void **state)
 	fixture_must(&fixture, 200, "POST", "/v1/profiles/p/pause", NULL);
 	peer_wait(&fixture.queue, 1);
 	assert_string_equal(fixture.queue.heard.bytes,
-	    "route profile 1 p profile=0 version=2 paused connections=3\n");
+	    "route profile 1 p profile=0 version=1 paused connections=3\n");
 }
 
 static void
