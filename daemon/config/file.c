@@ -8,6 +8,7 @@
 
 #include "common/xalloc.h"
 #include "daemon/config/load.h"
+#include "daemon/config/namedfile.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -87,6 +88,8 @@ config_load(const char *path, struct config **config_out, char **text_out, struc
 
 	config_init(&tree);
 	status = read_tree(path, &tree, err_out);
+	if (status == 0)
+		status = namedfiles_read(path, &tree, err_out);
 	if (status == 0)
 		status = write_tree(path, &tree, &text, err_out);
 	if (status == 0)

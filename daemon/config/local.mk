@@ -7,6 +7,8 @@ daemon_config_libconf_a_SOURCES = \
 	daemon/config/file.c \
 	daemon/config/load.c \
 	daemon/config/load.h \
+	daemon/config/namedfile.c \
+	daemon/config/namedfile.h \
 	daemon/config/provider_host.c \
 	daemon/config/providers.c \
 	daemon/config/providers.h \

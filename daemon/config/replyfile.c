@@ -296,8 +296,10 @@ read_text(struct reader *reader, const char *text)
 	if (config_read_string(&tree, text))
 		status = read_root(reader, config_root_setting(&tree));
 	else
-		status = err_set(reader->err_out, "%s:%d: %s", reader->file,
-		    config_error_line(&tree), config_error_text(&tree));
+		status = err_set(reader->err_out,
+		    "%s:%d: %s; between rules stands a comma, behind the last one none, and "
+		    "behind each setting of a rule a semicolon",
+		    reader->file, config_error_line(&tree), config_error_text(&tree));
 	config_destroy(&tree);
 	return status;
 }

@@ -260,7 +260,8 @@ const struct option options[] = {
 	 "File with providers of your own, in the form of the providers.conf that is installed; one of "
 	 "the same name replaces that there."},
 	{"signature.text", OPTION_LINES, "text", 1, SIGNATURE_BYTES, NULL, ON_RELOAD, AT(signature.text),
-	 NULL, "Text that goes under the plain text of every message, below its profile's own; none if absent."},
+	 NULL, "Text that goes under the plain text of every message, below its profile's own; none if absent. "
+	 "\"@FILE\" names a file that has it."},
 	{"signature.html", OPTION_LINES, "text", 1, SIGNATURE_BYTES, NULL, ON_RELOAD, AT(signature.html),
 	 NULL,
 	 "The same for HTML: what stands inside of a page's body; if absent, HTML gets signature.text."},

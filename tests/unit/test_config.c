@@ -590,6 +590,22 @@ test_load(void **state)
 	    err.text, "/nowhere/x: cannot open the config: No such file or directory");
 	assert_int_equal(config_load(directory, &config, NULL, &err), -1);
 	assert_non_null(strstr(err.text, "is a directory"));
+	/* A signature of its own file; roles get the text. */
+	write_file(directory, "postern.conf",
+	    "hostname = \"a.example\";\nsignature = { text = \"@sig.txt\";\nhtml = \"@none\"; };");
+	write_file(directory, "sig.txt", "@home,\n\"us\"\n");
+	assert_int_equal(config_load(path, &config, NULL, &err), -1);
+	assert_non_null(strstr(err.text, "/postern.conf:3: signature.html: cannot read /tmp/"));
+	assert_non_null(strstr(err.text, "/none: No such file"));
+	write_file(directory, "postern.conf",
+	    "hostname = \"a.example\";\nsignature = { text = \"@sig.txt\"; };");
+	assert_int_equal(config_load(path, &config, &text, &err), 0);
+	assert_string_equal(config->signature.text, "@home,\n\"us\"\n");
+	config_release(config);
+	config = parse(text);
+	assert_string_equal(config->signature.text, "@home,\n\"us\"\n");
+	config_release(config);
+	free(text);
 	(void)snprintf(command, sizeof(command), "rm -r %s", directory);
 	assert_int_equal(system(command), 0);
 }

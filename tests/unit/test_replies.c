@@ -263,6 +263,8 @@ test_errors_say_where_and_what(void **state)
 		const char *text, *error;
 	} rows[] = {
 	    {"rules = (", "own.conf:1: syntax error"},
+	    {"rules = (\n{ id = \"x\"; class = \"rate\"; code = \"450\"; },\n);",
+		"own.conf:3: syntax error; between rules stands a comma, behind the last one none"},
 	    {"\nrules = 3;", "own.conf:2: rules: must be a list"},
 	    {"other = 3;", "own.conf:1: other: unknown"},
 	    {"builtin = 3;", "own.conf:1: builtin: must be true or false"},
