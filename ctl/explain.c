@@ -1,6 +1,7 @@
 /* explain - whether a user may send as an address, through which profile and why, behind what. */
 #include "ctl/invocation.h"
 #include "ctl/nouns.h"
+#include "ctl/readable.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -110,16 +111,10 @@ print_budget(const json_t *answer)
 
 	json_array_foreach(budget, i, row)
 	{
-		(void)printf("budget:    in %" JSON_INTEGER_FORMAT " s", number_of(row, "period"));
-		if (json_is_integer(json_object_get(row, "messages")))
-			(void)printf(" %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
-				     " messages left",
-			    number_of(row, "messages_left"), number_of(row, "messages"));
-		if (json_is_integer(json_object_get(row, "recipients")))
-			(void)printf(" %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
-				     " recipients left",
-			    number_of(row, "recipients_left"), number_of(row, "recipients"));
-		(void)printf("\n");
+		char *text = readable_budget(row);
+
+		(void)printf("budget:    %s\n", text);
+		free(text);
 	}
 }
 

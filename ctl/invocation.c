@@ -146,8 +146,8 @@ print_warning(const json_t *result)
 }
 
 /* What is known of the provider that a profile was made for, and what else may not be expected. */
-static void
-print_notes(const json_t *notes)
+void
+invocation_print_notes(const json_t *notes)
 {
 	size_t i;
 	json_t *note;
@@ -163,8 +163,8 @@ invocation_finish(const struct invocation *invocation, int status, json_t *resul
 	if (invocation->is_json) {
 		invocation_print_json(result);
 	} else {
-		print_notes(json_object_get(result, "hints"));
-		print_notes(json_object_get(result, "notes"));
+		invocation_print_notes(json_object_get(result, "hints"));
+		invocation_print_notes(json_object_get(result, "notes"));
 		print_warning(result);
 	}
 	json_decref(result);
@@ -245,13 +245,21 @@ invocation_ls(struct invocation *invocation, const char *collection, const struc
 }
 
 int
-invocation_show(struct invocation *invocation, const char *prefix)
+invocation_get(struct invocation *invocation, const char *prefix, json_t **record_out)
 {
 	char *path = invocation_path(invocation, prefix, "");
-	json_t *record = NULL;
-	int status = invocation_call(invocation, "GET", path, NULL, &record);
+	int status = invocation_call(invocation, "GET", path, NULL, record_out);
 
 	free(path);
+	return status;
+}
+
+int
+invocation_show(struct invocation *invocation, const char *prefix)
+{
+	json_t *record = NULL;
+	int status = invocation_get(invocation, prefix, &record);
+
 	if (status != STATUS_DONE)
 		return status;
 	status = invocation_print_record(invocation, record);

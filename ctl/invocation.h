@@ -43,10 +43,15 @@ int invocation_print_rows(
 int invocation_print_record(const struct invocation *invocation, json_t *record);
 void invocation_print_json(const json_t *value);
 
+/* A line for each text of the array. */
+void invocation_print_notes(const json_t *notes);
+
 /* GET `collection` with the options as its query; a table. */
 int invocation_ls(
     struct invocation *invocation, const char *collection, const struct column *columns);
-/* GET `prefix`NAME; a record. */
+/* GET `prefix`NAME; as invocation_call(). */
+int invocation_get(struct invocation *invocation, const char *prefix, json_t **record_out);
+/* The same, printed. */
 int invocation_show(struct invocation *invocation, const char *prefix);
 /* POST to `collection`: the options, and the operand as `name_field`. */
 int invocation_add(struct invocation *invocation, const char *collection, const char *name_field);

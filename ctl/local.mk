@@ -24,6 +24,8 @@ ctl_libctl_a_SOURCES = \
 	ctl/profile_login.h \
 	ctl/provider.c \
 	ctl/queue.c \
+	ctl/readable.c \
+	ctl/readable.h \
 	ctl/retry.c \
 	ctl/retry.h \
 	ctl/story.c \

@@ -3,6 +3,7 @@
 #include "ctl/invocation.h"
 #include "ctl/nouns.h"
 #include "ctl/profile_login.h"
+#include "ctl/readable.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -121,7 +122,16 @@ run_set(struct invocation *invocation)
 static int
 run_show(struct invocation *invocation)
 {
-	return invocation_show(invocation, "/v1/profiles/");
+	json_t *profile = NULL;
+	int status = invocation_get(invocation, "/v1/profiles/", &profile);
+
+	if (status != STATUS_DONE)
+		return status;
+	if (!invocation->is_json)
+		readable_profile(profile);
+	status = invocation_print_record(invocation, profile);
+	json_decref(profile);
+	return status;
 }
 
 /* What waits for it would take another way at once. */
@@ -129,12 +139,10 @@ static int
 check_nothing_waits(struct invocation *invocation)
 {
 	const char *name = invocation->arguments.operands[0];
-	char *path = invocation_path(invocation, "/v1/profiles/", "");
 	json_t *profile = NULL;
 	json_int_t waiting;
-	int status = invocation_call(invocation, "GET", path, NULL, &profile);
+	int status = invocation_get(invocation, "/v1/profiles/", &profile);
 
-	free(path);
 	if (status != STATUS_DONE)
 		return status;
 	waiting = json_integer_value(json_object_get(profile, "waiting"));

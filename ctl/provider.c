@@ -21,7 +21,20 @@ run_ls(struct invocation *invocation)
 static int
 run_show(struct invocation *invocation)
 {
-	return invocation_show(invocation, "/v1/providers/");
+	json_t *provider = NULL, *hints;
+	int status = invocation_get(invocation, "/v1/providers/", &provider);
+
+	if (status != STATUS_DONE)
+		return status;
+	hints = json_incref(json_object_get(provider, "hints"));
+	if (!invocation->is_json)
+		(void)json_object_del(provider, "hints");
+	status = invocation_print_record(invocation, provider);
+	if (!invocation->is_json)
+		invocation_print_notes(hints);
+	json_decref(hints);
+	json_decref(provider);
+	return status;
 }
 
 const struct command provider_commands[] = {

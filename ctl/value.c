@@ -152,7 +152,10 @@ read_file(const struct option_row *row, const char *path, json_t **value_out, st
 	if (ferror(file) || size > FILE_MAX)
 		(void)err_set(err_out, "--%s: can't read %s: %s", row->name, path,
 		    ferror(file) ? strerror(errno) : "it is larger than 64 KiB");
-	*value_out = ferror(file) || size > FILE_MAX ? NULL : json_stringn(bytes, size);
+	/* A NUL is UTF-8, but no text. */
+	*value_out = ferror(file) || size > FILE_MAX || memchr(bytes, '\0', size) != NULL
+			 ? NULL
+			 : json_stringn(bytes, size);
 	if (!ferror(file) && size <= FILE_MAX && *value_out == NULL)
 		(void)err_set(err_out, "--%s: %s is not text", row->name, path);
 	(void)fclose(file);

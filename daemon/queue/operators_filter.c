@@ -146,6 +146,32 @@ filter_names(struct call *call, char *list, char *login, char *profile_name)
 	return is_known;
 }
 
+static const char *
+known_profile(const struct routes *routes, const char *name)
+{
+	IDMAP_EACH(&routes->profiles, slot)
+	{
+		const struct profile *profile = slot->object;
+
+		if (!profile->is_gone && strcasecmp(profile->name, name) == 0)
+			return profile->name;
+	}
+	return NULL;
+}
+
+void
+call_look_up_names(struct call *call, const char *path)
+{
+	static const struct {
+		const char *field;
+		const char *(*find)(const struct routes *routes, const char *name);
+	} fields[] = {{"list", known_list}, {"user", known_user}, {"profile", known_profile}};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		free(settle_name(
+		    call, fields[i].field, operator_query(path, fields[i].field), fields[i].find));
+}
+
 bool
 call_answer_unknown_name(struct call *call)
 {

@@ -80,6 +80,8 @@ void call_start_track(struct call *call, const char *path);
 void call_start_stats(struct call *call, const char *path);
 /* The new time is on disk. */
 void call_answer_schedule(struct call *call);
+/* Whether all names of the query are known, for call_answer_unknown_name(). */
+void call_look_up_names(struct call *call, const char *path);
 /* Nothing was found: whether it was answered because a name is unknown. */
 bool call_answer_unknown_name(struct call *call);
 /* Walks on over the messages that the call's filter means. */

@@ -26,12 +26,11 @@ report_with_span(const struct stats *stats)
 }
 
 static void
-on_reported(struct job *job)
+answer(struct stats *stats)
 {
-	struct stats *stats = job->ctx;
 	json_t *object = report_with_span(stats);
 
-	if (job->outcome != JOB_DONE)
+	if (stats->job.job.outcome != JOB_DONE)
 		call_answer_error(stats->call, 503, "history_failed",
 		    "the statistics can't be read just now", NULL);
 	else if (json_dumpb(object, NULL, 0, JSON_COMPACT) > OPERATOR_ANSWER_MAX)
@@ -40,6 +39,17 @@ on_reported(struct job *job)
 	else
 		call_answer_json(stats->call, 200, json_incref(object));
 	json_decref(object);
+}
+
+/* Zeros would hide that a name is misspelt. */
+static void
+on_reported(struct job *job)
+{
+	struct stats *stats = job->ctx;
+
+	if (job->outcome != JOB_DONE || !report_is_empty(stats->job.report) ||
+	    !call_answer_unknown_name(stats->call))
+		answer(stats);
 	report_free(stats->job.report);
 	free(stats);
 }
@@ -90,6 +100,7 @@ call_start_stats(struct call *call, const char *path)
 		call_answer_error(call, 400, "invalid", problem, field);
 		return;
 	}
+	call_look_up_names(call, path);
 	if (until_ms == 0)
 		until_ms = now_ms;
 	if (since_ms == 0)

@@ -198,6 +198,12 @@ row_json(const struct report *report, const struct row *row)
 	return object;
 }
 
+bool
+report_is_empty(const struct report *report)
+{
+	return report->count == 0;
+}
+
 json_t *
 report_json(const struct report *report)
 {

@@ -33,6 +33,8 @@ void report_free(struct report *report);
 /* A statistics_fn; ctx is the report. */
 void report_add(const struct statistics_key *key, const struct statistics *statistics, void *ctx);
 
+/* Nothing was counted. */
+bool report_is_empty(const struct report *report);
 /* {"total": {…}, "rows": [{…}]}, the rows in the order of their names or times. */
 json_t *report_json(const struct report *report);
 

@@ -5,6 +5,7 @@ check_PROGRAMS += \
 	tests/unit/test_control_compose \
 	tests/unit/test_control_routes \
 	tests/unit/test_ctl_args \
+	tests/unit/test_ctl_readable \
 	tests/unit/test_ctl_table
 endif
 
@@ -26,6 +27,10 @@ tests_unit_test_control_routes_LDADD = daemon/control/libcontrol.a $(UNIT_LIBS)
 tests_unit_test_ctl_args_SOURCES = tests/unit/test_ctl_args.c
 tests_unit_test_ctl_args_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ctl_args_LDADD = ctl/libctl.a $(UNIT_LIBS) $(JANSSON_LIBS)
+
+tests_unit_test_ctl_readable_SOURCES = tests/unit/test_ctl_readable.c
+tests_unit_test_ctl_readable_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ctl_readable_LDADD = ctl/libctl.a $(UNIT_LIBS) $(JANSSON_LIBS)
 
 tests_unit_test_ctl_table_SOURCES = tests/unit/test_ctl_table.c
 tests_unit_test_ctl_table_CFLAGS = $(UNIT_CFLAGS)

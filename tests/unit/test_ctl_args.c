@@ -76,6 +76,7 @@ static const struct row rows[] = {
     {{"n", "--password-stdin"}, "", ARGS_REFUSED, "there is no line"},
     {{"n", "--ca", ""}, "", ARGS_OK, "{\"ca\":\"\"}"},
     {{"n", "--key", ""}, "", ARGS_OK, "{\"key\":\"\"}"},
+    {{"n", "--ca", "/proc/self/cmdline"}, "", ARGS_REFUSED, "--ca: /proc/self/cmdline is not text"},
     {{"n", "--key", "/dev/null"}, "", ARGS_REFUSED, "/dev/null is empty"},
     {{"n", "--note", "a", "--note=b"}, "", ARGS_USAGE, "--note is given twice"},
     {{"n", "--domains", "a", "--domains", "b"}, "", ARGS_USAGE, "in one: --domains d;d"},
