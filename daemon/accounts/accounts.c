@@ -110,6 +110,7 @@ start(struct role_context *role, struct err *err_out)
 		return -1;
 	}
 	parts_check_secrets(&accounts->parts);
+	parts_check_presets(&accounts->parts);
 	parts_drop_secrets(&accounts->parts);
 	role->state = accounts;
 	return 0;

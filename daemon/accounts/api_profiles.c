@@ -169,7 +169,11 @@ check_whole(struct call *call, struct profile *profile, struct refusal *refusal_
 	struct profile whole;
 	int rc;
 
+	bool has_new_host = json_object_get(call->body, "host") != NULL ||
+			    json_object_get(call->body, "provider") != NULL;
+
 	if (presets_check_name(presets, &profile->provider, refusal_out) != 0 ||
+	    (has_new_host && presets_check_regions(presets, profile, refusal_out) != 0) ||
 	    profile_check_links(call->parts->db, profile, refusal_out) != 0)
 		return -1;
 	if (profile->capture != NULL)

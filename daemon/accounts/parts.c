@@ -262,6 +262,27 @@ renew_profile(struct parts *parts, const struct follower *follower, struct err *
 	return rc;
 }
 
+static void
+tell_problem(void *row, void *ctx)
+{
+	const struct parts *parts = ctx;
+	struct profile *profile = row;
+	struct refusal problem;
+
+	if (presets_apply(&parts->presets, profile, &problem) != 0)
+		log_problem(LOG_ERROR, "profile %s can't be used, its mail waits: %s",
+		    profile->name, problem.why.text);
+}
+
+void
+parts_check_presets(struct parts *parts)
+{
+	struct err err;
+
+	if (db_each(parts->db, &profile_table, &(struct db_page){0}, tell_problem, parts, &err) < 0)
+		log_problem(LOG_ERROR, "the profiles can't be read: %s", err.text);
+}
+
 void
 parts_take_presets(struct parts *parts, struct msg_bytes installed, struct msg_bytes own)
 {
@@ -282,6 +303,7 @@ parts_take_presets(struct parts *parts, struct msg_bytes installed, struct msg_b
 		log_problem(LOG_ERROR, "what changed of the providers can't be told: %s", err.text);
 	free(followers.items);
 	presets_fini(&before);
+	parts_check_presets(parts);
 }
 
 /* ---- secrets ---- */

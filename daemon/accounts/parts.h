@@ -54,6 +54,9 @@ void parts_tell_routes(struct parts *parts);
 /* The files with providers are others: profiles that this changes are told to everybody. */
 void parts_take_presets(struct parts *parts, struct msg_bytes installed, struct msg_bytes own);
 
+/* Says in the log which profiles can't be used with these providers. */
+void parts_check_presets(struct parts *parts);
+
 /* Answers relay's PROFILE_GET, the secret in clear. */
 void parts_answer_profile(struct parts *parts, struct link *link, uint32_t request_id,
     const struct msg_profile_get *message);

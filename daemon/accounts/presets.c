@@ -47,11 +47,14 @@ refuse_unknown(const struct presets *presets, const char *name, struct refusal *
 	buf_init(&names);
 	for (size_t i = 0; i < presets->providers.count; i++)
 		buf_printf(&names, "%s%s", i == 0 ? "" : " ", presets->providers.items[i].name);
-	rc = refuse(refusal_out, REFUSED_INVALID, "invalid", "provider",
-	    "provider: there is no provider %.40s; %s%s", name,
-	    presets->providers.count == 0 ? "none is known, since providers.conf isn't there"
-					  : "known are ",
-	    presets->providers.count == 0 ? "" : names.bytes);
+	if (presets->providers.count == 0)
+		rc = refuse(refusal_out, REFUSED_INVALID, "invalid", "provider",
+		    "provider: there is no provider %.40s; none is known: neither %s nor the file "
+		    "that the option providers of the config may name has any",
+		    name, PROVIDERS_PATH);
+	else
+		rc = refuse(refusal_out, REFUSED_INVALID, "invalid", "provider",
+		    "provider: there is no provider %.40s; known are %s", name, names.bytes);
 	buf_fini(&names);
 	return rc;
 }
@@ -158,6 +161,13 @@ values_for(const struct provider *provider, struct profile *profile)
 	return values;
 }
 
+static void
+add_regions(struct buf *names, const struct provider *provider)
+{
+	for (size_t i = 0; i < provider->regions.count; i++)
+		buf_printf(names, "%s%s", i == 0 ? "" : ", ", provider->regions.items[i]);
+}
+
 static int
 refuse_region(const struct provider *provider, struct refusal *refusal_out)
 {
@@ -165,8 +175,7 @@ refuse_region(const struct provider *provider, struct refusal *refusal_out)
 	int rc;
 
 	buf_init(&names);
-	for (size_t i = 0; i < provider->regions.count; i++)
-		buf_printf(&names, "%s%s", i == 0 ? "" : ", ", provider->regions.items[i]);
+	add_regions(&names, provider);
 	rc = refuse(refusal_out, REFUSED_INVALID, "missing", "host",
 	    "host: provider %s has one for each region; name the region (--host %s) or the host: "
 	    "%s",
@@ -197,6 +206,50 @@ presets_apply(const struct presets *presets, struct profile *profile, struct ref
 		return refuse(refusal_out, REFUSED_INVALID, "invalid", "provider",
 		    "provider: %s can't be used in this version of postern: %.300s", provider->name,
 		    why.why.text);
+	return 0;
+}
+
+/* A name without a dot is meant as a region. */
+static bool
+is_like_region(const char *name, size_t size)
+{
+	return memchr(name, '.', size) == NULL && memchr(name, ':', size) == NULL &&
+	       !(size == strlen("localhost") && strncmp(name, "localhost", size) == 0);
+}
+
+static int
+refuse_unknown_region(
+    const struct provider *provider, const char *name, size_t size, struct refusal *refusal_out)
+{
+	struct buf names;
+	int rc;
+
+	buf_init(&names);
+	add_regions(&names, provider);
+	rc = refuse(refusal_out, REFUSED_INVALID, "invalid", "host",
+	    "host: provider %s has no region %.*s; known are %s; a host of another name has a dot "
+	    "in it",
+	    provider->name, (int)size, name, names.bytes);
+	buf_fini(&names);
+	return rc;
+}
+
+int
+presets_check_regions(
+    const struct presets *presets, const struct profile *profile, struct refusal *refusal_out)
+{
+	const struct provider *provider =
+	    profile->provider == NULL ? NULL
+				      : providers_find(&presets->providers, profile->provider);
+	const char *at = profile->host != NULL ? profile->host : "";
+
+	if (provider == NULL || provider->regions.count == 0)
+		return 0;
+	for (size_t size; *at != '\0'; at += size + (at[size] == ';')) {
+		size = strcspn(at, ";");
+		if (is_like_region(at, size) && !is_region(provider, at, size))
+			return refuse_unknown_region(provider, at, size, refusal_out);
+	}
 	return 0;
 }
 

@@ -25,6 +25,9 @@ void presets_fini(struct presets *presets);
 
 /* A profile's provider exists; the name is stored as the file has it. NULL is allowed. */
 int presets_check_name(const struct presets *presets, char **name, struct refusal *refusal_out);
+/* The regions that its hosts name are the provider's; for a call that chooses one of both. */
+int presets_check_regions(
+    const struct presets *presets, const struct profile *profile, struct refusal *refusal_out);
 /* Fills what nobody chose. Refused if there is no such provider, or it has something that this
  * version can't do; then nothing is filled. */
 int presets_apply(

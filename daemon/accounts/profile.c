@@ -287,8 +287,11 @@ profile_to_json(const struct presets *presets, const struct profile *profile)
 	object = table_to_json(&profile_table, &whole);
 	(void)json_object_set_new(
 	    object, "problem", is_whole ? json_null() : json_string(problem.why.text));
-	if (whole.port == 0)
+	/* Without its provider it has neither, but what somebody chose. */
+	if (whole.port == 0 || (!is_whole && profile->port == 0))
 		(void)json_object_set_new(object, "port", json_null());
+	if (!is_whole && profile->tls == NULL)
+		(void)json_object_set_new(object, "tls", json_null());
 	(void)json_object_set_new(object, "hosts", table_items_to_json(whole.host));
 	(void)json_object_set_new(object, "has_password", json_boolean(whole.password != NULL));
 	profile_oauth_to_json(&whole, object);

@@ -49,6 +49,9 @@ struct providers {
 	size_t count;
 };
 
+/* Installed with the programs. */
+#define PROVIDERS_PATH PKGDATADIR "/providers.conf"
+
 /* What stands in place of the region in a host. */
 #define PROVIDER_REGION "{region}"
 

@@ -58,8 +58,22 @@ fare_unknown(json_t *profile)
 			(void)json_object_set_new(profile, state_fields[i], json_null());
 }
 
-void
-compose_profile(json_t *profile, const json_t *queue)
+/* What can't be used is stopped, before its first mail has found that out. */
+static void
+put_problem(json_t *profile)
+{
+	const json_t *state = json_object_get(profile, "state");
+	json_t *problem = json_object_get(profile, "problem");
+
+	if (!json_is_string(problem) || json_string_value(state) == NULL ||
+	    strcmp(json_string_value(state), "ok") != 0)
+		return;
+	(void)json_object_set_new(profile, "state", json_string("stopped"));
+	(void)json_object_set(profile, "last_error", problem);
+}
+
+static void
+put_state(json_t *profile, const json_t *queue)
 {
 	const char *name = json_string_value(json_object_get(profile, "name"));
 	const json_t *state;
@@ -78,6 +92,13 @@ compose_profile(json_t *profile, const json_t *queue)
 	for (size_t i = 0; i < COUNT_OF(state_fields); i++)
 		(void)json_object_set_new(
 		    profile, state_fields[i], field_or_null(state, state_fields[i]));
+}
+
+void
+compose_profile(json_t *profile, const json_t *queue)
+{
+	put_state(profile, queue);
+	put_problem(profile);
 }
 
 static const json_t *
@@ -146,7 +167,9 @@ profile_summary(const json_t *profile, const json_t *queue)
 	(void)json_object_set_new(summary, "default", field_or_null(profile, "default"));
 	if (json_object_get(profile, "state") != NULL)
 		(void)json_object_set_new(summary, "state", field_or_null(profile, "state"));
+	(void)json_object_set_new(summary, "problem", field_or_null(profile, "problem"));
 	compose_profile(summary, queue);
+	(void)json_object_del(summary, "problem");
 	return summary;
 }
 

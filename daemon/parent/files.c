@@ -17,7 +17,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PROVIDERS_PATH PKGDATADIR "/providers.conf"
 #define SYSTEM_FILE_MAX ((1u << 20) - 4096)
 
 static const struct {

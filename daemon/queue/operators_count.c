@@ -94,12 +94,12 @@ put_trouble(json_t *object, const struct profile *profile, enum profile_trouble 
 static void
 put_learned(json_t *object, const struct routes *routes, const struct profile *profile)
 {
-	uint32_t most = profile_recipients_max(routes, profile);
+	uint32_t learned = profile_recipients_learned(routes, profile);
 
 	(void)json_object_set_new(object, "connections_learned",
 	    profile->width == 0 ? json_null() : json_integer(profile->width));
 	(void)json_object_set_new(
-	    object, "recipients_learned", most == UINT32_MAX ? json_null() : json_integer(most));
+	    object, "recipients_learned", learned == 0 ? json_null() : json_integer(learned));
 }
 
 static json_t *

@@ -194,6 +194,8 @@ void profile_note_recipients(struct routes *routes, struct profile *profile, uin
 void profile_note_wait(struct routes *routes, struct profile *profile, int64_t wait_ms);
 /* Whether nothing at all may be sent: its upstream wants to be left alone. */
 bool profile_is_silent(const struct routes *routes, const struct profile *profile);
+/* Recipients that its upstream took in one transaction, and no more; 0: not known. */
+uint32_t profile_recipients_learned(const struct routes *routes, const struct profile *profile);
 /* Recipients that one transaction may have. */
 uint32_t profile_recipients_max(const struct routes *routes, const struct profile *profile);
 /* The wall clock was set, by so much: who waits does so no longer and no shorter. */

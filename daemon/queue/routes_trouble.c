@@ -275,15 +275,21 @@ profile_is_silent(const struct routes *routes, const struct profile *profile)
 }
 
 uint32_t
-profile_recipients_max(const struct routes *routes, const struct profile *profile)
+profile_recipients_learned(const struct routes *routes, const struct profile *profile)
 {
 	int64_t age_ms = wall_ms(routes) - profile->recipients_at_ms;
+
+	return age_ms < 0 || age_ms > RECIPIENTS_KEPT_MS ? 0 : profile->recipients_max;
+}
+
+uint32_t
+profile_recipients_max(const struct routes *routes, const struct profile *profile)
+{
+	uint32_t learned = profile_recipients_learned(routes, profile);
 	uint32_t chosen =
 	    profile->recipients_per_message == 0 ? UINT32_MAX : profile->recipients_per_message;
 
-	if (profile->recipients_max == 0 || age_ms < 0 || age_ms > RECIPIENTS_KEPT_MS)
-		return chosen;
-	return profile->recipients_max < chosen ? profile->recipients_max : chosen;
+	return learned != 0 && learned < chosen ? learned : chosen;
 }
 
 /* ---- what relay reports ---- */

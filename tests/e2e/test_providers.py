@@ -68,8 +68,13 @@ def test_mail_waits_while_the_provider_is_gone(house, sink):
     house.ctl('profile', 'add', 'up', '--provider', 'house')
     user = house.add_user()
     house.providers_path.write_text(entry(sink, 'other'))
+    house.expect_trouble("profile up can't be used, its mail waits: provider: there is no provider house")
     house.ctl('reload')
     wait_until(lambda: house.ctl('profile', 'show', 'up')['problem'], 'the problem')
+    house.wait_for_log("profile up can't be used, its mail waits")
+    listed, = house.ctl('profile', 'ls')        # before its first mail
+    assert listed['state'] == 'stopped' and 'there is no provider house' in listed['last_error']
+    assert listed['port'] is None and listed['tls'] is None
     send(house, user)
     house.wait_for_log('event=profile-stopped', 'there is no provider house')
     assert len(house.queued()) == 1 and sink.messages == []

@@ -228,7 +228,7 @@ static const struct row rows[] = {
 	"no such setting"},
     {"POST", "/v1/profiles", "{\"name\":\"q\"}", 400, "needs a host"},
     {"POST", "/v1/profiles", "{\"name\":\"q\",\"provider\":\"gmail\"}", 400,
-	"none is known, since providers.conf isn't there"},
+	"/providers.conf nor the file that the option providers"},
     {"POST", "/v1/profiles/trap/default", NULL, 200, "\"default\": true"},
     {"GET", "/v1/profiles/office", NULL, 200, "\"default\": false"},
     {"PATCH", "/v1/profiles/trap", "{\"default\":false}", 400, "another profile"},

@@ -62,6 +62,12 @@ test_profile(void **state)
 		"null,"
 		"\"recipients_learned\":null,\"rule\":null,\"since\":null,\"state\":\"ok\","
 		"\"waiting\":0}"},
+	    /* It hasn't had mail yet. */
+	    {"{\"name\":\"new\",\"problem\":\"no provider\"}", QUEUE,
+		"{\"budget\":null,\"class\":null,\"connections_learned\":null,\"last_error\":"
+		"\"no provider\",\"name\":\"new\",\"problem\":\"no provider\","
+		"\"rate_limited_until\":null,\"recipients_learned\":null,\"rule\":null,"
+		"\"since\":null,\"state\":\"stopped\",\"waiting\":0}"},
 	    {"[1]", QUEUE, "[1]"},
 	};
 

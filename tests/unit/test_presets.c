@@ -96,6 +96,10 @@ static const struct {
     {"PATCH", "/v1/profiles/r", "{\"host\":\"us;own.example;eu\"}", 200,
 	"\"host\": \"smtp.us.round.example;own.example;smtp.eu.round.example\""},
     {"PATCH", "/v1/profiles/r", "{\"host\":\"other.example\"}", 200, "\"other.example\""},
+    {"PATCH", "/v1/profiles/r", "{\"host\":\"us;asia\"}", 400,
+	"host: provider round has no region asia; known are eu, us; a host of another name has a "
+	"dot"},
+    {"PATCH", "/v1/profiles/r", "{\"host\":\"::1;localhost\"}", 200, "\"::1;localhost\""},
 };
 
 static void

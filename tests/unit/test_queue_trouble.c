@@ -220,8 +220,18 @@ test_fewer_recipients_at_a_time(void **state)
 {
 	struct queue_world *world = *state;
 	const struct msg_report learned = {.recipients_max = 2};
+	const struct msg_route chosen = {.row = ROUTE_PROFILE,
+	    .id = 5,
+	    .version = 1,
+	    .name = "office",
+	    .connections = 2,
+	    .recipients_per_message = 500};
 
 	start(world, 2, 0);
+	world_send_row(world, &chosen);
+	world_settle(world, 50);
+	/* What was chosen isn't learned. */
+	assert_true(queue_has(world, "\"recipients_learned\":null"));
 	(void)world_submit(world, 5, 500, 3);
 	assert_true(world_wait_deliveries(world, 1));
 	assert_int_equal(world->deliveries[0].recipient_count, 5);
