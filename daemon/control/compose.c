@@ -4,7 +4,8 @@
 #include <string.h>
 
 static const char *const state_fields[] = {"state", "rate_limited_until", "last_error", "class",
-    "rule", "since", "waiting", "budget", "connections_learned", "recipients_learned"};
+    "rule", "since", "waiting", "budget", "connections_learned", "recipients_learned",
+    "rate_learned", "recipient_rate_learned"};
 static const char *const user_fields[] = {"messages_used_hour", "messages_left_hour",
     "messages_used_day", "messages_left_day", "recipients_used_hour", "recipients_left_hour",
     "recipients_used_day", "recipients_left_day", "limited_until", "has_held"};

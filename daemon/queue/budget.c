@@ -62,6 +62,12 @@ has_limit(const struct budget_window *window)
 }
 
 static bool
+counts(const struct budget_window *window)
+{
+	return has_limit(window) || window->watched_since_ms != 0;
+}
+
+static bool
 is_kept(const struct budget_window *window)
 {
 	return has_limit(window) && window->period_ms >= BUDGET_BOOKED_MS;
@@ -93,7 +99,7 @@ drop_unused(struct budget *budget)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < budget->count; i++)
-		if (has_limit(&budget->windows[i]) || budget->windows[i].sum.messages != 0)
+		if (counts(&budget->windows[i]) || budget->windows[i].sum.messages != 0)
 			budget->windows[kept++] = budget->windows[i];
 	budget->count = kept;
 }
@@ -164,6 +170,29 @@ budget_assume_spent(struct budget *budget, int64_t now_ms)
 		slots_add(&ring, now_ms / ring.slot_ms, budget->windows[i].limit);
 		note_last(budget, now_ms);
 	}
+}
+
+void
+budget_watch(struct budget *budget, int64_t period_ms, int64_t now_ms)
+{
+	struct budget_window *window = take_window(budget, period_ms);
+
+	if (window->watched_since_ms == 0)
+		window->watched_since_ms = now_ms;
+}
+
+bool
+budget_watched(
+    struct budget *budget, int64_t period_ms, int64_t now_ms, struct usage_count *count_out)
+{
+	struct budget_window *window = window_of(budget, period_ms);
+
+	if (window == NULL || window->watched_since_ms == 0 ||
+	    now_ms - window->watched_since_ms < period_ms)
+		return false;
+	move_all(budget, now_ms);
+	*count_out = window->sum;
+	return true;
 }
 
 /* ---- what may go ---- */
@@ -283,7 +312,7 @@ budget_charge(struct budget *budget, int64_t now_ms, uint32_t recipients)
 	for (size_t i = 0; i < budget->count; i++) {
 		struct slots ring = ring_of(&budget->windows[i]);
 
-		if (!has_limit(&budget->windows[i]))
+		if (!counts(&budget->windows[i]))
 			continue;
 		slots_move(&ring, now_ms);
 		slots_add(&ring, now_ms / ring.slot_ms, count);
@@ -301,7 +330,7 @@ budget_end(struct budget *budget, struct budget_time *time, int64_t now_ms, uint
 		struct budget_window *window = &budget->windows[i];
 		struct slots ring = ring_of(window);
 
-		if (!has_limit(window) || window->period_ms < BUDGET_BOOKED_MS)
+		if (!counts(window) || window->period_ms < BUDGET_BOOKED_MS)
 			continue;
 		slots_move(&ring, now_ms);
 		slots_take_back(&ring, time->charged_ms / ring.slot_ms, count);

@@ -34,6 +34,7 @@
 struct budget_window {
 	int64_t period_ms, slot_ms;
 	struct usage_count limit; /* 0: none */
+	int64_t watched_since_ms; /* it counts without a limit too; 0: only with one */
 	int64_t newest;
 	struct usage_count slots[SLOTS_MAX], sum;
 	/* What goes up to the end of this slot stands there on disk; it was so much, of so much. */
@@ -98,6 +99,12 @@ void budget_end(
 /* It did not go after all, or not to so many. */
 void budget_take_back(
     struct budget *budget, const struct budget_time *time, struct usage_count count);
+
+/* Counts what goes in the period, with a limit or without, from now on. */
+void budget_watch(struct budget *budget, int64_t period_ms, int64_t now_ms);
+/* What went in the last period; false: it isn't known, it wasn't watched for so long. */
+bool budget_watched(
+    struct budget *budget, int64_t period_ms, int64_t now_ms, struct usage_count *count_out);
 
 /* What the window leaves now, to ordinary or to urgent messages; UINT32_MAX: no limit. */
 struct usage_count budget_left(

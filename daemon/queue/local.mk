@@ -96,6 +96,7 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/routes.c \
 	daemon/queue/routes.h \
 	daemon/queue/routes_fallback.c \
+	daemon/queue/routes_learned.c \
 	daemon/queue/routes_notices.c \
 	daemon/queue/routes_private.h \
 	daemon/queue/routes_profiles.c \

@@ -92,12 +92,23 @@ put_trouble(json_t *object, const struct profile *profile, enum profile_trouble 
 }
 
 static void
+put_rate(json_t *object, const char *key, const struct rate *rate)
+{
+	char text[RATE_TEXT_SIZE];
+
+	(void)json_object_set_new(object, key,
+	    rate->rule_count == 0 ? json_null() : json_string(rate_format(rate, text)));
+}
+
+static void
 put_learned(json_t *object, const struct routes *routes, const struct profile *profile)
 {
 	uint32_t learned = profile_recipients_learned(routes, profile);
 
 	(void)json_object_set_new(object, "connections_learned",
 	    profile->width == 0 ? json_null() : json_integer(profile->width));
+	put_rate(object, "rate_learned", &profile->learned.messages);
+	put_rate(object, "recipient_rate_learned", &profile->learned.recipients);
 	(void)json_object_set_new(
 	    object, "recipients_learned", learned == 0 ? json_null() : json_integer(learned));
 }

@@ -29,6 +29,16 @@
 #define FLOW_USER(flow_id) ((flow_id)&FLOW_USER_MAX)
 #define FLOW_SENDER(flow_id) ((flow_id) >> FLOW_SENDER_SHIFT & FLOW_SENDER_MAX)
 
+/* What an upstream took before it said no, less some; see routes_learned.c. */
+struct learned {
+	struct rate messages, recipients; /* a rule for each period; none: nothing was learned */
+	int64_t changed_at_ms, step_ms;   /* steady; when they were last, and how long that holds */
+	/* The last refusal that said nothing of time. */
+	enum reply_class class;
+	int64_t ended_at_ms; /* steady; when its trouble was over; 0: it isn't */
+	uint32_t failures;
+};
+
 struct profile {
 	uint64_t id;
 	char *name;
@@ -67,6 +77,7 @@ struct profile {
 	uint32_t recipients_max;            /* of one transaction; 0: any */
 	int64_t recipients_at_ms;
 	int64_t longest_wait_ms; /* that a recipient was told to wait */
+	struct learned learned;  /* of its rates */
 
 	/* the scheduler's */
 	unsigned out;          /* messages at relay, or being loaded for it */
@@ -75,10 +86,12 @@ struct profile {
 	int64_t pause_until_ms;
 	struct ring rings[PRIORITIES];
 	struct shares shares;
-	uint32_t recipients_per_message; /* at once; 0: any number */
-	struct budget budget;            /* what its rates leave it */
-	int64_t rate_until_ms;           /* steady; 0: nothing waits for its rates */
-	bool is_rate_for_all;            /* the urgent wait as well */
+	uint32_t recipients_per_message;  /* at once; 0: any number */
+	struct rate rate, recipient_rate; /* its own */
+	unsigned reserve;
+	struct budget budget;  /* what its rates leave it */
+	int64_t rate_until_ms; /* steady; 0: nothing waits for its rates */
+	bool is_rate_for_all;  /* the urgent wait as well */
 	bool is_booking;
 	struct timer *timer;
 	void *look; /* the timer's context */

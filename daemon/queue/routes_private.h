@@ -2,7 +2,7 @@
  * routes_private - the inside of the map, for the files that make it up
  *
  * routes.c has users and lists, routes_profiles.c the profiles, routes_trouble.c what their upstreams say
- * of them, routes_notices.c the way of notices, routes_senders.c that of mail whose sender counts,
+ * of them, routes_learned.c how much these take, routes_notices.c the way of notices, routes_senders.c that of mail whose sender counts,
  * routes_fallback.c profiles that stand in for others.
  * Nobody else includes this.
  */
@@ -21,6 +21,20 @@ void profile_remember(
     struct routes *routes, struct profile *profile, const struct profile_row *row);
 /* An operator resumed or changed it: a stop, a wait and what was learned are forgotten. */
 void profile_resume(struct routes *routes, struct profile *profile);
+
+/* ---- routes_learned.c ---- */
+
+/* Its own rates hold, or what was learned if it has none. */
+void profile_set_rates(struct routes *routes, struct profile *profile);
+/* Its upstream refuses to take more, all at once, and says nothing of how long. */
+void profile_learn_rate(struct routes *routes, struct profile *profile, enum reply_class class);
+/* It takes what it gets. Whether more is tried from now on. */
+bool profile_raise_rate(struct routes *routes, struct profile *profile);
+/* To disk, and from there. */
+void profile_save_rate(const struct profile *profile, struct profile_row *row);
+void profile_remember_rate(
+    struct routes *routes, struct profile *profile, const struct profile_row *row);
+void profile_forget_rate(struct routes *routes, struct profile *profile);
 
 /* Where the mail of a list's removed users goes; 0: nowhere. Whether the list itself says so. */
 uint64_t routes_way_of_list(const struct routes *routes, const char *name, bool *is_bound_out);

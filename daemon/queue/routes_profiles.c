@@ -76,8 +76,10 @@ take_rates(struct routes *routes, struct profile *profile, const struct msg_rout
 		    profile->name, err.text);
 		return;
 	}
-	budget_set(&profile->budget, &messages, &recipients,
-	    route->reserve < 100 ? route->reserve : 100, routes_steady_ms(routes));
+	profile->rate = messages;
+	profile->recipient_rate = recipients;
+	profile->reserve = route->reserve < 100 ? route->reserve : 100;
+	profile_set_rates(routes, profile);
 	budget_spread(&profile->budget, route->is_spread);
 	if (!routes->had_map)
 		budget_assume_spent(&profile->budget, routes_steady_ms(routes));

@@ -1,6 +1,6 @@
 /*
  * routes_trouble - what an upstream says of its account: how long it is left alone, how many
- * connections and recipients it takes, and when that is over.
+ * connections and recipients it takes, and when that is over. Its rates are in routes_learned.c.
  *
  * A profile that waits or is stopped begins nothing until its time. Then one message goes ahead and
  * looks; if it comes through, twice as many follow after each round. What is learned of connections
@@ -22,6 +22,7 @@
 #define WIDTH_SUCCESSES 10
 #define WIDTH_STEP_MS INT64_C(60000)
 #define WIDTH_STEP_MAX_MS INT64_C(3600000)
+#define AGAIN_MS INT64_C(86400000)
 /* What was learned of the recipients of one transaction is tried anew after a day. */
 #define RECIPIENTS_KEPT_MS INT64_C(86400000)
 
@@ -59,6 +60,7 @@ store_profile(struct routes *routes, const struct profile *profile)
 	row->recipients_max = profile->recipients_max;
 	row->recipients_at_ms = profile->recipients_at_ms;
 	row->longest_wait_ms = profile->longest_wait_ms;
+	profile_save_rate(profile, row);
 	(void)snprintf(row->last_error, sizeof(row->last_error), "%s", profile->last_error);
 	(void)snprintf(row->rule, sizeof(row->rule), "%s", profile->rule);
 	storage_post(routes->storage, STORE_PROFILE, &job->job);
@@ -79,6 +81,7 @@ profile_remember(struct routes *routes, struct profile *profile, const struct pr
 	profile->recipients_max = row->recipients_max;
 	profile->recipients_at_ms = row->recipients_at_ms;
 	profile->longest_wait_ms = row->longest_wait_ms;
+	profile_remember_rate(routes, profile, row);
 	memcpy(profile->last_error, row->last_error, sizeof(profile->last_error));
 	memcpy(profile->rule, row->rule, sizeof(profile->rule));
 	/* What relay had before this start says nothing new. */
@@ -302,6 +305,21 @@ class_of(const struct msg_report *report)
 	return class == REPLY_NONE || class >= REPLY_CLASS_COUNT ? REPLY_UNREACHABLE : class;
 }
 
+/* The same again within a day, though something went in between: where nobody says until when, waits
+ * that were too short are violations too. */
+static uint32_t
+failures_before(const struct routes *routes, const struct profile *profile, enum reply_class class)
+{
+	const struct learned *learned = &profile->learned;
+
+	if (profile->trouble != TROUBLE_NONE)
+		return profile->class == class ? profile->failures : 0;
+	return learned->class == class && learned->ended_at_ms != 0 &&
+		       routes_steady_ms(routes) - learned->ended_at_ms < AGAIN_MS
+		   ? learned->failures
+		   : 0;
+}
+
 /* The same again waits for longer; something else begins anew. */
 static void
 begin_trouble(struct routes *routes, struct profile *profile, enum reply_class class,
@@ -311,7 +329,7 @@ begin_trouble(struct routes *routes, struct profile *profile, enum reply_class c
 	bool is_stop = reply_class_effect(class) == EFFECT_STOP;
 	bool is_new = profile->trouble == TROUBLE_NONE;
 
-	profile->failures = is_new || profile->class == class ? profile->failures + 1 : 1;
+	profile->failures = failures_before(routes, profile, class) + 1;
 	profile->trouble = is_stop ? TROUBLE_STOPPED : TROUBLE_LIMITED;
 	profile->class = class;
 	profile->slow_width = 1;
@@ -341,6 +359,9 @@ profile_note_trouble(struct routes *routes, struct profile *profile,
 		tell(routes, profile, class, report, 0);
 		return;
 	}
+	/* Who looks whether it is over proves nothing about how much may go. */
+	if (profile->trouble == TROUBLE_NONE && !report->is_wait_exact)
+		profile_learn_rate(routes, profile, class);
 	begin_trouble(routes, profile, class, report);
 	is_told = profile->trouble == TROUBLE_STOPPED ||
 		  profile->failures == ALERT_AFTER_FAILURES ||
@@ -360,6 +381,11 @@ forget_trouble(struct routes *routes, struct profile *profile)
 
 	if (profile->trouble == TROUBLE_NONE)
 		return;
+	if (is_limit(profile->class)) {
+		profile->learned.class = profile->class;
+		profile->learned.failures = profile->failures;
+		profile->learned.ended_at_ms = routes_steady_ms(routes);
+	}
 	profile->trouble = TROUBLE_NONE;
 	profile->class = REPLY_NONE;
 	profile->rule[0] = '\0';
@@ -382,6 +408,8 @@ profile_note_success(struct routes *routes, struct profile *profile, uint64_t at
 	if (profile->slow_width > 0 && ++profile->slow_width >= most_connections(profile))
 		profile->slow_width = 0;
 	widen(routes, profile);
+	if (profile_raise_rate(routes, profile))
+		store_profile(routes, profile);
 	profile->last_error[0] = '\0';
 	forget_trouble(routes, profile);
 }
@@ -414,8 +442,10 @@ profile_note_wait(struct routes *routes, struct profile *profile, int64_t wait_m
 void
 profile_resume(struct routes *routes, struct profile *profile)
 {
-	bool has_learned = profile->width != 0 || profile->recipients_max != 0;
+	bool has_learned = profile->width != 0 || profile->recipients_max != 0 ||
+			   profile->learned.messages.rule_count != 0;
 
+	profile_forget_rate(routes, profile);
 	profile->width = 0;
 	profile->width_step_ms = 0;
 	profile->recipients_max = 0;

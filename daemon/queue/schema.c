@@ -34,7 +34,7 @@
 #include <string.h>
 
 #define APPLICATION_ID 0x706f7374 /* "post" */
-#define SCHEMA_VERSION 5
+#define SCHEMA_VERSION 6
 /* A larger file is not read through at start: a restart with a long queue takes a moment. */
 #define CHECK_PAGES_MAX 32768
 #define XSTR(x) #x
@@ -111,7 +111,9 @@ static const char tables_sql[] =
     " class TEXT NOT NULL DEFAULT '', rule TEXT NOT NULL DEFAULT '',"
     " since_at INTEGER NOT NULL DEFAULT 0, set_at INTEGER NOT NULL DEFAULT 0,"
     " width INTEGER NOT NULL DEFAULT 0, recipients INTEGER NOT NULL DEFAULT 0,"
-    " recipients_at INTEGER NOT NULL DEFAULT 0, longest_wait INTEGER NOT NULL DEFAULT 0);"
+    " recipients_at INTEGER NOT NULL DEFAULT 0, longest_wait INTEGER NOT NULL DEFAULT 0,"
+    " rate TEXT NOT NULL DEFAULT '', recipient_rate TEXT NOT NULL DEFAULT '',"
+    " rate_step INTEGER NOT NULL DEFAULT 0);"
     "PRAGMA application_id=" STR(APPLICATION_ID) ";"
 						 "PRAGMA user_version=" STR(
 						     SCHEMA_VERSION) ";"
@@ -169,9 +171,17 @@ static const char step_5_sql[] =
     "PRAGMA user_version=5;"
     "COMMIT;";
 
+static const char step_6_sql[] =
+    "BEGIN IMMEDIATE;"
+    "ALTER TABLE profile ADD COLUMN rate TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE profile ADD COLUMN recipient_rate TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE profile ADD COLUMN rate_step INTEGER NOT NULL DEFAULT 0;"
+    "PRAGMA user_version=6;"
+    "COMMIT;";
+
 /* The step to each version from the one before. */
 static const char *const steps_sql[SCHEMA_VERSION + 1] = {
-    [2] = step_2_sql, [3] = step_3_sql, [4] = step_4_sql, [5] = step_5_sql};
+    [2] = step_2_sql, [3] = step_3_sql, [4] = step_4_sql, [5] = step_5_sql, [6] = step_6_sql};
 
 static int
 refuse_damaged(const char *path, const char *how, struct err *err_out)

@@ -285,6 +285,9 @@ struct profile_row {
 	uint32_t recipients_max; /* of one transaction; 0: any */
 	int64_t recipients_at_ms;
 	int64_t longest_wait_ms; /* that a recipient was ever told to wait */
+	/* Rates as common/rate.h has them; "": none. */
+	char rate[RATE_TEXT_SIZE], recipient_rate[RATE_TEXT_SIZE];
+	int64_t rate_step_ms; /* how long they hold before they are raised */
 };
 
 struct profile_job {

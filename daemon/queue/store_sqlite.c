@@ -99,11 +99,12 @@ static const char *const statements_sql[SQL_COUNT] = {
     [SQL_SET_NEXT_ID] = "UPDATE meta SET value = ? WHERE name = 'next_id'",
     [SQL_PUT_PROFILE] = "INSERT OR REPLACE INTO profile(id, version, trouble, failures, until_at,"
 			" last_error, class, rule, since_at, set_at, width, recipients,"
-			" recipients_at, longest_wait) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			" recipients_at, longest_wait, rate, recipient_rate, rate_step)"
+			" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_DELETE_PROFILE] = "DELETE FROM profile WHERE id = ?",
     [SQL_GET_PROFILES] = "SELECT id, version, trouble, failures, until_at, last_error, class,"
-			 " rule, since_at, set_at, width, recipients, recipients_at, longest_wait"
-			 " FROM profile",
+			 " rule, since_at, set_at, width, recipients, recipients_at, longest_wait,"
+			 " rate, recipient_rate, rate_step FROM profile",
     [SQL_BOOK] = "INSERT OR REPLACE INTO booked(profile, period_ms, slot, messages, recipients)"
 		 " VALUES(?,?,?,?,?)",
     [SQL_SWEEP_BOOKED] = "DELETE FROM booked WHERE profile = ? AND period_ms = ? AND slot <= ?",
@@ -463,13 +464,13 @@ static enum store_result
 put_profile(struct store *store, const struct profile_row *row)
 {
 	if (row->trouble == TROUBLE_NONE && row->width == 0 && row->recipients_max == 0 &&
-	    row->longest_wait_ms == 0)
+	    row->longest_wait_ms == 0 && *row->rate == '\0' && *row->recipient_rate == '\0')
 		return sql_run(store, SQL_DELETE_PROFILE, "i", (int64_t)row->profile_id);
-	return sql_run(store, SQL_PUT_PROFILE, "iiiiitttiiiiii", (int64_t)row->profile_id,
+	return sql_run(store, SQL_PUT_PROFILE, "iiiiitttiiiiiitti", (int64_t)row->profile_id,
 	    (int64_t)row->version, (int64_t)row->trouble, (int64_t)row->failures, row->until_ms,
 	    row->last_error, reply_class_name(row->class), row->rule, row->since_ms, row->set_at_ms,
 	    (int64_t)row->width, (int64_t)row->recipients_max, row->recipients_at_ms,
-	    row->longest_wait_ms);
+	    row->longest_wait_ms, row->rate, row->recipient_rate, row->rate_step_ms);
 }
 
 static void
@@ -485,6 +486,10 @@ read_learned(sqlite3_stmt *statement, struct profile_row *row)
 	row->recipients_max = (uint32_t)sqlite3_column_int64(statement, 11);
 	row->recipients_at_ms = sqlite3_column_int64(statement, 12);
 	row->longest_wait_ms = sqlite3_column_int64(statement, 13);
+	(void)snprintf(row->rate, sizeof(row->rate), "%s", sql_text(statement, 14));
+	(void)snprintf(
+	    row->recipient_rate, sizeof(row->recipient_rate), "%s", sql_text(statement, 15));
+	row->rate_step_ms = sqlite3_column_int64(statement, 16);
 }
 
 static enum store_result

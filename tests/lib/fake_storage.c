@@ -29,6 +29,7 @@ static struct {
 	struct booked_row booked[BOOKED_MAX];
 	size_t booked_count;
 	void (*on_woken)(uint64_t id);
+	struct profile_row profile;
 } fake;
 
 /* ---- the loop ---- */
@@ -129,6 +130,12 @@ fake_post(struct fake_write *write)
 {
 	write->job.urgency = JOB_WRITES;
 	storage_post(fake_storage(), (enum store_job_kind)FAKE_WRITE, &write->job);
+}
+
+const struct profile_row *
+fake_profile(void)
+{
+	return &fake.profile;
 }
 
 struct fake_message *
@@ -348,7 +355,9 @@ run(struct job *job)
 		run_book(at);
 	else if (job->kind == STORE_LOAD_BOOKED)
 		run_load_booked(at);
-	/* STORE_PROFILE and STORE_COUNT: nobody asks for it again, nobody counts. */
+	else if (job->kind == STORE_PROFILE)
+		fake.profile = ((struct profile_job *)at)->row;
+	/* STORE_COUNT: nobody counts. */
 }
 
 static void

@@ -50,6 +50,8 @@ void fake_close(void);
 void fake_reopen(void);
 
 void fake_post(struct fake_write *write);
+/* The row of a profile that was written last; zeroes: none was. */
+const struct profile_row *fake_profile(void);
 /* By its id: FAKE_FIRST_ID and up. */
 struct fake_message *fake_message(uint64_t id);
 /* Called with each message that a wake made ready, before the scheduler hears of it. */

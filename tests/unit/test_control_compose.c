@@ -36,31 +36,36 @@ test_profile(void **state)
 	} rows[] = {
 	    {"{\"name\":\"office\"}", QUEUE,
 		"{\"budget\":null,\"class\":null,\"connections_learned\":null,\"last_error\":"
-		"\"421\",\"name\":\"office\",\"rate_limited_"
+		"\"421\",\"name\":\"office\",\"rate_learned\":null,\"rate_limited_"
 		"until\":"
-		"\"2026-03-01T12:31:04Z\",\"recipients_learned\":null,\"rule\":null,\"since\":null,"
+		"\"2026-03-01T12:31:04Z\",\"recipient_rate_learned\":null,\"recipients_learned\":"
+		"null,\"rule\":null,\"since\":null,"
 		"\"state\":\"limited\",\"waiting\":4}"},
 	    {"{\"name\":\"new\"}", QUEUE,
 		"{\"budget\":null,\"class\":null,\"connections_learned\":null,\"last_error\":null,"
-		"\"name\":\"new\",\"rate_limited_until\":null,"
-		"\"recipients_learned\":null,\"rule\":null,\"since\":null,\"state\":\"ok\","
+		"\"name\":\"new\",\"rate_learned\":null,\"rate_limited_until\":null,"
+		"\"recipient_rate_learned\":null,\"recipients_learned\":null,\"rule\":null,"
+		"\"since\":null,\"state\":\"ok\","
 		"\"waiting\":0}"},
 	    {"{\"name\":\"new\",\"state\":\"paused\"}", QUEUE,
 		"{\"budget\":null,\"class\":null,\"connections_learned\":null,\"last_error\":null,"
-		"\"name\":\"new\",\"rate_limited_until\":null,"
-		"\"recipients_learned\":null,\"rule\":null,\"since\":null,\"state\":\"paused\","
+		"\"name\":\"new\",\"rate_learned\":null,\"rate_limited_until\":null,"
+		"\"recipient_rate_learned\":null,\"recipients_learned\":null,\"rule\":null,"
+		"\"since\":null,\"state\":\"paused\","
 		"\"waiting\":0}"},
 	    {"{\"name\":\"office\"}", NULL,
 		"{\"budget\":null,\"class\":null,\"connections_learned\":null,\"last_error\":null,"
-		"\"name\":\"office\",\"rate_limited_until\":"
+		"\"name\":\"office\",\"rate_learned\":null,\"rate_limited_until\":"
 		"null,"
-		"\"recipients_learned\":null,\"rule\":null,\"since\":null,\"state\":null,"
+		"\"recipient_rate_learned\":null,\"recipients_learned\":null,\"rule\":null,"
+		"\"since\":null,\"state\":null,"
 		"\"waiting\":null}"},
 	    {"{\"name\":\"office\"}", "{\"profiles\":7}",
 		"{\"budget\":null,\"class\":null,\"connections_learned\":null,\"last_error\":null,"
-		"\"name\":\"office\",\"rate_limited_until\":"
+		"\"name\":\"office\",\"rate_learned\":null,\"rate_limited_until\":"
 		"null,"
-		"\"recipients_learned\":null,\"rule\":null,\"since\":null,\"state\":\"ok\","
+		"\"recipient_rate_learned\":null,\"recipients_learned\":null,\"rule\":null,"
+		"\"since\":null,\"state\":\"ok\","
 		"\"waiting\":0}"},
 	    /* It hasn't had mail yet. */
 	    {"{\"name\":\"new\",\"problem\":\"no provider\"}", QUEUE,
@@ -91,7 +96,8 @@ test_status(void **state)
 		"{\"profiles\":[{\"budget\":null,\"class\":null,\"connections_learned\":null,"
 		"\"default\":true,\"last_error\":\"421\",\"name\":"
 		"\"office\","
-		"\"rate_limited_until\":\"2026-03-01T12:31:04Z\",\"recipients_learned\":null,"
+		"\"rate_learned\":null,\"rate_limited_until\":\"2026-03-01T12:31:04Z\",\"recipient_"
+		"rate_learned\":null,\"recipients_learned\":null,"
 		"\"rule\":null,\"since\":null,\"state\":\"limited\","
 		"\"waiting\":4}],\"queue\":{\"deferred\":1,\"held\":0,\"ready\":3,\"scheduled\":0,"
 		"\"sending\":2,\"uncertain\":0},\"version\":\"1\"}"},

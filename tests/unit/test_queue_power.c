@@ -699,7 +699,7 @@ make_version(unsigned version)
 static void
 test_cut_in_the_step_from_an_earlier_version(void **state)
 {
-	for (unsigned version = 1; version <= 4; version++) {
+	for (unsigned version = 1; version <= 5; version++) {
 		struct store *store;
 		uint64_t digest;
 

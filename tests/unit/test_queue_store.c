@@ -836,6 +836,36 @@ check_columns(struct queue_rig *rig)
 	free(columns[1]);
 }
 
+/* What was learned of an upstream stays without any trouble, and only then a row that says nothing goes. */
+static void
+test_what_a_profile_learned_is_kept(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct profile_job put = {.row = {.profile_id = 5,
+				      .version = 3,
+				      .rate = "27/m 630/h",
+				      .recipient_rate = "40/m",
+				      .rate_step_ms = 86400000}};
+	struct profile_job empty = {.row = {.profile_id = 5, .version = 4}};
+	struct profiles_job got = {0}, none = {0};
+
+	assert_true(rig_open(rig));
+	assert_int_equal(rig_do(rig, STORE_PROFILE, JOB_WRITES, &put), JOB_DONE);
+	rig_close(rig);
+	assert_true(rig_open(rig));
+	assert_int_equal(rig_do(rig, STORE_PROFILES, JOB_READS, &got), JOB_DONE);
+	assert_int_equal(got.row_count_out, 1);
+	assert_int_equal(got.rows_out[0].version, 3);
+	assert_string_equal(got.rows_out[0].rate, "27/m 630/h");
+	assert_string_equal(got.rows_out[0].recipient_rate, "40/m");
+	assert_int_equal(got.rows_out[0].rate_step_ms, 86400000);
+	free(got.rows_out);
+	assert_int_equal(rig_do(rig, STORE_PROFILE, JOB_WRITES, &empty), JOB_DONE);
+	assert_int_equal(rig_do(rig, STORE_PROFILES, JOB_READS, &none), JOB_DONE);
+	assert_int_equal(none.row_count_out, 0);
+	free(none.rows_out);
+}
+
 static void
 test_database_of_the_first_version_keeps_everything(void **state)
 {
@@ -1230,6 +1260,7 @@ main(void)
 	    T(age_is_set_once_and_not_past_a_later_attempt),
 	    T(newer_version_is_refused),
 	    T(second_process_is_refused),
+	    T(what_a_profile_learned_is_kept),
 	    T(database_of_the_first_version_keeps_everything),
 	    T(database_of_the_second_version_keeps_everything),
 	    T(wishes_are_kept_and_go_with_their_message),

@@ -8,7 +8,7 @@
  *
  * 50,000 messages of all priorities come in six days. Where postern is told the limits it is never
  * banned and sends 95 % of what may go at the least, also if it is killed once a day; and if the clock
- * is set, 90 %. Where it isn't told, it goes by the replies, and never tries too early.
+ * is set, 90 %. Where it isn't told, it goes by the replies, learns from them, and never tries too early.
  */
 #include "common/log.h"
 #include "common/xalloc.h"
@@ -39,6 +39,8 @@
 /* What was on its way when it said no isn't held against anyone. */
 #define GRACE_MS (2 * SECOND)
 #define BAN_MS (10 * MINUTE)
+/* Who isn't told until when is not expected to wait for longer. */
+#define UNTOLD_MS (30 * MINUTE)
 
 struct quota {
 	int64_t period_ms;
@@ -66,6 +68,7 @@ static struct {
 	uint64_t next_id;
 	bool is_told;   /* of the limits */
 	bool says_when; /* it may come again */
+	bool is_harsh;  /* it never does, and bans for longer each time */
 	int64_t began_ms;
 
 	/* the relay */
@@ -112,7 +115,9 @@ ban(const char *words, int64_t wait_ms)
 {
 	week.bans++;
 	week.words = words;
-	if (!week.is_told)
+	if (week.is_harsh)
+		week.ban_ms = week.ban_ms == 0 ? BAN_MS : week.ban_ms * 2;
+	else if (!week.is_told)
 		week.ban_ms = wait_ms;
 	else
 		week.ban_ms = week.ban_ms == 0 ? BAN_MS : week.ban_ms * 2;
@@ -127,7 +132,8 @@ is_banned(void)
 		return false;
 	if (now_ms() - week.banned_at_ms > GRACE_MS) {
 		week.tries_while_banned++;
-		week.ban_ms *= 2;
+		if (!week.is_harsh)
+			week.ban_ms *= 2;
 		week.banned_until_ms = now_ms() + week.ban_ms;
 	}
 	return true;
@@ -190,7 +196,8 @@ take(uint32_t recipients)
 		    quota->recipients + recipients <= quota->recipients_max)
 			continue;
 		ban(week.says_when ? refusals[i].with_time : refusals[i].without,
-		    refusals[i].wait_ms);
+		    week.says_when || refusals[i].wait_ms < UNTOLD_MS ? refusals[i].wait_ms
+								      : UNTOLD_MS);
 		return week.words;
 	}
 	assert_true(week.taken_count < TAKEN_MAX);
@@ -471,14 +478,14 @@ start_relay(void)
 /* ---- the queue ---- */
 
 static void
-send_map(void)
+send_map(uint32_t version)
 {
 	struct routes *routes = scheduler_routes(week.scheduler);
 
 	routes_take(routes, &(struct msg_route){.row = ROUTE_BEGIN, .name = "", .list = ""});
 	routes_take(routes, &(struct msg_route){.row = ROUTE_PROFILE,
 				.id = PROFILE,
-				.version = 1,
+				.version = version,
 				.name = "p",
 				.list = "",
 				.connections = CONNECTIONS,
@@ -507,7 +514,9 @@ start(void)
 
 	week.scheduler = scheduler_new(&week.role, fake_storage(), &callbacks, NULL);
 	fake_pass(SECOND);
-	send_map();
+	send_map(1);
+	if (fake_profile()->profile_id != 0)
+		routes_remember(scheduler_routes(week.scheduler), fake_profile());
 	fake_pass(SECOND);
 	start_relay();
 	scheduler_add_relay(week.scheduler, (struct link *)(void *)&week);
@@ -723,7 +732,7 @@ test_clock_is_set(void **state)
 }
 
 /* It goes by what the provider says, and leaves it alone until then. Where that doesn't say when to
- * come back, it waits for longer than it need. */
+ * come back, it learns how much it may send in a minute, an hour and a day. */
 static void
 test_limits_are_unknown(void **state)
 {
@@ -736,7 +745,78 @@ test_limits_are_unknown(void **state)
 	begin(false);
 	pass(NULL);
 	assert_int_equal(week.tries_while_banned, 0);
-	assert_used(30);
+	assert_in_range(week.bans, 6, 20);
+	assert_used(90);
+	end();
+}
+
+/* It never says when to come back and bans for twice as long each time; who comes too early has the ban
+ * begin anew. There is no limit for a day: its refusals would go on for a day. */
+static void
+test_bans_grow_and_nothing_is_said(void **state)
+{
+	begin(false);
+	week.is_harsh = true;
+	week.quotas[2].messages_max = week.quotas[2].recipients_max = UINT32_MAX;
+	pass(NULL);
+	assert_in_range(week.bans, 2, 6);
+	assert_in_range(week.tries_while_banned, 0, 1);
+	assert_true(week.taken_count >= MESSAGES * 95 / 100);
+	end();
+}
+
+static uint32_t
+learned(int64_t period_ms)
+{
+	const struct rate *rate =
+	    &routes_profile(scheduler_routes(week.scheduler), PROFILE)->learned.messages;
+
+	for (size_t i = 0; i < rate->rule_count; i++)
+		if (rate->rules[i].period_ms == period_ms)
+			return rate->rules[i].count;
+	return 0;
+}
+
+/* What was learned outlives a restart, and is raised in days without a refusal; an operator who
+ * changes or resumes the profile ends it. */
+static void
+test_learned_is_kept_and_forgotten(void **state)
+{
+	uint32_t at_first;
+
+	begin(false);
+	while (week.next_id < FAKE_FIRST_ID + MESSAGES / 10)
+		add();
+	fake_pass(6 * HOUR);
+	at_first = learned(HOUR);
+	assert_in_range(learned(MINUTE), 20, 29);
+	assert_in_range(at_first, 500, 690);
+	restart();
+	assert_int_equal(learned(HOUR), at_first);
+	fake_pass(12 * HOUR);
+	assert_int_equal(learned(HOUR), at_first);
+	fake_pass(2 * DAY);
+	add();
+	fake_pass(HOUR);
+	assert_int_equal(learned(HOUR), at_first + at_first / 20 + 1);
+	send_map(2);
+	assert_int_equal(learned(HOUR), 0);
+	restart();
+	assert_int_equal(learned(HOUR), 0);
+	end();
+}
+
+/* An operator's own rates are the last word, also where the upstream takes less. */
+static void
+test_own_rates_are_never_replaced(void **state)
+{
+	begin(true);
+	week.quotas[0].messages_max = 10;
+	while (week.next_id < FAKE_FIRST_ID + MESSAGES / 10)
+		add();
+	fake_pass(3 * HOUR);
+	assert_true(week.bans > 1);
+	assert_int_equal(learned(MINUTE), 0);
 	end();
 }
 
@@ -748,6 +828,9 @@ main(void)
 	    cmocka_unit_test(test_killed_in_between),
 	    cmocka_unit_test(test_clock_is_set),
 	    cmocka_unit_test(test_limits_are_unknown),
+	    cmocka_unit_test(test_learned_is_kept_and_forgotten),
+	    cmocka_unit_test(test_own_rates_are_never_replaced),
+	    cmocka_unit_test(test_bans_grow_and_nothing_is_said),
 	};
 
 	log_set_level(LOG_ERROR);
