@@ -21,6 +21,13 @@ has_port(const char *text)
 	       colon[1 + strspn(colon + 1, "0123456789")] == '\0';
 }
 
+/* 256.1.1.1: no name ends in digits alone (RFC 3696 2), so it is meant as an address. */
+static bool
+is_like_address(const char *text)
+{
+	return text[strspn(text, "0123456789.")] == '\0' && strchr(text, '.') != NULL;
+}
+
 int
 profile_normalise_host(char **text, struct err *err_out)
 {
@@ -33,7 +40,7 @@ profile_normalise_host(char **text, struct err *err_out)
 
 	if (netaddr_parse(bare, &address))
 		host = netaddr_format(&address, address_text);
-	else if (has_brackets)
+	else if (has_brackets || is_like_address(bare))
 		(void)err_set(err_out, "%.200s is no IP address", *text);
 	else if (has_port(bare))
 		(void)err_set(err_out, "%.200s: the port is a setting of its own (port)", bare);

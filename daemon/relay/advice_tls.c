@@ -19,7 +19,7 @@ advise_version(const struct advice *advice)
 
 	advise(advice,
 	    "The upstream was reached, but has no version of TLS that the profile allows (%s to "
-	    "%s): look at tls_min and tls_max. ",
+	    "%s): look at --tls-min and --tls-max. ",
 	    version_text(profile->tls_min), version_text(profile->tls_max));
 	if (profile->tls_max < TLS_VERSION_1_3) {
 		advise(advice, "A newer one: ");
@@ -76,8 +76,8 @@ advise_handshake(const struct advice *advice)
 		advise(advice, " --tls-min 1.0 makes do with less.");
 	} else {
 		advise(advice,
-		    "The upstream was reached, but the encryption failed: look at port, tls, "
-		    "tls_min, tls_max and tls_verify. Is another port or way right? ");
+		    "The upstream was reached, but the encryption failed: look at --port, --tls, "
+		    "--tls-min, --tls-max and --tls-verify. Is another port or way right? ");
 		advise_set(advice);
 		advise(advice, " --port 587 --tls starttls, or --port 465 --tls implicit.");
 	}

@@ -135,7 +135,7 @@ take_login(struct device_login *login, const struct oauth_result *result)
 	if (result->refresh_token == NULL) {
 		end(login, FAILED,
 		    "the login worked, but the server gave no refresh token: add offline_access "
-		    "to oauth_scope (Microsoft), and log in again");
+		    "to --oauth-scope (Microsoft), and log in again");
 		return;
 	}
 	login->state = STORING;
@@ -269,7 +269,7 @@ on_profile(const union message *answer, void *ctx)
 		end_early(login, 409, "refused", answer->profile.problem);
 	} else if (answer->profile.oauth_grant != GRANT_DEVICE) {
 		message = xasprintf("profile %s needs no login: that is for those with "
-				    "oauth_grant device",
+				    "--oauth-grant device",
 		    login->name);
 		end_early(login, 409, "refused", message);
 		free(message);

@@ -201,12 +201,12 @@ fail_status(struct oauth_failure *failure, const struct oauth_request *request, 
 	if (status >= 300 && status < 400)
 		return fail(failure, request, OAUTH_REFUSED,
 		    "HTTP status %u: it points elsewhere, which is not followed. Look at the "
-		    "URL (oauth_token_url, oauth_device_url).",
+		    "URL (--oauth-token-url, --oauth-device-url).",
 		    status);
 	if (status == 404 || status == 405 || status == 410)
 		return fail(failure, request, OAUTH_REFUSED,
 		    "HTTP status %u: there is no token service at this place. Look at the URL "
-		    "(oauth_token_url, oauth_device_url).",
+		    "(--oauth-token-url, --oauth-device-url).",
 		    status);
 	return fail(failure, request, OAUTH_LATER, "HTTP status %u", status);
 }
@@ -338,7 +338,7 @@ take_device(const struct oauth_request *request, const json_t *json, struct oaut
 	    device->interval_s < 0)
 		return fail(failure_out, request, OAUTH_LATER,
 		    "the answer is not the beginning of a device's login (device_code, user_code, "
-		    "verification_uri, expires_in). Look at oauth_device_url");
+		    "verification_uri, expires_in). Look at --oauth-device-url");
 	if (device->interval_s == 0)
 		device->interval_s = 1;
 	device->device_code = xstrdup(text_of(json, "device_code"));

@@ -48,7 +48,7 @@ profile_make_tls(
 	if (own.verify == VERIFY_NAME && own.store == NULL && !has_own)
 		(void)err_set(err_out,
 		    "the system's CA certificates could not be read: give the profile a CA, or set "
-		    "tls_verify");
+		    "--tls-verify no");
 	else if (own.verify != VERIFY_NAME || own.store != NULL)
 		context = tls_client_new(&own, err_out);
 	if (has_own && own.store != NULL)
@@ -111,7 +111,7 @@ choose_auth(struct profile *profile, const struct msg_profile *message)
 		 profile->token_source == NULL && profile->secret[0] == '\0')
 		set_problem(profile,
 		    "auth is for access tokens, and the profile has no way to get one: set "
-		    "oauth_grant, or one as the password");
+		    "--oauth-grant, or one as the password");
 }
 
 static void

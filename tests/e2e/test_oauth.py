@@ -318,7 +318,7 @@ def test_environment_is_no_way_out(make_postern, tokens, host, tmp_path):
     ({'status': 404, 'body': b'-'}, 'no token service'),
     ({'access_token': 'a', 'token_type': 'mac'}, 'not of type Bearer'),
     ({'error': 'invalid_grant'}, 'log in again'),
-    ({'error': 'invalid_client', 'status': 401}, 'oauth_client_secret'),
+    ({'error': 'invalid_client', 'status': 401}, '--oauth-client-secret'),
     ({'error': 'consent_required'}, 'consent'),
     ({'status': None}, '127.0.0.1')])
 def test_answers_of_a_rude_token_server(postern, tokens, host, said, expected):

@@ -220,8 +220,8 @@ def test_server_with_one_version(make_way, server, version):
     ('tls13', ('--tls-max', '1.2'))])
 def test_server_without_a_version_that_is_allowed(make_way, server, service, options):
     way = make_way(server).add(service, '--tls', 'starttls', '--auth', 'plain', *options)
-    way.waits('tls_min', 'tls_max')
-    way.test_says('tls_min', 'tls_max')
+    way.waits('--tls-min', '--tls-max')
+    way.test_says('--tls-min', '--tls-max')
     way.was_told_nothing()
 
 

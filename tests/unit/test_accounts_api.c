@@ -134,6 +134,8 @@ static const struct row rows[] = {
     {"PATCH", "/v1/profiles/p", "{\"port\":70000}", 400, "65535"},
     {"PATCH", "/v1/profiles/p", "{\"host\":\"[2001:DB8::1]\"}", 200, "2001:db8::1"},
     {"PATCH", "/v1/profiles/p", "{\"host\":\"[mail.example]\"}", 400, "no IP address"},
+    {"PATCH", "/v1/profiles/p", "{\"host\":\"256.1.1.1\"}", 400, "256.1.1.1 is no IP address"},
+    {"PATCH", "/v1/profiles/p", "{\"host\":\"1.2.3\"}", 400, "1.2.3 is no IP address"},
     {"PATCH", "/v1/profiles/p", "{\"host\":\"a b\"}", 400, "\"field\": \"host\""},
     {"PATCH", "/v1/profiles/p", "{\"host\":\" B.example, [::1] ;a.example;\"}", 200,
 	"\"host\": \"b.example;::1;a.example\""},
