@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/enhanced.h"
+#include "daemon/relay/own_words.h"
 #include "daemon/relay/pop3_asked.h"
 
 #include <stdarg.h>
@@ -44,9 +45,9 @@ is_for_now(uint16_t code)
 
 /* 530 is said for both: "Authentication required", "Must issue a STARTTLS command first". */
 static enum reply_class
-class_of_login_code(const struct reply *reply)
+class_of_login_code(uint16_t code, const char *words)
 {
-	if (reply->code == 538 || strcasestr(reply->text, "STARTTLS") != NULL)
+	if (code == 538 || strcasestr(words, "STARTTLS") != NULL)
 		return REPLY_TLS_REQUIRED;
 	return REPLY_AUTH_BAD;
 }
@@ -113,13 +114,13 @@ class_of_4xx(const struct enhanced *code)
 }
 
 static enum reply_class
-class_in_transaction(enum phase phase, const struct reply *reply)
+class_in_transaction(enum phase phase, const struct reply *reply, const char *words)
 {
 	struct enhanced code = {0};
 	enum reply_class class;
 
 	if (is_login_code(reply->code) && phase < PHASE_DOT)
-		return class_of_login_code(reply);
+		return class_of_login_code(reply->code, words);
 	(void)enhanced_parse(reply->enhanced, strlen(reply->enhanced), &code);
 	if (!is_for_good(reply->code))
 		return class_of_4xx(&code);
@@ -144,12 +145,23 @@ static bool is_waiting_class(enum reply_class class)
 	       class == REPLY_MAILBOX_FULL || class == REPLY_TEMPORARY || class == REPLY_POLICY;
 }
 
+/* x.1.1 and its like: the address of the recipient, whatever is said beside. */
+static bool
+is_about_recipient(enum phase phase, const struct reply *reply)
+{
+	struct enhanced code = {0};
+
+	(void)enhanced_parse(reply->enhanced, strlen(reply->enhanced), &code);
+	return phase == PHASE_RCPT && code.subject == 1;
+}
+
 /* There is no code for it, and many rules fit parts of the words. */
 static bool
 find_pop3(const struct classifier *classifier, enum phase phase, const struct reply *reply,
-    struct verdict *verdict)
+    const char *words, struct verdict *verdict)
 {
-	if (phase >= PHASE_DOT || reply->code < 400 || !pop3_is_asked(reply->text))
+	if (phase >= PHASE_DOT || reply->code < 400 || is_about_recipient(phase, reply) ||
+	    !pop3_is_asked(words))
 		return false;
 	verdict->class =
 	    is_for_good(reply->code) && !classifier->has_pop3 ? REPLY_AUTH_BAD : REPLY_AUTH_TEMP;
@@ -159,19 +171,19 @@ find_pop3(const struct classifier *classifier, enum phase phase, const struct re
 
 static void
 find_class(const struct classifier *classifier, enum phase phase, const struct reply *reply,
-    struct verdict *verdict)
+    const char *words, struct verdict *verdict)
 {
 	const struct reply_seen seen = {
 	    .provider = classifier->provider != NULL ? classifier->provider : "",
 	    .phase = phase,
 	    .code = reply->code,
 	    .enhanced = reply->enhanced,
-	    .text = reply->text,
+	    .text = words,
 	};
 	const struct reply_rule *rule = reply_rules_find(classifier->rules, &seen);
 	int64_t now_ms = classifier->now_ms != NULL ? classifier->now_ms() : clock_wall_ms();
 	uint32_t wait_s;
-	bool has_time = reply->code >= 400 && reply_time_find(reply->text, now_ms, &wait_s);
+	bool has_time = reply->code >= 400 && reply_time_find(words, now_ms, &wait_s);
 
 	if (rule != NULL) {
 		verdict->class = rule->class;
@@ -181,7 +193,7 @@ find_class(const struct classifier *classifier, enum phase phase, const struct r
 		verdict->is_alerted = rule->is_alerted;
 	} else {
 		verdict->class = phase < PHASE_MAIL ? class_before_mail(phase, reply->code)
-						    : class_in_transaction(phase, reply);
+						    : class_in_transaction(phase, reply, words);
 		verdict->rule = phase < PHASE_MAIL || phase == PHASE_RCPT ? "by-phase" : "by-code";
 		if (has_time) {
 			verdict->class = class_with_time(phase, verdict->class);
@@ -190,6 +202,22 @@ find_class(const struct classifier *classifier, enum phase phase, const struct r
 	}
 	if (has_time && is_waiting_class(verdict->class))
 		verdict->wait = (struct reply_wait){wait_s, wait_s, true};
+}
+
+/* Before MAIL nobody's mail is talked of. */
+static void
+judge(const struct classifier *classifier, enum phase phase, const struct reply *reply,
+    struct verdict *verdict)
+{
+	char own[REPLY_TEXT_MAX + 1];
+	const char *words = reply->text;
+
+	if (phase >= PHASE_MAIL) {
+		own_words(reply->text, classifier->envelope, own);
+		words = own;
+	}
+	if (!find_pop3(classifier, phase, reply, words, verdict))
+		find_class(classifier, phase, reply, words, verdict);
 }
 
 /* ---- what follows from it ---- */
@@ -237,8 +265,7 @@ classify_reply(const struct classifier *classifier, enum phase phase, const stru
 		verdict.fate = FATE_DELIVERED;
 		return verdict;
 	}
-	if (!find_pop3(classifier, phase, reply, &verdict))
-		find_class(classifier, phase, reply, &verdict);
+	judge(classifier, phase, reply, &verdict);
 	if (phase < PHASE_MAIL || reply_class_is_account(verdict.class)) {
 		verdict.outcome = outcome_of(verdict.class);
 		verdict.is_over = true;

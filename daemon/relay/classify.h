@@ -4,7 +4,8 @@
  * Owns     nothing; a verdict borrows the texts of the rules
  * Context  pure
  *
- * One place decides. The rules (daemon/config/reply_rules.h) say of which class a reply is; where
+ * One place decides. From MAIL on what the reply repeats of the mail is left out first (own_words.h):
+ * whoever sends it chose these words. The rules (daemon/config/reply_rules.h) say of which class a reply is; where
  * none fits, a time in its text, the phase, the enhanced code and the first digit do, in this order:
  *
  *	before MAIL           anything but success is the profile's problem: the mail waits
@@ -22,6 +23,7 @@
 
 #include "daemon/config/reply_rules.h"
 #include "daemon/core/values.h"
+#include "daemon/relay/own_words.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,7 +44,8 @@ struct classifier {
 	struct reply_rules *rules;
 	const char *provider; /* of the profile; NULL or "": not said */
 	bool has_pop3;        /* it does POP-before-SMTP: to be asked for it is no reason to stop */
-	int64_t (*now_ms)(void); /* wall clock; NULL: the real one */
+	int64_t (*now_ms)(void);         /* wall clock; NULL: the real one */
+	const struct envelope *envelope; /* what a reply may repeat; NULL: not known */
 };
 
 struct verdict {

@@ -73,10 +73,51 @@ client_send_envelope(struct client *client)
 	}
 }
 
+/* ---- verdicts ---- */
+
+static size_t
+add_address(const char **addresses, size_t count, const char *address)
+{
+	if (address != NULL && *address != '\0')
+		addresses[count++] = address;
+	return count;
+}
+
+static struct verdict
+judge_naming(const struct client *client, enum phase phase, const struct reply *reply, size_t first,
+    size_t count)
+{
+	const struct client_transaction *transaction = client->transaction;
+	const char **addresses = xcalloc(2 * (count + 1), sizeof(*addresses));
+	struct envelope envelope = {.addresses = addresses};
+	struct classifier classifier = client->settings->classifier;
+	struct verdict verdict;
+
+	envelope.count = add_address(addresses, envelope.count, transaction->sender);
+	envelope.count = add_address(addresses, envelope.count, transaction->sender_wire);
+	for (size_t i = first; i < first + count; i++) {
+		const struct client_recipient *to = &transaction->recipients[client->chosen[i]];
+
+		envelope.count = add_address(addresses, envelope.count, to->address);
+		envelope.count = add_address(addresses, envelope.count, to->wire);
+	}
+	classifier.envelope = &envelope;
+	verdict = classify_reply(&classifier, phase, reply);
+	free(addresses);
+	return verdict;
+}
+
+/* Addresses are looked for where they may be repeated: at RCPT there is one, and a reply for each. */
 static struct verdict
 judge(const struct client *client, enum phase phase, const struct reply *reply)
 {
-	return classify_reply(&client->settings->classifier, phase, reply);
+	if (reply->code < 400)
+		return classify_reply(&client->settings->classifier, phase, reply);
+	if (phase == PHASE_MAIL)
+		return judge_naming(client, phase, reply, 0, 0);
+	if (phase == PHASE_RCPT)
+		return judge_naming(client, phase, reply, client->answered - 1, 1);
+	return judge_naming(client, phase, reply, 0, client->chosen_count);
 }
 
 /* The whole transaction holds too much for the upstream: half of it, or nothing at all. */

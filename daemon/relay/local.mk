@@ -79,6 +79,8 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/ntlm.h \
 	daemon/relay/other_protocol.c \
 	daemon/relay/other_protocol.h \
+	daemon/relay/own_words.c \
+	daemon/relay/own_words.h \
 	daemon/relay/pace.c \
 	daemon/relay/pace.h \
 	daemon/relay/pop3_asked.c \

@@ -14,6 +14,7 @@ check_PROGRAMS += \
 	tests/unit/test_ntlm \
 	tests/unit/test_oauth_answer \
 	tests/unit/test_oauth_settings \
+	tests/unit/test_own_words \
 	tests/unit/test_pace \
 	tests/unit/test_pop3_client \
 	tests/unit/test_pop3_families \
@@ -87,6 +88,10 @@ tests_unit_test_tokens_LDADD = $(RELAY_LIBS)
 tests_unit_test_ntlm_SOURCES = tests/unit/test_ntlm.c
 tests_unit_test_ntlm_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ntlm_LDADD = $(RELAY_LIBS)
+
+tests_unit_test_own_words_SOURCES = tests/unit/test_own_words.c
+tests_unit_test_own_words_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_own_words_LDADD = $(RELAY_LIBS)
 
 tests_unit_test_pace_SOURCES = tests/unit/test_pace.c
 tests_unit_test_pace_CFLAGS = $(UNIT_CFLAGS)
