@@ -129,6 +129,14 @@ follow_steps(struct channel *channel, enum client_event event)
 
 /* ---- the automaton ---- */
 
+void
+channel_begin_dialogue(struct channel *channel, bool has_tls)
+{
+	channel->client = client_new(&channel->settings, has_tls);
+	channel->step = client_step(channel->client);
+	conn_set_deadline(channel->conn, channel->profile->timeout_ms);
+}
+
 static void
 flush(struct channel *channel)
 {
@@ -137,6 +145,23 @@ flush(struct channel *channel)
 	if (output->size > 0)
 		conn_write(channel->conn, output->bytes, output->size);
 	buf_clear(output);
+	if (client_step(channel->client) == channel->step)
+		return;
+	channel->step = client_step(channel->client);
+	conn_set_deadline(channel->conn, client_deadline_ms(channel->client));
+}
+
+/* What waits in the input when a command is about to be said can't be its answer. */
+static enum client_event
+check_input(struct channel *channel, enum client_event event)
+{
+	struct evbuffer *input = conn_input(channel->conn);
+	size_t size = evbuffer_get_length(input);
+
+	if (!client_is_ahead(channel->client, evbuffer_pullup(input, 1), size > 0))
+		return event;
+	(void)evbuffer_drain(input, size);
+	return client_end_ahead(channel->client);
 }
 
 static void
@@ -183,9 +208,9 @@ void
 channel_act(struct channel *channel, enum client_event event)
 {
 	if (channel->conn != NULL) {
+		event = check_input(channel, event);
 		flush(channel);
 		follow_steps(channel, event);
-		conn_set_deadline(channel->conn, client_deadline_ms(channel->client));
 		if (event == CLIENT_IS_DONE)
 			conn_owe_no_ack(channel->conn);
 	}

@@ -21,8 +21,11 @@ on_input(struct conn *conn, void *ctx)
 	size_t size = evbuffer_get_length(input), used;
 	enum client_event event;
 
-	if (channel->is_sending_body)
-		return; /* an answer before the final dot is read behind it */
+	/* A refusal before the final dot is read behind it; nothing else can come. */
+	if (channel->is_sending_body) {
+		channel_act(channel, CLIENT_WAITS);
+		return;
+	}
 	event = client_input(channel->client, evbuffer_pullup(input, -1), size, &used);
 	(void)evbuffer_drain(input, used);
 	channel_act(channel, event);
@@ -40,11 +43,12 @@ on_connected(struct conn *conn, void *ctx)
 	channel->settings.is_loopback = dial_is_loopback(&channel->dial);
 	channel->phase = PHASE_GREETING;
 	channel->is_handshake = channel->profile->tls == PROFILE_IMPLICIT;
+	if (!channel->is_handshake) {
+		channel_begin_dialogue(channel, false);
+		return;
+	}
 	conn_set_deadline(conn, channel->profile->timeout_ms);
-	if (channel->is_handshake)
-		conn_start_tls_client(conn, channel->profile->tls_context, channel->facts.host);
-	else
-		channel->client = client_new(&channel->settings, false);
+	conn_start_tls_client(conn, channel->profile->tls_context, channel->facts.host);
 }
 
 static void
@@ -72,8 +76,7 @@ on_secured(struct conn *conn, void *ctx)
 	log_tls(channel);
 	if (channel->is_handshake) {
 		channel->is_handshake = false;
-		channel->client = client_new(&channel->settings, true);
-		conn_set_deadline(conn, channel->profile->timeout_ms);
+		channel_begin_dialogue(channel, true);
 		return;
 	}
 	channel_act(channel, client_secured(channel->client));

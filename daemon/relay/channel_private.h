@@ -49,6 +49,7 @@ struct channel {
 	struct client_transaction *transaction;
 	struct key_job *key;   /* that is being derived, NULL: none */
 	struct client *client; /* from the connection on */
+	unsigned step;         /* of the automaton, that the deadline is for */
 	struct dotstuff stuff;
 
 	struct timer *soon;      /* for an event that is told in a later turn */
@@ -69,6 +70,8 @@ void channel_step_done(struct channel *channel, enum phase phase, const char *de
 /* Does what the automaton asks for, until it waits. */
 void channel_act(struct channel *channel, enum client_event event);
 void channel_drop_client(struct channel *channel);
+/* The socket stands, for the greeting. */
+void channel_begin_dialogue(struct channel *channel, bool has_tls);
 
 /* channel_hosts.c: to the next host, or the first. */
 void channel_seek_host(struct channel *channel);

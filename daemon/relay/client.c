@@ -33,6 +33,12 @@ struct row {
 static const struct row rows[];
 
 void
+client_next_step(struct client *client)
+{
+	client->step++;
+}
+
+void
 client_say_line(struct client *client, bool is_sent, const char *line)
 {
 	if (client->settings->on_line != NULL)
@@ -70,6 +76,7 @@ void
 client_enter(struct client *client, enum client_state state)
 {
 	client->state = state;
+	client_next_step(client);
 	log_trace("client: %s", rows[state].name);
 	if (rows[state].send != NULL)
 		rows[state].send(client);
@@ -251,6 +258,21 @@ is_other_protocol(
 	       other_protocol_find(bytes, size, words_out);
 }
 
+/* A login has one time for all its challenges. */
+static enum client_event
+take_reply(struct client *client)
+{
+	enum client_event event;
+
+	hide_secrets(client);
+	show_reply(client);
+	if (client->state != CLIENT_STATE_AUTH)
+		client_next_step(client);
+	event = rows[client->state].on_reply(client, &client->reply);
+	smtp_reply_clear(&client->reply);
+	return event;
+}
+
 enum client_event
 client_input(struct client *client, const uint8_t *bytes, size_t size, size_t *used_out)
 {
@@ -271,10 +293,11 @@ client_input(struct client *client, const uint8_t *bytes, size_t size, size_t *u
 			break;
 		if (outcome == SMTP_REPLY_BROKEN)
 			return on_broken(client, &err);
-		hide_secrets(client);
-		show_reply(client);
-		event = rows[client->state].on_reply(client, &client->reply);
-		smtp_reply_clear(&client->reply);
+		event = take_reply(client);
+		if (client_is_ahead(client, bytes + *used_out, size - *used_out)) {
+			*used_out = size;
+			return client_end_ahead(client);
+		}
 	}
 	return check_handover(client, event, size - *used_out);
 }
@@ -301,6 +324,24 @@ client_lost(struct client *client, const char *reason)
 		client_settle(client, classify_loss(phase), &reply, phase);
 	client->transaction->verdict.is_over = true;
 	return client_finish(client);
+}
+
+/* Behind the last command nothing is answered that matters. */
+bool
+client_is_ahead(const struct client *client, const uint8_t *bytes, size_t size)
+{
+	bool is_said = client->output.size > 0 && client->state != CLIENT_STATE_OVER;
+
+	return (is_said || client->state == CLIENT_STATE_BODY) && size > 0 && *bytes != '4' &&
+	       *bytes != '5';
+}
+
+enum client_event
+client_end_ahead(struct client *client)
+{
+	client_wipe(&client->output);
+	return client_lost(
+	    client, "the upstream answers before it was asked: its replies can't be told apart");
 }
 
 void
@@ -335,6 +376,12 @@ client_deadline_ms(const struct client *client)
 		break;
 	}
 	return 0;
+}
+
+unsigned
+client_step(const struct client *client)
+{
+	return client->step;
 }
 
 enum phase

@@ -9,7 +9,7 @@
  *          client_end
  *
  * Each call below that returns an event may have appended to client_output(): write that, then do
- * what the event says, and set the deadline anew.
+ * what the event says, and set the deadline if there is another step.
  *
  *	greeting → EHLO (another name, HELO) → STARTTLS → EHLO → AUTH → ready
  *	ready → MAIL RCPT… DATA → body → final dot → done → (RSET) → ready
@@ -134,8 +134,15 @@ void client_quit(struct client *client);
 
 /* To be written; the caller clears it. */
 struct buf *client_output(struct client *client);
-/* How long the peer may take now; 0: nothing is due. */
+/* How long the peer may take now; 0: nothing is due. It begins when the step changes: what comes in
+ * drops, and what is asked within a login, is no reason for more time. */
 int64_t client_deadline_ms(const struct client *client);
+unsigned client_step(const struct client *client);
+/* Whether what waits to be read was said before what it would answer: no command may be written then.
+ * A refusal is let through, it may be the upstream's last word. */
+bool client_is_ahead(const struct client *client, const uint8_t *bytes, size_t size);
+/* And the end that follows, as of client_lost(). */
+enum client_event client_end_ahead(struct client *client);
 enum phase client_phase(const struct client *client);
 const struct client_end *client_end(const struct client *client);
 /* Messages that the upstream takes on one connection (RFC 9422); 0: as many as we like. */

@@ -37,6 +37,7 @@ enum client_state {
 struct client {
 	const struct client_settings *settings;
 	enum client_state state;
+	unsigned step; /* see client_step() */
 	bool has_tls;
 	bool is_settled;  /* the transaction has its verdict; answers on their way don't count */
 	bool needs_reset; /* RSET before the next transaction */
@@ -60,6 +61,7 @@ struct client {
 	bool is_second;       /* a method was refused on this connection */
 	bool is_renewable;    /* the token; see struct credential */
 	bool is_renewed;      /* another was asked for */
+	unsigned challenges;  /* of the exchange so far */
 	bool awaits_key;
 	bool has_authenticated;
 
@@ -76,6 +78,8 @@ struct client {
 /* ---- client.c ---- */
 
 void client_enter(struct client *client, enum client_state state);
+/* Something is due anew: it has its own time. */
+void client_next_step(struct client *client);
 /* Into the transcript. */
 void client_say_line(struct client *client, bool is_sent, const char *line);
 /* A command line. */
