@@ -6,20 +6,20 @@
 
 /* clang-format off */
 static const struct auth_traits methods[AUTH_METHODS] = {
-	/*                          mechanism             option                plain  bound  mutual secret token */
-	[AUTH_SCRAM_SHA_256_PLUS] = {"SCRAM-SHA-256-PLUS", "scram-sha-256-plus", false, true,  true,  true,  false},
-	[AUTH_SCRAM_SHA_256] =      {"SCRAM-SHA-256",      "scram-sha-256",      false, false, true,  true,  false},
-	[AUTH_SCRAM_SHA_1_PLUS] =   {"SCRAM-SHA-1-PLUS",   "scram-sha-1-plus",   false, true,  true,  true,  false},
-	[AUTH_SCRAM_SHA_1] =        {"SCRAM-SHA-1",        "scram-sha-1",        false, false, true,  true,  false},
-	[AUTH_CRAM_MD5] =           {"CRAM-MD5",           "cram-md5",           false, false, false, true,  false},
-	[AUTH_NTLM] =               {"NTLM",               "ntlm",               false, false, false, true,  false},
-	[AUTH_LOGIN] =              {"LOGIN",              "login",              true,  false, false, true,  false},
-	[AUTH_PLAIN] =              {"PLAIN",              "plain",              true,  false, false, true,  false},
-	[AUTH_NTLM_V1] =            {"NTLM",               "ntlm-v1",            false, false, false, true,  false},
-	[AUTH_XOAUTH2] =            {"XOAUTH2",            "xoauth2",            false, false, false, true,  true},
-	[AUTH_OAUTHBEARER] =        {"OAUTHBEARER",        "oauthbearer",        false, false, false, true,  true},
-	[AUTH_EXTERNAL] =           {"EXTERNAL",           "external",           false, false, false, false, false},
-	[AUTH_ANONYMOUS] =          {"ANONYMOUS",          "anonymous",          false, false, false, false, false},
+	/*                          mechanism             option                plain  bound  mutual secret token  challenges */
+	[AUTH_SCRAM_SHA_256_PLUS] = {"SCRAM-SHA-256-PLUS", "scram-sha-256-plus", false, true,  true,  true,  false, 3},
+	[AUTH_SCRAM_SHA_256] =      {"SCRAM-SHA-256",      "scram-sha-256",      false, false, true,  true,  false, 3},
+	[AUTH_SCRAM_SHA_1_PLUS] =   {"SCRAM-SHA-1-PLUS",   "scram-sha-1-plus",   false, true,  true,  true,  false, 3},
+	[AUTH_SCRAM_SHA_1] =        {"SCRAM-SHA-1",        "scram-sha-1",        false, false, true,  true,  false, 3},
+	[AUTH_CRAM_MD5] =           {"CRAM-MD5",           "cram-md5",           false, false, false, true,  false, 1},
+	[AUTH_NTLM] =               {"NTLM",               "ntlm",               false, false, false, true,  false, 2},
+	[AUTH_LOGIN] =              {"LOGIN",              "login",              true,  false, false, true,  false, 2},
+	[AUTH_PLAIN] =              {"PLAIN",              "plain",              true,  false, false, true,  false, 1},
+	[AUTH_NTLM_V1] =            {"NTLM",               "ntlm-v1",            false, false, false, true,  false, 2},
+	[AUTH_XOAUTH2] =            {"XOAUTH2",            "xoauth2",            false, false, false, true,  true, 2},
+	[AUTH_OAUTHBEARER] =        {"OAUTHBEARER",        "oauthbearer",        false, false, false, true,  true, 2},
+	[AUTH_EXTERNAL] =           {"EXTERNAL",           "external",           false, false, false, false, false, 1},
+	[AUTH_ANONYMOUS] =          {"ANONYMOUS",          "anonymous",          false, false, false, false, false, 1},
 };
 /* clang-format on */
 

@@ -34,13 +34,14 @@ enum auth_method {
 #define AUTH_BIT(method) (1u << (method))
 
 struct auth_traits {
-	const char *mechanism; /* as in AUTH's argument */
-	const char *option;    /* as in a profile's `auth` */
-	bool is_plain;         /* what is said is the secret itself */
-	bool is_bound;         /* to the TLS session (RFC 5056) */
-	bool is_mutual;        /* the upstream proves that it knows the password as well */
-	bool has_secret;       /* it says or proves one */
-	bool is_token;         /* for an access token in place of a password */
+	const char *mechanism;   /* as in AUTH's argument */
+	const char *option;      /* as in a profile's `auth` */
+	bool is_plain;           /* what is said is the secret itself */
+	bool is_bound;           /* to the TLS session (RFC 5056) */
+	bool is_mutual;          /* the upstream proves that it knows the password as well */
+	bool has_secret;         /* it says or proves one */
+	bool is_token;           /* for an access token in place of a password */
+	unsigned challenges_max; /* that one exchange has */
 };
 
 const struct auth_traits *auth_traits(enum auth_method method);

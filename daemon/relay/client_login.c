@@ -205,6 +205,7 @@ start_method(struct client *client, struct err *err_out)
 	    .port = client->settings->port,
 	};
 
+	client->challenges = 0;
 	client->auth = client_auth_new(&settings, err_out);
 	if (client->auth == NULL)
 		return -1;
@@ -231,6 +232,15 @@ go_on(struct client *client, enum auth_step step, struct buf *answer, const stru
 	return CLIENT_WAITS;
 }
 
+/* It was told all that there is to tell, or that the exchange is over: it would ask for ever. */
+static enum client_event
+end_endless(struct client *client)
+{
+	client_forget_exchange(client);
+	return client_end_by_us(client, ATTEMPT_AUTH_LATER,
+	    "the upstream asks on and on in the login, and never says whether it takes it");
+}
+
 static enum client_event
 on_challenge(struct client *client, const struct smtp_reply *reply)
 {
@@ -239,6 +249,8 @@ on_challenge(struct client *client, const struct smtp_reply *reply)
 	enum client_event event;
 	enum auth_step step = AUTH_STEP_ANSWERS;
 
+	if (++client->challenges > auth_traits(client->method)->challenges_max)
+		return end_endless(client);
 	if (client->initial.size > 0) { /* it was too long for the command */
 		put_token(client, "", client->initial.bytes);
 		client_wipe(&client->initial);
@@ -268,6 +280,7 @@ client_use_key(struct client *client, struct scram_key *key)
 		scram_key_free(key);
 		return CLIENT_WAITS; /* it has ended meanwhile */
 	}
+	client_next_step(client);
 	buf_init(&answer);
 	event = go_on(client, client_auth_use_key(client->auth, key, &answer, &err), &answer, &err);
 	client_wipe(&answer);
@@ -405,6 +418,7 @@ on_refused(struct client *client, const struct smtp_reply *reply)
 		return client_end_reply(client, &client->refusal);
 	client->cancelled.text[0] = '\0';
 	client->is_second = true;
+	client_next_step(client);
 	return CLIENT_WANTS_CREDENTIAL;
 }
 
@@ -456,6 +470,7 @@ client_credential(struct client *client, const struct credential *credential)
 		return client_end_reply(client, &client->refusal);
 	if (credential->problem != NULL)
 		return client_end_by_us(client, credential->outcome, credential->problem);
+	client_next_step(client);
 	client->is_renewable = credential->is_renewable;
 	client_wipe(&client->secret);
 	buf_text(&client->secret, credential->secret);
@@ -470,6 +485,9 @@ client_on_auth(struct client *client, const struct smtp_reply *reply)
 {
 	if (client->auth == NULL || client->awaits_key) /* nothing was asked */
 		return client_end_refused(client, reply);
+	/* Only a refusal answers a `*`. */
+	if (client->cancelled.text[0] != '\0' && reply->code < 400)
+		return end_endless(client);
 	if (reply->code == 334)
 		return on_challenge(client, reply);
 	if (client_is_positive(reply))
