@@ -71,7 +71,8 @@ test_profile(void **state)
 	    {"{\"name\":\"new\",\"problem\":\"no provider\"}", QUEUE,
 		"{\"budget\":null,\"class\":null,\"connections_learned\":null,\"last_error\":"
 		"\"no provider\",\"name\":\"new\",\"problem\":\"no provider\","
-		"\"rate_limited_until\":null,\"recipients_learned\":null,\"rule\":null,"
+		"\"rate_learned\":null,\"rate_limited_until\":null,\"recipient_rate_learned\":null,"
+		"\"recipients_learned\":null,\"rule\":null,"
 		"\"since\":null,\"state\":\"stopped\",\"waiting\":0}"},
 	    {"[1]", QUEUE, "[1]"},
 	};
