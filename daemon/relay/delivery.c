@@ -39,8 +39,8 @@ deliveries_new(struct loop *loop, struct reports *reports)
 	return deliveries;
 }
 
-static void
-delivery_free(struct delivery *delivery)
+void
+delivery_drop(struct delivery *delivery)
 {
 	struct slice slice;
 
@@ -67,7 +67,7 @@ delivery_free(struct delivery *delivery)
 static void
 free_one(struct delivery *delivery, void *ctx)
 {
-	delivery_free(delivery);
+	delivery_drop(delivery);
 }
 
 void
@@ -199,8 +199,8 @@ refuse_addresses(struct delivery *delivery)
 	delivery_end(delivery, NULL, true);
 }
 
-struct delivery *
-delivery_new(struct deliveries *deliveries, const struct msg_deliver *message)
+static struct delivery *
+make(struct deliveries *deliveries, const struct msg_deliver *message)
 {
 	struct delivery *delivery = xcalloc(1, sizeof(*delivery));
 
@@ -221,9 +221,35 @@ delivery_new(struct deliveries *deliveries, const struct msg_deliver *message)
 	copy_wishes(delivery, message->wishes);
 	list_append(&deliveries->buckets[delivery->attempt % BUCKETS], &delivery->bucket);
 	deliveries->count++;
+	return delivery;
+}
+
+struct delivery *
+delivery_new(struct deliveries *deliveries, const struct msg_deliver *message)
+{
+	struct delivery *delivery = make(deliveries, message);
+
 	if (is_message_sayable(delivery))
 		return delivery;
 	refuse_addresses(delivery);
+	return NULL;
+}
+
+struct delivery *
+delivery_new_own(
+    struct deliveries *deliveries, const struct msg_deliver *message, const char *body, void *owner)
+{
+	struct delivery *delivery = make(deliveries, message);
+	struct piece *piece = xmalloc(sizeof(*piece));
+	uint32_t size = (uint32_t)strlen(body);
+
+	piece->slice = (struct slice){.chunk = chunk_from(body, size), .size = size};
+	list_append(&delivery->pieces, &piece->link);
+	delivery->is_complete = true;
+	delivery->owner = owner;
+	if (is_message_sayable(delivery))
+		return delivery;
+	delivery_drop(delivery);
 	return NULL;
 }
 
@@ -399,7 +425,7 @@ send_report(struct delivery *delivery, struct msg_report *report,
 	report->transcript = delivery->transcript;
 	report->recipients_max = delivery->transaction.recipients_max;
 	reports_add(delivery->table->reports, report, fates);
-	delivery_free(delivery);
+	delivery_drop(delivery);
 }
 
 static void

@@ -6,7 +6,7 @@
  * Units    bytes, milliseconds
  *
  * Every delivery ends in exactly one report, whatever happens to it: delivery_end(),
- * delivery_fail() or delivery_cancelled(), which free it.
+ * delivery_fail() or delivery_cancelled(), which free it. Those of relay's own end in delivery_drop().
  */
 #ifndef POSTERN_RELAY_DELIVERY_H
 #define POSTERN_RELAY_DELIVERY_H
@@ -46,9 +46,10 @@ struct delivery {
 	char *transcript;          /* for the report, or NULL */
 	struct verdict account;    /* attempted, but the account has to wait */
 	char *account_reason;      /* and why, or NULL */
+	void *owner;               /* of relay's own ones; else NULL */
 };
 
-/* All attempts that have no report yet. */
+/* All attempts that have no report yet. `reports` NULL: for relay's own ones. */
 struct deliveries *deliveries_new(struct loop *loop, struct reports *reports);
 /* Without reports. */
 void deliveries_free(struct deliveries *deliveries);
@@ -64,6 +65,11 @@ void deliveries_each(
 
 /* NULL, with the report already made, when the recipients can't be written down in SMTP. */
 struct delivery *delivery_new(struct deliveries *deliveries, const struct msg_deliver *message);
+/* One of relay's own, whole, in a table without reports. NULL: it can't be written down in SMTP. */
+struct delivery *delivery_new_own(struct deliveries *deliveries, const struct msg_deliver *message,
+    const char *body, void *owner);
+/* Without a report. */
+void delivery_drop(struct delivery *delivery);
 /* Queue has sent all of the body, and mime was given it: what comes now is mime's. */
 void delivery_switch_to_mime(struct delivery *delivery);
 /* The envelope's sender is to be this one, "": its own. A null one stays null. */

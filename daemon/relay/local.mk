@@ -114,6 +114,10 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/scram_key.c \
 	daemon/relay/scram_key.h \
 	daemon/relay/slot_transcript.c \
+	daemon/relay/test_mail.c \
+	daemon/relay/test_mail.h \
+	daemon/relay/test_options.c \
+	daemon/relay/test_options.h \
 	daemon/relay/token_private.h \
 	daemon/relay/token_service.c \
 	daemon/relay/token_service.h \

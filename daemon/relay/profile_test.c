@@ -1,16 +1,18 @@
 /* profile_test - `posternctl profile test` as relay does it. */
 #include "daemon/relay/profile_test.h"
 
-#include "common/clock.h"
 #include "common/list.h"
 #include "common/xalloc.h"
 #include "daemon/core/loop.h"
 #include "daemon/core/result.h"
 #include "daemon/relay/call_path.h"
 #include "daemon/relay/capture.h"
+#include "daemon/relay/capture_delivery.h"
 #include "daemon/relay/channel.h"
 #include "daemon/relay/diagnosis.h"
 #include "daemon/relay/hostlist.h"
+#include "daemon/relay/test_mail.h"
+#include "daemon/relay/test_options.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -29,7 +31,9 @@ struct profile_tests {
 	const struct profile_surroundings *surroundings;
 	struct list running;
 	unsigned count;
-	uint64_t captured; /* part of the names of files */
+	struct reworks *reworks;
+	struct deliveries *mails; /* of the tests */
+	uint64_t mail_count;
 };
 
 struct test {
@@ -40,14 +44,12 @@ struct test {
 	uint32_t fetch;
 	struct profile *profile;
 	struct channel *channel;
-	struct capture *capture; /* instead of the channel */
-	struct client_transaction mail;
-	struct client_recipient recipient;
-	char *name;                                /* of the profile, as the caller wrote it */
-	char *to;                                  /* NULL: no mail is sent */
+	struct delivery *mail; /* NULL: there is none yet; its capture is instead of the channel */
+	char *name;            /* of the profile, as the caller wrote it */
+	char *to;              /* NULL: no mail is sent */
 	json_t *steps, *failed_hosts, *transcript; /* transcript NULL: not asked for */
 	int64_t begun_at_ms;
-	bool has_sent;
+	bool is_taken; /* its mail */
 };
 
 /* ---- the answer ---- */
@@ -59,14 +61,15 @@ test_free(struct test *test)
 
 	if (test->channel != NULL)
 		channel_close(test->channel);
-	if (test->capture != NULL)
-		capture_cancel(test->capture);
+	if (test->mail != NULL && test->mail->capture != NULL)
+		capture_cancel(test->mail->capture);
+	if (test->mail != NULL)
+		delivery_drop(test->mail);
 	if (test->fetch != 0 && accounts != NULL)
 		link_cancel(accounts, test->fetch);
 	list_remove(&test->link);
 	test->tests->count--;
 	profile_release(test->profile);
-	client_transaction_reset(&test->mail);
 	json_decref(test->steps);
 	json_decref(test->failed_hosts);
 	json_decref(test->transcript);
@@ -194,113 +197,14 @@ end_failed(struct test *test, const struct client_end *failure)
 	end_judged(test, diagnosis_advice(test->profile, failure, advice, sizeof(advice)), failure);
 }
 
-static const char *
-mail_sender(const struct test *test)
-{
-	const struct profile *profile = test->profile;
-
-	if (profile->envelope_sender[0] != '\0')
-		return profile->envelope_sender;
-	if (profile->from[0] != '\0')
-		return profile->from;
-	return strchr(profile->username, '@') != NULL ? profile->username : test->to;
-}
-
-static const char *
-header_sender(const struct test *test)
-{
-	return test->profile->from[0] != '\0' ? test->profile->from : mail_sender(test);
-}
-
-static void
-on_ready(struct channel *channel, void *ctx)
-{
-	struct test *test = ctx;
-
-	if (test->to == NULL || test->has_sent) {
-		channel_finish(channel);
-		end(test, NULL);
-		return;
-	}
-	test->has_sent = true;
-	test->begun_at_ms = loop_now_ms(test->tests->role->loop);
-	test->recipient.address = test->to;
-	test->mail.sender = mail_sender(test);
-	test->mail.recipients = &test->recipient;
-	test->mail.recipient_count = 1;
-	test->mail.size_bytes = 1024;
-	channel_send(channel, &test->mail);
-}
-
-/* The test message; slice_release() it. */
-static struct slice
-make_body(const struct test *test)
-{
-	int64_t wall_ms = loop_wall_ms(test->tests->role->loop);
-	char date[CLOCK_RFC5322_SIZE];
-	char *text = xasprintf("From: <%s>\r\nTo: <%s>\r\nSubject: postern test of profile %s\r\n"
-			       "Date: %s\r\nMessage-ID: <%lld.test@%s>\r\n\r\n"
-			       "This message was sent to test the profile %s.\r\n",
-	    header_sender(test), test->to, test->profile->name,
-	    clock_rfc5322(wall_ms, date, sizeof(date)), (long long)wall_ms,
-	    test->profile->ehlo_name, test->profile->name);
-	struct slice slice = {
-	    .chunk = chunk_from(text, (uint32_t)strlen(text)), .size = (uint32_t)strlen(text)};
-
-	free(text);
-	return slice;
-}
-
-static void
-on_body_wanted(struct channel *channel, void *ctx)
-{
-	struct slice slice = make_body(ctx);
-
-	channel_body(channel, &slice);
-	channel_body_end(channel);
-	slice_release(&slice);
-}
-
-static void
-on_done(struct channel *channel, void *ctx)
-{
-	struct test *test = ctx;
-	const struct client_transaction *mail = &test->mail;
-	const struct reply *reply =
-	    test->recipient.refusal != NULL ? test->recipient.refusal : &mail->reply;
-	struct client_end failure = {
-	    .phase = mail->phase, .verdict = mail->verdict, .reply = *reply};
-
-	if (test->recipient.refusal != NULL) {
-		failure.phase = PHASE_RCPT;
-		failure.verdict = test->recipient.verdict;
-	}
-
-	if (test->recipient.refusal != NULL || mail->verdict.outcome != ATTEMPT_ATTEMPTED ||
-	    mail->verdict.fate != FATE_DELIVERED)
-		end_failed(test, &failure);
-	else
-		add_step(test, "mail", true,
-		    loop_now_ms(test->tests->role->loop) - test->begun_at_ms, reply->text);
-}
-
-static void
-on_closed(struct channel *channel, const struct client_end *failure, void *ctx)
-{
-	struct test *test = ctx;
-
-	if (test->has_sent) /* after its mail was taken */
-		end(test, NULL);
-	else
-		end_failed(test, failure);
-}
-
 /* ---- into a Maildir ---- */
 
 static void
 on_written(struct capture *capture, uint32_t bytes, void *ctx)
 {
-	/* one small message: there is no more to come */
+	struct test *test = ctx;
+
+	delivery_give_credit(test->mail, bytes);
 }
 
 static void
@@ -309,7 +213,7 @@ on_captured(struct capture *capture, const char *problem, void *ctx)
 	struct test *test = ctx;
 	const char *detail = problem != NULL ? problem : "captured";
 
-	test->capture = NULL;
+	test->mail->capture = NULL;
 	add_step(test, "mail", problem == NULL,
 	    loop_now_ms(test->tests->role->loop) - test->begun_at_ms, detail);
 	end(test, problem);
@@ -321,18 +225,130 @@ capture_mail(struct test *test)
 	static const struct capture_callbacks callbacks = {on_written, on_captured};
 	struct loop *loop = test->tests->role->loop;
 	char *name = xasprintf("%lld.P%ldT%llu.test", (long long)(loop_wall_ms(loop) / 1000),
-	    (long)getpid(), (unsigned long long)++test->tests->captured);
-	struct slice slice = make_body(test);
+	    (long)getpid(), (unsigned long long)test->tests->mail_count);
 
-	test->begun_at_ms = loop_now_ms(loop);
-	test->capture = capture_new(test->tests->pool, test->profile->capture, name,
-	    xasprintf("Return-Path: <%s>\r\nDelivered-To: %s\r\n", mail_sender(test), test->to),
+	test->mail->capture = capture_new(test->tests->pool, test->profile->capture, name,
+	    xasprintf("Return-Path: <%s>\r\nDelivered-To: %s\r\n", test->mail->transaction.sender,
+		test->to),
 	    &callbacks, test);
-	capture_write(test->capture, &slice);
-	capture_push(test->capture, true);
-	slice_release(&slice);
+	capture_delivery_continue(test->mail);
 	free(name);
 }
+
+/* ---- the mail ---- */
+
+static void
+end_without_mail(struct test *test, const char *why)
+{
+	add_step(
+	    test, "mail", false, loop_now_ms(test->tests->role->loop) - test->begun_at_ms, why);
+	end(test, why);
+}
+
+static void
+send_mail(struct test *test)
+{
+	delivery_set_sender(test->mail, test->profile->envelope_sender);
+	if (test->channel != NULL)
+		channel_send(test->channel, &test->mail->transaction);
+	else
+		capture_mail(test);
+}
+
+static void
+on_reworked(struct delivery *mail, enum rework_end rework_end)
+{
+	struct test *test = mail->owner;
+
+	if (rework_end == REWORK_READY)
+		send_mail(test);
+	else if (rework_end == REWORK_ABSENT)
+		end_without_mail(test, "the mime process, which changes messages as the profile "
+				       "asks, does not run");
+	else
+		end_without_mail(test, mail->transaction.reply.text);
+}
+
+static void
+begin_mail(struct test *test)
+{
+	struct profile_tests *tests = test->tests;
+	bool lacks_8bitmime = test->channel != NULL && channel_lacks_8bitmime(test->channel);
+	const struct test_mail mail = {
+	    .profile = test->profile,
+	    .to = test->to,
+	    .number = ++tests->mail_count,
+	    .wall_ms = loop_wall_ms(tests->role->loop),
+	    .owner = test,
+	};
+
+	test->begun_at_ms = loop_now_ms(tests->role->loop);
+	test->mail = test_mail_new(tests->mails, &mail);
+	if (test->mail == NULL)
+		end_without_mail(test, "an address has characters that SMTP can't carry");
+	else if (rework_is_needed(tests->reworks, test->mail, test->profile, lacks_8bitmime))
+		rework_start(
+		    tests->reworks, test->mail, test->profile, lacks_8bitmime, on_reworked);
+	else
+		send_mail(test);
+}
+
+static void
+on_ready(struct channel *channel, void *ctx)
+{
+	struct test *test = ctx;
+
+	if (test->to != NULL && test->mail == NULL) {
+		begin_mail(test);
+		return;
+	}
+	channel_finish(channel);
+	end(test, NULL);
+}
+
+static void
+on_body_wanted(struct channel *channel, void *ctx)
+{
+	struct test *test = ctx;
+
+	(void)delivery_pump(test->mail, channel, UINT32_MAX);
+}
+
+static void
+on_done(struct channel *channel, void *ctx)
+{
+	struct test *test = ctx;
+	const struct client_transaction *mail = &test->mail->transaction;
+	const struct client_recipient *recipient = &mail->recipients[0];
+	bool is_refused = recipient->refusal != NULL;
+	const struct reply *reply = is_refused ? recipient->refusal : &mail->reply;
+	struct client_end failure = {
+	    .phase = is_refused ? PHASE_RCPT : mail->phase,
+	    .verdict = is_refused ? recipient->verdict : mail->verdict,
+	    .reply = *reply,
+	};
+
+	test->is_taken = !is_refused && mail->verdict.outcome == ATTEMPT_ATTEMPTED &&
+			 mail->verdict.fate == FATE_DELIVERED;
+	if (test->is_taken)
+		add_step(test, "mail", true,
+		    loop_now_ms(test->tests->role->loop) - test->begun_at_ms, reply->text);
+	else
+		end_failed(test, &failure);
+}
+
+static void
+on_closed(struct channel *channel, const struct client_end *failure, void *ctx)
+{
+	struct test *test = ctx;
+
+	if (test->is_taken)
+		end(test, NULL);
+	else
+		end_failed(test, failure);
+}
+
+/* ---- without an upstream ---- */
 
 static void
 walk_capture(struct test *test)
@@ -346,7 +362,7 @@ walk_capture(struct test *test)
 	}
 	add_step(test, "capture", true, 0, test->profile->capture);
 	if (test->to != NULL)
-		capture_mail(test);
+		begin_mail(test);
 	else
 		end(test, NULL);
 }
@@ -396,41 +412,6 @@ on_profile(const union message *answer, void *ctx)
 	walk(test);
 }
 
-static bool
-is_address(const char *text)
-{
-	const char *at = strchr(text, '@');
-
-	return at != NULL && at != text && at[1] != '\0' && strlen(text) < 1000 &&
-	       strpbrk(text, " <>\r\n\t") == NULL;
-}
-
-/* What is wrong with the body, or NULL; *field_out is the member that it is about, NULL: all. */
-static const char *
-check_options(json_t *options, const char **field_out)
-{
-	const char *name;
-	json_t *value;
-
-	*field_out = NULL;
-	if (!json_is_object(options))
-		return "the body must be a JSON object";
-	json_object_foreach(options, name, value)
-	{
-		*field_out = name;
-		if (strcmp(name, "to") == 0) {
-			if (!json_is_string(value) || !is_address(json_string_value(value)))
-				return "to: must be an address";
-		} else if (strcmp(name, "transcript") == 0) {
-			if (!json_is_boolean(value))
-				return "transcript: must be true or false";
-		} else {
-			return "a test has no such field; allowed are: to, transcript";
-		}
-	}
-	return NULL;
-}
-
 /* False: the call was refused, and the test is gone. */
 static bool
 read_options(struct test *test, struct msg_bytes body)
@@ -439,7 +420,7 @@ read_options(struct test *test, struct msg_bytes body)
 					      JSON_REJECT_DUPLICATES, NULL)
 					: json_object();
 	const char *field;
-	const char *problem = check_options(options, &field);
+	const char *problem = test_options_check(options, &field);
 	const char *to = json_string_value(json_object_get(options, "to"));
 
 	if (problem != NULL) {
@@ -505,9 +486,41 @@ profile_tests_forget(struct profile_tests *tests, const struct link *control)
 			LIST_ENTRY(at, struct test, link)->control = NULL;
 }
 
+void
+profile_tests_set_mime_link(struct profile_tests *tests, struct link *link)
+{
+	deliveries_set_mime_link(tests->mails, link);
+	if (link != NULL)
+		return;
+	LIST_EACH_SAFE (&tests->running, at, next) {
+		struct test *test = LIST_ENTRY(at, struct test, link);
+
+		if (test->mail != NULL && test->mail->rework != NULL &&
+		    rework_is_lost(test->mail->rework))
+			end_without_mail(test, "the mime process ended");
+	}
+}
+
+void
+profile_tests_on_body(struct profile_tests *tests, const struct link_message *message)
+{
+	struct delivery *mail = deliveries_find(tests->mails, message->body->body.stream);
+	struct test *test;
+
+	if (mail == NULL || mail->is_complete || !mail->is_from_mime)
+		return; /* it has ended meanwhile */
+	test = mail->owner;
+	delivery_add_body(mail, message);
+	rework_on_return(mail->rework);
+	if (mail->capture != NULL)
+		capture_delivery_continue(mail);
+	else if (test->channel != NULL && channel_takes_body(test->channel))
+		(void)delivery_pump(mail, test->channel, UINT32_MAX);
+}
+
 struct profile_tests *
 profile_tests_new(struct role_context *role, struct dns *dns, struct pool *pool,
-    const struct profile_surroundings *surroundings)
+    const struct profile_surroundings *surroundings, struct reworks *reworks)
 {
 	struct profile_tests *tests = xcalloc(1, sizeof(*tests));
 
@@ -515,6 +528,8 @@ profile_tests_new(struct role_context *role, struct dns *dns, struct pool *pool,
 	tests->dns = dns;
 	tests->pool = pool;
 	tests->surroundings = surroundings;
+	tests->reworks = reworks;
+	tests->mails = deliveries_new(role->loop, NULL);
 	list_init(&tests->running);
 	return tests;
 }
@@ -524,5 +539,6 @@ profile_tests_free(struct profile_tests *tests)
 {
 	LIST_EACH_SAFE (&tests->running, at, next)
 		test_free(LIST_ENTRY(at, struct test, link));
+	deliveries_free(tests->mails);
 	free(tests);
 }

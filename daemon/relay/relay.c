@@ -124,7 +124,8 @@ start(struct role_context *role, struct err *err_out)
 	settings.pool = relay->pool;
 	settings.surroundings = relay->surroundings;
 	relay->upstreams = upstreams_new(&settings);
-	relay->tests = profile_tests_new(role, relay->dns, relay->pool, &relay->surroundings);
+	relay->tests =
+	    profile_tests_new(role, relay->dns, relay->pool, &relay->surroundings, relay->reworks);
 	relay->drain = timer_new(role->loop, on_drain_timer, relay);
 	return 0;
 }
@@ -240,6 +241,8 @@ on_body(struct relay *relay, const struct link *from, const struct link_message 
 	struct delivery *delivery = deliveries_find(relay->deliveries, message->body->body.stream);
 	bool is_from_mime = link_peer(from) == ROLE_MIME;
 
+	if (delivery == NULL && is_from_mime)
+		profile_tests_on_body(relay->tests, message);
 	if (delivery == NULL || delivery->is_complete || delivery->is_from_mime != is_from_mime)
 		return; /* it has ended meanwhile */
 	delivery_add_body(delivery, message);
@@ -320,6 +323,14 @@ drain(struct role_context *role, int64_t within_ms)
 
 /* ---- links ---- */
 
+/* NULL: mime is gone. */
+static void
+set_mime_link(struct relay *relay, struct link *link)
+{
+	reworks_set_link(relay->reworks, link, cancel);
+	profile_tests_set_mime_link(relay->tests, link);
+}
+
 static void
 on_link(struct role_context *role, struct link *link)
 {
@@ -328,7 +339,7 @@ on_link(struct role_context *role, struct link *link)
 	if (link_peer(link) == ROLE_QUEUE)
 		greet_queue(relay, link);
 	if (link_peer(link) == ROLE_MIME)
-		reworks_set_link(relay->reworks, link, cancel);
+		set_mime_link(relay, link);
 	if (link_peer(link) != ROLE_ACCOUNTS)
 		return;
 	pop3_keeper_rest(relay->pop3_keeper);
@@ -346,7 +357,7 @@ on_link_lost(struct role_context *role, struct link *link)
 		token_service_forget(relay->tokens, link);
 	}
 	if (link_peer(link) == ROLE_MIME)
-		reworks_set_link(relay->reworks, NULL, cancel);
+		set_mime_link(relay, NULL);
 	if (link_peer(link) != ROLE_QUEUE)
 		return;
 	reports_set_link(relay->reports, NULL);

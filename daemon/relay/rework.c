@@ -372,15 +372,20 @@ struct loss {
 	void (*cancel)(struct delivery *delivery, const char *reason);
 };
 
-/* What it had and did not give back, but for the one that it worked on. */
+/* But for the one that it worked on. */
+bool
+rework_is_lost(const struct rework *rework)
+{
+	return rework->state == SENDING ||
+	       (rework->state == READY && !rework->delivery->is_complete);
+}
+
 static void
 lose(struct delivery *delivery, void *ctx)
 {
 	struct loss *loss = ctx;
-	struct rework *rework = delivery->rework;
 
-	if (rework != NULL &&
-	    (rework->state == SENDING || (rework->state == READY && !delivery->is_complete)))
+	if (delivery->rework != NULL && rework_is_lost(delivery->rework))
 		loss->cancel(delivery, "the mime process ended");
 }
 

@@ -55,6 +55,8 @@ void rework_on_return(struct rework *rework);
 
 /* The delivery's body is that of mime. */
 bool rework_is_ready(const struct rework *rework);
+/* mime, which is gone, had it and did not give it back. */
+bool rework_is_lost(const struct rework *rework);
 /* What was made suits this profile and such an upstream. */
 bool rework_suits(const struct rework *rework, const struct profile *profile, bool lacks_8bitmime);
 /* The delivery ends: mime may forget it. NULL is allowed. */

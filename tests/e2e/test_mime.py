@@ -279,6 +279,23 @@ def test_own_ones_replace(relaying):
     assert fields_of(got, 'From', 'Reply-To') == ['The Shop <own@p.example>', 'r@p.example']
 
 
+def test_a_profiles_test_sends_what_mail_becomes(relaying, tmp_path):
+    settings = ('--from', 'own@p.example', '--from-name', 'The Shop', '--reply-to', 'r@p.example',
+                '--envelope-sender', 'bounces@p.example', '--signature-text', 'Büro Süd')
+    postern = relaying(*settings)
+    postern.ctl('profile', 'test', 'upstream', '--to', 'b@example.net')
+    message = postern.host.messages[-1]
+    assert (message.sender, message.recipients) == ('bounces@p.example', ['b@example.net'])
+    postern.ctl('profile', 'add', 'caught', '--capture', 'caught', *settings)
+    postern.ctl('profile', 'test', 'caught', '--to', 'b@example.net')
+    [captured] = (postern.capture_dir / 'caught' / 'new').iterdir()
+    assert captured.read_bytes().startswith(b'Return-Path: <bounces@p.example>\r\n')
+    for body in (message.body, captured.read_bytes()):
+        assert fields_of(body, 'From', 'Reply-To') == ['The Shop <own@p.example>', 'r@p.example']
+        text = email.message_from_bytes(body, policy=email.policy.SMTP).get_content()
+        assert 'sent to test the profile' in text and text.rstrip().endswith('Büro Süd')
+
+
 def test_a_name_brings_no_field(relaying):
     """What an encoded word hides is not written out again."""
     postern = relaying('--from', 'own@p.example', '--from-policy', 'replace')

@@ -605,7 +605,7 @@ on_result(const union message *answer, void *ctx)
 }
 
 void
-relay_world_call(struct relay_world *world, const char *path, const char *body)
+relay_world_ask(struct relay_world *world, const char *path, const char *body)
 {
 	struct msg_call call = {.method = "POST",
 	    .path = path,
@@ -613,6 +613,12 @@ relay_world_call(struct relay_world *world, const char *path, const char *body)
 
 	world->status = 0;
 	(void)link_request(world->control, MSG_CALL, &call, 20000, on_result, world);
+}
+
+void
+relay_world_call(struct relay_world *world, const char *path, const char *body)
+{
+	relay_world_ask(world, path, body);
 	WAIT_UNTIL(world, world->status != 0);
 }
 

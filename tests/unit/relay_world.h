@@ -123,6 +123,9 @@ void relay_world_link_mime(struct relay_world *world);
 /* mime answers the last order, and sends as much of the body as credit allows. */
 void relay_world_rework(
     struct relay_world *world, enum rework_outcome outcome, struct msg_bytes body);
+/* A call of control; `status` is 0 until the answer comes. */
+void relay_world_ask(struct relay_world *world, const char *path, const char *body);
+/* The same, and the answer has come. */
 void relay_world_call(struct relay_world *world, const char *path, const char *body);
 
 /* Until the role has seen everything that was sent before. */

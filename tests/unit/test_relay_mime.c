@@ -469,6 +469,30 @@ test_absent_for_a_capture(void **state)
 	close_scene(scene);
 }
 
+/* A profile's test asks for the same; if mime ends, so does the test. */
+static void
+test_of_a_profile(void **state)
+{
+	struct scene *scene = open_signing();
+	struct relay_world *world = &scene->world;
+
+	relay_world_ask(world, "/v1/profiles/office/test", "{\"to\":\"t@x\"}");
+	WAIT_UNTIL(world, world->orders == 1 && world->is_mime_body_whole);
+	assert_string_equal(world->order.signature, "sig");
+	relay_world_rework(world, REWORK_DONE, BYTES(OTHER));
+	WAIT_UNTIL(world, world->status == 200);
+	assert_non_null(strstr(world->result, "\"ok\":true"));
+	assert_string_equal(scene->server.data.bytes, OTHER);
+	relay_world_ask(world, "/v1/profiles/office/test", "{\"to\":\"t@x\"}");
+	WAIT_UNTIL(world, world->orders == 2 && world->is_mime_body_whole);
+	die(world);
+	WAIT_UNTIL(world, world->status == 200);
+	assert_non_null(strstr(world->result, "\"ok\":false"));
+	assert_non_null(strstr(world->result, "The mime process ended"));
+	assert_int_equal(world->reports, 0);
+	close_scene(scene);
+}
+
 int
 main(void)
 {
@@ -489,6 +513,7 @@ main(void)
 	    cmocka_unit_test(test_absent_after_a_death),
 	    cmocka_unit_test(test_absent_and_not_needed),
 	    cmocka_unit_test(test_absent_for_a_capture),
+	    cmocka_unit_test(test_of_a_profile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
