@@ -35,6 +35,27 @@ print_authorization(const json_t *answer)
 		    "           such mail is refused with 550 5.7.1, and raises an alert\n");
 }
 
+/* Nothing takes it: what becomes of it, and what to do. */
+static void
+print_no_way(const json_t *answer)
+{
+	const json_t *step;
+	bool is_shut_out = false;
+	size_t i;
+
+	if (json_is_false(json_object_get(answer, "accepted")))
+		(void)printf("profile:   none: new mail of this user is refused at MAIL with 451 "
+			     "4.3.5, what was accepted before waits\n");
+	else
+		(void)printf("profile:   none: mail of this sender is accepted, and waits\n");
+	json_array_foreach(json_object_get(answer, "tried"), i, step) is_shut_out |=
+	    strstr(text_of(step, "result"), "not available") != NULL;
+	(void)printf(is_shut_out ? "           posternctl profile set NAME --available \"…\" lets "
+				   "the user use one\n"
+				 : "           posternctl profile add NAME --host HOST --default "
+				   "makes one\n");
+}
+
 static void
 print_choice(const json_t *answer)
 {
@@ -43,7 +64,7 @@ print_choice(const json_t *answer)
 	size_t i;
 
 	if (*profile == '\0')
-		(void)printf("profile:   none: mail waits\n");
+		print_no_way(answer);
 	else
 		(void)printf("profile:   %s, %s\n", profile, text_of(answer, "rule"));
 	json_array_foreach(tried, i, step)(void)

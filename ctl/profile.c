@@ -218,6 +218,22 @@ print_failed_hosts(const json_t *hosts)
 		json_string_value(host));
 }
 
+/* It can be reached, but sends nothing for now. */
+static void
+print_standing(const json_t *result)
+{
+	const json_t *standing = json_object_get(result, "standing");
+	const char *state = text_of(standing, "state");
+	const char *until = text_of(standing, "rate_limited_until");
+
+	if (*state == '\0' || strcmp(state, "ok") == 0)
+		return;
+	(void)printf(
+	    "but its mail waits: the profile is %s%s%s; posternctl profile resume %s lets it "
+	    "go\n",
+	    state, *until == '\0' ? "" : " until ", until, text_of(standing, "name"));
+}
+
 /* What worked, in one line. */
 static void
 print_success(const json_t *result)
@@ -262,10 +278,12 @@ print_test(const json_t *result)
 
 	table_print(stdout, json_object_get(result, "steps"), step_columns);
 	json_array_foreach(transcript, i, line)(void) printf("%s\n", json_string_value(line));
-	if (json_is_true(json_object_get(result, "ok")))
+	if (json_is_true(json_object_get(result, "ok"))) {
 		print_success(result);
-	else
+		print_standing(result);
+	} else {
 		print_failure(result);
+	}
 }
 
 /* Adds what is known of the provider: what people stumble over may be what failed. */
@@ -285,6 +303,23 @@ add_hints(struct invocation *invocation, json_t *result)
 	free(path);
 }
 
+/* Adds the profile as it stands: a test that works is not yet mail that goes. */
+static void
+add_standing(struct invocation *invocation, json_t *result)
+{
+	char *path = invocation_path(invocation, "/v1/profiles/", "");
+	json_t *profile = NULL, *standing;
+
+	if (invocation_call(invocation, "GET", path, NULL, &profile) == STATUS_DONE) {
+		standing = json_pack("{s:O*,s:O*,s:O*}", "name", json_object_get(profile, "name"),
+		    "state", json_object_get(profile, "state"), "rate_limited_until",
+		    json_object_get(profile, "rate_limited_until"));
+		(void)json_object_set_new(result, "standing", standing);
+	}
+	json_decref(profile);
+	free(path);
+}
+
 static int
 run_test(struct invocation *invocation)
 {
@@ -299,6 +334,7 @@ run_test(struct invocation *invocation)
 		return status;
 	if (!json_is_true(json_object_get(result, "ok")))
 		add_hints(invocation, result);
+	add_standing(invocation, result);
 	if (invocation->is_json)
 		invocation_print_json(result);
 	else

@@ -133,9 +133,11 @@ add_choice(json_t *object, const struct choices *choices, const struct question 
 	    .profile = question->user.profile,
 	    .list_profile = question->list.profile,
 	    .sender = question->from.text};
+	struct choice_asker of_any_sender = asker;
 	json_t *tried = json_array();
 	struct choice choice;
 
+	of_any_sender.sender = NULL; /* as smtpd asks, see grants.c */
 	choices_choose(choices, &asker, &choice);
 	for (int rule = 0; rule < CHOICE_RULES; rule++)
 		if (choice.tried[rule].text[0] != '\0')
@@ -145,6 +147,8 @@ add_choice(json_t *object, const struct choices *choices, const struct question 
 	(void)json_object_set_new(object, "profile",
 	    choice.profile == NULL ? json_null() : json_string(choice.profile->name));
 	(void)json_object_set_new(object, "rule", json_string(choice_rule_name(choice.rule)));
+	(void)json_object_set_new(
+	    object, "accepted", json_boolean(choices_has_way(choices, &of_any_sender)));
 	(void)json_object_set_new(object, "tried", tried);
 	(void)json_object_set_new(object, "fallback",
 	    choice.profile == NULL || *choice.profile->fallback == '\0'

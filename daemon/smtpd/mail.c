@@ -163,7 +163,8 @@ user_may_send(struct session *session, const struct grant *grant)
 		return true;
 	session_refuse(session, 451, "4.3.5",
 	    "No profile takes the mail of user %.80s yet: an administrator makes one with "
-	    "posternctl profile add NAME --host HOST --default",
+	    "posternctl profile add NAME --host HOST --default, or lets the user use one that "
+	    "there is (posternctl explain says what stands in the way)",
 	    grant->login);
 	return false;
 }

@@ -156,11 +156,32 @@ def test_question_that_cannot_be_answered(postern, arguments, status, says):
     assert caught.value.status == status and says in caught.value.message
 
 
+def test_explanation_for_whom_no_profile_is_available(postern):
+    user = postern.add_user()
+    postern.add_user('crm')
+    postern.ctl('profile', 'add', 'office', '--host', '127.0.0.1', '--default',
+                '--available', 'user:crm')
+    assert explained(postern, 'shop', 'a@b.example')['accepted'] is False
+    assert explained(postern, 'crm', 'a@b.example')['accepted'] is True
+    shown = postern.run_ctl('explain', '--user', 'shop', '--from', 'a@b.example').stdout
+    assert 'office is not available to the user' in shown and '--available' in shown
+    with postern.client(user) as client:
+        client.ehlo()
+        code, text = client.mail('a@b.example')
+    assert code == 451 and b'lets the user use one that there is' in text
+    # Mail of another sender than the one a profile has is accepted, and waits.
+    postern.ctl('profile', 'add', 'own', '--host', '127.0.0.1', '--from', 'o@c.example')
+    assert explained(postern, 'shop', 'a@b.example')['accepted'] is True
+    assert 'is accepted, and waits' in postern.run_ctl(
+        'explain', '--user', 'shop', '--from', 'a@b.example').stdout
+
+
 def test_explanation_without_a_way(postern):
     postern.add_user()
     answer = explained(postern, 'shop', 'a@b.example')
     assert (answer['profile'], answer['rule'], answer['state']) == (None, 'none', None)
-    assert 'none: mail waits' in postern.run_ctl(
-        'explain', '--user', 'shop', '--from', 'a@b.example').stdout
+    shown = postern.run_ctl('explain', '--user', 'shop', '--from', 'a@b.example').stdout
+    assert 'none: new mail of this user is refused at MAIL with 451 4.3.5' in shown
+    assert 'profile add NAME' in shown
     postern.ctl('user', 'set', 'shop', '--active', 'no')
     assert not explained(postern, 'shop', 'a@b.example')['authorized']

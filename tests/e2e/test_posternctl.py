@@ -36,6 +36,16 @@ def test_profile_test_does_not_name_the_profile(postern):
     assert done.returncode == 1 and 'there is no profile nope' in done.stderr
 
 
+def test_profile_test_says_that_the_profile_is_paused(postern, make_upstream):
+    postern.add_upstream(make_upstream())
+    assert 'but' not in postern.run_ctl('profile', 'test', 'upstream').stdout
+    postern.ctl('profile', 'pause', 'upstream')
+    done = postern.run_ctl('profile', 'test', 'upstream')
+    assert done.returncode == 0 and 'it works: ' in done.stdout
+    assert 'but its mail waits: the profile is paused; posternctl profile resume' in done.stdout
+    assert postern.ctl('profile', 'test', 'upstream')['standing']['state'] == 'paused'
+
+
 def test_status_counts_the_ports_and_names_none(make_postern):
     first, second, taken, alone = sorted(free_ports(4))
 
