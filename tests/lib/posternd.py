@@ -118,6 +118,17 @@ def notices(postern, count=1):
     return found()
 
 
+def last_of_each(options):
+    chosen = {}
+    for word in map(str, options):
+        if word.startswith('--'):
+            name = word
+            chosen[name] = [word]
+        else:
+            chosen[name].append(word)
+    return [word for words in chosen.values() for word in words]
+
+
 class Posternd:
     def __init__(self, directory, *, config='', smtpd_processes=1, log_level='debug',
                  without_tls='loopback', auth='', **top):
@@ -293,9 +304,10 @@ log = {{ target = "stderr"; level = "{self.log_level}"; }};
         return self.capture_dir / subdir
 
     def add_upstream(self, host, name='upstream', *options, stdin=''):
-        """A profile for a server of tests/lib/fakehost.py, the default one."""
-        return self.ctl('profile', 'add', name, '--host', host.address, '--port', host.port,
-                        '--default', *options, stdin=stdin)
+        """A profile for a server of tests/lib/fakehost.py, the default one. Of an option that is there
+        twice the last counts."""
+        return self.ctl('profile', 'add', name, *last_of_each(
+            ['--host', host.address, '--port', host.port, '--default', *options]), stdin=stdin)
 
     def add_user(self, login='shop', *options, list_name='web', stdin=''):
         """A user, with its list; the answer has the password."""
