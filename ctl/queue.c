@@ -89,6 +89,7 @@ summarize_recipients(json_t *message)
 {
 	const json_t *first = first_waiting(json_object_get(message, "recipients"));
 	const json_t *reason = json_object_get(message, "reason"); /* why it can't go */
+	json_t *until = json_object_get(message, "waits_until");   /* its profile does */
 	const char *to = json_string_value(json_object_get(first, "to"));
 	json_int_t more = json_integer_value(json_object_get(message, "recipient_count"));
 	char *text;
@@ -97,8 +98,8 @@ summarize_recipients(json_t *message)
 		return;
 	text = more > 1 ? xasprintf("%s +%lld", to, (long long)more - 1) : xstrdup(to);
 	(void)json_object_set_new(message, "to", json_string(text));
-	(void)json_object_set(
-	    message, "next_attempt_at", json_object_get(first, "next_attempt_at"));
+	(void)json_object_set(message, "next_attempt_at",
+	    json_is_string(until) ? until : json_object_get(first, "next_attempt_at"));
 	(void)json_object_set(message, "reply",
 	    json_object_get(json_is_string(reason) ? message : first,
 		json_is_string(reason) ? "reason" : "reply"));
@@ -301,7 +302,9 @@ run_retry(struct invocation *invocation)
 	bool is_going = false;
 	int status = change(invocation, "/v1/messages/retry", "to be tried now", &count);
 
-	if (status == STATUS_DONE && count == 0 && !is_of_all(invocation))
+	if (status == STATUS_DONE && count == 0 && is_of_all(invocation))
+		return retry_explain_all(invocation);
+	if (status == STATUS_DONE && count == 0)
 		status = retry_explain(invocation, &is_going);
 	return status == STATUS_DONE && !is_going ? check_count(invocation, count) : status;
 }

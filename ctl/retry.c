@@ -135,3 +135,19 @@ retry_explain(struct invocation *invocation, bool *is_going_out)
 		return explain_ids(invocation, is_going_out);
 	return explain_selection(invocation, is_going_out);
 }
+
+int
+retry_explain_all(struct invocation *invocation)
+{
+	json_t *message = NULL;
+	int status;
+
+	if (invocation->is_json)
+		return STATUS_DONE; /* the count is all of its answer */
+	(void)json_object_del(invocation->arguments.fields, "all");
+	status = find_one(invocation, "ready", &message);
+	if (status == STATUS_DONE && *text_of(message, "reason") != '\0')
+		(void)printf("%s %s\n", text_of(message, "id"), text_of(message, "reason"));
+	json_decref(message);
+	return status;
+}

@@ -72,6 +72,14 @@ limited_until(struct operators *operators, const struct profile *profile, uint64
 	return waiting > 0 && profile->rate_until_ms != 0 && rate_ms > 0 ? now_ms + rate_ms : 0;
 }
 
+static enum profile_trouble
+shown_trouble(const struct profile *profile, int64_t until_ms, uint64_t waiting)
+{
+	enum profile_trouble shown = backoff_shown(profile->trouble, until_ms == 0, waiting);
+
+	return shown == TROUBLE_NONE && until_ms != 0 ? TROUBLE_LIMITED : shown;
+}
+
 static json_t *
 text_or_null(const char *text)
 {
@@ -113,19 +121,28 @@ put_learned(json_t *object, const struct routes *routes, const struct profile *p
 	    object, "recipients_learned", learned == 0 ? json_null() : json_integer(learned));
 }
 
-static json_t *
-profile_state(struct operators *operators, struct profile *profile, uint64_t waiting)
+const char *
+operators_standing(struct operators *operators, const struct profile *profile, uint64_t waiting,
+    int64_t *until_ms_out)
 {
 	static const char *const names[] = {"ok", "limited", "stopped"};
 	int64_t until_ms = limited_until(operators, profile, waiting);
-	enum profile_trouble shown = backoff_shown(profile->trouble, until_ms == 0, waiting);
+	enum profile_trouble shown = shown_trouble(profile, until_ms, waiting);
 
-	if (shown == TROUBLE_NONE && until_ms != 0)
-		shown = TROUBLE_LIMITED;
+	*until_ms_out = shown == TROUBLE_NONE ? 0 : until_ms;
+	return profile->is_paused ? "paused" : names[shown];
+}
+
+static json_t *
+profile_state(struct operators *operators, struct profile *profile, uint64_t waiting)
+{
+	int64_t until_ms;
+	const char *state = operators_standing(operators, profile, waiting, &until_ms);
+	enum profile_trouble shown =
+	    shown_trouble(profile, limited_until(operators, profile, waiting), waiting);
 	json_t *object =
 	    json_pack("{s:o,s:s,s:o,s:o,s:I,s:i,s:o}", "name", result_text(profile->name), "state",
-		profile->is_paused ? "paused" : names[shown], "rate_limited_until",
-		shown == TROUBLE_NONE || until_ms == 0 ? json_null() : result_time(until_ms),
+		state, "rate_limited_until", until_ms == 0 ? json_null() : result_time(until_ms),
 		"last_error", text_or_null(profile->last_error), "waiting", (json_int_t)waiting,
 		"sending", (int)profile->out, "budget",
 		profile_budget(profile, routes_steady_ms(scheduler_routes(operators->scheduler))));

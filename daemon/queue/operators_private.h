@@ -51,6 +51,9 @@ struct call {
 /* NULL: accounts names no user of this login. */
 const struct user *operators_find_user(const struct operators *operators, const char *login);
 /* How it is; what waits for it is counted in the job's rows. */
+/* How it is with so many waiting: ok, limited, stopped or paused; until when, wall clock, 0: not known. */
+const char *operators_standing(struct operators *operators, const struct profile *profile,
+    uint64_t waiting, int64_t *until_ms_out);
 json_t *operators_profile_state(
     struct operators *operators, struct profile *profile, const struct count_job *job);
 

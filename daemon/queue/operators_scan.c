@@ -2,11 +2,14 @@
  * operators_scan - walks over the messages that a call means, on the storage thread and a part at
  * a time, and lists them or makes up on the loop for what was changed on disk
  */
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "daemon/core/loop.h"
 #include "daemon/queue/operators_private.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define CHANGES_A_JOB 500
 
@@ -59,6 +62,38 @@ reason(const struct mail *mail, const struct routes *routes, const struct profil
 	return json_null();
 }
 
+/* It could go, but for its profile. */
+static bool
+waits_for_profile(const struct operators *operators, const struct mail *mail)
+{
+	return mail->state == MAIL_WAITING &&
+	       mail->next_at_ms <= loop_wall_ms(operators->role->loop) &&
+	       !is_sending(operators, mail->id);
+}
+
+static void
+put_standing(struct operators *operators, json_t *object, const struct profile *profile)
+{
+	int64_t until_ms;
+	const char *state = operators_standing(operators, profile, 1, &until_ms);
+	char until[CLOCK_RFC3339_SIZE];
+
+	if (strcmp(state, "ok") == 0)
+		return;
+	if (profile->is_paused)
+		until_ms = 0; /* that passes by no time */
+	if (json_is_null(json_object_get(object, "reason")))
+		(void)json_object_set_new(object, "reason",
+		    json_sprintf(
+			"waits for profile %.200s, which is %s%s%s (posternctl profile show "
+			"%.200s)",
+			profile->name, state, until_ms == 0 ? "" : " until ",
+			until_ms == 0 ? "" : clock_rfc3339(until_ms, until, sizeof(until)),
+			profile->name));
+	if (until_ms != 0)
+		(void)json_object_set_new(object, "waits_until", result_time(until_ms));
+}
+
 json_t *
 call_message(struct operators *operators, const struct mail *mail)
 {
@@ -68,6 +103,9 @@ call_message(struct operators *operators, const struct mail *mail)
 	    mail, profile == NULL ? NULL : profile->name, is_sending(operators, mail->id));
 
 	(void)json_object_set_new(object, "reason", reason(mail, routes, profile));
+	(void)json_object_set_new(object, "waits_until", json_null());
+	if (profile != NULL && waits_for_profile(operators, mail))
+		put_standing(operators, object, profile);
 	return object;
 }
 

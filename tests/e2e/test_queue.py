@@ -116,6 +116,13 @@ def test_retry_of_what_is_on_its_way(one):
 def test_retry_of_what_waits_for_its_profile(one):
     postern = one('mail: reply 550 5.7.30 Basic authentication is not supported')
     wait_until(lambda: postern.ctl('profile', 'show', 'upstream')['state'] == 'stopped', 'it is stopped')
+    message, profile = postern.queued()[0], postern.ctl('profile', 'show', 'upstream')
+    assert message['waits_until'] == profile['rate_limited_until']
+    assert 'waits for profile upstream, which is stopped until 2' in message['reason']
+    _, line = postern.run_ctl('queue', 'ls').stdout.splitlines()
+    assert line.count(message['waits_until']) == 2 and 'waits for profile upstream' in line
+    done = postern.run_ctl('queue', 'retry', '--all')
+    assert done.returncode == 0 and message['reason'] in done.stdout
     for which in selections(postern):
         done = postern.run_ctl('queue', 'retry', *which)
         assert done.returncode == 1, which
@@ -123,6 +130,8 @@ def test_retry_of_what_waits_for_its_profile(one):
         assert 'mail: 550 5.7.30' in done.stderr and 'posternctl profile resume upstream' in done.stderr
     postern.ctl('profile', 'pause', 'upstream')
     assert 'waits for profile upstream, which is paused' in postern.run_ctl('queue', 'retry', '--profile', 'upstream').stderr
+    message = postern.queued()[0]
+    assert 'which is paused (' in message['reason'] and message['waits_until'] is None
     postern.ctl('queue', 'hold', '--all')
     done = postern.run_ctl('queue', 'retry', '--profile', 'upstream')
     assert done.returncode == 1 and 'no message of this selection' in done.stderr
