@@ -126,6 +126,21 @@ alert_sender(struct fates *fates, const struct settlement *settlement, const str
 	role_alert(fates->role, "sender-denied", mail->login, mail->list, mail->sender, detail);
 }
 
+/* See relay/suspects.h. */
+static void
+alert_suspect(struct fates *fates, const struct settlement *settlement, const struct mail *mail,
+    const struct fate_row *row)
+{
+	char detail[1024];
+
+	(void)snprintf(detail, sizeof(detail),
+	    "profile %.100s: the upstream says of the account what only this message hears (%u %s "
+	    "%.400s). The message waits by itself and the others go: look at its addresses and "
+	    "subject, posternctl queue ls --state deferred, and remove it if nobody needs it",
+	    settlement->profile, row->code, row->enhanced, row->reply);
+	role_alert(fates->role, "message-alone", mail->login, mail->list, mail->sender, detail);
+}
+
 /* A failure of which nobody may be told by mail, and what only an operator can decide. */
 static void
 alert_operator(struct fates *fates, const struct settlement *settlement, const struct mail *mail)
@@ -141,6 +156,9 @@ alert_operator(struct fates *fates, const struct settlement *settlement, const s
 		if (settlement->is_denied && row->class == REPLY_SENDER_DENIED &&
 		    row->state == RECIPIENT_PENDING)
 			alert_sender(fates, settlement, mail, row);
+		else if (i == 0 && row->state == RECIPIENT_PENDING &&
+			 strcmp(row->rule, "message-alone") == 0)
+			alert_suspect(fates, settlement, mail, row);
 		else if (row->state == RECIPIENT_UNDECIDED)
 			role_alert(fates->role, "uncertain", mail->login, mail->list,
 			    recipient->address,

@@ -114,6 +114,8 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/scram_key.c \
 	daemon/relay/scram_key.h \
 	daemon/relay/slot_transcript.c \
+	daemon/relay/suspects.c \
+	daemon/relay/suspects.h \
 	daemon/relay/test_mail.c \
 	daemon/relay/test_mail.h \
 	daemon/relay/test_options.c \

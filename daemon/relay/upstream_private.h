@@ -14,6 +14,7 @@
 #include "daemon/relay/connects.h"
 #include "daemon/relay/pace.h"
 #include "daemon/relay/rework.h"
+#include "daemon/relay/suspects.h"
 #include "daemon/relay/transcript.h"
 #include "daemon/relay/upstream.h"
 
@@ -50,6 +51,7 @@ struct upstream {
 	/* Messages in a row that heard a 4xx which says nothing. */
 	unsigned unknown_count;
 	uint64_t unknown_ids[UNKNOWN_MAX];
+	struct suspects suspects;
 };
 
 /* A connection and what it carries. */

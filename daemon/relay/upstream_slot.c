@@ -314,11 +314,48 @@ suspect_rate(struct client_transaction *transaction)
 	transaction->put_off_reply = transaction->reply;
 }
 
+/* What the upstream said of the account in this transaction, REPLY_NONE: nothing. How many connections
+ * it takes is not of a message. */
+static enum reply_class
+complaint(const struct client_transaction *transaction)
+{
+	const struct verdict *verdict = transaction->verdict.outcome != ATTEMPT_ATTEMPTED
+					    ? &transaction->verdict
+					    : &transaction->put_off;
+
+	if (verdict->outcome == ATTEMPT_SPLIT || verdict->class == REPLY_RATE_CONN ||
+	    !reply_class_is_account(verdict->class))
+		return REPLY_NONE;
+	return verdict->class;
+}
+
+/* Others pass, or none was tried: the message waits by its schedule, and not the account. */
+static void
+check_suspect(struct upstream *upstream, struct delivery *delivery)
+{
+	struct client_transaction *transaction = &delivery->transaction;
+	enum reply_class class = complaint(transaction);
+
+	if (client_transaction_is_delivered(transaction))
+		suspects_pass(&upstream->suspects, delivery->message_id);
+	if (class == REPLY_NONE || !suspects_hear(&upstream->suspects, delivery->message_id, class))
+		return;
+	transaction->put_off = (struct verdict){0};
+	if (transaction->verdict.outcome == ATTEMPT_ATTEMPTED)
+		return;
+	transaction->verdict = (struct verdict){.outcome = ATTEMPT_ATTEMPTED,
+	    .fate = FATE_DEFERRED,
+	    .is_over = true,
+	    .class = REPLY_TEMPORARY,
+	    .rule = "message-alone"};
+}
+
 static void
 end_delivery(struct slot *slot, struct delivery *delivery)
 {
 	struct client_transaction *transaction = &delivery->transaction;
 
+	check_suspect(slot->upstream, delivery);
 	slot_give_transcript(slot, delivery);
 	if (is_unknown_too_often(slot->upstream, delivery))
 		suspect_rate(transaction);

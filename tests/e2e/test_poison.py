@@ -46,3 +46,22 @@ def test_addresses_bounce_their_own_mail_alone(crowd):
     assert postern.ctl('profile', 'show', 'upstream')['state'] == 'ok'
     assert 'event=profile-stopped' not in postern.log()
     assert 'event=rate-limited' not in postern.log()
+
+
+def test_what_one_message_alone_hears_stops_nobody_for_long(crowd):
+    # Words that nothing marks as repeated: they are taken for the upstream's own.
+    postern, host, send = crowd('rcpt match=<odd@: reply 550 5.7.1 we like no daily limit today')
+    postern.expect_trouble('rate-limited')
+    send(0, 'odd@example.net')
+    wait_until(lambda: postern.ctl('profile', 'show', 'upstream')['state'] == 'limited',
+               'the account waits')
+    send(1, 'b@example.net')
+
+    def resume():
+        postern.ctl('profile', 'resume', 'upstream')
+        return 'rule=message-alone' in postern.log()
+    wait_until(resume, 'the message waits alone')
+    wait_until(lambda: fates(postern, 'b@example.net') == ['delivered'], 'the other mail goes')
+    assert 'event=bounced' not in postern.log()
+    wait_until(lambda: 'message-alone' in [alert['kind'] for alert in postern.ctl('alert', 'ls')],
+               'an operator is told')

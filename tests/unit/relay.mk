@@ -22,6 +22,7 @@ check_PROGRAMS += \
 	tests/unit/test_relay \
 	tests/unit/test_relay_ahead \
 	tests/unit/test_relay_mime \
+	tests/unit/test_suspects \
 	tests/unit/test_tokens \
 	tests/unit/test_replies \
 	tests/unit/test_transcript
@@ -80,6 +81,10 @@ tests_unit_test_oauth_answer_LDADD = $(RELAY_LIBS)
 tests_unit_test_oauth_settings_SOURCES = tests/unit/test_oauth_settings.c
 tests_unit_test_oauth_settings_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_oauth_settings_LDADD = $(RELAY_LIBS)
+
+tests_unit_test_suspects_SOURCES = tests/unit/test_suspects.c
+tests_unit_test_suspects_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_suspects_LDADD = $(RELAY_LIBS)
 
 tests_unit_test_tokens_SOURCES = tests/unit/test_tokens.c
 tests_unit_test_tokens_CFLAGS = $(UNIT_CFLAGS)
