@@ -326,6 +326,7 @@ set(struct call *call, struct profile *profile, const struct profile *before,
 		profile->version++;
 		warn(call, profile);
 	}
+	profile_warn_of_move(call, before, profile);
 	forget_auth(profile, call->body);
 	if (call_update(call, &profile_table, profile, refusal_out) != 0)
 		return -1;

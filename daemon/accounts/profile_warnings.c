@@ -1,4 +1,5 @@
-/* profile_warnings - credentials without TLS, or under a certificate that nobody looks at. */
+/* profile_warnings - credentials without TLS, under a certificate that nobody looks at, or for another
+ * server than they were stored for. */
 #include "daemon/accounts/profile_warnings.h"
 
 #include "common/netaddr.h"
@@ -87,4 +88,51 @@ profile_warn(struct call *call, const struct profile *whole)
 	if (whole->pop3_host != NULL && strcmp(whole->pop3_auth, "none") != 0 &&
 	    !is_here(whole->pop3_host))
 		warn_of_pop3(call, whole);
+}
+
+static bool
+is_same(const char *a, const char *b)
+{
+	return strcmp(a == NULL ? "" : a, b == NULL ? "" : b) == 0;
+}
+
+/* Sealed anew it would be another text. */
+static bool
+is_kept(const char *before, const char *now)
+{
+	return before != NULL && now != NULL && strcmp(before, now) == 0;
+}
+
+static void
+note_move(struct call *call, const char *secret, const char *host, int64_t port)
+{
+	if (port != 0)
+		call_note(call, "the stored %s goes to %s port %lld from now on", secret, host,
+		    (long long)port);
+	else
+		call_note(call, "the stored %s goes to %s from now on", secret, host);
+}
+
+void
+profile_warn_of_move(struct call *call, const struct profile *before, const struct profile *now)
+{
+	bool has_moved = !is_same(before->host, now->host) || before->port != now->port ||
+			 !is_same(before->provider, now->provider);
+	bool has_pop3_moved =
+	    !is_same(before->pop3_host, now->pop3_host) || before->pop3_port != now->pop3_port;
+	bool is_password_kept = is_kept(before->password, now->password);
+	bool has_own_pop3 = now->pop3_password != NULL;
+
+	if (has_moved && is_password_kept && (now->host != NULL || now->provider != NULL))
+		note_move(
+		    call, "password", now->host != NULL ? now->host : now->provider, now->port);
+	if (has_pop3_moved && now->pop3_host != NULL &&
+	    (has_own_pop3 ? is_kept(before->pop3_password, now->pop3_password) : is_password_kept))
+		note_move(call, has_own_pop3 ? "password for POP3" : "password", now->pop3_host,
+		    now->pop3_port);
+	if (!is_same(before->oauth_token_url, now->oauth_token_url) &&
+	    now->oauth_token_url != NULL &&
+	    (is_kept(before->oauth_client_secret, now->oauth_client_secret) ||
+		is_kept(before->oauth_refresh_token, now->oauth_refresh_token)))
+		note_move(call, "OAuth2 login", now->oauth_token_url, 0);
 }

@@ -338,6 +338,11 @@ static const struct row parting_rows[] = {
     {"PATCH", "/v1/profiles/p", "{\"auth_in_clear\":true}", 200,
 	"the password and the mail go over the network in clear"},
     {"PATCH", "/v1/profiles/p", "{\"comment\":\"x\"}", 200, "\"name\": \"p\", \"oauth_ca\""},
+    /* a kept password for another server */
+    {"PATCH", "/v1/profiles/p", "{\"host\":\"other.example\",\"port\":26}", 200,
+	"\"the stored password goes to other.example port 26 from now on\"]"},
+    {"PATCH", "/v1/profiles/p", "{\"host\":\"h\",\"port\":null,\"password\":\"x\"}", 200,
+	"go over the network in clear\"]"},
     {"PATCH", "/v1/profiles/p", "{\"tls\":\"starttls\",\"tls_verify\":\"no\"}", 200,
 	"\"notes\": [\"nobody looks at the upstream's certificate: who stands in between gets the "
 	"password"},
