@@ -286,6 +286,20 @@ print_test(const json_t *result)
 	}
 }
 
+/* Where the upstream was not even reached, nothing that is known of the provider is of use. */
+static bool
+was_reached(const json_t *result)
+{
+	static const char *const before[] = {"settings", "name", "connect", "capture"};
+	const json_t *steps = json_object_get(result, "steps");
+	const char *last = text_of(json_array_get(steps, json_array_size(steps) - 1), "step");
+
+	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++)
+		if (strcmp(last, before[i]) == 0)
+			return false;
+	return true;
+}
+
 /* Adds what is known of the provider: what people stumble over may be what failed. */
 static void
 add_hints(struct invocation *invocation, json_t *result)
@@ -332,7 +346,7 @@ run_test(struct invocation *invocation)
 	free(path);
 	if (status != STATUS_DONE)
 		return status;
-	if (!json_is_true(json_object_get(result, "ok")))
+	if (!json_is_true(json_object_get(result, "ok")) && was_reached(result))
 		add_hints(invocation, result);
 	add_standing(invocation, result);
 	if (invocation->is_json)

@@ -83,6 +83,9 @@ advise_no_method(const struct advice *advice)
 	} else {
 		advise(advice, "Look at auth: another method may do (");
 		advise_set(advice);
-		advise(advice, " --auth auto); and at tls, as many offer more over TLS.");
+		advise(advice, " --auth auto takes the best that both know)%s.",
+		    advice->profile->tls == PROFILE_NONE
+			? "; and at tls, as many offer more over TLS"
+			: "");
 	}
 }

@@ -90,9 +90,10 @@ advise_mail(const struct advice *advice)
 		advise(advice, " --from ADDRESS --from-policy replace --envelope-sender ADDRESS.");
 		break;
 	case REPLY_TEMPORARY:
-		advise(advice,
-		    "The settings are right; the upstream wants this message later, and postern "
-		    "tries again by itself.");
+		advise(advice, "The settings are right; the upstream wants this message later%s",
+		    advice->profile->is_tested
+			? ". Mail in the queue would be tried again, a test message is not."
+			: ", and postern tries again by itself.");
 		break;
 	default:
 		advise(advice,

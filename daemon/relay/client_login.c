@@ -77,7 +77,24 @@ bar_text(const struct client *client)
 }
 
 static const char *
-auth_obstacle(const struct client *client, unsigned usable, enum attempt_outcome *outcome_out)
+no_method_text(const struct client *client, char *text, size_t size)
+{
+	size_t used = (size_t)snprintf(
+	    text, size, "the upstream offers no AUTH method that the profile allows, but");
+
+	for (unsigned i = 0; i < AUTH_METHODS && used < size; i++)
+		if ((client->capabilities.auth_methods & AUTH_BIT(i)) != 0)
+			used +=
+			    (size_t)snprintf(text + used, size - used, " %s", auth_method_name(i));
+	if (client->capabilities.auth_methods == 0)
+		(void)snprintf(text + used, size - used, " others that are not known here");
+	return text;
+}
+
+/* `text` is room for what has no words of its own. */
+static const char *
+auth_obstacle(const struct client *client, unsigned usable, enum attempt_outcome *outcome_out,
+    char *text, size_t size)
 {
 	*outcome_out = ATTEMPT_TLS;
 	if (usable == 0 && has_barred(client))
@@ -88,7 +105,7 @@ auth_obstacle(const struct client *client, unsigned usable, enum attempt_outcome
 			   ? "the upstream does not offer AUTH without STARTTLS"
 			   : "the upstream does not offer AUTH";
 	if (usable == 0)
-		return "the upstream offers no AUTH method that the profile allows";
+		return no_method_text(client, text, size);
 	return NULL;
 }
 
@@ -447,10 +464,11 @@ client_begin_auth(struct client *client)
 	unsigned usable = usable_methods(client);
 	enum attempt_outcome outcome;
 	const char *obstacle;
+	char text[300];
 
 	if (client->settings->auth_methods == 0)
 		return client_become_ready(client);
-	obstacle = auth_obstacle(client, usable, &outcome);
+	obstacle = auth_obstacle(client, usable, &outcome, text, sizeof(text));
 	client_enter(client, CLIENT_STATE_AUTH);
 	if (obstacle != NULL)
 		return client_end_by_us(client, outcome, obstacle);

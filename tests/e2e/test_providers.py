@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from posternd import CtlError, SOURCE, wait_until
+from posternd import CtlError, SOURCE, free_ports, wait_until
 
 MESSAGE = b'From: <a@example.com>\r\nSubject: x\r\n\r\nhello\r\n'
 
@@ -141,3 +141,6 @@ def test_failed_test_says_class_rule_and_what_is_known_of_the_provider(house, ma
     result = json.loads(house.run_ctl('-j', 'profile', 'test', 'up').stdout)
     assert [result[name] for name in ('ok', 'class', 'rule', 'provider', 'hints')] == [
         False, 'auth-bad', 'by-phase', 'house', ['Mind the step.']]
+    # Nothing of that helps where nobody answers.
+    house.ctl('profile', 'set', 'up', '--port', free_ports(1)[0])
+    assert 'Mind' not in house.run_ctl('profile', 'test', 'up').stdout

@@ -313,6 +313,24 @@ test_recipient_of_who_is_not_logged_in(void **state)
 	check_parts("denied", diagnosis_advice(&profile, &end, advice, sizeof(advice)), parts);
 }
 
+/* Nobody keeps a test message. */
+static void
+test_of_a_test(void **state)
+{
+	const struct verdict later = {
+	    .outcome = ATTEMPT_ATTEMPTED, .fate = FATE_DEFERRED, .class = REPLY_TEMPORARY};
+	struct client_end end = {.phase = PHASE_RCPT, .verdict = later};
+	struct profile profile = profile_of("");
+	char advice[DIAGNOSIS_ADVICE_SIZE];
+
+	reply_set(&end.reply, 450, "4.2.0", "Later");
+	assert_non_null(strstr(diagnosis_advice(&profile, &end, advice, sizeof(advice)),
+	    "postern tries again by itself"));
+	profile.is_tested = true;
+	assert_non_null(strstr(
+	    diagnosis_advice(&profile, &end, advice, sizeof(advice)), "a test message is not"));
+}
+
 static void
 test_no_method(void **state)
 {
@@ -322,7 +340,8 @@ test_no_method(void **state)
 	} rows[] = {
 	    {"the upstream does not offer AUTH without STARTTLS", {SET "--tls starttls."}},
 	    {"the upstream does not offer AUTH", {SET "--port 587 --tls starttls", "--auth none"}},
-	    {"the upstream offers no AUTH method that the profile allows", {SET "--auth auto"}},
+	    {"the upstream offers no AUTH method that the profile allows, but PLAIN",
+		{SET "--auth auto"}},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -387,6 +406,7 @@ main(void)
 	    cmocka_unit_test(test_certificate_of_the_pop3_server),
 	    cmocka_unit_test(test_recipient_of_who_is_not_logged_in),
 	    cmocka_unit_test(test_no_method),
+	    cmocka_unit_test(test_of_a_test),
 	    cmocka_unit_test(test_token_that_is_refused),
 	    cmocka_unit_test(test_signs_in_advice),
 	};
