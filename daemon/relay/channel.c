@@ -33,6 +33,8 @@ channel_free(void *object)
 	channel_drop_client(channel);
 	buf_fini(&channel->failed_others);
 	timer_free(channel->soon);
+	if (channel->silence != NULL)
+		timer_free(channel->silence);
 	profile_release(channel->profile);
 	free(channel);
 }
@@ -49,6 +51,7 @@ detach(struct channel *channel)
 	channel->query = NULL;
 	channel_end_login(channel);
 	channel_end_pop3(channel);
+	channel_end_silence(channel);
 	if (channel->conn != NULL)
 		conn_close(channel->conn);
 	channel->conn = NULL;

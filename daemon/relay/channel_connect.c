@@ -45,6 +45,7 @@ on_connected(struct conn *conn, void *ctx)
 	channel->is_handshake = channel->profile->tls == PROFILE_IMPLICIT;
 	if (!channel->is_handshake) {
 		channel_begin_dialogue(channel, false);
+		channel_watch_silence(channel);
 		return;
 	}
 	conn_set_deadline(conn, channel->profile->timeout_ms);
@@ -153,6 +154,7 @@ static const struct conn_callbacks conn_callbacks = {
 static void
 connect_next(struct channel *channel, const char *problem)
 {
+	channel_end_silence(channel);
 	dial_note_problem(&channel->dial, channel->phase, problem);
 	channel->phase = PHASE_CONNECT;
 	channel->conn = dial_next(
@@ -171,6 +173,7 @@ void
 channel_leave_conn(struct channel *channel)
 {
 	channel_drop_client(channel);
+	channel_end_silence(channel);
 	if (channel->conn != NULL)
 		conn_close(channel->conn);
 	channel->conn = NULL;

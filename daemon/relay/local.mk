@@ -30,6 +30,7 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/channel_login.c \
 	daemon/relay/channel_pop3.c \
 	daemon/relay/channel_private.h \
+	daemon/relay/channel_silence.c \
 	daemon/relay/classify.c \
 	daemon/relay/classify.h \
 	daemon/relay/client.c \

@@ -19,8 +19,8 @@ static const struct {
 };
 
 /* A record of TLS: an alert, after our patience was longer than theirs. */
-static bool
-is_tls(const uint8_t *bytes, size_t size)
+bool
+other_protocol_is_tls(const uint8_t *bytes, size_t size)
 {
 	return size >= 2 && (bytes[0] == 0x15 || bytes[0] == 0x16) && bytes[1] == 0x03;
 }
@@ -31,8 +31,8 @@ other_protocol_find(const uint8_t *bytes, size_t size, struct err *words_out)
 	const uint8_t *end = size > 0 ? memchr(bytes, '\n', size) : NULL;
 	size_t length = end != NULL ? (size_t)(end - bytes) : 0;
 
-	if (is_tls(bytes, size)) {
-		(void)err_set(words_out, "the upstream speaks TLS here, from the beginning");
+	if (other_protocol_is_tls(bytes, size)) {
+		(void)err_set(words_out, OTHER_PROTOCOL_TLS);
 		return true;
 	}
 	for (size_t i = 0; i < sizeof(greetings) / sizeof(greetings[0]); i++) {

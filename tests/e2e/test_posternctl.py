@@ -46,6 +46,15 @@ def test_profile_test_says_that_the_profile_is_paused(postern, make_upstream):
     assert postern.ctl('profile', 'test', 'upstream')['standing']['state'] == 'paused'
 
 
+def test_profile_test_finds_tls_behind_silence(postern, make_upstream):
+    """Long before the timeout of a greeting."""
+    postern.add_upstream(make_upstream(tls='implicit'), 'upstream', '--tls', 'starttls')
+    started = time.monotonic()
+    done = postern.run_ctl('profile', 'test', 'upstream')
+    assert done.returncode == 1 and time.monotonic() - started < 30
+    assert 'speaks TLS here' in done.stdout and '--tls implicit' in done.stderr
+
+
 def test_status_counts_the_ports_and_names_none(make_postern):
     first, second, taken, alone = sorted(free_ports(4))
 
