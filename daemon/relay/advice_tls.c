@@ -13,14 +13,14 @@ version_text(enum tls_version version)
 
 /* What the upstream has instead is not known: its refusal says the same of older and newer. */
 static void
-advise_version(const struct advice *advice)
+advise_version(const struct advice *advice, const char *what)
 {
 	const struct profile *profile = advice->profile;
 
 	advise(advice,
-	    "The upstream was reached, but has no version of TLS that the profile allows (%s to "
-	    "%s): look at --tls-min and --tls-max. ",
-	    version_text(profile->tls_min), version_text(profile->tls_max));
+	    "The upstream was reached, but has no %s that the profile allows (%s to %s): look at "
+	    "--tls-min and --tls-max. ",
+	    what, version_text(profile->tls_min), version_text(profile->tls_max));
 	if (profile->tls_max < TLS_VERSION_1_3) {
 		advise(advice, "A newer one: ");
 		advise_set(advice);
@@ -61,14 +61,15 @@ advise_handshake(const struct advice *advice)
 		advise_clear(advice);
 	} else if (says(advice, "unsupported protocol") || says(advice, "protocol version") ||
 		   says(advice, "no protocols available")) {
-		advise_version(advice);
+		advise_version(advice, "version of TLS");
 	} else if (says(advice, "our certificate") || says(advice, "certificate required")) {
 		advise(advice,
 		    "The upstream wants a client certificate that it trusts, and this is none: ");
 		advise_set(advice);
 		advise(advice, " --client-certificate FILE --client-key FILE.");
-	} else if (says(advice, "too small") || says(advice, "too weak") ||
-		   says(advice, "handshake failure")) {
+	} else if (says(advice, "handshake failure")) {
+		advise_version(advice, "version of TLS, or no cipher,");
+	} else if (says(advice, "too small") || says(advice, "too weak")) {
 		advise(advice,
 		    "The upstream was reached, but its encryption is too old for what is safe "
 		    "today: its operator should mend that. Until then: ");

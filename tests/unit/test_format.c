@@ -70,7 +70,7 @@ test_what_it_does_not_know(void **state)
 	check("%s %d \\x%02x", "text", 12, 0xc3u);
 	check("%u %s %.3f", 1u, "two", 3.25);
 	check("%8s|%-8s|%5d|%+d", "right", "left", 42, 7);
-	check("%hhu|%.3d", 200, 4);
+	check("%hhu|%.3d", (unsigned char)200, 4);
 	check("%X %o", 0xbeefu, 8u);
 	check("%024d", 1);
 }

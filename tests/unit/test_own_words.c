@@ -177,8 +177,8 @@ static void
 test_a_recipients_code_is_a_recipients_failure(void **state)
 {
 	static const char *const texts[] = {
-	    "<$>: Recipient address rejected: User unknown in virtual "
-	    "mailbox table",
+	    ("<$>: Recipient address rejected: User unknown in virtual "
+	     "mailbox table"),
 	    "$: no such user", "$", "user $ unknown, throttle, app-password, daily limit reached",
 	    "unknown or illegal alias: $"};
 
