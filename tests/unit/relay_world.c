@@ -82,6 +82,9 @@ act(struct session *session, const char *line)
 
 	if (is_refused(session, line)) {
 		(void)send(session->fd, TOO_MANY, strlen(TOO_MANY), MSG_NOSIGNAL);
+		/* It is open until the client has heard that. */
+		while (recv(session->fd, rest, sizeof(rest), 0) > 0)
+			;
 		return false;
 	}
 	if (has_enough(session, line)) {
@@ -119,6 +122,13 @@ read_line(struct session *session, char *line, size_t capacity)
 	return true;
 }
 
+static void
+wait_for_connections(struct upstream_server *server)
+{
+	while (server->connections < server->connections_awaited)
+		(void)pthread_cond_wait(&server->changed, &server->lock);
+}
+
 static bool
 read_data(struct session *session)
 {
@@ -128,6 +138,7 @@ read_data(struct session *session)
 	while (read_line(session, line, sizeof(line))) {
 		if (strcmp(line, ".") == 0) {
 			(void)pthread_mutex_lock(&server->lock);
+			wait_for_connections(server);
 			server->messages++;
 			session->messages++;
 			(void)pthread_mutex_unlock(&server->lock);
@@ -163,7 +174,7 @@ run_session(void *ctx)
 	(void)close(session->fd);
 	(void)pthread_mutex_lock(&session->server->lock);
 	session->server->open_count--;
-	(void)pthread_cond_signal(&session->server->closed);
+	(void)pthread_cond_broadcast(&session->server->changed);
 	(void)pthread_mutex_unlock(&session->server->lock);
 	free(session);
 	return NULL;
@@ -186,6 +197,7 @@ run_server(void *ctx)
 		server->open_count++;
 		session->is_one_too_many =
 		    server->open_max != 0 && server->open_count > server->open_max;
+		(void)pthread_cond_broadcast(&server->changed);
 		(void)pthread_mutex_unlock(&server->lock);
 		ensure(pthread_create(&thread, NULL, run_session, session) == 0);
 		(void)pthread_detach(thread);
@@ -207,7 +219,7 @@ upstream_server_start(struct upstream_server *server, const struct upstream_row 
 	assert_int_equal(getsockname(server->listener, (struct sockaddr *)&address, &size), 0);
 	server->port = ntohs(address.sin_port);
 	(void)pthread_mutex_init(&server->lock, NULL);
-	(void)pthread_cond_init(&server->closed, NULL);
+	(void)pthread_cond_init(&server->changed, NULL);
 	assert_int_equal(pthread_create(&server->thread, NULL, run_server, server), 0);
 }
 
@@ -217,8 +229,10 @@ upstream_server_stop(struct upstream_server *server)
 	(void)shutdown(server->listener, SHUT_RDWR);
 	(void)pthread_join(server->thread, NULL);
 	(void)pthread_mutex_lock(&server->lock);
+	server->connections_awaited = 0;
+	(void)pthread_cond_broadcast(&server->changed);
 	while (server->open_count > 0)
-		(void)pthread_cond_wait(&server->closed, &server->lock);
+		(void)pthread_cond_wait(&server->changed, &server->lock);
 	(void)pthread_mutex_unlock(&server->lock);
 	(void)close(server->listener);
 	buf_fini(&server->commands);

@@ -42,7 +42,8 @@ struct upstream_server {
 	const char *enough;  /* the reply to a third MAIL on a connection; NULL: it is taken */
 	unsigned open_max;   /* more connections at once are refused; 0: none is */
 	unsigned open_count; /* connections that are not over */
-	pthread_cond_t closed;
+	unsigned connections_awaited; /* a message is not taken before there were so many */
+	pthread_cond_t changed;       /* how many there are, or were */
 };
 
 void upstream_server_start(struct upstream_server *server, const struct upstream_row *script);
