@@ -302,10 +302,12 @@ invocation_set(struct invocation *invocation, const char *prefix)
 int
 invocation_rm(struct invocation *invocation, const char *prefix)
 {
-	char *path = invocation_path(invocation, prefix, "");
+	char *name = invocation_path(invocation, prefix, "");
+	char *path = invocation_query(invocation, name);
 	json_t *result = NULL;
 	int status = invocation_call(invocation, "DELETE", path, NULL, &result);
 
+	free(name);
 	free(path);
 	return invocation_finish(invocation, status, result);
 }

@@ -134,37 +134,10 @@ run_show(struct invocation *invocation)
 	return status;
 }
 
-/* What waits for it would take another way at once. */
-static int
-check_nothing_waits(struct invocation *invocation)
-{
-	const char *name = invocation->arguments.operands[0];
-	json_t *profile = NULL;
-	json_int_t waiting;
-	int status = invocation_get(invocation, "/v1/profiles/", &profile);
-
-	if (status != STATUS_DONE)
-		return status;
-	waiting = json_integer_value(json_object_get(profile, "waiting"));
-	json_decref(profile);
-	if (waiting == 0)
-		return STATUS_DONE;
-	return invocation_fail(STATUS_REFUSED,
-	    "%" JSON_INTEGER_FORMAT
-	    " messages wait for %s, and would go through another profile at once, if there is one "
-	    "for them: hold or remove them first if they must not (queue hold --profile %s, "
-	    "queue rm --profile %s); profile rm %s --anyway removes it then",
-	    waiting, name, name, name, name);
-}
-
 static int
 run_rm(struct invocation *invocation)
 {
-	int status = STATUS_DONE;
-
-	if (!arguments_take_flag(&invocation->arguments, "anyway"))
-		status = check_nothing_waits(invocation);
-	return status == STATUS_DONE ? invocation_rm(invocation, "/v1/profiles/") : status;
+	return invocation_rm(invocation, "/v1/profiles/");
 }
 
 static int

@@ -63,6 +63,8 @@ static void
 call_free(struct call *call)
 {
 	list_remove(&call->link);
+	if (call->asked != NULL)
+		link_cancel(call->asked, call->asked_id);
 	free(call->name);
 	json_decref(call->query);
 	json_decref(call->body);

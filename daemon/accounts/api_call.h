@@ -23,6 +23,9 @@ struct call {
 	json_t *body;  /* an object, empty if there was none */
 	json_t *notes; /* an array of texts */
 	unsigned status;
+	/* While another role is asked for what decides: no answer comes once the call is freed. */
+	struct link *asked;
+	uint32_t asked_id;
 };
 
 enum handled {

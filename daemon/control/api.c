@@ -309,18 +309,29 @@ reply_wrong_method(struct http_request *request, const struct route *route)
 	    http_method(request), allow);
 }
 
+/* The keys that the request's query may have. */
+static const char *
+known_query(const char *method, const struct route *route)
+{
+	if (strcmp(method, "GET") == 0)
+		return route->query;
+	if (strcmp(method, "DELETE") == 0 && route->query_of_delete != NULL)
+		return route->query_of_delete;
+	return "";
+}
+
 /* Whether there is nothing in it that would be ignored; else it was answered. */
 static bool
 is_understood(struct http_request *request, const struct route *route)
 {
 	const char *method = http_method(request);
-	bool is_get = strcmp(method, "GET") == 0;
-	bool has_fields = route->has_fields && !is_get && strcmp(method, "DELETE") != 0;
+	bool has_fields =
+	    route->has_fields && strcmp(method, "GET") != 0 && strcmp(method, "DELETE") != 0;
 	char field[CHECK_FIELD_SIZE];
 	struct err err;
 	json_t *error;
 
-	if (check_query(is_get ? route->query : "", http_target(request), field, &err) == 0 &&
+	if (check_query(known_query(method, route), http_target(request), field, &err) == 0 &&
 	    (has_fields || check_no_body(http_body(request), field, &err) == 0))
 		return true;
 	error = result_error("unknown_field", err.text, field[0] == '\0' ? NULL : field);

@@ -34,8 +34,9 @@ struct route {
 	enum role owner;
 	enum route_answer answer;
 	int64_t deadline_ms;
-	bool has_fields;   /* POST and PATCH have a body with fields */
-	const char *query; /* keys that GET may have, separated by blanks */
+	bool has_fields;             /* POST and PATCH have a body with fields */
+	const char *query;           /* keys that GET may have, separated by blanks */
+	const char *query_of_delete; /* likewise; NULL: none */
 };
 
 enum route_outcome { ROUTE_FOUND, ROUTE_NO_PATH, ROUTE_NO_METHOD };

@@ -155,6 +155,8 @@ daemon_queue_libqueue_a_SOURCES = \
 	daemon/queue/telling.h \
 	daemon/queue/usage.c \
 	daemon/queue/usage.h \
+	daemon/queue/waiting.c \
+	daemon/queue/waiting.h \
 	daemon/queue/wary_clock.c \
 	daemon/queue/wary_clock.h \
 	daemon/queue/window.c \

@@ -15,6 +15,7 @@
 #include "daemon/queue/intake.h"
 #include "daemon/queue/refusals.h"
 #include "daemon/queue/scheduler.h"
+#include "daemon/queue/waiting.h"
 
 #include <stdlib.h>
 
@@ -33,6 +34,7 @@ struct queue {
 	struct aging *aging;
 	struct fates *fates;
 	struct operators *operators;
+	struct waiting *waiting;
 	struct backups *backups;
 	struct profiles_job profiles;
 	bool is_misplaced; /* storage_is_in_place() was false a second ago */
@@ -244,6 +246,7 @@ make_parts(struct queue *queue)
 	queue->backups = backups_new(role, queue->storage, queue->history);
 	queue->operators = operators_new(role, queue->storage, queue->scheduler, queue->handovers,
 	    queue->caps, queue->backups, queue->history);
+	queue->waiting = waiting_new(queue->storage, scheduler_routes(queue->scheduler));
 	queue->profiles.job =
 	    (struct job){.on_done = on_profiles, .ctx = queue, .urgency = JOB_READS};
 	scheduler_routes(queue->scheduler)->has_to_remember = true;
@@ -312,6 +315,8 @@ on_link_lost(struct role_context *role, struct link *link)
 		scheduler_drop_relay(queue->scheduler, link);
 	} else if (link_peer(link) == ROLE_CONTROL) {
 		operators_drop_link(queue->operators);
+	} else if (link_peer(link) == ROLE_ACCOUNTS) {
+		waiting_drop_link(queue->waiting);
 	}
 }
 
@@ -340,6 +345,9 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 		break;
 	case MSG_ROUTE:
 		routes_take(scheduler_routes(queue->scheduler), &body->route);
+		break;
+	case MSG_WAITING_GET:
+		waiting_answer(queue->waiting, link, message);
 		break;
 	case MSG_IN_FLIGHT:
 		if (!scheduler_in_flight(queue->scheduler, &body->in_flight)) {
@@ -399,6 +407,7 @@ stop(struct role_context *role)
 	history_free(queue->history);
 	refusals_free(queue->refusals);
 	operators_free(queue->operators);
+	waiting_free(queue->waiting);
 	backups_free(queue->backups);
 	aging_free(queue->aging);
 	fates_free(queue->fates);

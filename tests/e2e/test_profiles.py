@@ -1,4 +1,10 @@
 """Ways out: which one serves whom, what a test of one says, and what a broken one does."""
+import http.client
+import json
+import os
+import signal
+import socket
+import threading
 import types
 
 import pytest
@@ -224,7 +230,7 @@ def test_mail_of_a_removed_user_is_not_stranded(postern, make_upstream):
     postern.wait_until_queue_is(1, '--state', 'deferred')
     postern.ctl('user', 'rm', 'shop')
     assert postern.queued()[0]['profile'] == 'upstream'
-    with pytest.raises(CtlError, match='1 messages wait for upstream, and would go through another'):
+    with pytest.raises(CtlError, match='1 message waits for upstream, and would go through another'):
         postern.ctl('profile', 'rm', 'upstream')
     postern.ctl('profile', 'rm', 'upstream', '--anyway')
     postern.wait_for_log('event=held', 'user=shop', 'list=web', 'waiting=1', 'reason="no profile"')
@@ -236,6 +242,84 @@ def test_mail_of_a_removed_user_is_not_stranded(postern, make_upstream):
     postern.ctl('queue', 'retry', '--all')
     postern.captured(maildir)
     postern.wait_until_queue_is(0)
+
+
+def remove_over_the_api(postern, path):
+    connection = http.client.HTTPConnection('localhost')
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(str(postern.socket_path))
+    connection.request('DELETE', path)
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
+
+
+def test_the_api_refuses_to_remove_what_mail_waits_for(postern, make_upstream):
+    """In the words of posternctl, which only passes --anyway on."""
+    postern.add_upstream(make_upstream('mail: reply 451 4.3.0 Later'))
+    send(postern, postern.add_user())
+    postern.wait_until_queue_is(1, '--state', 'deferred')
+    postern.ctl('queue', 'hold', '--all')
+    postern.ctl('user', 'rm', 'shop')
+    status, answer = remove_over_the_api(postern, '/v1/profiles/upstream')
+    assert status == 409 and answer['error']['code'] == 'mail_waits', answer
+    assert answer['error']['field'] == 'anyway'
+    with pytest.raises(CtlError) as caught:
+        postern.ctl('profile', 'rm', 'upstream')
+    assert caught.value.message == f'posternctl: {answer["error"]["message"]}'
+    assert remove_over_the_api(postern, '/v1/profiles/upstream?anyway=yes')[0] == 400
+    assert len(postern.queued('--state', 'held')) == 1
+    status, answer = remove_over_the_api(postern, '/v1/profiles/upstream?anyway=1')
+    assert (status, answer['name']) == (200, 'upstream')
+    maildir = postern.add_capture()
+    postern.ctl('queue', 'release', '--all')
+    postern.captured(maildir)
+    postern.wait_until_queue_is(0)
+
+
+def test_profile_is_not_removed_while_nobody_knows_what_waits(postern, sink):
+    postern.add_upstream(sink)
+    postern.expect_trouble('role=queue|queue')
+    os.kill(postern.roles()['queue'], signal.SIGSTOP)
+    try:
+        status, answer = remove_over_the_api(postern, '/v1/profiles/upstream')
+    finally:
+        os.kill(postern.roles()['queue'], signal.SIGCONT)
+    assert status == 503 and "can't be said just now" in answer['error']['message']
+    postern.ctl('profile', 'rm', 'upstream')
+
+
+def test_mail_that_comes_while_its_profile_is_removed(postern, make_upstream):
+    """It goes through the profile, or through that which takes its place: once."""
+    before, behind = make_upstream(), make_upstream()
+    postern.add_upstream(behind, 'behind')
+    user = postern.add_user()
+    for number in range(8):
+        postern.add_upstream(before, f'before{number}')
+        sent = []
+
+        def keep_sending(sent=sent):
+            with postern.client(user) as client:
+                for _ in range(20):
+                    client.sendmail('a@example.com', ['b@example.net'], MESSAGE)
+                    sent.append(1)
+        sender = threading.Thread(target=keep_sending)
+        sender.start()
+        wait_until(lambda: len(sent) > number, 'the first are through')
+        postern.ctl('profile', 'default', 'behind')
+        wait_until(lambda number=number: remove(postern, f'before{number}', number % 2 == 0),
+                   'it can be removed')
+        sender.join()
+        assert len(sent) == 20
+    postern.wait_until_queue_is(0)
+    wait_until(lambda: len(before.messages) + len(behind.messages) == 160, 'all have arrived')
+
+
+def remove(postern, name, is_anyway):
+    try:
+        return postern.ctl('profile', 'rm', name, *['--anyway'] * is_anyway)
+    except CtlError as error:
+        assert not is_anyway and 'for ' + name in error.message
+        return None
 
 
 @pytest.mark.parametrize('limit,connections', [('', 2), ('0', 1)])

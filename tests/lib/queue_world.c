@@ -557,3 +557,27 @@ world_call(struct queue_world *world, const char *method, const char *path, cons
 	assert(world_wait(world, has_result));
 	return world->status;
 }
+
+static void
+on_waiting(const union message *answer, void *ctx)
+{
+	struct queue_world *world = ctx;
+
+	world->has_waiting = true;
+	world->waiting = answer == NULL ? (struct msg_waiting){0} : answer->waiting;
+}
+
+static bool
+has_waiting(struct queue_world *world)
+{
+	return world->has_waiting;
+}
+
+void
+world_ask_waiting(struct queue_world *world, uint64_t profile_id)
+{
+	world->has_waiting = false;
+	(void)link_request(world->accounts, MSG_WAITING_GET,
+	    &(struct msg_waiting_get){.profile_id = profile_id}, WAIT_MS, on_waiting, world);
+	assert(world_wait(world, has_waiting));
+}

@@ -69,6 +69,8 @@ struct queue_world {
 	bool has_result;
 	unsigned status;
 	char *result;
+	bool has_waiting;
+	struct msg_waiting waiting; /* the last that was told; all 0: there was no answer */
 };
 
 void world_init(struct queue_world *world);
@@ -113,5 +115,7 @@ void world_report_trouble(
 /* The answer's body is world->result. */
 unsigned world_call(
     struct queue_world *world, const char *method, const char *path, const char *body);
+/* What the queue tells accounts of a profile's mail is world->waiting then. */
+void world_ask_waiting(struct queue_world *world, uint64_t profile_id);
 
 #endif

@@ -113,9 +113,28 @@ hear(struct peer *peer, enum message_kind kind, const union message *message)
 }
 
 static void
+tell_waiting(struct fixture *fixture, struct link *link, const struct link_message *message)
+{
+	struct msg_waiting answer = fixture->waiting;
+
+	if (fixture->on_asked != NULL)
+		fixture->on_asked(fixture);
+	if (fixture->is_mute)
+		return;
+	if (answer.profile_id == 0)
+		answer.profile_id = message->body->waiting_get.profile_id;
+	link_answer(link, message->request_id, MSG_WAITING, &answer);
+}
+
+static void
 on_far_message(struct link *link, const struct link_message *message, void *ctx)
 {
-	hear(ctx, message->kind, message->body);
+	struct peer *peer = ctx;
+
+	if (message->kind == MSG_WAITING_GET)
+		tell_waiting(peer->fixture, link, message);
+	else
+		hear(peer, message->kind, message->body);
 }
 
 static void
@@ -261,7 +280,9 @@ fixture_open(struct fixture *fixture)
 	static struct port_range submission = {587, 587}, range = {1025, 5000}, smtps = {465, 465};
 	static struct config_listener listeners[3];
 
-	*fixture = (struct fixture){.on_attempt = fixture->on_attempt, .presets = fixture->presets};
+	*fixture = (struct fixture){.on_attempt = fixture->on_attempt,
+	    .presets = fixture->presets,
+	    .waiting.is_known = true};
 	listeners[0] = (struct config_listener){
 	    .ports = &submission, .port_count = 1, .tls = LISTENER_STARTTLS};
 	listeners[1] =

@@ -29,6 +29,10 @@ struct fixture {
 	struct api *api;
 	struct peer smtpd, other_smtpd, queue, relay, control;
 	unsigned status; /* of the last call() */
+	/* What queue says of any profile's mail; with is_mute nothing. */
+	struct msg_waiting waiting;
+	bool is_mute;
+	void (*on_asked)(struct fixture *fixture); /* before it says so, or NULL */
 	/* Set before fixture_open(), or NULL; ctx is the fixture. */
 	uint32_t (*on_attempt)(const struct sasl_attempt *attempt, void *ctx);
 	const char *presets; /* the text of providers.conf; borrowed */

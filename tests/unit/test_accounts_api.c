@@ -364,6 +364,118 @@ test_what_belongs_together_goes_together(void **state)
 	check_rows(parting_rows, sizeof(parting_rows) / sizeof(parting_rows[0]));
 }
 
+/* One answer of DELETE with so much mail waiting. */
+static void
+check_removal(struct msg_waiting waiting, const char *path, unsigned status, const char *says)
+{
+	fixture.waiting = waiting;
+	check_rows(
+	    &(struct row){.method = "DELETE", .path = path, .status = status, .says = says}, 1);
+}
+
+static void
+test_profile_that_mail_waits_for_is_not_removed(void **state)
+{
+	static const struct msg_waiting none = {.is_known = true};
+
+	fixture_must(&fixture, 201, "POST", "/v1/profiles", "{\"name\":\"keep\",\"host\":\"h\"}");
+	fixture_must(&fixture, 201, "POST", "/v1/profiles", "{\"name\":\"p\",\"host\":\"h\"}");
+	check_removal((struct msg_waiting){.is_known = true, .messages = 1}, "/v1/profiles/p", 409,
+	    "\"message\": \"1 message waits for p, and would go through another profile at once, "
+	    "if "
+	    "there is one for it: hold or remove it first if it must not (queue hold --profile p, "
+	    "queue rm --profile p); profile rm p --anyway removes it then\"");
+	check_removal((struct msg_waiting){.is_known = true, .messages = 1}, "/v1/profiles/P", 409,
+	    "\"code\": \"mail_waits\", \"field\": \"anyway\"");
+	/* Counted so far: that is enough to refuse. */
+	check_removal((struct msg_waiting){.messages = 2}, "/v1/profiles/p?anyway=0", 409,
+	    "2 messages wait for p");
+	/* Nobody knows. */
+	check_removal((struct msg_waiting){0}, "/v1/profiles/p", 503, "can't be said just now");
+	/* Another that bore its name when queue was asked. */
+	check_removal((struct msg_waiting){.is_known = true, .profile_id = 4711}, "/v1/profiles/p",
+	    503, "can't be said just now");
+	check_removal(none, "/v1/profiles/p?anyway=please", 400, "\"field\": \"anyway\"");
+	check_removal((struct msg_waiting){.is_known = true, .messages = 1},
+	    "/v1/profiles/p?anyway=1", 200, "\"name\": \"p\"");
+	check_removal(none, "/v1/profiles/p", 404, "no profile p");
+	check_removal(none, "/v1/profiles/keep", 200, "\"name\": \"keep\"");
+}
+
+/* While queue is asked somebody else gives the profile a use, or takes it away. */
+static void
+use_profile(struct fixture *fixture_)
+{
+	struct msg_call call = {.method = "PATCH", .path = "/v1/users/u"};
+	static const char body[] = "{\"profile\":\"p\"}";
+
+	call.body = (struct msg_bytes){(const uint8_t *)body, (uint32_t)strlen(body)};
+	api_call(fixture_->api, fixture_->control.near, 0, &call);
+}
+
+static void
+take_profile_away(struct fixture *fixture_)
+{
+	api_call(fixture_->api, fixture_->control.near, 0,
+	    &(struct msg_call){.method = "DELETE", .path = "/v1/profiles/p?anyway=1"});
+}
+
+static void
+test_removal_looks_again_behind_the_answer(void **state)
+{
+	static const struct msg_waiting none = {.is_known = true};
+
+	fixture_must(&fixture, 201, "POST", "/v1/lists", "{\"name\":\"l\"}");
+	fixture_must(&fixture, 201, "POST", "/v1/users", "{\"login\":\"u\",\"list\":\"l\"}");
+	fixture_must(&fixture, 201, "POST", "/v1/profiles", "{\"name\":\"keep\",\"host\":\"h\"}");
+	fixture_must(&fixture, 201, "POST", "/v1/profiles", "{\"name\":\"p\",\"host\":\"h\"}");
+	fixture.on_asked = use_profile;
+	check_removal(none, "/v1/profiles/p", 409, "in use by the user u");
+	fixture.on_asked = NULL;
+	fixture_must(&fixture, 200, "PATCH", "/v1/users/u", "{\"profile\":null}");
+	fixture.on_asked = take_profile_away;
+	check_removal(none, "/v1/profiles/p", 404, "no profile p");
+}
+
+static void
+on_no_answer(const union message *answer, void *ctx)
+{
+	assert_null(answer);
+	*(bool *)ctx = true;
+}
+
+static void
+note_asked(struct fixture *fixture_)
+{
+	fixture_->status = 1;
+}
+
+static void
+test_removal_while_queue_is_away(void **state)
+{
+	struct msg_call call = {.method = "DELETE", .path = "/v1/profiles/p"};
+	bool has_ended = false;
+
+	fixture_must(&fixture, 201, "POST", "/v1/profiles", "{\"name\":\"p\",\"host\":\"h\"}");
+	fixture.parts.queue = NULL;
+	check_rows(
+	    &(struct row){"DELETE", "/v1/profiles/p", NULL, 503, "can't be said just now"}, 1);
+	fixture.parts.queue = fixture.queue.near;
+	/* It never answers, and accounts ends meanwhile. */
+	fixture.is_mute = true;
+	fixture.on_asked = note_asked;
+	fixture.status = 0;
+	(void)link_request(fixture.control.far, MSG_CALL, &call, 20000, on_no_answer, &has_ended);
+	for (int turn = 0; turn < 1000 && fixture.status == 0; turn++)
+		loop_turn(fixture.loop, 10);
+	assert_int_equal(fixture.status, 1);
+	fixture_restart(&fixture);
+	for (int turn = 0; turn < 1000 && !has_ended; turn++)
+		loop_turn(fixture.loop, 10);
+	assert_true(has_ended);
+	fixture_must(&fixture, 200, "GET", "/v1/profiles/p", NULL);
+}
+
 static void
 test_new_user_gets_all_a_client_asks_for(void **state)
 {
@@ -477,6 +589,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_rows),
 	    TEST(test_what_belongs_together_goes_together),
+	    TEST(test_profile_that_mail_waits_for_is_not_removed),
+	    TEST(test_removal_looks_again_behind_the_answer),
+	    TEST(test_removal_while_queue_is_away),
 	    TEST(test_new_user_gets_all_a_client_asks_for),
 	    TEST(test_rows_outlive_a_restart),
 	    TEST(test_ids_are_never_used_again),

@@ -1,4 +1,5 @@
 /* Which profile mail goes through, by its user and its sender: a queue role between fake ones. */
+#include "common/ident.h"
 #include "tests/lib/queue_world.h"
 
 #include <setjmp.h>
@@ -403,6 +404,55 @@ test_fallback_takes_over_and_gives_back(void **state)
 	(void)expect_attempt(world, second, OFFICE);
 }
 
+/* Behind a start it takes a moment until all is counted. */
+static bool
+is_known(struct queue_world *world)
+{
+	if (!world->waiting.is_known)
+		world_ask_waiting(world, world->waiting.profile_id);
+	return world->waiting.is_known;
+}
+
+static void
+expect_waiting(struct queue_world *world, uint64_t profile_id, uint64_t messages)
+{
+	world_ask_waiting(world, profile_id);
+	assert_true(is_known(world) || world_wait(world, is_known));
+	assert_int_equal(world->waiting.profile_id, profile_id);
+	assert_int_equal(world->waiting.messages, messages);
+}
+
+/* Of a profile that is to be removed: what is held as well, and what its fallback takes just now. */
+static void
+test_what_waits_for_a_profile(void **state)
+{
+	struct queue_world *world = *state;
+	char body[64], text[IDENT_SIZE];
+	uint64_t id;
+
+	start(world);
+	expect_waiting(world, OFFICE, 0);
+	expect_waiting(world, 4711, 0);
+	send_office(world, &(struct msg_route){0});
+	world_connect_relay(world, NULL, 0);
+	id = submit(world, "x@c.example", "");
+	expect_waiting(world, OFFICE, 1);
+	expect_waiting(world, NEWS, 0);
+	world_report_trouble(
+	    world, &world->deliveries[expect_attempt(world, id, OFFICE)], ATTEMPT_UNREACHABLE);
+	(void)expect_attempt(world, id, NEWS);
+	expect_waiting(world, OFFICE, 1);
+	expect_waiting(world, NEWS, 1);
+	id = submit(world, "x@c.example", "");
+	(void)snprintf(body, sizeof(body), "{\"ids\":[\"%s\"]}", ident_format(id, text));
+	assert_int_equal(world_call(world, "POST", "/v1/messages/hold", body), 200);
+	expect_waiting(world, OFFICE, 2);
+	world_kill(world);
+	start(world);
+	expect_waiting(world, OFFICE, 2);
+	expect_waiting(world, NEWS, 0);
+}
+
 /* Neither has it lasted for so long, nor will it. */
 static void
 test_fallback_waits_for_its_time(void **state)
@@ -534,6 +584,7 @@ main(void)
 	    TEST(test_why_nothing_takes_it_is_shown),
 	    TEST(test_notice_goes_where_its_mail_went),
 	    TEST(test_fallback_takes_over_and_gives_back),
+	    TEST(test_what_waits_for_a_profile),
 	    TEST(test_fallback_waits_for_its_time),
 	    TEST(test_fallback_that_cannot_take_it),
 	    TEST(test_what_may_have_been_sent_waits_for_its_own_profile),
