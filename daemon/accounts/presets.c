@@ -259,7 +259,7 @@ presets_provider_of(const struct presets *presets, const struct profile *profile
 	if (profile->provider != NULL)
 		return providers_find(&presets->providers, profile->provider);
 	return profile->host == NULL ? NULL
-				     : providers_find_host(&presets->providers, profile->host);
+				     : providers_find_hosts(&presets->providers, profile->host);
 }
 
 static json_t *

@@ -33,7 +33,7 @@ int presets_check_regions(
 int presets_apply(
     const struct presets *presets, struct profile *profile, struct refusal *refusal_out);
 
-/* The one that the profile names, or whose host it has; NULL: neither. */
+/* The one that the profile names, or whose its hosts are, all of them; NULL: neither. */
 const struct provider *presets_provider_of(
     const struct presets *presets, const struct profile *profile);
 

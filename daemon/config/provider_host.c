@@ -1,4 +1,4 @@
-/* provider_host - whose a host is that somebody typed. */
+/* provider_host - whose the hosts are that somebody typed. */
 #include "daemon/config/providers.h"
 
 #include <string.h>
@@ -32,15 +32,26 @@ has_host(const struct provider *provider, const char *host, size_t size)
 	return false;
 }
 
-const struct provider *
-providers_find_host(const struct providers *providers, const char *host)
+/* A profile that has a host of somebody else's beside them is not the provider's. */
+static bool
+has_all_hosts(const struct provider *provider, const char *hosts)
 {
-	size_t size = strlen(host);
+	bool has_any = false;
 
-	if (size > 0 && host[size - 1] == '.')
-		size--;
+	for (size_t size; *hosts != '\0'; hosts += size + (hosts[size] == ';')) {
+		size = strcspn(hosts, ";");
+		if (!has_host(provider, hosts, size - (size > 0 && hosts[size - 1] == '.')))
+			return false;
+		has_any = true;
+	}
+	return has_any;
+}
+
+const struct provider *
+providers_find_hosts(const struct providers *providers, const char *hosts)
+{
 	for (size_t i = 0; i < providers->count; i++)
-		if (has_host(&providers->items[i], host, size))
+		if (has_all_hosts(&providers->items[i], hosts))
 			return &providers->items[i];
 	return NULL;
 }

@@ -62,8 +62,9 @@ __attribute__((warn_unused_result)) int providers_parse(const char *file, const 
 void providers_add(struct providers *providers, struct providers *others);
 /* NULL: there is none. Without regard to case. */
 const struct provider *providers_find(const struct providers *providers, const char *name);
-/* Whose host that is, in any region, or an alias; NULL: nobody's. */
-const struct provider *providers_find_host(const struct providers *providers, const char *host);
+/* Whose host that is, in any region, or an alias; of several, with `;` between, whose they all are.
+ * NULL: nobody's. */
+const struct provider *providers_find_hosts(const struct providers *providers, const char *hosts);
 void providers_fini(struct providers *providers);
 
 #endif

@@ -1,9 +1,15 @@
 /* advice - composes sentences with the profile's names in them. */
 #include "daemon/relay/advice.h"
 
+#include "common/buf.h"
+#include "daemon/relay/hostlist.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+
+#define HOSTS_SHOWN_BYTES 110 /* a command that was cut would leave hosts out */
 
 void
 advise(const struct advice *advice, const char *format, ...)
@@ -20,6 +26,65 @@ void
 advise_set(const struct advice *advice)
 {
 	advise(advice, "posternctl profile set %s", advice->profile->name);
+}
+
+/* ---- one of several hosts ---- */
+
+bool
+advise_has_others(const struct advice *advice)
+{
+	return advice->profile->hosts != NULL && hostlist_count(advice->profile->hosts) > 1;
+}
+
+/* The host that the words are about: most begin with it, those on a certificate end with it; behind
+ * them may be what the others said. */
+static size_t
+find_failed(const struct hostlist *hosts, const char *text)
+{
+	static const char lead[] = ", not for ";
+	const char *at = strstr(text, lead);
+	size_t size = at == NULL ? strcspn(text, ":") : strcspn(at + strlen(lead), " ;");
+
+	at = at == NULL ? text : at + strlen(lead);
+	for (size_t i = 0; i < hostlist_count(hosts); i++)
+		if (strlen(hostlist_name(hosts, i)) == size &&
+		    strncasecmp(hostlist_name(hosts, i), at, size) == 0)
+			return i;
+	return HOSTLIST_NONE;
+}
+
+/* False: it isn't known which one is meant, or there is no room for all. */
+static bool
+list_hosts(const struct hostlist *hosts, size_t failed, const char *name, struct buf *list)
+{
+	buf_text(list, "");
+	for (size_t i = 0; i < hostlist_count(hosts); i++) {
+		const char *host = i == failed ? name : hostlist_name(hosts, i);
+
+		/* It is among them under its right name already. */
+		if (i != failed && strcasecmp(host, name) == 0)
+			continue;
+		buf_printf(list, "%s%s", list->size > 0 ? "," : "", host);
+	}
+	return failed != HOSTLIST_NONE && list->size <= HOSTS_SHOWN_BYTES;
+}
+
+void
+advise_host(const struct advice *advice, const char *name)
+{
+	const struct hostlist *hosts = advice->profile->hosts;
+	struct buf list;
+
+	if (!advise_has_others(advice)) {
+		advise(advice, " --host %s", name);
+		return;
+	}
+	buf_init(&list);
+	if (list_hosts(hosts, find_failed(hosts, advice->end->reply.text), name, &list))
+		advise(advice, " --host %s", list.bytes);
+	else
+		advise(advice, " --host with all its hosts, %s in place of the one", name);
+	buf_fini(&list);
 }
 
 void

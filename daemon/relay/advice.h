@@ -24,6 +24,9 @@ void advise(const struct advice *advice, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* The beginning of a command; what is to be set follows. */
 void advise_set(const struct advice *advice);
+/* The option that calls the failed host by another name; a profile's other hosts stay. */
+void advise_host(const struct advice *advice, const char *name);
+bool advise_has_others(const struct advice *advice);
 /* A text in which {profile} and {provider} stand for their names. */
 void advise_template(const struct advice *advice, const char *text);
 

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:"
+
 static bool
 says(const struct advice *advice, const char *words)
 {
@@ -19,10 +21,13 @@ advise_pin(const struct advice *advice, const char *prefix)
 {
 	advise_set(advice);
 	advise(advice, " --%stls-verify %s", prefix, advice->end->fingerprint);
+	if (*prefix == '\0' && advise_has_others(advice))
+		advise(advice, " (all its hosts need it then)");
 }
 
 /* The first of the names in "the certificate is for a.example, b.example, not for …"; false: there is
- * none that a server goes by. */
+ * none that a server goes by. Whoever made the certificate may have written anything, which is not to
+ * become a command. */
 static bool
 find_name(const char *text, char *name, size_t size)
 {
@@ -35,7 +40,8 @@ find_name(const char *text, char *name, size_t size)
 	at += strlen(lead);
 	length = strcspn(at, ", ");
 	(void)snprintf(name, size, "%.*s", (int)length, at);
-	return at[0] != '*' && length < size;
+	return length > 0 && length < size && strspn(name, NAME_CHARACTERS) == length &&
+	       name[0] != '-';
 }
 
 static void
@@ -47,7 +53,11 @@ advise_name(const struct advice *advice, const char *prefix)
 	if (find_name(advice->end->reply.text, name, sizeof(name))) {
 		advise(advice, "if this is the right server, call it as its certificate does (");
 		advise_set(advice);
-		advise(advice, " --%shost %s), or take just this certificate: ", prefix, name);
+		if (*prefix == '\0')
+			advise_host(advice, name);
+		else
+			advise(advice, " --%shost %s", prefix, name);
+		advise(advice, "), or take just this certificate: ");
 	} else {
 		advise(advice,
 		    "if this is the right server, call it by a name that its certificate has, or "

@@ -1,6 +1,7 @@
 /* advice_reach - the upstream's name, the connection, its greeting, and EHLO. */
 #include "daemon/relay/advice.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool
@@ -25,21 +26,25 @@ advise_other_port(const struct advice *advice)
 static void
 advise_resolving(const struct advice *advice)
 {
+	char name[300];
+
 	if (says(advice, "no such name")) {
 		advise(advice,
 		    "The host's name was not found: is it spelled right, and the outgoing server's "
 		    "full name? ");
 		advise_set(advice);
-		advise(advice,
-		    " --host smtp.example.com. If others know it, look at this machine's name "
-		    "servers (/etc/resolv.conf).");
+		advise_host(advice, "smtp.example.com");
+		advise(advice, ". If others know it, look at this machine's name "
+			       "servers (/etc/resolv.conf).");
 	} else if (says(advice, "has no address")) {
 		advise(advice, "No server has this name; a mail domain's outgoing server most "
 			       "often has one of "
 			       "its own: ");
-		advise_set(advice);
-		advise(advice, " --host smtp.%.*s, or what the provider says.",
+		(void)snprintf(name, sizeof(name), "smtp.%.*s",
 		    (int)strcspn(advice->end->reply.text, ":"), advice->end->reply.text);
+		advise_set(advice);
+		advise_host(advice, name);
+		advise(advice, ", or what the provider says.");
 	} else {
 		advise(advice,
 		    "The host's name was not found, since no name server answers: look at this "
@@ -76,8 +81,10 @@ advise_connecting(const struct advice *advice)
 	} else if (says(advice, "unreachable") || says(advice, "No route")) {
 		advise(advice,
 		    "Nothing answers there: this machine's network knows no way to that address. "
-		    "Look at its routes, and at host (posternctl profile set %s --host NAME).",
-		    advice->profile->name);
+		    "Look at its routes, and at host (");
+		advise_set(advice);
+		advise_host(advice, "NAME");
+		advise(advice, ").");
 	} else {
 		advise_timeout(advice);
 	}

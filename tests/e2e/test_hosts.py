@@ -103,6 +103,20 @@ def test_certificate_is_for_the_host_in_use(relay, tmp_path):
     assert not first.messages
 
 
+def test_advice_for_one_host_keeps_the_others(relay, tmp_path):
+    """Both have another name; what the advice says is done."""
+    ca = TestCa(tmp_path / 'ca')
+    names = [ca.issue(name, names=['localhost'], addresses=[]) for name in ('first', 'second')]
+    postern, _, _ = relay(
+        '', '--tls', 'starttls', '--ca', ca.path, tls='starttls', certificate=names[1].certificate,
+        key=names[1].key, first_settings={'certificate': names[0].certificate, 'key': names[0].key})
+    words = postern.run_ctl('profile', 'test', 'upstream').stderr
+    assert f'posternctl profile set upstream --host {HOSTS[0]},localhost)' in words, words
+    assert 'all its hosts need it then' in words
+    changed = postern.ctl('profile', 'set', 'upstream', '--host', f'{HOSTS[0]},localhost')
+    assert changed['hosts'] == [HOSTS[0], 'localhost']
+
+
 def test_profile_test_walks_the_hosts(relay):
     postern, (first, second), _ = relay('banner: reply 421 4.3.2 Not now')
     result = postern.ctl('profile', 'test', 'upstream', '--to', 'me@example.com')

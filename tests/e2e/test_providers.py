@@ -141,6 +141,11 @@ def test_failed_test_says_class_rule_and_what_is_known_of_the_provider(house, ma
     result = json.loads(house.run_ctl('-j', 'profile', 'test', 'up').stdout)
     assert [result[name] for name in ('ok', 'class', 'rule', 'provider', 'hints')] == [
         False, 'auth-bad', 'by-phase', 'house', ['Mind the step.']]
+    # Of several hosts all have to be its own.
+    for other, provider in (('127.1.0.1', 'house'), ('127.0.0.2', None)):
+        house.ctl('profile', 'set', 'up', '--host', f'{host.address},{other}', '--password-stdin', stdin='y\n')
+        result = json.loads(house.run_ctl('-j', 'profile', 'test', 'up').stdout)
+        assert result.get('provider') == provider, result
     # Nothing of that helps where nobody answers.
     house.ctl('profile', 'set', 'up', '--port', free_ports(1)[0])
     assert 'Mind' not in house.run_ctl('profile', 'test', 'up').stdout

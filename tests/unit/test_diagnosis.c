@@ -1,6 +1,8 @@
 /* What an operator is told to do: it fits the reply, the provider and the profile. */
 #include "daemon/relay/diagnosis.h"
 
+#include "daemon/relay/hostlist.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -230,6 +232,80 @@ test_encryption(void **state)
 	}
 }
 
+/* The others stay where they are, and one certificate does for none of them. */
+static void
+test_one_of_several_hosts(void **state)
+{
+	static const struct {
+		const char *hosts;
+		enum phase phase;
+		const char *text, *part, *other;
+	} rows[] = {
+	    {"mx.example;b.example;c.example", PHASE_TLS,
+		"the certificate is for a.example, *.b.example, not for b.example (b.example); "
+		"c.example: the certificate is for d.example, not for c.example",
+		SET "--host mx.example,a.example,c.example)", PIN " (all its hosts need it then)."},
+	    {"mx.example;b.example", PHASE_TLS,
+		"the certificate is for MX.example, not for b.example", SET "--host MX.example)",
+		PIN},
+	    {"b.example;A.example;c.example", PHASE_TLS,
+		"the certificate is for a.example, not for B.example",
+		SET "--host a.example,c.example)", PIN},
+	    /* It names itself as the one that was asked for. */
+	    {"mx.example;b.example", PHASE_TLS,
+		"the certificate is for x, not for y, not for b.example",
+		"with all its hosts, x in place of the one)", PIN},
+	    {"an-uncommonly-long-name-of-a-host.example;b.example;"
+	     "another-uncommonly-long-name-of-a-host.example;yet-another-host.example",
+		PHASE_TLS, "the certificate is for a.example, not for b.example",
+		"with all its hosts, a.example in place of the one)", PIN},
+	    {"a.example;mx.example", PHASE_NAME,
+		"mx.example: there is no such name; a.example: connect: x",
+		SET "--host a.example,smtp.example.com.", "resolv.conf"},
+	    {"mx.example;a.example", PHASE_NAME, "mx.example: the name exists, but has no address",
+		SET "--host smtp.mx.example,a.example, or", "provider"},
+	    {"a.example;mx.example", PHASE_CONNECT, "mx.example:587: Network is unreachable",
+		SET "--host a.example,NAME).", "routes"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *const parts[PARTS_MAX] = {rows[i].part, rows[i].other};
+		struct profile profile = profile_of("");
+		struct client_end end = {.phase = rows[i].phase,
+		    .verdict = classify_own(
+			rows[i].phase == PHASE_TLS ? ATTEMPT_TLS : ATTEMPT_UNREACHABLE)};
+		char advice[DIAGNOSIS_ADVICE_SIZE];
+
+		profile.hosts = hostlist_new(rows[i].hosts);
+		reply_set(&end.reply, 0, "", "%s", rows[i].text);
+		if (rows[i].phase == PHASE_TLS)
+			memcpy(end.fingerprint, FINGERPRINT, sizeof(end.fingerprint));
+		check_parts(
+		    rows[i].text, diagnosis_advice(&profile, &end, advice, sizeof(advice)), parts);
+		hostlist_free(profile.hosts);
+	}
+}
+
+/* A certificate's names are whatever somebody wrote into it: none of it becomes a command. */
+static void
+test_name_that_is_a_command(void **state)
+{
+	static const char *const names[] = {
+	    "$(reboot)", "a;reboot", "`x`", "a|b", "--x", "*.b.example", "a\nb", "a'b", "a&b"};
+	struct profile profile = profile_of("");
+	struct client_end end = {
+	    .phase = PHASE_TLS, .verdict = classify_own(ATTEMPT_TLS), .fingerprint = FINGERPRINT};
+	char advice[DIAGNOSIS_ADVICE_SIZE];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		reply_set(&end.reply, 0, "", "the certificate is for %s, not for b", names[i]);
+		(void)diagnosis_advice(&profile, &end, advice, sizeof(advice));
+		if (strstr(advice, names[i]) != NULL ||
+		    strstr(advice, "call it by a name that its certificate has") == NULL)
+			fail_msg("%s", advice);
+	}
+}
+
 /* The same words, with the options of POP3. */
 static void
 test_certificate_of_the_pop3_server(void **state)
@@ -403,6 +479,8 @@ main(void)
 	    cmocka_unit_test(test_replies),
 	    cmocka_unit_test(test_reach),
 	    cmocka_unit_test(test_encryption),
+	    cmocka_unit_test(test_one_of_several_hosts),
+	    cmocka_unit_test(test_name_that_is_a_command),
 	    cmocka_unit_test(test_certificate_of_the_pop3_server),
 	    cmocka_unit_test(test_recipient_of_who_is_not_logged_in),
 	    cmocka_unit_test(test_no_method),

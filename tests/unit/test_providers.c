@@ -212,6 +212,13 @@ test_hosts_tell_whose_they_are(void **state)
 	    {"smtp.zoho.com.au", "zoho"},
 	    {"smtppro.zoho.eu", "zoho"},
 	    {"mail.example.com", NULL},
+	    {"smtp.gmail.com;smtp.googlemail.com.", "gmail"},
+	    {"email-smtp.eu-west-1.amazonaws.com;email-smtp-fips.us-east-1.amazonaws.com", "ses"},
+	    {"smtp.gmail.com;mail.example.com", NULL},
+	    {"mail.example.com;smtp.gmail.com", NULL},
+	    {"smtp.gmail.com;smtp.office365.com", NULL},
+	    {";", NULL},
+	    {"smtp.gmail.com;;smtp.gmail.com", NULL},
 	    {"", NULL},
 	    {".", NULL},
 	};
@@ -219,7 +226,7 @@ test_hosts_tell_whose_they_are(void **state)
 	struct providers providers = parsed(text);
 
 	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
-		const struct provider *found = providers_find_host(&providers, hosts[i].host);
+		const struct provider *found = providers_find_hosts(&providers, hosts[i].host);
 		const char *name = found == NULL ? "nobody" : found->name;
 
 		if (strcmp(name, hosts[i].name == NULL ? "nobody" : hosts[i].name) != 0)
