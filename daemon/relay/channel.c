@@ -6,6 +6,7 @@
 #include "daemon/relay/channel_private.h"
 #include "daemon/relay/hostlist.h"
 #include "daemon/relay/pop3_keeper.h"
+#include "daemon/relay/silence.h"
 #include "daemon/relay/tokens.h"
 
 #include <event2/buffer.h>
@@ -33,8 +34,7 @@ channel_free(void *object)
 	channel_drop_client(channel);
 	buf_fini(&channel->failed_others);
 	timer_free(channel->soon);
-	if (channel->silence != NULL)
-		timer_free(channel->silence);
+	silence_free(channel->silence);
 	profile_release(channel->profile);
 	free(channel);
 }
@@ -51,7 +51,7 @@ detach(struct channel *channel)
 	channel->query = NULL;
 	channel_end_login(channel);
 	channel_end_pop3(channel);
-	channel_end_silence(channel);
+	silence_end(channel->silence);
 	if (channel->conn != NULL)
 		conn_close(channel->conn);
 	channel->conn = NULL;

@@ -5,6 +5,8 @@
 #include "common/log.h"
 #include "daemon/relay/channel_private.h"
 #include "daemon/relay/hostlist.h"
+#include "daemon/relay/other_protocol.h"
+#include "daemon/relay/silence.h"
 
 #include <event2/buffer.h>
 #include <stdio.h>
@@ -21,6 +23,7 @@ on_input(struct conn *conn, void *ctx)
 	size_t size = evbuffer_get_length(input), used;
 	enum client_event event;
 
+	silence_end(channel->silence);
 	/* A refusal before the final dot is read behind it; nothing else can come. */
 	if (channel->is_sending_body) {
 		channel_act(channel, CLIENT_WAITS);
@@ -29,6 +32,25 @@ on_input(struct conn *conn, void *ctx)
 	event = client_input(channel->client, evbuffer_pullup(input, -1), size, &used);
 	(void)evbuffer_drain(input, used);
 	channel_act(channel, event);
+}
+
+static void
+on_tls_behind_silence(void *ctx)
+{
+	struct channel *channel = ctx;
+
+	if (channel->phase == PHASE_GREETING)
+		channel_end_early(channel, PHASE_GREETING, OTHER_PROTOCOL_TLS);
+}
+
+static void
+watch_silence(struct channel *channel)
+{
+	if (!channel->profile->is_tested)
+		return;
+	if (channel->silence == NULL)
+		channel->silence = silence_new(channel->loop, on_tls_behind_silence, channel);
+	silence_watch(channel->silence, channel->conn);
 }
 
 static void
@@ -45,7 +67,7 @@ on_connected(struct conn *conn, void *ctx)
 	channel->is_handshake = channel->profile->tls == PROFILE_IMPLICIT;
 	if (!channel->is_handshake) {
 		channel_begin_dialogue(channel, false);
-		channel_watch_silence(channel);
+		watch_silence(channel);
 		return;
 	}
 	conn_set_deadline(conn, channel->profile->timeout_ms);
@@ -154,7 +176,7 @@ static const struct conn_callbacks conn_callbacks = {
 static void
 connect_next(struct channel *channel, const char *problem)
 {
-	channel_end_silence(channel);
+	silence_end(channel->silence);
 	dial_note_problem(&channel->dial, channel->phase, problem);
 	channel->phase = PHASE_CONNECT;
 	channel->conn = dial_next(
@@ -173,7 +195,7 @@ void
 channel_leave_conn(struct channel *channel)
 {
 	channel_drop_client(channel);
-	channel_end_silence(channel);
+	silence_end(channel->silence);
 	if (channel->conn != NULL)
 		conn_close(channel->conn);
 	channel->conn = NULL;

@@ -52,10 +52,9 @@ struct channel {
 	unsigned step;         /* of the automaton, that the deadline is for */
 	struct dotstuff stuff;
 
-	struct timer *silence;     /* of a test's upstream; NULL: it isn't watched */
-	struct conn *silence_conn; /* that asks whether it waits for TLS, or NULL */
-	struct timer *soon;        /* for an event that is told in a later turn */
-	enum client_event event;   /* that event */
+	struct silence *silence; /* of a test's upstream; NULL: it isn't watched */
+	struct timer *soon;      /* for an event that is told in a later turn */
+	enum client_event event; /* that event */
 	bool is_ready, is_established, is_sending_body, is_past_dot, is_closed;
 	bool is_handshake;                 /* of implicit TLS, before the greeting */
 	enum phase phase;                  /* of the step under way */
@@ -108,9 +107,6 @@ bool channel_retries_end(struct channel *channel);
 bool channel_retries_transaction(struct channel *channel);
 /* The transaction that was to be sent again has the channel's end for a verdict. */
 void channel_fail_transaction(struct channel *channel);
-/* channel_silence.c: a test waits for the greeting, in clear; it waits no longer. */
-void channel_watch_silence(struct channel *channel);
-void channel_end_silence(struct channel *channel);
 /* channel_connect.c: leaves the connection that there may be, for another. */
 void channel_leave_conn(struct channel *channel);
 /* channel_connect.c: the addresses are known, and the upstream is open for us. */

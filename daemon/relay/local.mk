@@ -30,7 +30,6 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/channel_login.c \
 	daemon/relay/channel_pop3.c \
 	daemon/relay/channel_private.h \
-	daemon/relay/channel_silence.c \
 	daemon/relay/classify.c \
 	daemon/relay/classify.h \
 	daemon/relay/client.c \
@@ -114,6 +113,8 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/rework.h \
 	daemon/relay/scram_key.c \
 	daemon/relay/scram_key.h \
+	daemon/relay/silence.c \
+	daemon/relay/silence.h \
 	daemon/relay/slot_transcript.c \
 	daemon/relay/suspects.c \
 	daemon/relay/suspects.h \

@@ -20,6 +20,9 @@ reach_advice(const struct pop3_settings *pop3, const struct client_end *end)
 	case PHASE_POP3_CONNECT:
 		return "Nothing answers there: look at pop3-host and pop3-port.";
 	case PHASE_POP3_GREETING:
+		if (strstr(end->reply.text, "speaks TLS") != NULL)
+			return "This is a port for implicit TLS: set pop3-tls to implicit "
+			       "(--pop3-tls implicit), or pop3-port to 110.";
 		if (pop3->tls == PROFILE_IMPLICIT)
 			return "TLS stands, but no greeting of POP3 came: look at pop3-port.";
 		return "The POP3 server took the connection, but no good greeting came. If the "

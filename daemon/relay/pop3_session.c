@@ -5,8 +5,10 @@
 #include "daemon/core/conn.h"
 #include "daemon/core/loop.h"
 #include "daemon/relay/logins.h"
+#include "daemon/relay/other_protocol.h"
 #include "daemon/relay/pop3_client.h"
 #include "daemon/relay/pop3_settings.h"
+#include "daemon/relay/silence.h"
 
 #include <event2/buffer.h>
 #include <stdio.h>
@@ -23,6 +25,7 @@ struct pop3_session {
 	struct dns_query *query;
 	struct dial dial;
 	struct conn *conn;
+	struct silence *silence; /* of a test's server; NULL: it isn't watched */
 	struct pop3_client_settings settings;
 	struct pop3_client *client; /* from the connection on */
 	struct login *login;        /* NULL: it is not at that */
@@ -48,6 +51,7 @@ session_free(void *object)
 	struct pop3_session *session = object;
 
 	drop_client(session);
+	silence_free(session->silence);
 	profile_release(session->profile);
 	free(session);
 }
@@ -70,6 +74,7 @@ pop3_session_close(struct pop3_session *session)
 		dns_cancel(session->query);
 	session->query = NULL;
 	end_login(session, LOGIN_UNDECIDED, "");
+	silence_end(session->silence);
 	if (session->conn != NULL)
 		conn_close(session->conn);
 	session->conn = NULL;
@@ -207,6 +212,7 @@ on_input(struct conn *conn, void *ctx)
 
 	if (session->client == NULL)
 		return;
+	silence_end(session->silence);
 	event = pop3_client_input(session->client, evbuffer_pullup(input, -1), size, &used);
 	(void)evbuffer_drain(input, used);
 	act(session, event);
@@ -222,6 +228,25 @@ begin_dialogue(struct pop3_session *session, bool has_tls)
 }
 
 static void
+on_tls_behind_silence(void *ctx)
+{
+	struct pop3_session *session = ctx;
+
+	if (session->phase == PHASE_POP3_GREETING)
+		end_with(session, PHASE_POP3_GREETING, ATTEMPT_UNREACHABLE, OTHER_PROTOCOL_TLS);
+}
+
+static void
+watch_silence(struct pop3_session *session)
+{
+	if (!session->profile->is_tested)
+		return;
+	if (session->silence == NULL)
+		session->silence = silence_new(session->loop, on_tls_behind_silence, session);
+	silence_watch(session->silence, session->conn);
+}
+
+static void
 on_connected(struct conn *conn, void *ctx)
 {
 	struct pop3_session *session = ctx;
@@ -231,6 +256,7 @@ on_connected(struct conn *conn, void *ctx)
 	session->is_handshake = pop3->tls == PROFILE_IMPLICIT;
 	if (!session->is_handshake) {
 		begin_dialogue(session, false);
+		watch_silence(session);
 		return;
 	}
 	session->phase = PHASE_POP3_TLS;
@@ -297,6 +323,7 @@ static const struct conn_callbacks conn_callbacks = {
 static void
 connect_next(struct pop3_session *session, const char *problem)
 {
+	silence_end(session->silence);
 	dial_note_problem(&session->dial, session->phase, problem);
 	session->phase = PHASE_POP3_CONNECT;
 	session->conn = dial_next(

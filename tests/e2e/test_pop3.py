@@ -288,6 +288,21 @@ def test_unreachable(postern, sink):
 
 # ---- profile test ----
 
+@pytest.mark.parametrize('mode', ['none', 'stls'])
+def test_profile_test_finds_tls_behind_silence(postern, sink, make_upstream, mode):
+    """What it is that speaks TLS there doesn't matter: it waits for a ClientHello."""
+    host = make_upstream(tls='implicit')
+    postern.ctl('profile', 'add', 'office', '--host', '127.0.0.1', '--port', sink.port, '--tls', 'none', '--default',
+                '--pop3-host', '127.0.0.1', '--pop3-port', host.port, '--pop3-tls', mode, '--pop3-auth', 'login', *LOGIN,
+                stdin='x\n')
+    started = time.monotonic()
+    done = postern.run_ctl('profile', 'test', 'office')
+    assert done.returncode == 1 and time.monotonic() - started < 30
+    assert 'pop3-greeting' in done.stdout and 'speaks TLS here' in done.stdout
+    assert 'set pop3-tls to implicit (--pop3-tls implicit)' in done.stderr
+    assert sink.connections == []
+
+
 def steps(result):
     return [step['step'] for step in result['steps']]
 

@@ -55,6 +55,15 @@ def test_profile_test_finds_tls_behind_silence(postern, make_upstream):
     assert 'speaks TLS here' in done.stdout and '--tls implicit' in done.stderr
 
 
+@pytest.mark.parametrize('script, connections', [('banner connection=1: sleep 10', 2), ('ehlo: sleep 10', 1)])
+def test_profile_test_waits_for_who_is_merely_slow(postern, make_upstream, script, connections):
+    """To greet, or with anything behind that, when nobody asks for TLS any more."""
+    host = make_upstream(script)
+    postern.add_upstream(host)
+    assert postern.ctl('profile', 'test', 'upstream')['ok']
+    assert len(host.connections) == connections
+
+
 def test_status_counts_the_ports_and_names_none(make_postern):
     first, second, taken, alone = sorted(free_ports(4))
 
