@@ -104,15 +104,45 @@ pop3_end(struct pop3_client *client, enum attempt_outcome outcome, const char *t
 	return pop3_enter(client, POP3_STATE_OVER);
 }
 
+static bool
+is_about_login(const struct pop3_client *client, enum attempt_outcome outcome)
+{
+	return outcome == ATTEMPT_AUTH_LATER || outcome == ATTEMPT_AUTH_REFUSED ||
+	       (outcome == ATTEMPT_UNREACHABLE && client->state == POP3_STATE_GREETING);
+}
+
+/* Too many logins are told in the same words whatever the protocol, in SMTP with 454 before them. */
+static void
+judge_wait(struct pop3_client *client, enum attempt_outcome outcome, const char *words)
+{
+	struct verdict *verdict = &client->end.verdict, as_smtp;
+	uint32_t delay_s = (uint32_t)(client->login_delay_ms / 1000);
+	struct reply reply;
+
+	reply_set(&reply, 454, "", "%s", words);
+	as_smtp = classify_reply(&client->settings->classifier, PHASE_AUTH, &reply);
+	if (as_smtp.class == REPLY_RATE_AUTH)
+		*verdict = as_smtp;
+	else if (outcome == ATTEMPT_AUTH_LATER && as_smtp.wait.is_exact)
+		verdict->wait = as_smtp.wait;
+	else if (delay_s > 0 && pop3_is_too_early(words))
+		verdict->wait = (struct reply_wait){delay_s, delay_s, true};
+}
+
 enum pop3_event
 pop3_end_refused(struct pop3_client *client, enum attempt_outcome outcome, const char *command,
     const struct pop3_reply *reply)
 {
+	bool is_login = reply->status == POP3_ERR && is_about_login(client, outcome);
+	enum pop3_event event;
 	char text[800];
 
 	(void)snprintf(text, sizeof(text), "the POP3 server answered %s with `%s%.600s`", command,
 	    reply->status == POP3_ERR ? "-ERR " : "", reply->text);
-	return pop3_end(client, outcome, text);
+	event = pop3_end(client, outcome, text);
+	if (is_login)
+		judge_wait(client, outcome, reply->text);
+	return event;
 }
 
 /* ---- greeting and STLS ---- */

@@ -33,6 +33,8 @@ struct pop3_client_settings {
 	enum profile_tls tls; /* PROFILE_STARTTLS is STLS */
 	struct pop3_method method;
 	const char *username, *password;
+	struct classifier
+	    classifier;     /* of SMTP's replies: what it says of too many logins holds here */
 	int64_t timeout_ms; /* each step */
 	/* Each line of the dialogue, secrets replaced; may be NULL. */
 	void (*on_line)(bool is_sent, const char *line, void *ctx);

@@ -74,6 +74,11 @@ pop3_advice(const struct profile *profile, const struct client_end *end)
 	case ATTEMPT_AUTH_REFUSED:
 		return auth_advice(profile->pop3);
 	case ATTEMPT_AUTH_LATER:
+		if (end->verdict.class == REPLY_RATE_AUTH)
+			return "The POP3 server says that there were too many logins: the next one "
+			       "is later, by itself. Look for another program that logs in there, "
+			       "with an old password perhaps; with a longer pop3-valid there are "
+			       "fewer.";
 		return "The POP3 server can't check the login now, or there were too many, or the "
 		       "mailbox is in use: wait.";
 	case ATTEMPT_MISCONFIGURED:

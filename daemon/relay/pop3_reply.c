@@ -1,7 +1,6 @@
 /* pop3_reply - +OK, -ERR and challenges; response codes. */
 #include "daemon/relay/pop3_reply.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
@@ -71,6 +70,12 @@ by_words(const char *text)
 	if (has_word(text, judged))
 		return ATTEMPT_AUTH_REFUSED;
 	return has_word(text, later) ? ATTEMPT_AUTH_LATER : ATTEMPT_AUTH_REFUSED;
+}
+
+bool
+pop3_is_too_early(const char *text)
+{
+	return strncasecmp(text, "[LOGIN-DELAY]", strlen("[LOGIN-DELAY]")) == 0;
 }
 
 enum attempt_outcome

@@ -9,6 +9,8 @@
 
 #include "daemon/core/values.h"
 
+#include <stdbool.h>
+
 enum pop3_status {
 	POP3_OK,
 	POP3_ERR,
@@ -26,5 +28,7 @@ void pop3_reply_read(const char *line, struct pop3_reply *reply_out);
 /* What is wrong, by -ERR's text at a login: its response code (RFC 2449, 3206), or its words. A code that
  * isn't known, and none at all, are a refused password. */
 enum attempt_outcome pop3_refusal(const char *text);
+/* The last login was less than LOGIN-DELAY ago (RFC 2449 8.1.1). */
+bool pop3_is_too_early(const char *text);
 
 #endif

@@ -123,8 +123,9 @@ on_turn(const char *problem, void *ctx)
 {
 	struct pop3_session *session = ctx;
 
+	/* As it was, see logins.h. */
 	if (problem != NULL)
-		end_with(session, PHASE_POP3_LOGIN, ATTEMPT_AUTH_LATER, problem);
+		end_with(session, PHASE_POP3_LOGIN, ATTEMPT_AUTH_REFUSED, problem);
 	else
 		act(session, pop3_client_login(session->client));
 }
@@ -376,6 +377,7 @@ pop3_session_open(struct loop *loop, struct dns *dns, struct profile *profile, u
 	    .method = pop3->method,
 	    .username = pop3->username,
 	    .password = pop3->password,
+	    .classifier = {.rules = profile->rules, .provider = profile->provider},
 	    .timeout_ms = profile->timeout_ms,
 	    .on_line = on_line,
 	    .line_ctx = session,

@@ -7,7 +7,8 @@
  *	S: line      the server says so; S+ line: and the next comes with it; S! bytes without an end
  *	C: line      we answer so; a `*` stands for a digest
  *	LOST reason  the connection is lost
- *	TLS DONE … OVER …   events of the automaton
+ *	TLS DONE … OVER …   events of the automaton; with the class if that is rate-auth, and a wait that
+ *	             is not the class's own
  */
 #include "common/percent.h"
 #include "common/xalloc.h"
@@ -24,6 +25,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+
+static struct reply_rules *rules; /* those that are built in */
 
 struct talk {
 	struct pop3_client_settings settings;
@@ -114,9 +117,15 @@ note_over(struct talk *talk)
 	assert_false(pop3_client_is_logged_in(talk->client));
 	assert_true(end->verdict.is_over);
 	assert_int_equal(end->verdict.fate, FATE_DEFERRED);
-	buf_printf(&talk->happened, "OVER %s %s %s%s\n", outcome_name(end->verdict.outcome),
+	buf_printf(&talk->happened, "OVER %s %s %s%s", outcome_name(end->verdict.outcome),
 	    phase_name(end->phase), end->reply.text,
 	    pop3_client_is_refused(talk->client) ? " refused" : "");
+	if (end->verdict.class == REPLY_RATE_AUTH)
+		buf_printf(&talk->happened, " class=rate-auth rule=%s", end->verdict.rule);
+	if (end->verdict.wait.first_s != 0)
+		buf_printf(&talk->happened, " wait=%u-%u%s", end->verdict.wait.first_s,
+		    end->verdict.wait.most_s, end->verdict.wait.is_exact ? " exact" : "");
+	buf_text(&talk->happened, "\n");
 }
 
 static void
@@ -181,6 +190,7 @@ begin(struct talk *talk)
 	talk->settings.timeout_ms = 60000;
 	talk->settings.on_line = on_line;
 	talk->settings.line_ctx = talk;
+	talk->settings.classifier.rules = rules;
 	talk->client = pop3_client_new(&talk->settings, talk->has_tls);
 }
 
@@ -466,6 +476,21 @@ test_asked(void **state)
 			fail_msg("%s", others[i]);
 }
 
+static int
+read_rules(void **state)
+{
+	struct err err;
+
+	return reply_rules_parse("none", "", 0, &rules, &err);
+}
+
+static int
+release_rules(void **state)
+{
+	reply_rules_release(rules);
+	return 0;
+}
+
 int
 main(void)
 {
@@ -480,5 +505,5 @@ main(void)
 	    cmocka_unit_test(test_asked),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, read_rules, release_rules);
 }

@@ -345,7 +345,9 @@ test_refused(void **state)
 	assert_int_equal(world.server.passwords, 1);
 	wait_and_see(&world, &any, &one);
 	wait_and_see(&world, &any, &one);
-	assert_int_equal(one.end.verdict.outcome, ATTEMPT_AUTH_LATER);
+	/* It is a wrong password still, and no reason to try again in a minute. */
+	assert_int_equal(one.end.verdict.outcome, ATTEMPT_AUTH_REFUSED);
+	assert_int_equal(one.end.verdict.class, REPLY_AUTH_BAD);
 	assert_non_null(strstr(one.end.reply.text, "within ten minutes"));
 	assert_int_equal(world.server.passwords, LOGINS_REFUSED_MAX);
 	world.server.manner = GOOD;
