@@ -1,13 +1,11 @@
 """Each option of a noun, set with posternctl and shown again by -j, with the types of the API."""
-import http.client
 import json
 import re
-import socket
 import subprocess
 
 import pytest
 
-from posternd import CtlError, wait_until
+from posternd import Api, CtlError, wait_until
 
 pytestmark = pytest.mark.user
 
@@ -168,24 +166,11 @@ def test_paths_of_the_api(postern, path):
     assert curl(postern, f'/v1/{path}') == (200, [])
 
 
-class Api(http.client.HTTPConnection):
-    def __init__(self, postern):
-        super().__init__('localhost')
-        self.path = str(postern.socket_path)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(self.path)
-
-
 def test_more_rows_than_one_answer_has_room_for(make_postern):
     postern = make_postern(log_level='info')
-    api, names = Api(postern), [f'list{i:04}' for i in range(1200)]
+    api, names = Api(postern.socket_path), [f'list{i:04}' for i in range(1200)]
     for name in names:
-        api.request('POST', '/v1/lists', json.dumps({'name': name, 'note': 'n' * 900}))
-        answer = api.getresponse()
-        answer.read()
-        assert answer.status == 201
+        assert api.ask('POST', '/v1/lists', {'name': name, 'note': 'n' * 900})[0] == 201
     assert [row['name'] for row in postern.ctl('list', 'ls')] == names
     api.close()
 

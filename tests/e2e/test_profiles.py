@@ -1,15 +1,13 @@
 """Ways out: which one serves whom, what a test of one says, and what a broken one does."""
-import http.client
-import json
+import contextlib
 import os
 import signal
-import socket
 import threading
 import types
 
 import pytest
 
-from posternd import CtlError, free_ports, wait_until
+from posternd import Api, CtlError, free_ports, wait_until
 
 MESSAGE = b'From: <a@example.com>\r\nSubject: x\r\n\r\nhello\r\n'
 
@@ -245,12 +243,8 @@ def test_mail_of_a_removed_user_is_not_stranded(postern, make_upstream):
 
 
 def remove_over_the_api(postern, path):
-    connection = http.client.HTTPConnection('localhost')
-    connection.sock = socket.socket(socket.AF_UNIX)
-    connection.sock.connect(str(postern.socket_path))
-    connection.request('DELETE', path)
-    answer = connection.getresponse()
-    return answer.status, json.loads(answer.read())
+    with contextlib.closing(Api(postern.socket_path)) as api:
+        return api.ask('DELETE', path)
 
 
 def test_the_api_refuses_to_remove_what_mail_waits_for(postern, make_upstream):
