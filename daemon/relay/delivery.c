@@ -441,6 +441,19 @@ put_verdict(struct msg_report *report, const struct verdict *verdict)
 }
 
 void
+delivery_note_account(struct delivery *delivery, const struct verdict *verdict,
+    const struct reply *reply, const char *reason)
+{
+	if (delivery->account.class != REPLY_NONE)
+		return;
+	delivery->account = *verdict;
+	delivery->account_code = reply->code;
+	(void)snprintf(
+	    delivery->account_enhanced, sizeof(delivery->account_enhanced), "%s", reply->enhanced);
+	delivery->account_reason = xstrdup(reason);
+}
+
+void
 delivery_end(struct delivery *delivery, const struct channel_facts *facts, bool is_reused)
 {
 	struct msg_list_builder fates = {0};
@@ -456,11 +469,9 @@ delivery_end(struct delivery *delivery, const struct channel_facts *facts, bool 
 	add_fates(&delivery->transaction, &fates);
 	report.is_slower = delivery->transaction.verdict.is_slower;
 	if (delivery->account.class != REPLY_NONE) {
-		const struct reply *reply = &delivery->transaction.put_off_reply;
-
 		put_verdict(&report, &delivery->account);
-		report.code = reply->code;
-		report.enhanced = reply->enhanced;
+		report.code = delivery->account_code;
+		report.enhanced = delivery->account_enhanced;
 		report.reason = delivery->account_reason;
 	}
 	send_report(delivery, &report, &fates, facts);

@@ -46,7 +46,9 @@ struct delivery {
 	char *transcript;          /* for the report, or NULL */
 	struct verdict account;    /* attempted, but the account has to wait */
 	char *account_reason;      /* and why, or NULL */
-	void *owner;               /* of relay's own ones; else NULL */
+	uint16_t account_code;     /* of the reply that said so */
+	char account_enhanced[16];
+	void *owner; /* of relay's own ones; else NULL */
 };
 
 /* All attempts that have no report yet. `reports` NULL: for relay's own ones. */
@@ -85,6 +87,9 @@ void delivery_give_credit(struct delivery *delivery, uint32_t bytes);
  * that were written; what dot-stuffing adds may go beyond the limit. */
 uint32_t delivery_pump(struct delivery *delivery, struct channel *channel, uint32_t limit);
 
+/* The account has to wait, whatever becomes of this one: its report says so too. The first counts. */
+void delivery_note_account(struct delivery *delivery, const struct verdict *verdict,
+    const struct reply *reply, const char *reason);
 /* The transaction has its verdict; facts may be NULL. */
 void delivery_end(struct delivery *delivery, const struct channel_facts *facts, bool is_reused);
 /* The profile has a problem. */

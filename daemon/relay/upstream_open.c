@@ -83,6 +83,24 @@ upstream_note_refused_ahead(struct upstream *upstream)
 	upstream->ahead_at_ms = loop_now_ms(upstream_loop(upstream)) + AHEAD_AGAIN_MS;
 }
 
+/* No message waits that could fail for it. There is none on its way either if queue had no more: then
+ * the next one finds out. */
+void
+upstream_tell_refused_ahead(
+    struct upstream *upstream, const struct client_end *end, const char *reason)
+{
+	if (!reply_class_is_account(end->verdict.class))
+		return;
+	LIST_EACH (&upstream->slots, at) {
+		struct delivery *delivery = LIST_ENTRY(at, struct slot, link)->delivery;
+
+		if (delivery != NULL) {
+			delivery_note_account(delivery, &end->verdict, &end->reply, reason);
+			return;
+		}
+	}
+}
+
 void
 upstream_open_ahead(struct upstream *upstream, const struct slot *ending)
 {

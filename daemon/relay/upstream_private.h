@@ -96,6 +96,9 @@ void upstream_open_slots(struct upstream *upstream);
 void upstream_open_ahead(struct upstream *upstream, const struct slot *ending);
 /* One that was opened ahead could not be made. */
 void upstream_note_refused_ahead(struct upstream *upstream);
+/* And the account has to wait for what was said: a message that is on its way takes that to queue. */
+void upstream_tell_refused_ahead(
+    struct upstream *upstream, const struct client_end *end, const char *reason);
 
 /* ---- upstream_slot.c ---- */
 

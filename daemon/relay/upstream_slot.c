@@ -276,8 +276,7 @@ report_put_off(struct slot *slot, struct delivery *delivery)
 	char reason[1000];
 
 	explain(upstream, &end, reason, sizeof(reason));
-	delivery->account = end.verdict;
-	delivery->account_reason = xstrdup(reason);
+	delivery_note_account(delivery, &end.verdict, &end.reply, reason);
 	delivery_end(delivery, facts, slot->sent_count > 0);
 	upstream_put_off(upstream, &end.verdict, &end.reply, reason, facts);
 }
@@ -453,9 +452,10 @@ static void
 on_open_failed(struct slot *slot, const struct client_end *end, const struct channel_facts *facts)
 {
 	struct upstream *upstream = slot->upstream;
+	bool was_ahead = upstream->waiting_count == 0;
 	char reason[1000];
 
-	if (upstream->waiting_count == 0)
+	if (was_ahead)
 		upstream_note_refused_ahead(upstream);
 	if (is_everyones(&end->verdict))
 		close_opening(upstream);
@@ -464,6 +464,8 @@ on_open_failed(struct slot *slot, const struct client_end *end, const struct cha
 		give_one_back(upstream, end, reason, facts);
 		return;
 	}
+	if (was_ahead)
+		upstream_tell_refused_ahead(upstream, end, reason);
 	slot_give_failure(slot, end, upstream_first_waiting(upstream));
 	upstream_put_off(upstream, &end->verdict, &end->reply, reason, facts);
 }

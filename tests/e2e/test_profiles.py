@@ -132,6 +132,29 @@ def test_wrong_password_stops_the_profile_and_nobody_gets_a_bounce(postern, make
     postern.wait_until_queue_is(0)
 
 
+def test_login_refused_ahead_of_its_message_stops_the_profile_at_once(postern, make_upstream):
+    """While the password still works on the connection in use; the message there arrives, and tells of it."""
+    host = make_upstream('auth connection=2: reply 535 5.7.8 Authentication failed\ndot message=2: hold',
+                         auth=('PLAIN',))
+    postern.add_upstream(host, 'upstream', '--tls', 'none', '--auth', 'plain', '--username', 'user',
+                         '--connections', '2', '--messages-per-connection', '2', '--password-stdin', stdin='secret\n')
+    postern.ctl('profile', 'pause', 'upstream')
+    user = postern.add_user()
+    for _ in range(4):
+        send(postern, user)
+    postern.ctl('profile', 'resume', 'upstream')
+    host.wait_until(lambda: host.is_holding)
+    postern.wait_for_log('event=disconnected', '535 5.7.8')
+    assert postern.ctl('profile', 'show', 'upstream')['state'] == 'ok'
+    host.release()
+    postern.wait_for_log('event=profile-stopped', 'profile=upstream', 'class=auth-bad')
+    assert len(postern.wait_for_log('event=delivered', count=2)) == 2
+    profile = postern.ctl('profile', 'show', 'upstream')
+    assert profile['state'] == 'stopped' and '535 5.7.8 Authentication failed' in profile['last_error']
+    wait_until(lambda: any(alert['kind'] == 'profile-stopped' for alert in postern.ctl('alert', 'ls')), 'an alert')
+    assert len(postern.queued()) == 2 and len(host.connections) == 2
+
+
 @pytest.mark.parametrize('repair', [['set', '--ehlo', 'other.example'], ['resume']])
 def test_error_is_forgotten_when_mail_goes_again(postern, sink, repair):
     """Whoever mended the profile isn't shown what was wrong with it for ever."""

@@ -187,6 +187,52 @@ test_not_for_a_profile_in_trouble(void **state)
 	assert_in_range(count(scene).connections, 1, 2);
 }
 
+static void
+set_script(struct scene *scene, const struct upstream_row *script)
+{
+	(void)pthread_mutex_lock(&scene->server.lock);
+	scene->server.script = script;
+	(void)pthread_mutex_unlock(&scene->server.lock);
+}
+
+/* The password was changed meanwhile: the message that is on its way takes the news to queue, though none
+ * waits for the connection, and arrives all the same. */
+static void
+test_refused_login_is_told_at_once(void **state)
+{
+	static const struct upstream_row takes[] = {
+	    {"EHLO", "250-x\r\n250 AUTH PLAIN\r\n", ACT_REPLY},
+	    {"AUTH", "235 2.7.0 ok\r\n", ACT_REPLY}, {NULL, NULL, ACT_REPLY}};
+	static const struct upstream_row refuses[] = {
+	    {"EHLO", "250-x\r\n250 AUTH PLAIN\r\n", ACT_REPLY},
+	    {"AUTH", "535 5.7.8 bad\r\n", ACT_REPLY}, {NULL, NULL, ACT_REPLY}};
+	struct scene *scene = *state;
+	struct relay_world *world = &scene->world;
+	static const uint8_t body[] = "Subject: x\r\n\r\nbody\r\n";
+	struct msg_body piece = {.bytes = {body, sizeof(body) - 1}, .is_last = true};
+
+	set_script(scene, takes);
+	world->profile.auth = "plain";
+	world->profile.auth_in_clear = true;
+	world->profile.username = "me";
+	world->profile.secret = (struct msg_bytes){(const uint8_t *)"secret", 6};
+	deliver(scene, 1);
+	assert_string_equal(world->seen[0].reason, "");
+	set_script(scene, refuses);
+	/* Its body is to come yet. */
+	relay_world_begin(world, ++scene->sent, "a@x", piece.bytes.size);
+	WAIT_UNTIL(world, count(scene).connections == 2 && count(scene).open == 1);
+	relay_world_settle(world);
+	piece.stream = scene->sent;
+	link_send(world->queue, MSG_BODY, &piece);
+	WAIT_UNTIL(world, world->reports == 2);
+	assert_int_equal(world->seen[1].outcome, ATTEMPT_ATTEMPTED);
+	assert_int_equal(world->seen[1].fates[0].fate, FATE_DELIVERED);
+	assert_non_null(strstr(world->seen[1].reason, "auth: 535 5.7.8 bad"));
+	WAIT_UNTIL(world, count(scene).open == 0);
+	assert_int_equal(count(scene).connections, 2);
+}
+
 int
 main(void)
 {
@@ -198,6 +244,7 @@ main(void)
 	    T(not_beyond_the_rate_of_connections),
 	    T(one_too_many_is_not_repeated),
 	    T(not_for_a_profile_in_trouble),
+	    T(refused_login_is_told_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
