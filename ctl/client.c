@@ -51,6 +51,23 @@ answer_fini(struct answer *answer)
 	buf_fini(&answer->body);
 }
 
+/* Takes whole lines out of what has come. */
+static void
+hand_over_lines(struct answer *answer)
+{
+	struct buf *body = &answer->body;
+	char *end;
+
+	while (body->size > 0 && (end = memchr(body->bytes, '\n', body->size)) != NULL) {
+		size_t size = (size_t)(end - body->bytes) + 1;
+
+		*end = '\0';
+		answer->on_line(body->bytes, answer->ctx);
+		body->size -= size;
+		memmove(body->bytes, end + 1, body->size);
+	}
+}
+
 static size_t
 on_bytes(char *bytes, size_t unit, size_t count, void *ctx)
 {
@@ -59,6 +76,8 @@ on_bytes(char *bytes, size_t unit, size_t count, void *ctx)
 	if (answer->body.size + count > ANSWER_MAX)
 		return 0;
 	buf_append(&answer->body, bytes, unit * count);
+	if (answer->on_line != NULL)
+		hand_over_lines(answer);
 	return count;
 }
 
@@ -127,8 +146,8 @@ set_options(struct client *client, const char *method, const char *url, const ch
 	(void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
 }
 
-int
-client_call(struct client *client, const char *method, const char *path, const json_t *body,
+static int
+call(struct client *client, const char *method, const char *path, const json_t *body,
     struct answer *answer_out, struct err *err_out)
 {
 	char *url = xasprintf("http://localhost%s", path);
@@ -153,6 +172,23 @@ client_call(struct client *client, const char *method, const char *path, const j
 		return 0;
 	answer_fini(answer_out);
 	return describe_unreachable(client, code, err_out);
+}
+
+int
+client_call(struct client *client, const char *method, const char *path, const json_t *body,
+    struct answer *answer_out, struct err *err_out)
+{
+	*answer_out = (struct answer){0};
+	return call(client, method, path, body, answer_out, err_out);
+}
+
+int
+client_stream(struct client *client, const char *path, const json_t *body,
+    void (*on_line)(const char *line, void *ctx), void *ctx, struct answer *answer_out,
+    struct err *err_out)
+{
+	*answer_out = (struct answer){.on_line = on_line, .ctx = ctx};
+	return call(client, "POST", path, body, answer_out, err_out);
 }
 
 static void

@@ -21,12 +21,21 @@ void client_close(struct client *client);
 struct answer {
 	long status; /* of HTTP */
 	struct buf body;
+	/* Of client_stream(). */
+	void (*on_line)(const char *line, void *ctx);
+	void *ctx;
 };
 void answer_fini(struct answer *answer);
 
 /* `body` may be NULL. After success the caller calls answer_fini(). */
 int client_call(struct client *client, const char *method, const char *path, const json_t *body,
     struct answer *answer_out, struct err *err_out);
+
+/* The same for a call that says how far it is: each whole line is handed over when it comes, with
+ * `ctx`; the answer has the rest, which is the result. */
+int client_stream(struct client *client, const char *path, const json_t *body,
+    void (*on_line)(const char *line, void *ctx), void *ctx, struct answer *answer_out,
+    struct err *err_out);
 
 /* A path of the API: `parts` are put together, those at odd places percent-encoded (names).
  * The list ends with NULL. The caller frees. */

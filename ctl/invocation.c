@@ -92,6 +92,54 @@ invocation_call(struct invocation *invocation, const char *method, const char *p
 	return status;
 }
 
+struct stream {
+	void (*on_line)(const json_t *line, void *ctx);
+	void *ctx;
+};
+
+static void
+on_line(const char *text, void *ctx)
+{
+	const struct stream *stream = ctx;
+	json_t *line = json_loads(text, 0, NULL);
+
+	if (line != NULL)
+		stream->on_line(line, stream->ctx);
+	json_decref(line);
+}
+
+/* What is wrong behind the first line has no status of HTTP any more. */
+static int
+check_streamed(const struct invocation *invocation, const struct answer *answer, json_t **result)
+{
+	int status;
+
+	if (json_object_get(*result, "error") == NULL)
+		return STATUS_DONE;
+	status = refused(invocation, answer, *result);
+	json_decref(*result);
+	*result = NULL;
+	return status;
+}
+
+int
+invocation_stream(struct invocation *invocation, const char *path, const json_t *body,
+    void (*on_its_line)(const json_t *line, void *ctx), void *ctx, json_t **result_out)
+{
+	struct stream stream = {on_its_line, ctx};
+	struct answer answer;
+	struct err err;
+	int status;
+
+	if (client_stream(invocation->client, path, body, on_line, &stream, &answer, &err) < 0)
+		return invocation_fail(STATUS_UNREACHABLE, "%s", err.text);
+	status = read_result(invocation, &answer, result_out);
+	if (status == STATUS_DONE)
+		status = check_streamed(invocation, &answer, result_out);
+	answer_fini(&answer);
+	return status;
+}
+
 int
 invocation_fetch(struct invocation *invocation, const char *path, struct answer *answer_out)
 {

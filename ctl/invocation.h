@@ -62,6 +62,10 @@ int invocation_rm(struct invocation *invocation, const char *prefix);
 /* POST the options to `prefix`NAME`suffix`. */
 int invocation_post(struct invocation *invocation, const char *prefix, const char *suffix);
 
+/* POST `body` to `path`; on_line is handed each line that comes before the result. */
+int invocation_stream(struct invocation *invocation, const char *path, const json_t *body,
+    void (*on_line)(const json_t *line, void *ctx), void *ctx, json_t **result_out);
+
 /* The answer of a command that has nothing to say but that it is done: the object with -j. */
 int invocation_finish(const struct invocation *invocation, int status, json_t *result);
 

@@ -164,20 +164,29 @@ run_resume(struct invocation *invocation)
 	return invocation_post(invocation, "/v1/profiles/", "/resume");
 }
 
-static const struct column step_columns[] = {
-    {"STEP", "step", COLUMN_PLAIN},
-    {"OK", "ok", COLUMN_PLAIN},
-    {"MS", "ms", COLUMN_NUMBER},
-    {"DETAIL", "detail", COLUMN_PLAIN},
-    {NULL, NULL, COLUMN_PLAIN},
-};
-
 static const char *
 text_of(const json_t *result, const char *name)
 {
 	const char *text = json_string_value(json_object_get(result, name));
 
 	return text == NULL ? "" : text;
+}
+
+/* As a table that isn't known to its end: a server may take minutes for a step. */
+static void
+print_step(const json_t *step, void *ctx)
+{
+	bool *has_heading = ctx;
+
+	if (!*has_heading)
+		(void)printf("%-13s  %-3s  %6s  %s\n", "STEP", "OK", "MS", "DETAIL");
+	*has_heading = true;
+	(void)printf("%-13s  %-3s  %6lld  ", text_of(step, "step"),
+	    json_is_true(json_object_get(step, "ok")) ? "yes" : "no",
+	    (long long)json_integer_value(json_object_get(step, "ms")));
+	table_print_value(stdout, json_object_get(step, "detail"));
+	(void)putchar('\n');
+	(void)fflush(stdout);
 }
 
 static void
@@ -249,7 +258,6 @@ print_test(const json_t *result)
 	size_t i;
 	json_t *line;
 
-	table_print(stdout, json_object_get(result, "steps"), step_columns);
 	json_array_foreach(transcript, i, line)(void) printf("%s\n", json_string_value(line));
 	if (json_is_true(json_object_get(result, "ok"))) {
 		print_success(result);
@@ -307,16 +315,33 @@ add_standing(struct invocation *invocation, json_t *result)
 	free(path);
 }
 
+/* People see each step when it is done. */
+static int
+call_test(struct invocation *invocation, json_t **result_out)
+{
+	char *path = invocation_path(invocation, "/v1/profiles/", "/test");
+	json_t *fields = invocation->arguments.fields;
+	bool has_heading = false;
+	int status;
+
+	if (invocation->is_json) {
+		status = invocation_call(invocation, "POST", path, fields, result_out);
+	} else {
+		(void)json_object_set_new(fields, "progress", json_true());
+		status = invocation_stream(
+		    invocation, path, fields, print_step, &has_heading, result_out);
+	}
+	free(path);
+	return status;
+}
+
 static int
 run_test(struct invocation *invocation)
 {
-	char *path = invocation_path(invocation, "/v1/profiles/", "/test");
 	json_t *result = NULL;
 	const char *diagnosis;
-	int status =
-	    invocation_call(invocation, "POST", path, invocation->arguments.fields, &result);
+	int status = call_test(invocation, &result);
 
-	free(path);
 	if (status != STATUS_DONE)
 		return status;
 	if (!json_is_true(json_object_get(result, "ok")) && was_reached(result))

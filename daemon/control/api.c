@@ -299,6 +299,20 @@ gather_start(struct api *api, struct http_request *request, const struct route *
 		gather_finish(gather);
 }
 
+void
+api_on_progress(struct api *api, struct link *link, const struct msg_progress *progress)
+{
+	LIST_EACH (&api->gathers, at) {
+		struct gather *gather = LIST_ENTRY(at, struct gather, link);
+		const struct part *part = &gather->parts[0];
+
+		if (part->is_waiting && part->link == link && part->request_id == progress->call) {
+			http_stream(gather->request, "application/x-ndjson", progress->line);
+			return;
+		}
+	}
+}
+
 static void
 reply_wrong_method(struct http_request *request, const struct route *route)
 {

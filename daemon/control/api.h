@@ -21,6 +21,8 @@ typedef struct link *(*api_link_fn)(enum role owner, void *ctx);
 struct api *api_open(api_link_fn link_to, void *ctx);
 /* Answers what still waits with 503. */
 void api_close(struct api *api);
+/* A piece of the answer to a call that is under way; dropped if there is none. */
+void api_on_progress(struct api *api, struct link *link, const struct msg_progress *progress);
 /* The server's http_handler; `ctx` is the api. */
 void api_on_request(struct http_request *request, void *ctx);
 

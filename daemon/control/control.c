@@ -49,6 +49,17 @@ on_idle(void *ctx)
 	role_drained(control->role);
 }
 
+static void
+on_message(struct role_context *role, struct link *link, const struct link_message *message)
+{
+	struct control *control = role->state;
+
+	if (message->kind == MSG_PROGRESS)
+		api_on_progress(control->api, link, &message->body->progress);
+	else
+		log_trace("control has no use for %s", message_name(message->kind));
+}
+
 /* No timer: each answer has its own deadline, and the parent has one for the drain. */
 static void
 drain(struct role_context *role, int64_t within_ms)
@@ -71,6 +82,7 @@ stop(struct role_context *role)
 
 const struct role_ops control_ops = {
     .start = start,
+    .on_message = on_message,
     .on_listen = on_listen,
     .drain = drain,
     .stop = stop,

@@ -27,6 +27,8 @@
 #define READ_TIMEOUT_S 10
 #define REQUEST_WITHIN_MS 30000 /* from the connection, or the reply before, to a whole request */
 #define WRITE_WITHIN_MS 30000
+#define STREAM_TIMEOUT_S                                                                           \
+	(15 * 60)           /* from one line to the next; the owner of the answer has its own */
 #define ACCEPT_AGAIN_MS 100 /* after an error, or while the table is full */
 
 struct http_connection {
@@ -46,6 +48,8 @@ struct http_request {
 	char *body;
 	size_t body_size;
 	const char *method;
+	bool is_streaming;
+	bool is_orphan; /* evhttp's request is ours */
 };
 
 struct http_server {
@@ -102,6 +106,14 @@ on_idle_timer(void *ctx)
 	server->on_idle = NULL;
 }
 
+/* A request whose client left while it was being answered is let go by evhttp, to be freed here. */
+static void
+request_lose_client(struct http_request *request)
+{
+	request->connection = NULL;
+	request->is_orphan = evhttp_request_get_connection(request->evhttp) == NULL;
+}
+
 /* The connection is gone, or is about to be. */
 static void
 connection_forget(struct http_connection *connection)
@@ -109,7 +121,7 @@ connection_forget(struct http_connection *connection)
 	struct http_server *server = connection->server;
 
 	if (connection->request != NULL)
-		connection->request->connection = NULL;
+		request_lose_client(connection->request);
 	list_remove(&connection->link);
 	timer_free(connection->deadline);
 	free(connection);
@@ -439,13 +451,65 @@ send_reply(struct http_connection *connection, struct evhttp_request *evhttp, un
 	evbuffer_free(bytes);
 }
 
+static void
+send_chunk(struct evhttp_request *evhttp, struct msg_bytes bytes, const char *end)
+{
+	struct evbuffer *chunk = evbuffer_new();
+
+	ensure(chunk != NULL);
+	(void)evbuffer_add(chunk, bytes.at, bytes.size);
+	(void)evbuffer_add(chunk, end, strlen(end));
+	evhttp_send_reply_chunk(evhttp, chunk);
+	evbuffer_free(chunk);
+}
+
+/* evhttp takes it for a client that is slow if it says nothing for a while. */
+static void
+begin_stream(struct http_request *request, const char *content_type)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(request->evhttp);
+
+	request->is_streaming = true;
+	(void)evhttp_add_header(headers, "Content-Type", content_type);
+	(void)evhttp_add_header(headers, "Cache-Control", "no-store");
+	(void)evhttp_add_header(headers, "Connection", "close");
+	evhttp_connection_set_timeout(request->connection->evhttp, STREAM_TIMEOUT_S);
+	evhttp_send_reply_start(request->evhttp, HTTP_OK, NULL);
+}
+
+void
+http_stream(struct http_request *request, const char *content_type, struct msg_bytes line)
+{
+	if (request->connection == NULL)
+		return;
+	if (!request->is_streaming)
+		begin_stream(request, content_type);
+	send_chunk(request->evhttp, line, "\n");
+}
+
+static void
+end_stream(struct http_connection *connection, struct evhttp_request *evhttp, struct msg_bytes body)
+{
+	connection->is_writing = true;
+	timer_set(connection->deadline, WRITE_WITHIN_MS);
+	evhttp_request_set_on_complete_cb(evhttp, on_written, connection);
+	send_chunk(evhttp, body, "");
+	evhttp_send_reply_end(evhttp);
+}
+
 void
 http_reply(
     struct http_request *request, unsigned status, const char *content_type, struct msg_bytes body)
 {
 	if (request->connection != NULL) {
 		request->connection->request = NULL;
-		send_reply(request->connection, request->evhttp, status, content_type, body);
+		if (request->is_streaming)
+			end_stream(request->connection, request->evhttp, body);
+		else
+			send_reply(
+			    request->connection, request->evhttp, status, content_type, body);
+	} else if (request->is_orphan) {
+		evhttp_request_free(request->evhttp);
 	}
 	free(request->target);
 	free(request->body);

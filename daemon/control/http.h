@@ -43,6 +43,9 @@ const char *http_method(const struct http_request *request);
 const char *http_target(const struct http_request *request);
 struct msg_bytes http_body(const struct http_request *request);
 
+/* Lines that come before the reply, which is the last then, without a status of its own: what was wrong
+ * stands in it. The connection ends behind it. */
+void http_stream(struct http_request *request, const char *content_type, struct msg_bytes line);
 /* A header of the reply that is to come. */
 void http_set_header(struct http_request *request, const char *name, const char *value);
 /* Replies and frees the request. `status` 204 has no body. */

@@ -49,7 +49,8 @@ struct test {
 	char *to;              /* NULL: no mail is sent */
 	json_t *steps, *failed_hosts, *transcript; /* transcript NULL: not asked for */
 	int64_t begun_at_ms;
-	bool is_taken; /* its mail */
+	bool is_taken;     /* its mail */
+	bool has_progress; /* the caller hears of each step at once */
 };
 
 /* ---- the answer ---- */
@@ -139,11 +140,28 @@ end(struct test *test, const char *diagnosis)
 /* ---- steps ---- */
 
 static void
+tell_step(const struct test *test, const json_t *step)
+{
+	struct msg_progress progress = {.call = test->request_id};
+	char *text;
+
+	if (!test->has_progress || test->control == NULL)
+		return;
+	text = json_dumps(step, RESULT_FLAGS);
+	ensure(text != NULL);
+	progress.line = (struct msg_bytes){(const uint8_t *)text, (uint32_t)strlen(text)};
+	link_send(test->control, MSG_PROGRESS, &progress);
+	free(text);
+}
+
+static void
 add_step(struct test *test, const char *name, bool is_ok, int64_t took_ms, const char *detail)
 {
-	(void)json_array_append_new(
-	    test->steps, json_pack("{s:s,s:b,s:I,s:o}", "step", name, "ok", is_ok, "ms",
-			     (json_int_t)took_ms, "detail", result_text(detail)));
+	json_t *step = json_pack("{s:s,s:b,s:I,s:o}", "step", name, "ok", is_ok, "ms",
+	    (json_int_t)took_ms, "detail", result_text(detail));
+
+	(void)json_array_append_new(test->steps, step);
+	tell_step(test, step);
 }
 
 static void
@@ -430,6 +448,7 @@ read_options(struct test *test, struct msg_bytes body)
 			test->to = xstrdup(to);
 		if (json_is_true(json_object_get(options, "transcript")))
 			test->transcript = json_array();
+		test->has_progress = json_is_true(json_object_get(options, "progress"));
 	}
 	json_decref(options);
 	return problem == NULL;

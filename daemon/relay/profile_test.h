@@ -6,7 +6,8 @@
  * Fails    into the answer: `ok` false with a diagnosis, or an HTTP error
  *
  * The same channel (or capture) as for deliveries, so what works here works there. POST
- * /v1/profiles/NAME/test, optionally {"to": ADDRESS, "transcript": true}. A message goes by way of mime
+ * /v1/profiles/NAME/test, optionally {"to": ADDRESS, "transcript": true, "progress": true}; with
+ * progress each step is told as soon as it is done, before the answer. A message goes by way of mime
  * where other mail of the profile does.
  */
 #ifndef POSTERN_RELAY_PROFILE_TEST_H

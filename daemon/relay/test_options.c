@@ -31,8 +31,11 @@ test_options_check(json_t *options, const char **field_out)
 		} else if (strcmp(name, "transcript") == 0) {
 			if (!json_is_boolean(value))
 				return "transcript: must be true or false";
+		} else if (strcmp(name, "progress") == 0) {
+			if (!json_is_boolean(value))
+				return "progress: must be true or false";
 		} else {
-			return "a test has no such field; allowed are: to, transcript";
+			return "a test has no such field; allowed are: to, transcript, progress";
 		}
 	}
 	return NULL;

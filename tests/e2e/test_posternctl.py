@@ -55,12 +55,36 @@ def test_profile_test_finds_tls_behind_silence(postern, make_upstream):
     assert 'speaks TLS here' in done.stdout and '--tls implicit' in done.stderr
 
 
-@pytest.mark.parametrize('script, connections', [('banner connection=1: sleep 10', 2), ('ehlo: sleep 10', 1)])
+@pytest.mark.parametrize('phase', ['banner', 'auth'])
+def test_steps_of_a_profile_test_show_when_they_are_done(postern, make_upstream, phase):
+    """Before the next one is: that one may take minutes."""
+    host = make_upstream(f'{phase}: hold', auth=('PLAIN',))
+    postern.add_upstream(host, 'upstream', '--tls', 'none', '--auth', 'plain', '--username', 'user',
+                         '--password-stdin', stdin='secret\n')
+    with subprocess.Popen([postern.programs['posternctl'], '-s', postern.socket_path, 'profile', 'test', 'upstream'],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as test:
+        done = [test.stdout.readline().split()[:2] for _ in range(3 if phase == 'banner' else 5)]
+        host.wait_until(lambda: host.is_holding)
+        host.release()
+        rest, errors = test.communicate(timeout=30)
+    assert done[:3] == [['STEP', 'OK'], ['name', 'yes'], ['connect', 'yes']], done
+    assert test.returncode == 0 and errors == '', errors
+    assert [line.split()[0] for line in rest.splitlines()][-2:] == ['auth', 'it'], rest
+    assert (rest + str(done)).count('connect') == 1
+
+
+def test_profile_test_of_what_is_not_there(postern):
+    done = postern.run_ctl('profile', 'test', 'nothing')
+    assert (done.returncode, done.stdout) == (1, '') and 'there is no profile nothing' in done.stderr
+
+
+@pytest.mark.parametrize('script, connections', [('banner connection=1: sleep 12', 2), ('ehlo: sleep 12', 1)])
 def test_profile_test_waits_for_who_is_merely_slow(postern, make_upstream, script, connections):
     """To greet, or with anything behind that, when nobody asks for TLS any more."""
     host = make_upstream(script)
     postern.add_upstream(host)
-    assert postern.ctl('profile', 'test', 'upstream')['ok']
+    done = postern.run_ctl('profile', 'test', 'upstream')
+    assert done.returncode == 0 and done.stdout.splitlines()[-1].startswith('it works')
     assert len(host.connections) == connections
 
 

@@ -61,12 +61,21 @@ struct world {
 	char path[64];
 };
 
+/* A call whose answer the test itself gives; 0: there is none. */
+#define SLOW_CALL "/v1/profiles/slow/test"
+
+static uint32_t slow_call;
+
 static void
 on_call(struct link *link, const struct link_message *message, void *ctx)
 {
 	const struct msg_call *call = &message->body->call;
 	char text[512];
 
+	if (strcmp(call->path, SLOW_CALL) == 0) {
+		slow_call = message->request_id;
+		return;
+	}
 	(void)snprintf(text, sizeof(text), "%s %s%s%.*s", call->method, call->path,
 	    call->body.size > 0 ? " " : "", (int)call->body.size, (const char *)call->body.at);
 	for (size_t i = 0; i < sizeof(canned) / sizeof(canned[0]); i++) {
@@ -97,6 +106,9 @@ on_their_end(struct link *link, const char *reason, void *ctx)
 static void
 on_our_message(struct link *link, const struct link_message *message, void *ctx)
 {
+	struct world *world = ctx;
+
+	api_on_progress(world->api, link, &message->body->progress);
 }
 
 static void
@@ -366,6 +378,128 @@ test_client_gone(void **state)
 	request(world, text, "200", "[{\"name\":\"l\"}]");
 }
 
+/* ---- an answer in pieces ---- */
+
+static int
+begin_slow_call(struct world *world)
+{
+	static const char text[] =
+	    "POST " SLOW_CALL " HTTP/1.1\r\nHost: x\r\nContent-Length: 17\r\n\r\n"
+	    "{\"progress\":true}";
+	int fd = connect_client(world);
+
+	slow_call = 0;
+	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	for (int turn = 0; turn < TURNS_MAX && slow_call == 0; turn++)
+		loop_turn(world->loop, 10);
+	assert_int_not_equal(slow_call, 0);
+	return fd;
+}
+
+static void
+tell_progress(struct world *world, uint32_t call, const char *line)
+{
+	link_send(world->theirs[ROLE_RELAY], MSG_PROGRESS,
+	    &(struct msg_progress){
+		.call = call, .line = {(const uint8_t *)line, (uint32_t)strlen(line)}});
+}
+
+static void
+end_slow_call(struct world *world, unsigned status, const char *body)
+{
+	link_answer(world->theirs[ROLE_RELAY], slow_call, MSG_RESULT,
+	    &(struct msg_result){.status = (uint16_t)status,
+		.content_type = "application/json",
+		.body = {(const uint8_t *)body, (uint32_t)strlen(body)}});
+}
+
+static void
+test_progress_comes_before_the_answer(void **state)
+{
+	struct world *world = *state;
+	char answer[ANSWER_SIZE] = "";
+	int fd;
+
+	connect_peer(world, ROLE_RELAY);
+	fd = begin_slow_call(world);
+	tell_progress(world, slow_call + 1, "{\"step\":\"another's\"}");
+	tell_progress(world, slow_call, "{\"step\":1}");
+	assert_true(read_until(world, fd, "\r\n\r\nb\r\n{\"step\":1}\n\r\n", answer));
+	assert_non_null(strstr(answer, "HTTP/1.1 200 OK\r\n"));
+	assert_non_null(strstr(answer, "Content-Type: application/x-ndjson\r\n"));
+	assert_null(strstr(answer, "another"));
+	tell_progress(world, slow_call, "{\"step\":2}");
+	assert_true(read_until(world, fd, "b\r\n{\"step\":2}\n\r\n", answer));
+	end_slow_call(world, 200, "{\"ok\":true}");
+	/* The connection ends behind it. */
+	assert_false(read_until(world, fd, "never", answer));
+	assert_non_null(strstr(answer, "{\"step\":2}\n\r\nb\r\n{\"ok\":true}\r\n0\r\n\r\n"));
+	tell_progress(world, slow_call, "{\"step\":3}");
+	request(world, "GET /v1/none HTTP/1.1\r\nHost: x\r\n\r\n", "404", "unknown_path");
+	(void)close(fd);
+}
+
+/* Without any progress it is an answer like others. */
+static void
+test_call_that_ends_before_its_first_step(void **state)
+{
+	struct world *world = *state;
+	char answer[ANSWER_SIZE] = "";
+	int fd;
+
+	connect_peer(world, ROLE_RELAY);
+	fd = begin_slow_call(world);
+	end_slow_call(world, 404, "{\"error\":{}}");
+	assert_true(read_until(world, fd, "{\"error\":{}}", answer));
+	assert_int_equal(strncmp(answer, "HTTP/1.1 404", 12), 0);
+	assert_non_null(strstr(answer, "Content-Length: 12\r\n"));
+	(void)close(fd);
+}
+
+static void
+test_role_that_ends_in_the_middle(void **state)
+{
+	struct world *world = *state;
+	char answer[ANSWER_SIZE] = "";
+	int fd;
+
+	connect_peer(world, ROLE_RELAY);
+	fd = begin_slow_call(world);
+	tell_progress(world, slow_call, "{\"step\":1}");
+	assert_true(read_until(world, fd, "{\"step\":1}", answer));
+	link_close(world->theirs[ROLE_RELAY]);
+	assert_false(read_until(world, fd, "never", answer));
+	assert_non_null(strstr(answer, "the relay role ended before it answered"));
+	assert_non_null(strstr(answer, "\r\n0\r\n\r\n"));
+	(void)close(fd);
+}
+
+static void
+test_client_that_leaves_in_the_middle(void **state)
+{
+	struct world *world = *state;
+	char answer[ANSWER_SIZE] = "";
+	int fd;
+
+	connect_peer(world, ROLE_RELAY);
+	fd = begin_slow_call(world);
+	tell_progress(world, slow_call, "{\"step\":1}");
+	assert_true(read_until(world, fd, "{\"step\":1}", answer));
+	(void)close(fd);
+	for (int i = 0; i < 5; i++) {
+		tell_progress(world, slow_call, "{\"step\":2}");
+		loop_turn(world->loop, 10);
+	}
+	end_slow_call(world, 200, "{}");
+	request(world, "GET /v1/none HTTP/1.1\r\nHost: x\r\n\r\n", "404", "unknown_path");
+	/* The end of the role is no end for a request that has none. */
+	fd = begin_slow_call(world);
+	tell_progress(world, slow_call, "{\"step\":1}");
+	answer[0] = '\0';
+	assert_true(read_until(world, fd, "{\"step\":1}", answer));
+	(void)close(fd);
+}
+
 int
 main(void)
 {
@@ -377,6 +511,13 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_pipelined, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_drain, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_client_gone, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		test_progress_comes_before_the_answer, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		test_call_that_ends_before_its_first_step, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_role_that_ends_in_the_middle, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		test_client_that_leaves_in_the_middle, set_up, tear_down),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN); /* as role_run() does */
