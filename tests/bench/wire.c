@@ -113,3 +113,14 @@ wire_write(struct wire *wire, const void *bytes, size_t size)
 	result = SSL_write(wire->ssl, bytes, (int)size);
 	return result > 0 ? result : judge_tls(wire, result);
 }
+
+ssize_t
+wire_write_both(struct wire *wire, const struct iovec pieces[static 2])
+{
+	struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = 2};
+	const struct iovec *first = pieces[0].iov_len > 0 ? &pieces[0] : &pieces[1];
+
+	if (wire->ssl != NULL)
+		return wire_write(wire, first->iov_base, first->iov_len);
+	return judge(wire, sendmsg(wire->fd, &message, MSG_NOSIGNAL), true);
+}

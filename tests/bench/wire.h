@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 struct wire {
 	int fd;
@@ -32,5 +33,7 @@ bool wire_start_tls(struct wire *wire, bool *has_ended_out);
 /* Bytes that were moved, WIRE_WAITS, or WIRE_ENDED. */
 ssize_t wire_read(struct wire *wire, void *bytes, size_t size);
 ssize_t wire_write(struct wire *wire, const void *bytes, size_t size);
+/* The same for two pieces at once, one behind the other; with TLS only of the first that isn't empty. */
+ssize_t wire_write_both(struct wire *wire, const struct iovec pieces[static 2]);
 
 #endif
