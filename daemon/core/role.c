@@ -12,6 +12,9 @@
 #include "daemon/core/rights.h"
 #include "daemon/core/sandbox.h"
 
+#ifdef HAVE_MALLOC_TRIM
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -362,6 +365,18 @@ ignore_signals(void)
 		(void)signal(ignored[i], SIG_IGN);
 }
 
+/* What bodies took comes back with the next ones. By itself the C library gives the end of the heap to
+ * the system from 128 KiB on, and takes it again page by page. */
+static void
+keep_freed_memory(void)
+{
+#ifdef HAVE_MALLOC_TRIM
+	(void)mallopt(M_TRIM_THRESHOLD, 8 << 20);
+	(void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
+	(void)mallopt(M_TOP_PAD, 256 << 10);
+#endif
+}
+
 int
 role_run(enum role role, unsigned index, int parent_fd, const struct role_ops *ops)
 {
@@ -370,6 +385,7 @@ role_run(enum role role, unsigned index, int parent_fd, const struct role_ops *o
 	int status;
 
 	ignore_signals();
+	keep_freed_memory();
 	(void)umask(077);
 	frame->context.role = role;
 	frame->context.index = index;
