@@ -1,6 +1,7 @@
 /* bodyfile - one file for each large body. */
 #include "daemon/queue/bodyfile.h"
 
+#include "common/err.h"
 #include "common/ident.h"
 #include "common/log.h"
 #include "common/xalloc.h"
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 struct bodyfiles {
@@ -95,23 +97,57 @@ open_file(struct bodyfiles *files, struct bodyfile *file)
 	return file->fd;
 }
 
-static enum job_outcome
-write_piece(struct bodyfiles *files, struct bodyfile_job *job)
+static size_t
+count_bytes(const struct iovec *parts, uint32_t count)
 {
-	const uint8_t *bytes = slice_bytes(&job->slice);
-	uint32_t done = 0;
+	size_t size = 0;
 
+	for (uint32_t i = 0; i < count; i++)
+		size += parts[i].iov_len;
+	return size;
+}
+
+/* What of the parts is left behind the first `done` bytes; returns how many of them those begin with. */
+static uint32_t
+pass_over(struct iovec *parts, uint32_t count, size_t done)
+{
+	uint32_t first = 0;
+
+	while (first < count && done >= parts[first].iov_len)
+		done -= parts[first++].iov_len;
+	if (first < count) {
+		parts[first].iov_base = (uint8_t *)parts[first].iov_base + done;
+		parts[first].iov_len -= done;
+	}
+	return first;
+}
+
+static enum job_outcome
+write_pieces(struct bodyfiles *files, struct bodyfile_job *job)
+{
+	struct iovec parts[BODYFILE_SLICES_MAX], *at = parts;
+	uint32_t left = job->slice_count;
+	off_t offset = (off_t)job->offset;
+
+	ensure(left <= BODYFILE_SLICES_MAX);
+	for (uint32_t i = 0; i < left; i++)
+		parts[i] =
+		    (struct iovec){.iov_base = (uint8_t *)(uintptr_t)slice_bytes(&job->slices[i]),
+			.iov_len = job->slices[i].size};
 	if (job->file->fd < 0 && open_file(files, job->file) < 0)
 		return fail(job, job->file->is_spare ? "opening" : "creating");
-	while (done < job->slice.size) {
-		ssize_t n = pwrite(job->file->fd, bytes + done, job->slice.size - done,
-		    (off_t)(job->offset + done));
+	while (count_bytes(at, left) > 0) {
+		ssize_t n = pwritev(job->file->fd, at, (int)left, offset);
+		uint32_t passed;
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return fail(job, "writing");
-		done += (uint32_t)n;
+		passed = pass_over(at, left, (size_t)n);
+		at += passed;
+		left -= passed;
+		offset += n;
 	}
 	return JOB_DONE;
 }
@@ -187,7 +223,7 @@ run_one(struct bodyfiles *files, struct bodyfile_job *job)
 {
 	switch ((enum bodyfile_job_kind)job->job.kind) {
 	case BODYFILE_WRITE:
-		return write_piece(files, job);
+		return write_pieces(files, job);
 	case BODYFILE_SYNC:
 		return sync_file(job);
 	case BODYFILE_READ:

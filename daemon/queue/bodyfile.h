@@ -28,6 +28,7 @@
 
 #define BODYFILE_DIRECTORIES 256
 #define BODYFILE_PATH_SIZE 32
+#define BODYFILE_SLICES_MAX 16
 
 struct bodyfiles;
 
@@ -51,7 +52,8 @@ struct bodyfile_job {
 	struct bodyfile *file;   /* write, sync, remove: one that comes in; borrows */
 	uint64_t offset;         /* sync: the size of the whole */
 	uint32_t size;           /* read: how much at most */
-	struct slice slice;      /* write: borrows */
+	struct slice *slices;    /* write: one behind the other; borrows */
+	uint32_t slice_count;    /* BODYFILE_SLICES_MAX at most */
 	struct chunk *chunk_out; /* read: gives; NULL at the end of the file */
 };
 

@@ -246,6 +246,7 @@ sync_file(struct partial *partial)
 	partial->file = (struct bodyfile_job){.job = {.on_done = on_synced, .ctx = partial},
 	    .file = &partial->body,
 	    .offset = partial->size};
+	partial_write_gathered(partial);
 	storage_post_file(partial->intake->storage, BODYFILE_SYNC, &partial->file);
 }
 

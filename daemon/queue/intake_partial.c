@@ -2,7 +2,7 @@
  * intake_partial - gathers one message's pieces.
  *
  * A small body waits in memory for its commit and becomes rows. From BODY_FILE_BYTES on the pieces
- * are written to a file as they come, and the smtpd's credit is given back as they are written, so
+ * are written to a file, some at a time, and the smtpd's credit is given back as they are written, so
  * that a slow disk slows the client down. The commit then waits for the file's flush. Such a body
  * stays in memory beside its file, for relay, while it is of moderate size and all of them together
  * are within their budget.
@@ -19,6 +19,25 @@
 #define KEPT_TOTAL_MAX (24u << 20)
 /* Of all that are not in files; beyond it every body becomes a file. */
 #define SMALL_TOTAL_MAX (64u << 20)
+/* So much is written at a time: half of the credit, so that the smtpd has the other
+ * half meanwhile. */
+#define GATHERED_BYTES (STREAM_CREDIT / 2)
+
+/* Pieces that are written in one go: each go wakes a thread, and this one again. */
+struct write_job {
+	struct bodyfile_job file;
+	struct partial *partial;
+	uint32_t size;
+	struct slice slices[BODYFILE_SLICES_MAX];
+};
+
+static void
+free_write(struct write_job *write)
+{
+	for (uint32_t i = 0; i < write->file.slice_count; i++)
+		slice_release(&write->slices[i]);
+	free(write);
+}
 
 struct link *
 partial_link(const struct partial *partial)
@@ -29,6 +48,14 @@ partial_link(const struct partial *partial)
 }
 
 /* ---- the end ---- */
+
+static void
+drop_gathered(struct partial *partial)
+{
+	if (partial->gathered != NULL)
+		free_write(partial->gathered);
+	partial->gathered = NULL;
+}
 
 static void
 release_slices(struct partial *partial)
@@ -45,6 +72,7 @@ void
 partial_free(struct partial *partial)
 {
 	release_slices(partial);
+	drop_gathered(partial);
 	partial->intake->commit_count -= partial->is_committing;
 	free(partial->slices);
 	free(partial->mail);
@@ -66,6 +94,7 @@ partial_discard(struct partial *partial)
 		partial_free(partial);
 		return;
 	}
+	drop_gathered(partial);
 	partial->from = NULL;
 	partial->file = (struct bodyfile_job){
 	    .job = {.on_done = on_file_removed, .ctx = partial}, .file = &partial->body};
@@ -74,17 +103,12 @@ partial_discard(struct partial *partial)
 
 /* ---- pieces ---- */
 
-struct write_job {
-	struct bodyfile_job file;
-	struct partial *partial;
-};
-
 static void
 on_written(struct job *job)
 {
 	struct write_job *write = (struct write_job *)(void *)job;
 	struct partial *partial = write->partial;
-	struct msg_credit credit = {.stream = partial->id, .bytes = write->file.slice.size};
+	struct msg_credit credit = {.stream = partial->id, .bytes = write->size};
 
 	if (job->outcome != JOB_DONE && partial->outcome == JOB_DONE)
 		partial->outcome = job->outcome;
@@ -92,12 +116,11 @@ on_written(struct job *job)
 	partial->uncredited -= credit.bytes;
 	if (partial_link(partial) != NULL)
 		link_send(partial_link(partial), MSG_CREDIT, &credit);
-	slice_release(&write->file.slice);
-	free(write);
+	free_write(write);
 }
 
-static void
-write_to_file(struct partial *partial, const struct slice *slice, uint64_t offset)
+static struct write_job *
+new_write(struct partial *partial, uint64_t offset)
 {
 	struct write_job *write = xcalloc(1, sizeof(*write));
 
@@ -105,8 +128,32 @@ write_to_file(struct partial *partial, const struct slice *slice, uint64_t offse
 	write->file.job.on_done = on_written;
 	write->file.file = &partial->body;
 	write->file.offset = offset;
-	write->file.slice = slice_of(slice->chunk, slice->offset, slice->size);
-	storage_post_file(partial->intake->storage, BODYFILE_WRITE, &write->file);
+	write->file.slices = write->slices;
+	return write;
+}
+
+void
+partial_write_gathered(struct partial *partial)
+{
+	struct write_job *write = partial->gathered;
+
+	partial->gathered = NULL;
+	if (write != NULL)
+		storage_post_file(partial->intake->storage, BODYFILE_WRITE, &write->file);
+}
+
+static void
+write_to_file(struct partial *partial, const struct slice *slice, uint64_t offset)
+{
+	struct write_job *write = partial->gathered;
+
+	if (write == NULL)
+		write = partial->gathered = new_write(partial, offset);
+	write->slices[write->file.slice_count++] =
+	    slice_of(slice->chunk, slice->offset, slice->size);
+	write->size += slice->size;
+	if (write->size >= GATHERED_BYTES || write->file.slice_count == BODYFILE_SLICES_MAX)
+		partial_write_gathered(partial);
 }
 
 /* Takes the slice. */

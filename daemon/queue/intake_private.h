@@ -38,7 +38,8 @@ struct partial {
 	uint64_t kept_bytes;  /* of a body in a file that is in memory too */
 	bool is_in_file;
 	struct bodyfile body;
-	enum job_outcome outcome; /* of the writes so far */
+	struct write_job *gathered; /* pieces that are not on their way to the file; NULL: none */
+	enum job_outcome outcome;   /* of the writes so far */
 	uint32_t request_id;
 	struct mail *mail;
 	char *from_address; /* see COMMIT; NULL: of a notice */
@@ -70,6 +71,8 @@ struct intake {
 struct link *partial_link(const struct partial *partial);
 /* Takes the slice. False: it is more than the smtpd has credit for. */
 __attribute__((warn_unused_result)) bool partial_add(struct partial *partial, struct slice slice);
+/* What was gathered of its file goes there now. */
+void partial_write_gathered(struct partial *partial);
 void partial_free(struct partial *partial);
 /* Frees it, and removes its file if it has one. */
 void partial_discard(struct partial *partial);

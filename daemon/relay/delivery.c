@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define BUCKETS 256
-#define CREDIT_STEP (32u * 1024) /* given back in pieces of at least this size */
+#define CREDIT_STEP (64u * 1024) /* given back in pieces of at least this size */
 
 struct piece {
 	struct list link;

@@ -320,13 +320,16 @@ static void
 write_into(struct queue_rig *rig, struct bodyfile *file, const char *text)
 {
 	struct chunk *chunk = chunk_from(text, (uint32_t)strlen(text));
-	struct bodyfile_job job = {.file = file, .slice = slice_of(chunk, 0, chunk->size)};
+	struct slice slices[2] = {slice_of(chunk, 0, chunk->size / 2),
+	    slice_of(chunk, chunk->size / 2, chunk->size - chunk->size / 2)};
+	struct bodyfile_job job = {.file = file, .slices = slices, .slice_count = 2};
 
 	assert_int_equal(rig_do_file(rig, BODYFILE_WRITE, &job), JOB_DONE);
 	job.offset = chunk->size;
 	assert_int_equal(rig_do_file(rig, BODYFILE_SYNC, &job), JOB_DONE);
 	assert_int_equal(file->fd, -1);
-	slice_release(&job.slice);
+	slice_release(&slices[0]);
+	slice_release(&slices[1]);
 	chunk_release(chunk);
 }
 
