@@ -92,11 +92,16 @@ backoff_shown(enum profile_trouble trouble, bool is_over, uint64_t waiting)
 	return trouble == TROUBLE_LIMITED && is_over && waiting == 0 ? TROUBLE_NONE : trouble;
 }
 
+/* On the loop alone. Every message's fate asks, so the system is asked for many at a time. */
 uint32_t
 backoff_chance(void)
 {
-	uint32_t value = 0;
+	static uint32_t values[64];
+	static size_t left;
 
-	(void)!getrandom(&value, sizeof(value), 0);
-	return value;
+	if (left == 0) {
+		(void)!getrandom(values, sizeof(values), 0);
+		left = sizeof(values) / sizeof(values[0]);
+	}
+	return values[--left];
 }
