@@ -112,7 +112,7 @@ step(struct data *data, uint8_t byte, struct output *out)
 	}
 }
 
-/* How many bytes there are before the next CR, LF or NUL. It looks ahead no further than a long
+/* How many bytes there are before the next CR or LF; there is no NUL. It looks ahead no further than a long
  * line, or a text of nothing but bare LFs would be searched for a CR once for each of them. */
 static size_t
 run_length(const uint8_t *bytes, size_t size)
@@ -125,16 +125,22 @@ run_length(const uint8_t *bytes, size_t size)
 	if (found != NULL)
 		size = (size_t)(found - bytes);
 	found = memchr(bytes, '\n', size);
-	if (found != NULL)
-		size = (size_t)(found - bytes);
-	found = memchr(bytes, '\0', size);
 	return found != NULL ? (size_t)(found - bytes) : size;
 }
 
-/* The ordinary rest of a line in one go, with its CRLF if all of it is there. Returns how many bytes
- * that were; 0: the next one is for the automaton. */
+/* Where the next NUL is, from `at` on: once for all lines before it. */
 static size_t
-copy_line(struct data *data, const uint8_t *bytes, size_t size, struct output *out)
+find_nul(const uint8_t *bytes, size_t at, size_t size)
+{
+	const uint8_t *found = memchr(bytes + at, '\0', size - at);
+
+	return found != NULL ? (size_t)(found - bytes) : size;
+}
+
+/* The ordinary rest of a line, with its CRLF if all of it is there. Returns how many bytes that are;
+ * 0: the next one is for the automaton. */
+static size_t
+pass_line(struct data *data, const uint8_t *bytes, size_t size)
 {
 	size_t run;
 
@@ -143,14 +149,28 @@ copy_line(struct data *data, const uint8_t *bytes, size_t size, struct output *o
 	run = run_length(bytes, size);
 	if (run > 0) {
 		data->state = INSIDE;
-		memcpy(out->at, bytes, run);
-		out->at += run;
 		lengthen_line(data, run);
 	}
 	if (size - run < 2 || bytes[run] != '\r' || bytes[run + 1] != '\n')
 		return run;
-	end_line(data, out);
+	data->state = LINE_START;
+	data->line_length = 0;
 	return run + 2;
+}
+
+/* As many ordinary lines as there are, in one go. */
+static size_t
+copy_lines(struct data *data, const uint8_t *bytes, size_t size, struct output *out)
+{
+	size_t passed = 0, line = 1;
+
+	while (passed < size && line > 0) {
+		line = pass_line(data, bytes + passed, size - passed);
+		passed += line;
+	}
+	memcpy(out->at, bytes, passed);
+	out->at += passed;
+	return passed;
 }
 
 size_t
@@ -158,11 +178,14 @@ data_decode(
     struct data *data, const uint8_t *bytes, size_t size, uint8_t *out_bytes, size_t *out_size_out)
 {
 	struct output out = {.at = out_bytes};
-	size_t read = 0;
+	size_t read = 0, reach = size > 0 ? find_nul(bytes, 0, size) : 0;
 
 	while (read < size && !data->is_done) {
-		size_t copied = copy_line(data, bytes + read, size - read, &out);
+		size_t copied;
 
+		if (read > reach)
+			reach = find_nul(bytes, read, size);
+		copied = copy_lines(data, bytes + read, reach - read, &out);
 		read += copied;
 		if (copied == 0)
 			step(data, bytes[read++], &out);
