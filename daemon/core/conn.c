@@ -101,18 +101,28 @@ send_at_once(int fd)
 }
 
 struct conn *
-conn_open(struct loop *loop, int fd, const struct conn_callbacks *callbacks, void *ctx)
+conn_take(struct loop *loop, int fd, const struct sockaddr_storage *peer,
+    const struct conn_callbacks *callbacks, void *ctx)
 {
 	struct conn *conn = conn_new(loop, fd, callbacks, ctx);
-	socklen_t size = sizeof(conn->peer);
 
-	ensure(evutil_make_socket_nonblocking(fd) == 0);
-	send_at_once(fd);
-	(void)getpeername(fd, (struct sockaddr *)&conn->peer, &size);
+	conn->peer = *peer;
 	address_text(&conn->peer, conn->peer_text);
 	conn->state = STATE_OPEN;
 	conn_arm_events(conn);
 	return conn;
+}
+
+struct conn *
+conn_open(struct loop *loop, int fd, const struct conn_callbacks *callbacks, void *ctx)
+{
+	struct sockaddr_storage peer = {0};
+	socklen_t size = sizeof(peer);
+
+	ensure(evutil_make_socket_nonblocking(fd) == 0);
+	send_at_once(fd);
+	(void)getpeername(fd, (struct sockaddr *)&peer, &size);
+	return conn_take(loop, fd, &peer, callbacks, ctx);
 }
 
 static int
@@ -199,6 +209,15 @@ conn_finish(struct conn *conn, int64_t within_ms)
 	}
 	conn->state = STATE_FINISHING;
 	timer_set(conn->deadline, within_ms);
+	conn_settle_later(conn);
+}
+
+void
+conn_forgo_end(struct conn *conn)
+{
+	if (conn->state != STATE_FINISHING || conn->tls != NULL)
+		return;
+	conn->forgoes_end = true;
 	conn_settle_later(conn);
 }
 

@@ -55,6 +55,10 @@ struct conn_callbacks {
 /* Takes a connected socket. Reading starts at once. */
 struct conn *conn_open(
     struct loop *loop, int fd, const struct conn_callbacks *callbacks, void *ctx);
+/* The same for one that accept4() gave from `peer`, non-blocking and with its listening socket's
+ * TCP_NODELAY: so nothing has to be asked or set. */
+struct conn *conn_take(struct loop *loop, int fd, const struct sockaddr_storage *peer,
+    const struct conn_callbacks *callbacks, void *ctx);
 /* Connects within `deadline_ms`; the socket is made here. `source` may be NULL. */
 struct conn *conn_connect(struct loop *loop, const struct sockaddr *address, socklen_t size,
     int64_t deadline_ms, const struct conn_callbacks *callbacks, void *ctx);
@@ -64,6 +68,8 @@ void conn_close(struct conn *conn);
 /* Ends it once the output is written (with a TLS close_notify) or `within_ms` has passed; input
  * is thrown away, and there is no callback any more. */
 void conn_finish(struct conn *conn, int64_t within_ms);
+/* After conn_finish(): the peer has said its last word, so in clear its end needn't be waited for. */
+void conn_forgo_end(struct conn *conn);
 
 /* The bytes that were read. Drain what was understood. */
 struct evbuffer *conn_input(struct conn *conn);

@@ -52,6 +52,7 @@ struct conn {
 	bool is_at_end;   /* the peer sends no more; told when the owner is not paused */
 	bool owes_ack;    /* the last read was a short one, and nothing was written since */
 	bool has_failed;  /* `end` and `detail` are set; told at once */
+	bool forgoes_end; /* finishing: closed once all is written */
 	bool is_shut;     /* finishing: all is written, what the peer still sends is thrown away */
 	enum conn_end end;
 	char *detail;

@@ -194,6 +194,10 @@ static void
 settle_finish(struct conn *conn)
 {
 	flush(conn);
+	if (conn_waiting_bytes(conn) == 0 && conn->forgoes_end) {
+		conn_close(conn);
+		return;
+	}
 	if (conn_waiting_bytes(conn) == 0 && !conn->is_shut) {
 		conn->is_shut = true;
 		say_goodbye(conn);

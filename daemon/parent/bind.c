@@ -13,6 +13,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -116,6 +117,8 @@ open_socket(const struct sockaddr_in6 *address)
 
 	if (fd < 0)
 		return -1;
+	/* clients' sockets have it of this one */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	/* `*` opens both families by itself, so that one may be taken without the other */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
 	    (family != AF_INET6 ||

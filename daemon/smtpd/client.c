@@ -80,13 +80,15 @@ void
 client_pump(struct client *client)
 {
 	struct evbuffer *input = conn_input(client->conn);
-	size_t size, used = 1;
+	size_t size = 0, used = 1;
 
 	while (!client->is_over && used > 0 && (size = evbuffer_get_length(input)) > 0) {
 		used = session_input(client->session, evbuffer_pullup(input, -1), size);
 		if (!client->is_over)
 			(void)evbuffer_drain(input, used);
 	}
+	if (client->is_over && used == size && session_has_quit(client->session))
+		conn_forgo_end(client->conn);
 	if (client->is_over)
 		return;
 	set_paused(client, used == 0);
@@ -315,19 +317,6 @@ on_deadline(void *ctx)
 }
 
 static void
-note_addresses(struct client *client, int fd)
-{
-	struct sockaddr_storage local;
-	socklen_t size = sizeof(local);
-	struct netaddr ours;
-
-	if (getsockname(fd, (struct sockaddr *)&local, &size) == 0)
-		(void)netaddr_from_sockaddr((struct sockaddr *)&local, &ours, &client->port);
-	(void)netaddr_from_sockaddr(
-	    (const struct sockaddr *)conn_peer(client->conn), &client->address, NULL);
-}
-
-static void
 log_connected(const struct client *client)
 {
 	struct log_line line;
@@ -366,7 +355,8 @@ client_turn_away(struct client *client, const char *line)
 }
 
 void
-client_open(struct client_house *house, int fd, const struct client_door *door)
+client_open(
+    struct client_house *house, const struct listener_guest *guest, const struct client_door *door)
 {
 	static const struct conn_callbacks callbacks = {
 	    .on_input = on_input, .on_secured = on_secured, .on_closed = on_closed};
@@ -381,8 +371,9 @@ client_open(struct client_house *house, int fd, const struct client_door *door)
 	list_append(&house->clients, &client->link);
 	client->number = ++house->last_number;
 	client->door = door->tls;
-	client->conn = conn_open(loop, fd, &callbacks, client);
-	note_addresses(client, fd);
+	client->port = guest->port;
+	(void)netaddr_from_sockaddr((const struct sockaddr *)&guest->peer, &client->address, NULL);
+	client->conn = conn_take(loop, guest->fd, &guest->peer, &callbacks, client);
 	log_connected(client);
 	set_paused(client, true); /* who says all at once and closes his side is answered, too */
 	admission_ask(client);

@@ -14,6 +14,7 @@
 #include "daemon/core/tls.h"
 #include "daemon/smtpd/grants.h"
 #include "daemon/smtpd/handoff.h"
+#include "daemon/smtpd/listener.h"
 #include "daemon/smtpd/user_limits.h"
 
 struct client;
@@ -37,7 +38,8 @@ struct client_door {
 };
 
 /* Takes the socket. */
-void client_open(struct client_house *house, int fd, const struct client_door *door);
+void client_open(
+    struct client_house *house, const struct listener_guest *guest, const struct client_door *door);
 /* Who is connected, to an accounts role that is new. */
 void admission_tell_all(struct client_house *house, struct link *link);
 /* 421 to all who have no transaction under way. */

@@ -193,6 +193,7 @@ do_vrfy(struct session *session, struct smtp_verb *verb)
 static void
 do_quit(struct session *session, struct smtp_verb *verb)
 {
+	session->has_quit = true;
 	session_reply(session, 221, "2.0.0", "Bye");
 	session_end(session);
 }

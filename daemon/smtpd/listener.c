@@ -4,6 +4,7 @@
 #include "common/err.h"
 #include "common/list.h"
 #include "common/log.h"
+#include "common/netaddr.h"
 #include "common/xalloc.h"
 #include "daemon/core/loop.h"
 
@@ -30,6 +31,7 @@ struct door {
 	struct timer *leave; /* set: the others have it; NULL before the first time */
 	unsigned late;       /* so often in a row */
 	unsigned listener;
+	uint16_t port;
 	int fd;
 };
 
@@ -126,11 +128,14 @@ static bool
 accept_one(struct door *door)
 {
 	struct listeners *listeners = door->listeners;
-	int fd = accept4(door->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct listener_guest guest = {.listener = door->listener, .port = door->port};
+	socklen_t size = sizeof(guest.peer);
 
-	if (fd >= 0) {
+	guest.fd =
+	    accept4(door->fd, (struct sockaddr *)&guest.peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (guest.fd >= 0) {
 		listeners->client_count++;
-		listeners->on_accept(fd, door->listener, listeners->ctx);
+		listeners->on_accept(&guest, listeners->ctx);
 		return true;
 	}
 	if (!is_clients_fault(errno)) {
@@ -178,6 +183,19 @@ on_readable(int fd, short what, void *ctx)
 	rest_if_full(listeners);
 }
 
+static uint16_t
+port_of(int fd)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t size = sizeof(address);
+	struct netaddr ours;
+	uint16_t port = 0;
+
+	if (getsockname(fd, (struct sockaddr *)&address, &size) == 0)
+		(void)netaddr_from_sockaddr((struct sockaddr *)&address, &ours, &port);
+	return port;
+}
+
 struct listeners *
 listeners_new(struct loop *loop, unsigned limit, listener_accept_fn on_accept, void *ctx)
 {
@@ -208,6 +226,7 @@ listeners_add(struct listeners *listeners, unsigned listener, int fd)
 
 	door->listeners = listeners;
 	door->listener = listener;
+	door->port = port_of(fd);
 	door->fd = fd;
 	door->readable =
 	    event_new(loop_base(listeners->loop), fd, EV_READ | EV_PERSIST, on_readable, door);

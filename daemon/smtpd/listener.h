@@ -12,11 +12,22 @@
 #ifndef POSTERN_SMTPD_LISTENER_H
 #define POSTERN_SMTPD_LISTENER_H
 
+#include <stdint.h>
+#include <sys/socket.h>
+
 struct listeners;
 struct loop;
 
-/* Takes the non-blocking socket of a client. `listener` is the index of the config's listener. */
-typedef void (*listener_accept_fn)(int fd, unsigned listener, void *ctx);
+/* A client who has just come: what is known of him without asking. */
+struct listener_guest {
+	int fd;            /* non-blocking */
+	unsigned listener; /* the index of the config's listener */
+	uint16_t port;     /* ours; 0: not an internet socket */
+	struct sockaddr_storage peer;
+};
+
+/* Takes the socket. */
+typedef void (*listener_accept_fn)(const struct listener_guest *guest, void *ctx);
 
 struct listeners *listeners_new(
     struct loop *loop, unsigned limit, listener_accept_fn on_accept, void *ctx);

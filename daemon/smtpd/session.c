@@ -375,6 +375,12 @@ session_user_id(const struct session *session)
 	return session->user_id;
 }
 
+bool
+session_has_quit(const struct session *session)
+{
+	return session->has_quit;
+}
+
 unsigned
 session_messages(const struct session *session)
 {

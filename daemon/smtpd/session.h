@@ -108,5 +108,7 @@ const char *session_login(const struct session *session);
 /* Who it is by now; 0: not known. */
 uint64_t session_user_id(const struct session *session);
 unsigned session_messages(const struct session *session);
+/* The client said so: nothing follows, if that was all of the input. */
+bool session_has_quit(const struct session *session);
 
 #endif

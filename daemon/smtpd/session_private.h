@@ -100,6 +100,7 @@ struct session {
 	struct buf line; /* what there is of the current command line */
 	bool is_line_too_long;
 	bool has_read; /* anything at all */
+	bool has_quit;
 	bool is_draining;
 	unsigned errors, idle_commands; /* since the last message that was taken */
 	unsigned messages;

@@ -126,26 +126,28 @@ connection_limit(const struct smtpd *smtpd)
 }
 
 static void
-on_accept(int fd, unsigned listener, void *ctx)
+on_accept(const struct listener_guest *guest, void *ctx)
 {
 	struct smtpd *smtpd = ctx;
 	const struct config *config = smtpd->role->config;
 	struct client_door door = {.tls = LISTENER_NONE};
 
-	if (listener < config->listener_count) {
-		door.tls = config->listeners[listener].tls;
+	if (guest->listener < config->listener_count) {
+		const struct config_listener *listener = &config->listeners[guest->listener];
+
+		door.tls = listener->tls;
 		if (door.tls != LISTENER_NONE)
-			door.context = smtpd->contexts[config->listeners[listener].min_version];
+			door.context = smtpd->contexts[listener->min_version];
 	}
 	if (door.tls == LISTENER_IMPLICIT && door.context == NULL) {
 		log_problem(LOG_ERROR, "a client of an implicit-TLS port was sent away: there is "
 				       "no certificate");
-		(void)close(fd);
+		(void)close(guest->fd);
 		listeners_release_client(smtpd->listeners);
 		return;
 	}
 	ebb_come(smtpd->ebb);
-	client_open(&smtpd->house, fd, &door);
+	client_open(&smtpd->house, guest, &door);
 }
 
 static void

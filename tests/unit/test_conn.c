@@ -409,6 +409,27 @@ test_finish_has_a_limit(void **state)
 	peers_close(&peers);
 }
 
+/* Whoever has said his last word need not close first: all is written, and the socket gone. */
+static void
+test_finish_without_the_peers_end(void **state)
+{
+	struct peers peers;
+	char bytes[16];
+	int fd = peers_open_raw(&peers, SOCK_STREAM);
+
+	conn_write(peers.server.conn, "221 bye\r\n", 9);
+	conn_finish(peers.server.conn, 60000);
+	conn_forgo_end(peers.server.conn);
+	peers.server.conn = NULL;
+	for (int turns = 0; recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) != 9; turns++) {
+		assert_in_range(turns, 0, 100);
+		loop_turn(peers.loop, 5);
+	}
+	assert_int_equal(send(fd, "x", 1, MSG_NOSIGNAL), -1);
+	(void)close(fd);
+	peers_close(&peers);
+}
+
 /* The call that meets a broken socket returns before on_closed comes. */
 static void
 test_reset_while_writing(void **state)
@@ -541,6 +562,7 @@ main(void)
 	    cmocka_unit_test(test_connection_times_out),
 	    cmocka_unit_test(test_finish_sends_the_rest),
 	    cmocka_unit_test(test_finish_has_a_limit),
+	    cmocka_unit_test(test_finish_without_the_peers_end),
 	    cmocka_unit_test(test_reset_while_writing),
 	    cmocka_unit_test(test_closing_inside_callbacks),
 	    cmocka_unit_test(test_close_right_after_write),

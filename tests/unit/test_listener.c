@@ -25,17 +25,21 @@ struct house {
 	struct listeners *listeners;
 	int fds[CLIENTS_MAX];
 	unsigned doors[CLIENTS_MAX];
+	uint16_t ports[CLIENTS_MAX];
+	sa_family_t peer_families[CLIENTS_MAX];
 	unsigned count;
 };
 
 static void
-on_accept(int fd, unsigned listener, void *ctx)
+on_accept(const struct listener_guest *guest, void *ctx)
 {
 	struct house *house = ctx;
 
 	assert_true(house->count < CLIENTS_MAX);
-	house->doors[house->count] = listener;
-	house->fds[house->count++] = fd;
+	house->doors[house->count] = guest->listener;
+	house->ports[house->count] = guest->port;
+	house->peer_families[house->count] = guest->peer.ss_family;
+	house->fds[house->count++] = guest->fd;
 }
 
 static void
@@ -133,6 +137,8 @@ test_new_set_closes_the_old(void **state)
 	client = dial(&new);
 	turn_until(&house, 1);
 	assert_int_equal(house.doors[0], 1);
+	assert_int_equal(house.ports[0], ntohs(new.sin_port));
+	assert_int_equal(house.peer_families[0], AF_INET);
 	listeners_close(house.listeners);
 	assert_int_equal(dial(&new), -1);
 	(void)close(client);
