@@ -37,6 +37,7 @@ struct learned {
 	enum reply_class class;
 	int64_t ended_at_ms; /* steady; when its trouble was over; 0: it isn't */
 	uint32_t failures;
+	bool has_heard_day; /* one refusal of a day's quota, which alone teaches nothing */
 };
 
 struct profile {

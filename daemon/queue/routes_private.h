@@ -28,6 +28,8 @@ void profile_resume(struct routes *routes, struct profile *profile);
 void profile_set_rates(struct routes *routes, struct profile *profile);
 /* Its upstream refuses to take more, all at once, and says nothing of how long. */
 void profile_learn_rate(struct routes *routes, struct profile *profile, enum reply_class class);
+/* The same was said to whoever looked whether it is over. */
+void profile_learn_day(struct routes *routes, struct profile *profile, enum reply_class class);
 /* It takes what it gets. Whether more is tried from now on. */
 bool profile_raise_rate(struct routes *routes, struct profile *profile);
 /* To disk, and from there. */

@@ -362,6 +362,8 @@ profile_note_trouble(struct routes *routes, struct profile *profile,
 	/* Who looks whether it is over proves nothing about how much may go. */
 	if (profile->trouble == TROUBLE_NONE && !report->is_wait_exact)
 		profile_learn_rate(routes, profile, class);
+	else if (profile->class == class && !report->is_wait_exact)
+		profile_learn_day(routes, profile, class);
 	begin_trouble(routes, profile, class, report);
 	is_told = profile->trouble == TROUBLE_STOPPED ||
 		  profile->failures == ALERT_AFTER_FAILURES ||

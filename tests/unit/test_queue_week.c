@@ -751,7 +751,7 @@ test_limits_are_unknown(void **state)
 }
 
 /* It never says when to come back and bans for twice as long each time; who comes too early has the ban
- * begin anew. There is no limit for a day: its refusals would go on for a day. */
+ * begin anew. There is no limit for a day: of that nobody knows before the first day is over. */
 static void
 test_bans_grow_and_nothing_is_said(void **state)
 {
@@ -775,6 +775,58 @@ learned(int64_t period_ms)
 		if (rate->rules[i].period_ms == period_ms)
 			return rate->rules[i].count;
 	return 0;
+}
+
+/* So many messages a day, some each hour. */
+static void
+add_in_days(unsigned days, unsigned messages)
+{
+	for (unsigned hour = 0; hour < days * 24; hour++) {
+		for (unsigned i = 0; i < messages / 24; i++)
+			add();
+		fake_pass(HOUR);
+	}
+}
+
+/* It has a limit for a day. Once postern has run for a day it knows what went when that is refused, and
+ * the second refusal teaches it. The first two days keep within the limit; then more comes than may go. */
+static void
+test_limit_for_a_day_of_whose_bans_grow(void **state)
+{
+	size_t before;
+
+	begin(false);
+	week.is_harsh = true;
+	week.quotas[0].messages_max = week.quotas[0].recipients_max = UINT32_MAX;
+	week.quotas[1].messages_max = week.quotas[1].recipients_max = UINT32_MAX;
+	add_in_days(2, 2400);
+	assert_int_equal(week.bans, 0);
+	before = week.taken_count;
+	add_in_days(4, 9600);
+	print_message("%zu of %d taken, said no %u times, tried too early %u times\n",
+	    week.taken_count - before, 4 * 7000, week.bans, week.tries_while_banned);
+	assert_in_range(week.bans, 1, 4);
+	assert_true(week.tries_while_banned <= 1);
+	assert_true(week.taken_count - before >= 4 * 7000 * 80 / 100);
+	end();
+}
+
+/* Somebody else uses the account, and has used up what it may in a day: the few of ours teach nothing. */
+static void
+test_quota_that_others_use_up_is_not_learned(void **state)
+{
+	begin(false);
+	week.quotas[0].messages_max = week.quotas[0].recipients_max = UINT32_MAX;
+	week.quotas[1].messages_max = week.quotas[1].recipients_max = UINT32_MAX;
+	add_in_days(2, 72);
+	week.quotas[2].messages_max = 0;
+	add_in_days(1, 72);
+	assert_in_range(week.bans, 3, 100);
+	assert_int_equal(learned(DAY), 0);
+	week.quotas[2].messages_max = 7000;
+	add_in_days(1, 72);
+	assert_int_equal(week.taken_count, 4 * 72);
+	end();
 }
 
 /* What was learned outlives a restart, and is raised in days without a refusal; an operator who
@@ -831,6 +883,8 @@ main(void)
 	    cmocka_unit_test(test_learned_is_kept_and_forgotten),
 	    cmocka_unit_test(test_own_rates_are_never_replaced),
 	    cmocka_unit_test(test_bans_grow_and_nothing_is_said),
+	    cmocka_unit_test(test_limit_for_a_day_of_whose_bans_grow),
+	    cmocka_unit_test(test_quota_that_others_use_up_is_not_learned),
 	};
 
 	log_set_level(LOG_ERROR);
