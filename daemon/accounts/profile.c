@@ -394,6 +394,7 @@ profile_to_message(const struct profile *profile, const struct profile_secrets *
 	    .timeout_ms = (uint32_t)profile->timeout,
 	    .dot_timeout_ms = (uint32_t)profile->dot_timeout,
 	    .connections = (uint32_t)profile->connections,
+	    .is_uncertain_held = strcmp(profile->uncertain, "hold") == 0,
 	    .bandwidth = (uint64_t)profile->bandwidth,
 	    .connection_rate = text_or_empty(profile->connection_rate),
 	    .messages_per_connection = profile_limit(profile->messages_per_connection),

@@ -68,6 +68,8 @@ capabilities_add(struct capabilities *capabilities, const char *line)
 
 	if (is_keyword(line, size, "PIPELINING"))
 		capabilities->has_pipelining = true;
+	else if (is_keyword(line, size, "CHUNKING"))
+		capabilities->has_chunking = true;
 	else if (is_keyword(line, size, "8BITMIME"))
 		capabilities->has_8bitmime = true;
 	else if (is_keyword(line, size, "STARTTLS"))

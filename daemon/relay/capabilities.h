@@ -13,6 +13,7 @@
 
 struct capabilities {
 	bool has_pipelining;
+	bool has_chunking; /* RFC 3030 */
 	bool has_8bitmime;
 	bool has_starttls;
 	bool has_size;

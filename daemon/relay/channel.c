@@ -187,8 +187,11 @@ become_ready(struct channel *channel)
 static void
 want_body(struct channel *channel)
 {
+	/* What came since may have settled it. */
+	if (!client_takes_body(channel->client))
+		return;
 	channel->is_sending_body = true;
-	channel->stuff = (struct dotstuff){0};
+	channel->stuff = (struct dotstuff){.keeps_dots = client_is_chunked(channel->client)};
 	channel->callbacks->on_body_wanted(channel, channel->ctx);
 }
 
@@ -196,6 +199,7 @@ static void
 become_done(struct channel *channel)
 {
 	channel->is_sending_body = channel->is_past_dot = false;
+	timer_stop(channel->soon);
 	channel->callbacks->on_done(channel, channel->ctx);
 }
 
@@ -204,6 +208,7 @@ send_again(struct channel *channel)
 {
 	channel->resends = false;
 	channel_note_name(channel);
+	channel_choose_way(channel);
 	channel_act(channel, client_send(channel->client, channel->transaction));
 }
 
@@ -231,6 +236,7 @@ channel_act(struct channel *channel, enum client_event event)
 		channel_want_key(channel);
 		break;
 	case CLIENT_IS_READY:
+		channel->ready_at_ms = loop_now_ms(channel->loop);
 		if (channel->resends)
 			send_again(channel);
 		else
@@ -240,7 +246,8 @@ channel_act(struct channel *channel, enum client_event event)
 		want_body(channel);
 		break;
 	case CLIENT_IS_DONE:
-		if (channel_retries_transaction(channel) || channel_renames_transaction(channel))
+		if (channel_retries_transaction(channel) || channel_renames_transaction(channel) ||
+		    channel_unchunks_transaction(channel))
 			break;
 		become_done(channel);
 		if (!channel->is_closed)
@@ -371,7 +378,12 @@ channel_send(struct channel *channel, struct client_transaction *transaction)
 	channel->transaction = transaction;
 	if (channel->profile->pop3 != NULL)
 		pop3_keeper_note_use(channel->profile->pop3_keeper, channel->profile);
-	act_later(channel, client_send(channel->client, transaction));
+	channel_choose_way(channel);
+	channel->resends = channel_waits_for_body(channel);
+	if (channel->resends)
+		act_later(channel, CLIENT_IS_READY);
+	else
+		act_later(channel, client_send(channel->client, transaction));
 }
 
 bool
@@ -380,12 +392,33 @@ channel_takes_body(const struct channel *channel)
 	return channel->is_sending_body && conn_waiting_bytes(channel->conn) < BODY_HIGH_BYTES;
 }
 
-uint32_t
-channel_body(struct channel *channel, const struct slice *slice)
+bool
+channel_awaits_body(const struct channel *channel)
+{
+	return channel->is_sending_body;
+}
+
+/* Octets of the piece on the wire; `*stuff` is behind it then. */
+static size_t
+measure(struct dotstuff *stuff, const struct slice *slice)
 {
 	size_t at = 0, inserted = 0;
 
-	ensure(channel->is_sending_body);
+	while (slice != NULL && at < slice->size) {
+		struct dotstuff_piece piece =
+		    dotstuff_next(stuff, slice_bytes(slice) + at, slice->size - at);
+
+		inserted += strlen(piece.insert);
+		at += piece.size;
+	}
+	return at + inserted;
+}
+
+static uint32_t
+write_piece(struct channel *channel, const struct slice *slice)
+{
+	size_t at = 0, inserted = 0;
+
 	while (at < slice->size) {
 		struct dotstuff_piece piece =
 		    dotstuff_next(&channel->stuff, slice_bytes(slice) + at, slice->size - at);
@@ -397,8 +430,23 @@ channel_body(struct channel *channel, const struct slice *slice)
 		inserted += strlen(piece.insert);
 		at += piece.size;
 	}
-	conn_set_deadline(channel->conn, channel->profile->block_timeout_ms);
 	return (uint32_t)(at + inserted);
+}
+
+uint32_t
+channel_body(struct channel *channel, const struct slice *slice)
+{
+	struct dotstuff stuff = channel->stuff;
+	uint32_t size;
+
+	ensure(channel->is_sending_body);
+	if (client_is_chunked(channel->client)) {
+		client_chunk(channel->client, measure(&stuff, slice));
+		flush(channel);
+	}
+	size = write_piece(channel, slice);
+	conn_set_deadline(channel->conn, channel->profile->block_timeout_ms);
+	return size;
 }
 
 void
@@ -408,19 +456,31 @@ channel_hold_body(struct channel *channel)
 		conn_set_deadline(channel->conn, 0);
 }
 
-void
-channel_body_end(struct channel *channel)
+uint32_t
+channel_body_end(struct channel *channel, const struct slice *slice)
 {
-	const char *end = dotstuff_end(&channel->stuff);
+	struct dotstuff stuff = channel->stuff;
+	uint32_t size = 0;
+	const char *end;
 
 	ensure(channel->is_sending_body);
 	channel->is_sending_body = false;
 	channel->is_past_dot = true;
+	if (client_is_chunked(channel->client)) {
+		size_t octets = measure(&stuff, slice);
+
+		client_last_chunk(channel->client, octets + strlen(dotstuff_end(&stuff)));
+		flush(channel);
+	}
+	if (slice != NULL)
+		size = write_piece(channel, slice);
+	end = dotstuff_end(&channel->stuff);
 	conn_write(channel->conn, end, strlen(end));
 	channel_act(channel, client_body_sent(channel->client));
 	/* An answer that came early waits in the input. */
 	if (evbuffer_get_length(conn_input(channel->conn)) > 0)
 		conn_resume(channel->conn);
+	return size;
 }
 
 bool

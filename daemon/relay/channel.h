@@ -60,14 +60,17 @@ void channel_finish(struct channel *channel);
 void channel_send(struct channel *channel, struct client_transaction *transaction);
 /* Whether channel_body() is welcome. */
 bool channel_takes_body(const struct channel *channel);
-/* The next piece as it was stored; it is dot-stuffed here. Returns the bytes that this made. */
+/* The next piece as it was stored; it is dot-stuffed, or made a chunk, here. Returns the bytes that this made. */
 uint32_t channel_body(struct channel *channel, const struct slice *slice);
+/* Whether more of the body is waited for, or its end. */
+bool channel_awaits_body(const struct channel *channel);
 /* No piece comes just now, by our own doing: no deadline runs once the others have left. */
 void channel_hold_body(struct channel *channel);
-void channel_body_end(struct channel *channel);
+/* The last piece, NULL: there is none, and the end. */
+uint32_t channel_body_end(struct channel *channel, const struct slice *slice);
 
 bool channel_is_ready(const struct channel *channel);
-/* The upstream has, or will soon have, the final dot. */
+/* The upstream has, or will soon have, the end of the body. */
 bool channel_is_past_dot(const struct channel *channel);
 /* Messages that the upstream takes on this connection; 0: as many as we like. */
 unsigned channel_mail_max(const struct channel *channel);

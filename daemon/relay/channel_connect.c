@@ -24,13 +24,14 @@ on_input(struct conn *conn, void *ctx)
 	enum client_event event;
 
 	silence_end(channel->silence);
-	/* A refusal before the final dot is read behind it; nothing else can come. */
-	if (channel->is_sending_body) {
+	/* A refusal before the final dot is read behind it; nothing else can come. Chunks have replies. */
+	if (channel->is_sending_body && !client_is_chunked(channel->client)) {
 		channel_act(channel, CLIENT_WAITS);
 		return;
 	}
 	event = client_input(channel->client, evbuffer_pullup(input, -1), size, &used);
 	(void)evbuffer_drain(input, used);
+	channel->is_sending_body &= client_takes_body(channel->client);
 	channel_act(channel, event);
 }
 
@@ -200,6 +201,7 @@ channel_leave_conn(struct channel *channel)
 		conn_close(channel->conn);
 	channel->conn = NULL;
 	channel->is_ready = channel->is_sending_body = channel->is_handshake = false;
+	channel->is_past_dot = false;
 	channel->settings.binding = NULL;
 	channel->facts.tls = "";
 	dial_restart(&channel->dial);

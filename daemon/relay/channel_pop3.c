@@ -148,6 +148,7 @@ channel_fail_transaction(struct channel *channel)
 	transaction->verdict = channel->end.verdict;
 	transaction->reply = channel->end.reply;
 	transaction->phase = channel->end.phase;
-	transaction->is_answered = true;
+	/* Of one that waited for its body nothing was said. */
+	transaction->is_answered = transaction->phase != PHASE_MAIL;
 	channel->callbacks->on_done(channel, channel->ctx);
 }

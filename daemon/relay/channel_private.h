@@ -3,6 +3,7 @@
  *
  * channel.c opens and ends it, follows the automaton and carries a transaction; channel_hosts.c goes from
  * host to host, channel_name.c says what we are called there; channel_connect.c finds an address that greets and drives the automaton from the socket;
+ * channel_chunks.c says whether a body goes in chunks and with its envelope;
  * channel_login.c fetches what AUTH needs; channel_pop3.c waits for POP-before-SMTP. Nobody else includes
  * this.
  */
@@ -45,7 +46,7 @@ struct channel {
 	unsigned pop3_families; /* that a login is wanted of */
 	bool has_turned;        /* to the other family, after the first led nowhere */
 	bool has_asked_pop3;    /* the upstream, although there was a login */
-	bool resends;           /* the transaction, when it is ready again */
+	bool resends;           /* the transaction, when it is ready again, or in the next turn */
 	struct client_transaction *transaction;
 	struct key_job *key;   /* that is being derived, NULL: none */
 	struct client *client; /* from the connection on */
@@ -59,6 +60,7 @@ struct channel {
 	bool is_handshake;                 /* of implicit TLS, before the greeting */
 	enum phase phase;                  /* of the step under way */
 	int64_t started_at_ms, step_at_ms; /* loop_now_ms() */
+	int64_t ready_at_ms;               /* since when it waits for a transaction */
 	struct client_end end;
 	struct channel_facts facts;
 };
@@ -89,6 +91,14 @@ const char *channel_name_detail(const struct channel *channel, char *buffer, siz
 /* Whether the upstream minds our name, and is tried once more with another, on a new connection. */
 bool channel_renames_end(struct channel *channel);
 bool channel_renames_transaction(struct channel *channel);
+
+/* channel_chunks.c: of a transaction that is about to begin. */
+void channel_choose_way(struct channel *channel);
+/* Its body is small and not there yet, but will be in the next turn: it could go with the envelope. */
+bool channel_waits_for_body(const struct channel *channel);
+/* Of one that is done: whether the upstream doesn't know the chunks that it announces, and is sent the body as
+ * data, on a new connection. */
+bool channel_unchunks_transaction(struct channel *channel);
 
 /* channel_login.c: what the automaton wants for AUTH. */
 void channel_want_credential(struct channel *channel);

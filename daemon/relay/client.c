@@ -169,7 +169,7 @@ static const struct row rows[] = {
 	[CLIENT_STATE_AUTH]      = {"auth",      PHASE_AUTH,     STEP,        NULL,                 client_on_auth},
 	[CLIENT_STATE_READY]     = {"ready",     PHASE_MAIL,     NEVER,       NULL,                 client_on_idle},
 	[CLIENT_STATE_ENVELOPE]  = {"envelope",  PHASE_MAIL,     IN_ENVELOPE, client_send_envelope, client_on_envelope},
-	[CLIENT_STATE_BODY]      = {"body",      PHASE_BODY,     FOR_BLOCK,   NULL,                 NULL},
+	[CLIENT_STATE_BODY]      = {"body",      PHASE_BODY,     FOR_BLOCK,   NULL,                 client_on_chunk},
 	[CLIENT_STATE_DOT]       = {"dot",       PHASE_DOT,      FOR_DOT,     NULL,                 client_on_dot},
 	[CLIENT_STATE_ABANDON]   = {"abandon",   PHASE_DATA,     FOR_BLOCK,   client_send_dot,      client_on_abandoned},
 	[CLIENT_STATE_RSET]      = {"rset",      PHASE_MAIL,     IN_ENVELOPE, client_send_rset,     client_on_rset},
@@ -251,6 +251,20 @@ check_handover(struct client *client, enum client_event event, size_t left)
 }
 
 static bool
+is_refusal(uint8_t digit)
+{
+	return digit == '4' || digit == '5';
+}
+
+/* What comes during DATA is read behind the dot. */
+static bool
+reads_replies(const struct client *client)
+{
+	return rows[client->state].on_reply != NULL &&
+	       (client->state != CLIENT_STATE_BODY || client->is_chunked);
+}
+
+static bool
 is_other_protocol(
     const struct client *client, const uint8_t *bytes, size_t size, struct err *words_out)
 {
@@ -258,7 +272,15 @@ is_other_protocol(
 	       other_protocol_find(bytes, size, words_out);
 }
 
-/* A login has one time for all its challenges. */
+/* A login has one time for all its challenges, the end of a body for all its chunks; and while a body is
+ * written, its own time runs. */
+static bool
+is_step(const struct client *client)
+{
+	return client->state != CLIENT_STATE_AUTH && client->state != CLIENT_STATE_BODY &&
+	       !(client->state == CLIENT_STATE_DOT && client->is_chunked);
+}
+
 static enum client_event
 take_reply(struct client *client)
 {
@@ -266,7 +288,7 @@ take_reply(struct client *client)
 
 	hide_secrets(client);
 	show_reply(client);
-	if (client->state != CLIENT_STATE_AUTH)
+	if (is_step(client))
 		client_next_step(client);
 	event = rows[client->state].on_reply(client, &client->reply);
 	smtp_reply_clear(&client->reply);
@@ -282,7 +304,7 @@ client_input(struct client *client, const uint8_t *bytes, size_t size, size_t *u
 	*used_out = 0;
 	if (is_other_protocol(client, bytes, size, &words))
 		return client_lost(client, words.text);
-	while (event == CLIENT_WAITS && rows[client->state].on_reply != NULL) {
+	while (event == CLIENT_WAITS && reads_replies(client)) {
 		struct err err;
 		size_t used;
 		enum smtp_reply_outcome outcome = smtp_reply_read(
@@ -293,6 +315,7 @@ client_input(struct client *client, const uint8_t *bytes, size_t size, size_t *u
 			break;
 		if (outcome == SMTP_REPLY_BROKEN)
 			return on_broken(client, &err);
+		client->is_followed = *used_out < size && !is_refusal(bytes[*used_out]);
 		event = take_reply(client);
 		if (client_is_ahead(client, bytes + *used_out, size - *used_out)) {
 			*used_out = size;
@@ -332,8 +355,9 @@ client_is_ahead(const struct client *client, const uint8_t *bytes, size_t size)
 {
 	bool is_said = client->output.size > 0 && client->state != CLIENT_STATE_OVER;
 
-	return (is_said || client->state == CLIENT_STATE_BODY) && size > 0 && *bytes != '4' &&
-	       *bytes != '5';
+	bool is_in_body = client->state == CLIENT_STATE_BODY && !client_awaits_chunk(client);
+
+	return (is_said || is_in_body) && size > 0 && !is_refusal(*bytes);
 }
 
 enum client_event
@@ -387,6 +411,8 @@ client_step(const struct client *client)
 enum phase
 client_phase(const struct client *client)
 {
+	if (client->has_said_last && client->transaction != NULL && !client->is_settled)
+		return PHASE_DOT;
 	if (client->state != CLIENT_STATE_ENVELOPE || client->answered == 0)
 		return rows[client->state].phase;
 	return client->answered == client_data_index(client) ? PHASE_DATA : PHASE_RCPT;

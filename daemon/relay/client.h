@@ -13,6 +13,12 @@
  *
  *	greeting → EHLO (another name, HELO) → STARTTLS → EHLO → AUTH → ready
  *	ready → MAIL RCPT… DATA → body → final dot → done → (RSET) → ready
+ *	ready → MAIL RCPT…      → body → last chunk → done → (RSET) → ready
+ *	ready → MAIL RCPT… body           …            → done → (RSET) → ready
+ *
+ * The second and the third are for an upstream that announces CHUNKING and PIPELINING (RFC 3030): the body goes in
+ * chunks, each said before its octets; a body that is whole in hand, and small, leaves with its envelope. Without
+ * PIPELINING each chunk would wait for the reply to the one before: then it is DATA.
  */
 #ifndef POSTERN_RELAY_CLIENT_H
 #define POSTERN_RELAY_CLIENT_H
@@ -32,9 +38,11 @@ enum client_event {
 	CLIENT_WANTS_CREDENTIAL, /* client_credential(), now or later */
 	CLIENT_WANTS_KEY,        /* client_take_key(), derive it, client_use_key(), now or later */
 	CLIENT_IS_READY,         /* client_send() may be called */
-	CLIENT_WANTS_BODY, /* write the body, dot-stuffed, and its end; then client_body_sent() */
-	CLIENT_IS_DONE,    /* the transaction has its verdict; then client_next() */
-	CLIENT_IS_OVER     /* see client_end(); the connection is of no more use */
+	/* Write the body, dot-stuffed, and its end; or in chunks, see client_chunk(), all of it at once if
+	 * the transaction is_grouped; then client_body_sent() */
+	CLIENT_WANTS_BODY,
+	CLIENT_IS_DONE, /* the transaction has its verdict; then client_next() */
+	CLIENT_IS_OVER  /* see client_end(); the connection is of no more use */
 };
 
 struct client_settings {
@@ -42,8 +50,11 @@ struct client_settings {
 	const char *ehlo_other; /* where that is refused; NULL: nothing else */
 	struct classifier classifier;
 	enum profile_tls tls;
-	bool verifies;        /* certificates: TLS stands only with the upstream that is meant */
-	bool skips_starttls;  /* opportunistic, and TLS has failed with this upstream */
+	bool verifies;       /* certificates: TLS stands only with the upstream that is meant */
+	bool skips_starttls; /* opportunistic, and TLS has failed with this upstream */
+	bool
+	    skips_chunking; /* it is announced, and BDAT is not known; read as a transaction begins */
+	bool groups_body;   /* with the envelope, where that can be; likewise */
 	bool allows_clear;    /* credentials also where there is no TLS */
 	bool is_loopback;     /* the connection doesn't leave this machine */
 	bool has_certificate; /* of our own, which TLS shows */
@@ -64,6 +75,10 @@ struct client_settings {
 	void *login_ctx;
 };
 
+/* The verdict's rule where BDAT is not known: the message is to go again, by DATA. */
+#define CHUNKING_UNKNOWN "chunking-unknown"
+#define CLIENT_GROUP_MAX (64u * 1024) /* bytes of a body that goes with its envelope */
+
 struct client_recipient {
 	uint16_t index;
 	const char *address;
@@ -82,6 +97,7 @@ struct client_transaction {
 	size_t recipient_count; /* at least 1 */
 	uint64_t size_bytes;
 	bool has_8bit;
+	bool is_whole;            /* the body is in hand, and no longer than CLIENT_GROUP_MAX */
 	struct rec_wishes wishes; /* zeroes: none */
 
 	/* when it is done */
@@ -89,6 +105,9 @@ struct client_transaction {
 	struct reply reply;
 	enum phase phase; /* that `reply` belongs to */
 	bool is_answered; /* false: no command was answered, it may be said again elsewhere */
+	bool is_chunked;  /* the body goes by BDAT; also before it is done */
+	bool is_grouped;  /* and with the envelope; likewise */
+	bool lacks_bdat;  /* the upstream announced CHUNKING, and does not know what that is */
 	bool has_dsn;     /* the upstream knows of the notices that are wanted (RFC 3461) */
 	/* What was said to some of the recipients, who are postponed, of the account: it has to wait,
 	 * or takes fewer at a time. REPLY_NONE: nothing. */
@@ -125,7 +144,14 @@ enum client_event client_lost(struct client *client, const char *reason);
 /* Only when ready. Fills in the transaction's results. */
 enum client_event client_send(struct client *client, struct client_transaction *transaction);
 enum client_event client_body_sent(struct client *client);
-/* The final dot has not left after all; before client_lost(). */
+/* The transaction's body goes in chunks. So many octets follow in the next one, behind client_output();
+ * the last one may be empty. */
+bool client_is_chunked(const struct client *client);
+void client_chunk(struct client *client, uint64_t size);
+void client_last_chunk(struct client *client, uint64_t size);
+/* The upstream has refused none of it so far. */
+bool client_takes_body(const struct client *client);
+/* The end of the body, be it a dot or the last chunk, has not left after all; before client_lost(). */
 void client_body_unsent(struct client *client);
 /* After IS_DONE. */
 enum client_event client_next(struct client *client);
@@ -147,6 +173,8 @@ enum phase client_phase(const struct client *client);
 const struct client_end *client_end(const struct client *client);
 /* Messages that the upstream takes on one connection (RFC 9422); 0: as many as we like. */
 unsigned client_mail_max(const struct client *client);
+/* The upstream takes bodies in chunks, and more of them than it has answered; only when ready. */
+bool client_may_chunk(const struct client *client);
 /* The upstream announced no 8BITMIME; only when ready. */
 bool client_lacks_8bitmime(const struct client *client);
 /* The name that the upstream was told last; whether it refused the first one; whether as HELO. */

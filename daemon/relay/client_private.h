@@ -6,6 +6,7 @@
  *	client_login.c        AUTH
  *	client_envelope.c     what MAIL and RCPT say, and to whom: by the upstream's abilities
  *	client_transaction.c  the replies to MAIL, RCPT, DATA, the final dot, RSET
+ *	client_chunks.c       BDAT in place of DATA and the dot
  *
  * An on_… function handles a reply in its state and says what the driver is to do; a send_…
  * function says what is said on entering one. Only client_enter() writes the state.
@@ -70,7 +71,11 @@ struct client {
 	size_t chosen_count;
 	size_t sent, answered; /* commands of the envelope: 0 MAIL, then RCPTs, then DATA */
 	size_t accepted;       /* recipients */
-	char **domains;        /* of recipients on this connection, if it has a limit of them */
+	bool is_chunked;       /* the body goes by BDAT */
+	size_t chunks_said, chunks_answered;
+	bool has_said_last; /* chunk */
+	bool is_followed;   /* by bytes that are no refusal, the reply that is read */
+	char **domains;     /* of recipients on this connection, if it has a limit of them */
 	size_t domain_count;
 	struct client_end end;
 };
@@ -127,6 +132,16 @@ void client_say_mail(struct client *client);
 void client_say_rcpt(struct client *client, const struct client_recipient *recipient);
 void client_forget_envelope(struct client *client);
 
+/* ---- client_chunks.c ---- */
+
+/* How the body will go, of a transaction that begins. */
+void client_choose_way(struct client *client);
+/* All recipients have their answers. */
+enum client_event client_begin_chunks(struct client *client);
+enum client_event client_on_chunk(struct client *client, const struct smtp_reply *from);
+/* A chunk that has no reply yet. */
+bool client_awaits_chunk(const struct client *client);
+
 /* ---- client_transaction.c ---- */
 
 void client_send_envelope(struct client *client);
@@ -142,6 +157,8 @@ void client_settle(
     struct client *client, struct verdict verdict, const struct reply *reply, enum phase phase);
 /* And no answer is on its way any more. */
 enum client_event client_finish(struct client *client);
+/* What a reply means at this place. */
+struct verdict client_judge(struct client *client, enum phase phase, const struct reply *reply);
 /* DATA among the envelope's commands, where MAIL is 0. */
 size_t client_data_index(const struct client *client);
 

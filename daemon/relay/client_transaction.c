@@ -60,8 +60,8 @@ named(const struct client *client, size_t command)
 void
 client_send_envelope(struct client *client)
 {
-	size_t last =
-	    client->capabilities.has_pipelining ? client_data_index(client) : client->sent;
+	size_t end = client_data_index(client) - (client->is_chunked ? 1 : 0);
+	size_t last = client->capabilities.has_pipelining ? end : client->sent;
 
 	for (; client->sent <= last; client->sent++) {
 		if (client->sent == 0)
@@ -135,10 +135,16 @@ split(struct client *client, struct verdict verdict)
 	return verdict;
 }
 
+struct verdict
+client_judge(struct client *client, enum phase phase, const struct reply *reply)
+{
+	return split(client, judge(client, phase, reply));
+}
+
 static void
 on_mail_reply(struct client *client, const struct reply *reply)
 {
-	struct verdict verdict = split(client, judge(client, PHASE_MAIL, reply));
+	struct verdict verdict = client_judge(client, PHASE_MAIL, reply);
 
 	if (verdict.fate != FATE_DELIVERED)
 		client_settle(client, verdict, reply, PHASE_MAIL);
@@ -153,10 +159,13 @@ refuse_recipient(
 	*recipient->refusal = *reply;
 }
 
-/* Those that were taken go first; this one's turn is next. */
+/* Those that were taken go first; this one's turn is next. With the message on its way it is too late to
+ * hang up, others may have it: also what stops the account is kept until the upstream has said who. */
 static bool
 may_postpone(const struct client *client, const struct verdict *verdict)
 {
+	if (client->has_said_last && reply_class_is_account(verdict->class))
+		return true;
 	if (verdict->class == REPLY_SPLIT)
 		return client->accepted > 0 || client->answered > 1;
 	return client->accepted > 0 && reply_class_effect(verdict->class) == EFFECT_PAUSE;
@@ -178,6 +187,21 @@ postpone(struct client *client, struct client_recipient *recipient, const struct
 	transaction->put_off_reply = *reply;
 }
 
+/* Nobody is left: what was said of the account stands for the transaction, else the last refusal. */
+static void
+settle_refused(struct client *client, const struct verdict *verdict, const struct reply *reply)
+{
+	struct client_transaction *transaction = client->transaction;
+	struct verdict put_off = transaction->put_off;
+
+	if (!client->has_said_last || !reply_class_is_account(put_off.class)) {
+		client_settle(client, *verdict, reply, PHASE_RCPT);
+		return;
+	}
+	transaction->put_off = (struct verdict){0};
+	client_settle(client, put_off, &transaction->put_off_reply, PHASE_RCPT);
+}
+
 static void
 on_rcpt_reply(struct client *client, const struct reply *reply)
 {
@@ -190,14 +214,15 @@ on_rcpt_reply(struct client *client, const struct reply *reply)
 		client->accepted++;
 	else if (reply->code != 421 && may_postpone(client, &verdict))
 		postpone(client, recipient, &verdict, reply);
+	else if (verdict.is_over && client->has_said_last && reply->code != 421)
+		client_settle(client, classify_loss(PHASE_DOT), reply, PHASE_DOT);
 	else if (verdict.is_over)
 		client_settle(client, verdict, reply, PHASE_RCPT);
 	else
 		refuse_recipient(recipient, &verdict, reply);
-	/* If nobody is left, the last refusal stands for the transaction. */
 	if (!client->is_settled && client->accepted == 0 &&
 	    client->answered == client->chosen_count)
-		client_settle(client, verdict, reply, PHASE_RCPT);
+		settle_refused(client, &verdict, reply);
 }
 
 static enum client_event
@@ -213,8 +238,7 @@ on_data_reply(struct client *client, const struct reply *reply)
 		return CLIENT_WANTS_BODY;
 	}
 	if (!client->is_settled)
-		client_settle(
-		    client, split(client, judge(client, PHASE_DATA, reply)), reply, PHASE_DATA);
+		client_settle(client, client_judge(client, PHASE_DATA, reply), reply, PHASE_DATA);
 	return client_finish(client);
 }
 
@@ -224,7 +248,9 @@ is_envelope_over(const struct client *client)
 {
 	if (!client->is_settled)
 		return false;
-	return client->transaction->verdict.is_over || client->answered == client->sent;
+	if (client->transaction->verdict.is_over)
+		return true;
+	return client->answered == client->sent && !client_awaits_chunk(client);
 }
 
 enum client_event
@@ -235,7 +261,7 @@ client_on_envelope(struct client *client, const struct smtp_reply *from)
 	client_read_reply(from, &reply);
 	client->transaction->is_answered |= reply.code != 421;
 	client->needs_reset = true;
-	if (client->answered == client_data_index(client))
+	if (!client->is_chunked && client->answered == client_data_index(client))
 		return on_data_reply(client, &reply);
 	/* A 421 is the last word, whatever it answers. */
 	if (client->is_settled)
@@ -247,8 +273,11 @@ client_on_envelope(struct client *client, const struct smtp_reply *from)
 	client->answered++;
 	if (is_envelope_over(client))
 		return client_finish(client);
-	if (client->answered == client->sent)
-		client_send_envelope(client);
+	if (client->answered < client->sent)
+		return CLIENT_WAITS;
+	if (client->is_chunked)
+		return client_begin_chunks(client);
+	client_send_envelope(client);
 	return CLIENT_WAITS;
 }
 
@@ -257,9 +286,11 @@ client_on_dot(struct client *client, const struct smtp_reply *from)
 {
 	struct reply reply;
 
+	if (client->is_chunked)
+		return client_on_chunk(client, from);
 	client_read_reply(from, &reply);
 	client->needs_reset = false;
-	client_settle(client, split(client, judge(client, PHASE_DOT, &reply)), &reply, PHASE_DOT);
+	client_settle(client, client_judge(client, PHASE_DOT, &reply), &reply, PHASE_DOT);
 	return client_finish(client);
 }
 
@@ -318,28 +349,33 @@ client_send(struct client *client, struct client_transaction *transaction)
 	ensure(client->state == CLIENT_STATE_READY && transaction->recipient_count > 0);
 	client->transaction = transaction;
 	client->sent = client->answered = client->accepted = 0;
-	client->is_settled = false;
+	client->is_settled = client->is_chunked = client->has_said_last = false;
 	client_transaction_reset(transaction);
 	if (is_too_big(client) || !client_choose_recipients(client))
 		return client_finish(client);
+	client_choose_way(client);
 	client_enter(client, CLIENT_STATE_ENVELOPE);
-	return CLIENT_WAITS;
+	return transaction->is_grouped ? CLIENT_WANTS_BODY : CLIENT_WAITS;
 }
 
 enum client_event
 client_body_sent(struct client *client)
 {
-	ensure(client->state == CLIENT_STATE_BODY);
+	ensure(client->is_chunked ? client->has_said_last : client->state == CLIENT_STATE_BODY);
 	client_say_line(client, true, "<message>");
-	client_enter(client, CLIENT_STATE_DOT);
+	if (client->state == CLIENT_STATE_BODY)
+		client_enter(client, CLIENT_STATE_DOT);
+	else
+		client_next_step(client);
 	return CLIENT_WAITS;
 }
 
 void
 client_body_unsent(struct client *client)
 {
-	ensure(client->state == CLIENT_STATE_DOT);
-	client_enter(client, CLIENT_STATE_BODY);
+	client->has_said_last = false;
+	if (client->state == CLIENT_STATE_DOT)
+		client_enter(client, CLIENT_STATE_BODY);
 }
 
 enum client_event
@@ -379,5 +415,6 @@ client_transaction_reset(struct client_transaction *transaction)
 	transaction->verdict = (struct verdict){0};
 	transaction->put_off = (struct verdict){0};
 	transaction->recipients_max = 0;
-	transaction->is_answered = false;
+	transaction->is_answered = transaction->lacks_bdat = false;
+	transaction->is_chunked = transaction->is_grouped = false;
 }

@@ -235,6 +235,20 @@ delivery_new(struct deliveries *deliveries, const struct msg_deliver *message)
 	return NULL;
 }
 
+/* Whether all of the body is in hand, and little. */
+static void
+note_whole(struct delivery *delivery)
+{
+	uint64_t bytes = 0;
+
+	delivery->transaction.is_whole = false;
+	if (!delivery->is_complete)
+		return;
+	LIST_EACH (&delivery->pieces, at)
+		bytes += LIST_ENTRY(at, struct piece, link)->slice.size;
+	delivery->transaction.is_whole = bytes <= CLIENT_GROUP_MAX;
+}
+
 struct delivery *
 delivery_new_own(
     struct deliveries *deliveries, const struct msg_deliver *message, const char *body, void *owner)
@@ -246,6 +260,7 @@ delivery_new_own(
 	piece->slice = (struct slice){.chunk = chunk_from(body, size), .size = size};
 	list_append(&delivery->pieces, &piece->link);
 	delivery->is_complete = true;
+	note_whole(delivery);
 	delivery->owner = owner;
 	if (is_message_sayable(delivery))
 		return delivery;
@@ -262,11 +277,12 @@ delivery_add_body(struct delivery *delivery, const struct link_message *message)
 	struct piece *piece;
 
 	delivery->is_complete |= body->is_last;
-	if (body->bytes.size == 0)
-		return;
-	piece = xmalloc(sizeof(*piece));
-	piece->slice = link_message_slice(message, body->bytes);
-	list_append(&delivery->pieces, &piece->link);
+	if (body->bytes.size > 0) {
+		piece = xmalloc(sizeof(*piece));
+		piece->slice = link_message_slice(message, body->bytes);
+		list_append(&delivery->pieces, &piece->link);
+	}
+	note_whole(delivery);
 }
 
 bool
@@ -276,6 +292,7 @@ delivery_take_piece(struct delivery *delivery, uint32_t limit, struct slice *sli
 
 	if (list_is_empty(&delivery->pieces))
 		return false;
+	delivery->transaction.is_whole = false;
 	if (piece->slice.size > limit) {
 		*slice_out = slice_of(piece->slice.chunk, piece->slice.offset, limit);
 		piece->slice.offset += limit;
@@ -298,7 +315,7 @@ void
 delivery_switch_to_mime(struct delivery *delivery)
 {
 	ensure(delivery->is_complete && list_is_empty(&delivery->pieces));
-	delivery->is_complete = false;
+	delivery->is_complete = delivery->transaction.is_whole = false;
 	delivery->is_from_mime = true;
 	delivery->credit = 0;
 }
@@ -328,20 +345,50 @@ delivery_give_credit(struct delivery *delivery, uint32_t bytes)
 		link_send(from, MSG_CREDIT, &credit);
 }
 
+/* The body that leaves with its envelope stays here as well: it may have to be said again. */
+static uint32_t
+pump_whole(struct delivery *delivery, struct channel *channel)
+{
+	struct list *last = delivery->pieces.prev;
+	uint32_t moved = 0;
+
+	if (list_is_empty(&delivery->pieces))
+		return channel_body_end(channel, NULL);
+	LIST_EACH (&delivery->pieces, at) {
+		const struct slice *slice = &LIST_ENTRY(at, struct piece, link)->slice;
+
+		moved +=
+		    at == last ? channel_body_end(channel, slice) : channel_body(channel, slice);
+	}
+	return moved;
+}
+
+static uint32_t
+pump_piece(struct delivery *delivery, struct channel *channel, const struct slice *slice)
+{
+	if (delivery->is_complete && list_is_empty(&delivery->pieces))
+		return channel_body_end(channel, slice);
+	return channel_body(channel, slice);
+}
+
 uint32_t
 delivery_pump(struct delivery *delivery, struct channel *channel, uint32_t limit)
 {
 	struct slice slice;
 	uint32_t moved = 0;
 
+	if (delivery->transaction.is_grouped && channel_awaits_body(channel))
+		return pump_whole(delivery, channel);
 	while (moved < limit && channel_takes_body(channel) &&
 	       delivery_take_piece(delivery, limit - moved, &slice)) {
-		moved += channel_body(channel, &slice);
+		moved += pump_piece(delivery, channel, &slice);
 		delivery_give_credit(delivery, slice.size);
 		slice_release(&slice);
 	}
-	if (delivery->is_complete && list_is_empty(&delivery->pieces))
-		channel_body_end(channel);
+	/* Its end may come alone. */
+	if (delivery->is_complete && list_is_empty(&delivery->pieces) &&
+	    channel_awaits_body(channel))
+		moved += channel_body_end(channel, NULL);
 	return moved;
 }
 

@@ -83,8 +83,9 @@ bool delivery_take_piece(struct delivery *delivery, uint32_t limit, struct slice
 bool delivery_has_body(const struct delivery *delivery);
 /* Bytes that came and have left the role, or will soon: whoever sent them may send as many again. */
 void delivery_give_credit(struct delivery *delivery, uint32_t bytes);
-/* As much of the body as the connection takes now, up to the limit, and its end. Returns the bytes
- * that were written; what dot-stuffing adds may go beyond the limit. */
+/* As much of the body as the connection takes now, up to the limit, and its end; all of it at once if
+ * the transaction is_grouped. Returns the bytes that were written; what dot-stuffing adds may go beyond the
+ * limit. */
 uint32_t delivery_pump(struct delivery *delivery, struct channel *channel, uint32_t limit);
 
 /* The account has to wait, whatever becomes of this one: its report says so too. The first counts. */

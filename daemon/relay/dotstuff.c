@@ -5,13 +5,15 @@
 
 /* What must stand before `next` when this is where we are. */
 static const char *
-before(enum dotstuff_place place, uint8_t next)
+before(const struct dotstuff *stuff, uint8_t next)
 {
-	switch (place) {
+	bool is_doubled = next == '.' && !stuff->keeps_dots;
+
+	switch (stuff->place) {
 	case DOTSTUFF_LINE_START:
-		return next == '.' ? "." : next == '\n' ? "\r" : "";
+		return is_doubled ? "." : next == '\n' ? "\r" : "";
 	case DOTSTUFF_AFTER_CR:
-		return next == '\n' ? "" : next == '.' ? "\n." : "\n";
+		return next == '\n' ? "" : is_doubled ? "\n." : "\n";
 	case DOTSTUFF_IN_LINE:
 		break;
 	}
@@ -46,10 +48,10 @@ line_rest(struct dotstuff *stuff, const uint8_t *bytes, size_t size)
 struct dotstuff_piece
 dotstuff_next(struct dotstuff *stuff, const uint8_t *bytes, size_t size)
 {
-	struct dotstuff_piece piece = {.insert = before(stuff->place, bytes[0]), .size = 1};
+	struct dotstuff_piece piece = {.insert = before(stuff, bytes[0]), .size = 1};
 
 	stuff->place = after(bytes[0]);
-	while (piece.size < size && before(stuff->place, bytes[piece.size])[0] == '\0') {
+	while (piece.size < size && before(stuff, bytes[piece.size])[0] == '\0') {
 		if (stuff->place == DOTSTUFF_AFTER_CR) {
 			stuff->place = DOTSTUFF_LINE_START;
 			piece.size++;
@@ -65,11 +67,11 @@ dotstuff_end(const struct dotstuff *stuff)
 {
 	switch (stuff->place) {
 	case DOTSTUFF_LINE_START:
-		return ".\r\n";
+		return stuff->keeps_dots ? "" : ".\r\n";
 	case DOTSTUFF_AFTER_CR:
-		return "\n.\r\n";
+		return stuff->keeps_dots ? "\n" : "\n.\r\n";
 	case DOTSTUFF_IN_LINE:
 		break;
 	}
-	return "\r\n.\r\n";
+	return stuff->keeps_dots ? "\r\n" : "\r\n.\r\n";
 }

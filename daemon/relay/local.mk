@@ -24,6 +24,7 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/capture_delivery.h \
 	daemon/relay/channel.c \
 	daemon/relay/channel.h \
+	daemon/relay/channel_chunks.c \
 	daemon/relay/channel_connect.c \
 	daemon/relay/channel_hosts.c \
 	daemon/relay/channel_name.c \
@@ -36,6 +37,7 @@ daemon_relay_librelay_a_SOURCES = \
 	daemon/relay/client.h \
 	daemon/relay/client_auth.c \
 	daemon/relay/client_auth.h \
+	daemon/relay/client_chunks.c \
 	daemon/relay/client_envelope.c \
 	daemon/relay/client_introduction.c \
 	daemon/relay/client_login.c \

@@ -210,6 +210,7 @@ profile_new(const struct msg_profile *message, const struct profile_surroundings
 			       : message->connections > CONNECTIONS_MAX ? CONNECTIONS_MAX
 									: message->connections;
 	profile->bandwidth = message->bandwidth;
+	profile->is_uncertain_held = message->is_uncertain_held;
 	profile->messages_per_connection = message->messages_per_connection;
 	profile->transcript = message->transcript;
 	copy_wishes(profile, message);

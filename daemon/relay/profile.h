@@ -54,7 +54,9 @@ struct profile {
 	char *ehlo_name;
 	bool has_own_ehlo_name;   /* the operator chose it: no other one is tried */
 	bool is_known_by_address; /* the upstream takes our address, and not that name */
+	int64_t chunks_from_ms;   /* loop_now_ms(): its CHUNKING is not used before that */
 	int64_t timeout_ms, block_timeout_ms, dot_timeout_ms;
+	bool is_uncertain_held; /* an operator decides about what may have been sent */
 	unsigned connections;
 	uint64_t bandwidth;               /* bytes a second; 0: no limit */
 	struct rate connection_rate;      /* new ones */

@@ -68,6 +68,9 @@ slot_join_transfers(struct slot *slot)
 void
 slot_move_body(struct slot *slot)
 {
+	/* It was out once, and is said again. */
+	if (list_is_empty(&slot->transfer.link))
+		slot_join_transfers(slot);
 	pace_begin(&slot->upstream->pace, &slot->transfer, now_ms(slot->upstream));
 	slot->transfer.can_move = can_move(slot);
 	upstream_move(slot->upstream);

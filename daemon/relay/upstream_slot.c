@@ -366,6 +366,15 @@ end_delivery(struct slot *slot, struct delivery *delivery)
 		delivery_end(delivery, channel_facts(slot->channel), slot->sent_count > 0);
 }
 
+/* What is gone of the body queue gives again, for DATA. */
+static bool
+is_to_be_data(const struct client_transaction *transaction)
+{
+	const char *rule = transaction->verdict.rule;
+
+	return rule != NULL && strcmp(rule, CHUNKING_UNKNOWN) == 0;
+}
+
 static void
 on_done(struct channel *channel, void *ctx)
 {
@@ -377,6 +386,8 @@ on_done(struct channel *channel, void *ctx)
 	slot_leave_transfers(slot);
 	if (has_had_enough(slot, &delivery->transaction) || may_move(slot, &delivery->transaction))
 		upstream_wait(slot->upstream, delivery);
+	else if (is_to_be_data(&delivery->transaction))
+		delivery_cancelled(delivery, "the upstream does not know BDAT");
 	else
 		end_delivery(slot, delivery);
 	slot->delivery = NULL;

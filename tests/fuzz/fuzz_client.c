@@ -64,6 +64,20 @@ use_key(struct client *client)
 	return client_use_key(client, key);
 }
 
+/* In two chunks, if it goes in chunks. */
+static enum client_event
+send_body(struct run *run)
+{
+	if (!client_takes_body(run->client))
+		return CLIENT_WAITS;
+	if (client_is_chunked(run->client)) {
+		client_chunk(run->client, 10);
+		client_last_chunk(run->client, 0);
+	}
+	check_output(run);
+	return client_body_sent(run->client);
+}
+
 static void
 follow(struct run *run, enum client_event event)
 {
@@ -81,7 +95,7 @@ follow(struct run *run, enum client_event event)
 		else if (event == CLIENT_IS_READY)
 			event = begin(run);
 		else if (event == CLIENT_WANTS_BODY)
-			event = client_body_sent(run->client);
+			event = send_body(run);
 		else if (event == CLIENT_IS_DONE)
 			event = finish(run);
 		else {
@@ -136,6 +150,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	    .port = 587,
 	    .has_certificate = true,
 	    .is_loopback = true,
+	    .groups_body = size > 0 && (bytes[0] & 64) == 0,
 	    .binding = &binding,
 	    .timeout_ms = 1000,
 	    .dot_timeout_ms = 1000,
@@ -154,6 +169,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	    .recipients = run.recipients,
 	    .recipient_count = 2,
 	    .size_bytes = 1000,
+	    .is_whole = true,
 	    .has_8bit = size > 0 && (bytes[0] & 32) != 0};
 	if (has_wishes)
 		run.transaction.wishes = (struct rec_wishes){.is_smtputf8 = is_utf8,

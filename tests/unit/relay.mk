@@ -21,6 +21,7 @@ check_PROGRAMS += \
 	tests/unit/test_pop3_keeper \
 	tests/unit/test_relay \
 	tests/unit/test_relay_ahead \
+	tests/unit/test_relay_chunks \
 	tests/unit/test_relay_mime \
 	tests/unit/test_suspects \
 	tests/unit/test_tokens \
@@ -136,6 +137,13 @@ tests_unit_test_relay_ahead_SOURCES = \
 tests_unit_test_relay_ahead_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_relay_ahead_LDADD = $(RELAY_LIBS)
 
+tests_unit_test_relay_chunks_SOURCES = \
+	tests/unit/relay_world.c \
+	tests/unit/relay_world.h \
+	tests/unit/test_relay_chunks.c
+tests_unit_test_relay_chunks_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_relay_chunks_LDADD = $(RELAY_LIBS)
+
 tests_unit_test_relay_mime_SOURCES = \
 	tests/unit/relay_world.c \
 	tests/unit/relay_world.h \
@@ -152,6 +160,7 @@ tests_unit_test_transcript_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_transcript_LDADD = daemon/relay/librelay.a daemon/config/libconf.a common/libcommon.a $(CMOCKA_LIBS)
 
 EXTRA_DIST += \
+	tests/dialogue/client-chunks.txt \
 	tests/dialogue/client-envelope.txt \
 	tests/dialogue/client-introduction.txt \
 	tests/dialogue/client-login.txt \

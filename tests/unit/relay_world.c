@@ -129,6 +129,58 @@ wait_for_connections(struct upstream_server *server)
 		(void)pthread_cond_wait(&server->changed, &server->lock);
 }
 
+static void
+note_message(struct session *session)
+{
+	(void)pthread_mutex_lock(&session->server->lock);
+	wait_for_connections(session->server);
+	session->server->messages++;
+	session->messages++;
+	(void)pthread_mutex_unlock(&session->server->lock);
+}
+
+/* The octets behind a BDAT; false at the end of the connection. */
+static bool
+read_chunk(struct session *session, const char *line)
+{
+	struct upstream_server *server = session->server;
+	char *end;
+	size_t left = strtoul(line + 5, &end, 10);
+
+	while (left > 0) {
+		ssize_t got = session->size > 0
+				  ? 0
+				  : recv(session->fd, session->input, sizeof(session->input), 0);
+		size_t used;
+
+		if (session->size == 0 && got <= 0)
+			return false;
+		session->size += (size_t)got;
+		used = session->size < left ? session->size : left;
+		(void)pthread_mutex_lock(&server->lock);
+		buf_append(&server->data, session->input, used);
+		(void)pthread_mutex_unlock(&server->lock);
+		session->size -= used;
+		memmove(session->input, session->input + used, session->size);
+		left -= used;
+	}
+	if (strcmp(end, " LAST") == 0)
+		note_message(session);
+	return true;
+}
+
+static void
+note_command(struct session *session, const char *line)
+{
+	struct upstream_server *server = session->server;
+
+	(void)pthread_mutex_lock(&server->lock);
+	buf_printf(&server->commands, "%s\n", line);
+	server->grouped += strncmp(line, "MAIL", 4) == 0 &&
+			   memmem(session->input, session->size, "\r\nBDAT ", 7) != NULL;
+	(void)pthread_mutex_unlock(&server->lock);
+}
+
 static bool
 read_data(struct session *session)
 {
@@ -137,11 +189,7 @@ read_data(struct session *session)
 
 	while (read_line(session, line, sizeof(line))) {
 		if (strcmp(line, ".") == 0) {
-			(void)pthread_mutex_lock(&server->lock);
-			wait_for_connections(server);
-			server->messages++;
-			session->messages++;
-			(void)pthread_mutex_unlock(&server->lock);
+			note_message(session);
 			return true;
 		}
 		(void)pthread_mutex_lock(&server->lock);
@@ -167,9 +215,9 @@ run_session(void *ctx)
 			strcpy(line, ".");
 		else if (!read_line(session, line, sizeof(line)))
 			break;
-		(void)pthread_mutex_lock(&session->server->lock);
-		buf_printf(&session->server->commands, "%s\n", line);
-		(void)pthread_mutex_unlock(&session->server->lock);
+		note_command(session, line);
+		if (strncmp(line, "BDAT ", 5) == 0 && !read_chunk(session, line))
+			break;
 	}
 	(void)close(session->fd);
 	(void)pthread_mutex_lock(&session->server->lock);

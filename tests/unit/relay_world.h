@@ -25,8 +25,9 @@ enum upstream_act {
 };
 
 struct upstream_row {
-	const char *prefix; /* of the command; "" the greeting, "." the final dot */
-	const char *reply;  /* NULL: none */
+	const char *
+	    prefix; /* of the command; "" the greeting, "." the final dot, "BDAT" the end of a chunk */
+	const char *reply; /* NULL: none */
 	enum upstream_act act;
 };
 
@@ -37,7 +38,8 @@ struct upstream_server {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	struct buf commands; /* every line of all connections */
-	struct buf data;     /* what came between 354 and the final dot, dot-stuffed */
+	struct buf data;  /* what came between 354 and the final dot, dot-stuffed, and in chunks */
+	unsigned grouped; /* messages whose BDAT came with MAIL */
 	unsigned connections, messages;
 	const char *enough;  /* the reply to a third MAIL on a connection; NULL: it is taken */
 	unsigned open_max;   /* more connections at once are refused; 0: none is */

@@ -144,7 +144,7 @@ test_held_by_us(void **state)
 	pass(scene, 3 * BLOCK_MS);
 	assert_false(scene->is_over);
 	send_piece(scene);
-	channel_body_end(scene->channel);
+	(void)channel_body_end(scene->channel, NULL);
 	WAIT_UNTIL(scene, scene->is_done);
 	assert_int_equal(scene->mail.verdict.fate, FATE_DELIVERED);
 	close_scene(scene);

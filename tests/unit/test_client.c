@@ -7,6 +7,8 @@
  *	S: line      the upstream says so (the input); S+ line: and the next S: comes with it
  *	C: line      the client must answer so
  *	LOST reason  the connection is lost (input)
+ *	CHUNK        a chunk is written; LAST the last one, of a mail that has `hold`; UNSENT it has not
+ *	             left (all of them input)
  *	TLS READY BODY DONE … OVER …   events of the automaton; `to ADDRESS …` a recipient's own fate
  */
 #include "common/xalloc.h"
@@ -31,6 +33,7 @@ struct mail {
 	char from[128];
 	char to[RECIPIENTS_MAX][128];
 	char orcpt[RECIPIENTS_MAX][128], envid[128];
+	bool is_holding; /* the end of the body, until LAST */
 	struct client_recipient recipients[RECIPIENTS_MAX];
 	struct client_transaction transaction;
 };
@@ -105,6 +108,10 @@ set(struct talk *talk, const char *key, const char *value)
 		talk->settings.is_loopback = true;
 	else if (strcmp(key, "clear") == 0)
 		talk->settings.skips_starttls = true;
+	else if (strcmp(key, "group") == 0)
+		talk->settings.groups_body = true;
+	else if (strcmp(key, "data") == 0)
+		talk->settings.skips_chunking = true;
 	else
 		fail_msg("set %s", key);
 }
@@ -158,6 +165,10 @@ set_mail(struct talk *talk, const char *key, const char *value)
 		transaction->size_bytes = strtoull(value, NULL, 10);
 	} else if (strcmp(key, "8bit") == 0) {
 		transaction->has_8bit = true;
+	} else if (strcmp(key, "whole") == 0) {
+		transaction->is_whole = true;
+	} else if (strcmp(key, "hold") == 0) {
+		mail->is_holding = true;
 	} else if (!set_wish(mail, key, value)) {
 		fail_msg("mail %s", key);
 	}
@@ -276,11 +287,23 @@ note_done(struct talk *talk)
 		else if (done->recipients[i].is_postponed)
 			buf_printf(
 			    &talk->happened, "to %s postponed\n", done->recipients[i].address);
+	if (done->lacks_bdat)
+		buf_text(&talk->happened, "without BDAT\n");
 	if (done->has_dsn && done->verdict.fate == FATE_DELIVERED)
 		buf_text(&talk->happened, "with DSN\n");
 }
 
 static void follow(struct talk *talk, enum client_event event);
+
+/* The body, of no octets that anybody reads. */
+static void
+end_body(struct talk *talk)
+{
+	if (client_is_chunked(talk->client))
+		client_last_chunk(talk->client, 100);
+	drain_output(talk);
+	follow(talk, client_body_sent(talk->client));
+}
 
 static void
 send_next(struct talk *talk)
@@ -349,7 +372,8 @@ follow(struct talk *talk, enum client_event event)
 		break;
 	case CLIENT_WANTS_BODY:
 		buf_text(&talk->happened, "BODY\n");
-		follow(talk, client_body_sent(talk->client));
+		if (!talk->mails[talk->mail_next - 1].is_holding)
+			end_body(talk);
 		break;
 	case CLIENT_IS_DONE:
 		note_done(talk);
@@ -415,6 +439,16 @@ read_line(struct talk *talk, char *line)
 		buf_printf(&talk->input, "%s\r\n", line + 3);
 		if (line[1] == ':')
 			feed(talk);
+	} else if (strcmp(line, "CHUNK") == 0) {
+		buf_text(&talk->happened, "CHUNK\n");
+		client_chunk(talk->client, 50);
+		drain_output(talk);
+	} else if (strcmp(line, "LAST") == 0) {
+		buf_text(&talk->happened, "LAST\n");
+		end_body(talk);
+	} else if (strcmp(line, "UNSENT") == 0) {
+		buf_text(&talk->happened, "UNSENT\n");
+		client_body_unsent(talk->client);
 	} else if (strncmp(line, "LOST ", 5) == 0) {
 		buf_printf(&talk->happened, "%s\n", line);
 		follow(talk, client_lost(talk->client, line + 5));

@@ -63,6 +63,43 @@ check(const char *name, const char *input, size_t first, size_t second, const ch
 	buf_fini(&out);
 }
 
+/* Of a chunk: the same octets without the stuffed dots and the final one. */
+static void
+check_counted(const char *name, const char *input, size_t cut, const char *stuffed)
+{
+	struct dotstuff stuff = {.keeps_dots = true};
+	struct buf out, expected;
+	bool is_start = true;
+
+	buf_init(&out);
+	buf_init(&expected);
+	put(&stuff, &out, input, cut);
+	put(&stuff, &out, input + cut, strlen(input) - cut);
+	buf_text(&out, dotstuff_end(&stuff));
+	for (const char *at = stuffed; *at != '\0'; at++) {
+		if (!is_start || *at != '.')
+			buf_char(&expected, *at);
+		is_start = *at == '\n';
+	}
+	expected.size -= 2; /* the final dot was one, its line end is left */
+	assert_int_equal(out.size, expected.size);
+	if (memcmp(out.bytes, expected.bytes, out.size) != 0)
+		fail_msg("%s, cut at %zu: %s", name, cut, out.bytes);
+	buf_fini(&expected);
+	buf_fini(&out);
+}
+
+static void
+test_every_split_of_a_chunk(void **state)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bool is_empty = rows[i].input[0] == '\0';
+
+		for (size_t cut = 0; cut <= strlen(rows[i].input) && !is_empty; cut++)
+			check_counted(rows[i].name, rows[i].input, cut, rows[i].expected);
+	}
+}
+
 static void
 test_every_split(void **state)
 {
@@ -93,6 +130,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_every_split),
+	    cmocka_unit_test(test_every_split_of_a_chunk),
 	    cmocka_unit_test(test_clean_body_is_one_piece),
 	};
 

@@ -1,0 +1,97 @@
+/*
+ * channel_chunks - whether a channel's body goes in chunks, and with its envelope; what follows where that
+ * doesn't work.
+ *
+ * A body with its envelope saves a round trip. It has a price: if the connection breaks before any reply, nobody
+ * knows whether the message was taken, where otherwise it would just go again. So it is not done where an operator
+ * decides about such messages, nor on a connection that has waited for a while, which the upstream may be about to
+ * close. Within a bandwidth every body waits for its turn.
+ *
+ * An upstream that refuses BDAT has DATA from then on. One that is lost with a body in chunks, be it for what stands
+ * between, which knows no more of SMTP than DATA, has DATA for an hour.
+ */
+#include "common/log.h"
+#include "daemon/relay/channel_private.h"
+
+#include <string.h>
+
+#define FRESH_MS 2000
+#define APART_MS (60 * 60 * 1000)
+#define NEVER INT64_MAX
+
+void
+channel_choose_way(struct channel *channel)
+{
+	const struct profile *profile = channel->profile;
+	struct client_settings *settings = &channel->settings;
+	int64_t now_ms = loop_now_ms(channel->loop);
+
+	settings->skips_chunking = now_ms < profile->chunks_from_ms;
+	settings->groups_body = !profile->is_uncertain_held && profile->bandwidth == 0 &&
+				now_ms - channel->ready_at_ms <= FRESH_MS;
+}
+
+bool
+channel_waits_for_body(const struct channel *channel)
+{
+	const struct client_transaction *transaction = channel->transaction;
+
+	return channel->settings.groups_body && client_may_chunk(channel->client) &&
+	       !transaction->is_whole && transaction->size_bytes <= CLIENT_GROUP_MAX;
+}
+
+static void
+log_unknown(const struct channel *channel)
+{
+	struct log_line line;
+
+	if (channel->profile->is_tested || !log_begin(&line, LOG_WARNING, EVENT_PROBLEM, 0))
+		return;
+	log_text(&line, KEY_PROFILE, channel->profile->name);
+	log_text(&line, KEY_UPSTREAM, channel->facts.upstream);
+	log_text(&line, KEY_REASON,
+	    "the upstream announces CHUNKING and refuses BDAT: mail goes to it by DATA");
+	log_end(&line);
+}
+
+static void
+note_unknown(struct channel *channel)
+{
+	if (channel->profile->chunks_from_ms != NEVER)
+		log_unknown(channel);
+	channel->profile->chunks_from_ms = NEVER;
+}
+
+static bool
+is_lost(const struct client_transaction *transaction)
+{
+	return transaction->is_chunked && transaction->phase >= PHASE_BODY &&
+	       transaction->reply.code == 0;
+}
+
+/* Only of a group the body is still in hand. */
+static bool
+may_say_again(const struct client_transaction *transaction)
+{
+	const char *rule = transaction->verdict.rule;
+
+	return transaction->is_grouped && rule != NULL && strcmp(rule, CHUNKING_UNKNOWN) == 0;
+}
+
+bool
+channel_unchunks_transaction(struct channel *channel)
+{
+	struct client_transaction *transaction = channel->transaction;
+
+	if (transaction->lacks_bdat)
+		note_unknown(channel);
+	else if (is_lost(transaction) && channel->profile->chunks_from_ms != NEVER)
+		channel->profile->chunks_from_ms = loop_now_ms(channel->loop) + APART_MS;
+	if (!transaction->lacks_bdat || !may_say_again(transaction))
+		return false;
+	client_transaction_reset(transaction);
+	channel->resends = true;
+	channel_leave_conn(channel);
+	channel_connect(channel);
+	return true;
+}
