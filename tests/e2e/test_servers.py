@@ -185,6 +185,50 @@ def test_auto_at_a_server_with_two_kinds_of_users(make_way):
     assert [method for method, _ in way.new_logins()] == ['LOGIN', 'LOGIN']
 
 
+# ---- chunks ----
+
+# Nothing that a server may take for the end, or change. The last line has no end: it gets one.
+PARTS = {'lines': b''.join(b'.' * (n % 5) + b'line %d\r\n' % n for n in range(400)) + b'.\r\n..\r\nQUIT\r\n.',
+         '8-bit': bytes(range(0x80, 0x100)) + b'\r\n\xff\r\n',
+         'large': b''.join(b'.%d ' % n + b'x' * (n % 700) + b'\r\n' for n in range(12_000))}
+
+
+def send_chunk(postern, recipients, body):
+    """As a client that sends chunks has it, which need not end a last line."""
+    text = f'From: <{SENDER}>\r\nMessage-ID: <{uuid.uuid4().hex}@example.com>\r\nSubject: order 42\r\n\r\n'.encode() + body
+    with postern.client(postern.user) as client:
+        client.ehlo()
+        client.mail(SENDER, ['BODY=8BITMIME'])
+        for recipient in recipients:
+            assert client.rcpt(recipient)[0] == 250
+        client.sock.sendall(b'BDAT %d LAST\r\n' % len(text) + text)
+        code, words = client.getreply()
+        assert code == 250, words
+
+
+def transcript(postern, recipient):
+    wait_until(lambda: any(story['attempts'] for story in postern.ctl('track', '--to', recipient)), 'an attempt')
+    return postern.ctl('track', '--to', recipient, '--transcript')[-1]['attempts'][0]['transcript']
+
+
+@pytest.mark.parametrize('part', PARTS)
+@pytest.mark.parametrize('server, service, login', [('postfix', 'open', False), ('postfix', 'starttls', True),
+                                                    ('exim', 'starttls', True)])
+def test_chunks(make_way, server, service, login, part):
+    """Small ones with their envelope; to the octet."""
+    way = make_way(server)
+    way.add(service, '--tls', 'starttls' if login else 'opportunistic', '--transcript', 'always', login=login)
+    recipient = f'{uuid.uuid4().hex}@example.net'
+    send_chunk(way.postern, [recipient], PARTS[part])
+    way.arrives(recipient)
+    got = way.server.all_mail_for(recipient)[0].partition(b'\n\n')[2]
+    assert got.rstrip(b'\n') == PARTS[part].replace(b'\r\n', b'\n').rstrip(b'\n')
+    said = transcript(way.postern, recipient)
+    assert ' LAST\n' in said and 'C: DATA\n' not in said
+    # the replies to a group come behind all of it
+    assert part == 'large' or said.index('C: BDAT') < said.index('S: 250', said.index('C: MAIL'))
+
+
 # ---- in clear ----
 
 @pytest.mark.parametrize('server', ['exim'])

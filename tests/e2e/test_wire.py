@@ -5,6 +5,8 @@ import socket
 
 import pytest
 
+from fakehost import CHUNKING, EXTENSIONS, FakeHost
+
 HEADER = (b'Date: Sun, 01 Mar 2026 12:31:04 +0000\r\nMessage-ID: <1@example.com>\r\n'
           b'From: <a@example.com>\r\nTo: <b@example.net>\r\n')
 
@@ -23,6 +25,12 @@ BODIES = {
 }
 
 pytestmark = pytest.mark.user
+
+
+@pytest.fixture(params=[EXTENSIONS, CHUNKING], ids=['data', 'chunks'])
+def sink(request):
+    with FakeHost(extensions=request.param) as host:
+        yield host
 
 
 @pytest.fixture

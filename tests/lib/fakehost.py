@@ -17,9 +17,10 @@ behaves. `#` begins a comment.
 
     EVENT [CONDITION...]: ACTION [ARGUMENT]
 
-Events: banner tls ehlo helo starttls auth mail rcpt data body dot rset noop vrfy quit any.
+Events: banner tls ehlo helo starttls auth mail rcpt data body bdat dot rset noop vrfy quit any.
 `body` comes when the first bytes of the data have been read, `dot` when its end has been, before
-anything is answered; `tls` comes before a handshake.
+anything is answered; `bdat` when a chunk has been read, for the last one `dot` comes as well; `tls`
+comes before a handshake.
 
 Conditions: connection=N, message=N (both count from 1; `message` is that of the connection),
 match=TEXT (in the command's line), times=N (the rule is used up after N).
@@ -58,11 +59,12 @@ import time
 
 from ntlm_acceptor import NtlmAcceptor
 
-EVENTS = {'banner', 'tls', 'ehlo', 'helo', 'starttls', 'auth', 'mail', 'rcpt', 'data', 'body',
+EVENTS = {'banner', 'tls', 'ehlo', 'helo', 'starttls', 'auth', 'mail', 'rcpt', 'data', 'body', 'bdat',
           'dot', 'rset', 'noop', 'vrfy', 'quit', 'any'}
 ACTIONS = {'reply', 'drop', 'reset', 'half', 'half-drop', 'silent', 'accept-drop',
            'accept-silent', 'inject', 'garbage', 'sleep', 'hold', 'raw'}
 EXTENSIONS = ('PIPELINING', 'SIZE 52428800', '8BITMIME', 'ENHANCEDSTATUSCODES')
+CHUNKING = (*EXTENSIONS, 'CHUNKING')
 
 
 class Closed(Exception):
@@ -114,7 +116,8 @@ class Message:
         self.mail = mail            # the MAIL line, without CRLF
         self.rcpts = []             # the RCPT lines that were accepted
         self.refused = []           # and those that were not
-        self.wire = b''             # everything before the final dot, dot-stuffed
+        self.wire = b''             # everything before the final dot, dot-stuffed; or of all chunks
+        self.chunks = []            # the sizes of these; [] it came by DATA
         self.is_complete = False    # the final dot came
         self.is_accepted = False    # and was answered with 250
 
@@ -133,6 +136,8 @@ class Message:
     @property
     def body(self):
         """The data as the client meant it: without the stuffed dots."""
+        if self.chunks:
+            return self.wire
         return b''.join(line[1:] if line.startswith(b'.') else line
                         for line in self.wire.splitlines(keepends=True))
 
@@ -269,6 +274,8 @@ class Connection:
             self.do_mail(line)
         elif verb == 'rcpt':
             self.do_rcpt(line)
+        elif verb == 'bdat' and 'CHUNKING' in self.host.extensions:
+            self.do_bdat(line)
         elif self.act(event, line):
             pass
         elif hasattr(self, 'do_' + verb):
@@ -420,6 +427,36 @@ class Connection:
             self.fill()
             data += self.buffer
         self.current.wire, self.buffer = bytes(data[2:at + 2]), bytes(data[at + 5:])
+
+    def do_bdat(self, line):
+        words = line.decode('latin-1').split(' ')
+        size, is_last = int(words[1]), words[2:] == ['LAST']
+        octets = self.read_octets(size)
+        if self.current is None or not self.current.rcpts:
+            self.reply('503 5.5.1 No valid recipients')
+            return
+        if not self.current.chunks:
+            self.messages.append(self.current)
+        self.current.wire += octets
+        self.current.chunks.append(size)
+        self.current.is_complete = is_last
+        if self.act('bdat', line) or (is_last and self.act('dot')):
+            self.current = None     # refused: nothing but RSET helps
+            return
+        if is_last:
+            self.keep_message()
+        self.reply('250 2.0.0 Ok: taken' if is_last else f'250 2.0.0 Ok: {size} bytes')
+        if is_last:
+            self.current = None
+
+    def read_octets(self, size):
+        octets = bytearray(self.buffer)
+        while len(octets) < size:
+            self.buffer = b''
+            self.fill()
+            octets += self.buffer
+        self.buffer = bytes(octets[size:])
+        return bytes(octets[:size])
 
     def keep_message(self):
         self.current.is_accepted = True

@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from fakehost import FakeHost, parse_script
+from fakehost import CHUNKING, FakeHost, parse_script
 
 BODY = b'Subject: x\r\n\r\n.leading dot\r\nlast line\r\n'
 
@@ -23,6 +23,21 @@ def test_message_is_recorded_byte_for_byte():
         assert message.recipients == ['c@d.example', 'e@f.example']
         assert message.wire == BODY.replace(b'\r\n.', b'\r\n..')
         assert message.body == BODY
+
+
+def test_chunks():
+    with FakeHost('rcpt match=<e@: reply 550 5.1.1 No', extensions=CHUNKING) as host:
+        with client_of(host) as client:
+            client.ehlo()
+            assert 'chunking' in client.esmtp_features
+            client.sock.sendall(b'MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nRCPT TO:<e@f.example>\r\n'
+                                b'BDAT 4\r\n.\r\n.BDAT 3 LAST\r\nx\r\nNOOP\r\n')
+            assert [client.getreply()[0] for _ in range(6)] == [250, 250, 550, 250, 250, 250]
+            client.sock.sendall(b'BDAT 6 LAST\r\nNOOP\r\n')
+            assert client.getreply()[0] == 503
+        message = host.wait_for(1)[0]
+        assert message.recipients == ['c@d.example'] and message.chunks == [4, 3]
+        assert message.wire == message.body == b'.\r\n.x\r\n'
 
 
 def test_banner_421():

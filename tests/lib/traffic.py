@@ -50,11 +50,18 @@ class Sink:
     def __init__(self, record):
         self.record = record
         self.put_off = set()
+        self.connections = 0
 
-    async def data(self, reader, recipients):
-        """What is recorded of a message: its id, its body's digest, whom it served, and its From."""
+    async def data(self, reader):
         wire = await reader.readuntil(b'\r\n.\r\n')
-        content = (b'\r\n' + wire[:-3]).replace(b'\r\n.', b'\r\n')[2:]
+        return (b'\r\n' + wire[:-3]).replace(b'\r\n.', b'\r\n')[2:]
+
+    def take(self, content, recipients):
+        """Records a message: its id, its body's digest, whom it served, and its From."""
+        taken = self.describe(content, recipients)
+        self.record.write(json.dumps([time.monotonic(), *taken]) + '\n')
+
+    def describe(self, content, recipients):
         header, _, body = content.partition(b'\r\n\r\n')
         if recipients == [SENDER]:
             kind = 'delay' if DELAYED.search(body) else 'notice'
@@ -73,16 +80,19 @@ class Sink:
         return b'250 2.1.5 Ok\r\n'
 
     async def session(self, reader, writer):
-        recipients = []
+        """Every second one takes chunks."""
+        recipients, content = [], bytearray()
+        self.connections += 1
+        chunking = b'250-CHUNKING\r\n' if self.connections % 2 else b''
         writer.write(b'220 sink.example ESMTP\r\n')
         while line := await reader.readline():
             verb = line[:4].upper()
             reply = b'250 2.0.0 Ok\r\n'
             if verb == b'EHLO':
                 reply = (b'250-sink.example\r\n250-PIPELINING\r\n250-SIZE 0\r\n'
-                         b'250-ENHANCEDSTATUSCODES\r\n250 8BITMIME\r\n')
-            elif verb == b'MAIL':
-                recipients = []
+                         b'250-ENHANCEDSTATUSCODES\r\n' + chunking + b'250 8BITMIME\r\n')
+            elif verb in (b'MAIL', b'RSET'):
+                recipients, content = [], bytearray()
             elif verb == b'RCPT':
                 reply = self.answer_rcpt(line[line.index(b'<') + 1:line.index(b'>')].decode(),
                                          recipients)
@@ -90,8 +100,16 @@ class Sink:
                 reply = b'554 5.5.1 No valid recipients\r\n'
             elif verb == b'DATA':
                 writer.write(b'354 Go on\r\n')
-                taken = await self.data(reader, recipients)
-                self.record.write(json.dumps([time.monotonic(), *taken]) + '\n')
+                self.take(await self.data(reader), recipients)
+            elif verb == b'BDAT':
+                size, *last = line.split()[1:]
+                content += await reader.readexactly(int(size))
+                if not recipients:
+                    reply = b'503 5.5.1 No valid recipients\r\n'
+                elif last:
+                    self.take(bytes(content), recipients)
+                if last or not recipients:
+                    content = bytearray()
             elif verb == b'QUIT':
                 writer.write(b'221 2.0.0 Bye\r\n')
                 return
