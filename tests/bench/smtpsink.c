@@ -40,11 +40,15 @@ static const char usage[] =
     "  --log FILE       when each was taken: microseconds of the monotonic clock, Message-ID\n"
     "  --delay MS       before each reply to the end of the data\n"
     "  --pace N         so many of these replies a second in all, in the order of the data\n"
-    "  --read-rate N    so many bytes a second in all\n";
+    "  --read-rate N    so many bytes a second in all\n"
+    "  --chunking       is announced, and BDAT taken\n";
 
 struct client {
 	int fd;
-	bool has_data;   /* between DATA and the final dot */
+	bool has_data;  /* between DATA and the final dot */
+	bool has_chunk; /* behind BDAT; with `chunk_left` bytes to come */
+	bool is_last;   /* chunk */
+	size_t chunk_left;
 	bool is_ending;  /* after QUIT */
 	struct buf line; /* the beginning of a command */
 	struct buf header;
@@ -63,6 +67,7 @@ static struct {
 	uint64_t delay_ms;
 	uint64_t pace, paced_us;         /* replies a second, and when the last of them is due */
 	uint64_t read_rate, readable_us; /* bytes a second, and when the next may be read */
+	bool has_chunking;
 	FILE *log;
 	struct client *clients;
 	int epoll_fd;
@@ -205,17 +210,24 @@ find_end(const struct client *client, const char *bytes, size_t size)
 	return at != NULL ? (size_t)(at - bytes) : 0;
 }
 
+static void
+keep_header(struct client *client, const char *bytes, size_t size)
+{
+	size_t room = HEADER_MAX - client->header.size;
+
+	if (room > 0)
+		buf_append(&client->header, bytes, size < room ? size : room);
+}
+
 static size_t
 take_data(struct client *client, const char *bytes, size_t size)
 {
 	size_t used = find_end(client, bytes, size);
 	bool has_ended = used > 0;
-	size_t room = HEADER_MAX - client->header.size;
 
 	if (!has_ended)
 		used = size;
-	if (room > 0)
-		buf_append(&client->header, bytes, used < room ? used : room);
+	keep_header(client, bytes, used);
 	sink.bytes += used;
 	if (has_ended)
 		end_message(client);
@@ -224,13 +236,43 @@ take_data(struct client *client, const char *bytes, size_t size)
 	return used;
 }
 
+static size_t
+take_chunk(struct client *client, const char *bytes, size_t size)
+{
+	size_t used = size < client->chunk_left ? size : client->chunk_left;
+
+	keep_header(client, bytes, used);
+	sink.bytes += used;
+	client->chunk_left -= used;
+	if (client->chunk_left > 0)
+		return used;
+	client->has_chunk = false;
+	if (client->is_last)
+		end_message(client);
+	else
+		buf_text(&client->out, "250 2.0.0 Ok\r\n");
+	return used;
+}
+
 /* ---- commands ---- */
 
 static void
 answer_ehlo(struct client *client)
 {
-	buf_text(&client->out, "250-sink.example\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n"
-			       "250-ENHANCEDSTATUSCODES\r\n250 8BITMIME\r\n");
+	buf_printf(&client->out,
+	    "250-sink.example\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n"
+	    "250-ENHANCEDSTATUSCODES\r\n%s250 8BITMIME\r\n",
+	    sink.has_chunking ? "250-CHUNKING\r\n" : "");
+}
+
+static void
+begin_chunk(struct client *client, const char *words)
+{
+	client->has_chunk = true;
+	client->chunk_left = strtoul(words, NULL, 10);
+	client->is_last = strcasestr(words, "LAST") != NULL;
+	if (client->chunk_left == 0)
+		(void)take_chunk(client, "", 0);
 }
 
 static void
@@ -249,6 +291,8 @@ obey(struct client *client, const char *line)
 		answer_ehlo(client);
 	} else if (strncasecmp(line, "DATA", 4) == 0) {
 		begin_data(client);
+	} else if (sink.has_chunking && strncasecmp(line, "BDAT ", 5) == 0) {
+		begin_chunk(client, line + 5);
 	} else if (strncasecmp(line, "QUIT", 4) == 0) {
 		client->is_ending = true;
 		buf_text(&client->out, "221 2.0.0 Bye\r\n");
@@ -367,8 +411,9 @@ serve(struct client *client)
 		const char *rest = bytes + at;
 		size_t size = (size_t)got - at;
 
-		at += client->has_data ? take_data(client, rest, size)
-				       : take_command(client, rest, size);
+		at += client->has_data    ? take_data(client, rest, size)
+		      : client->has_chunk ? take_chunk(client, rest, size)
+					  : take_command(client, rest, size);
 	}
 	if (!send_replies(client) || (client->is_ending && client->due_ms == 0))
 		drop(client);
@@ -485,6 +530,7 @@ main(int argc, char **argv)
 	    {"delay", required_argument, NULL, 'd'},
 	    {"pace", required_argument, NULL, 'n'},
 	    {"read-rate", required_argument, NULL, 'r'},
+	    {"chunking", no_argument, NULL, 'c'},
 	    {NULL, 0, NULL, 0},
 	};
 	const char *ids_path = NULL;
@@ -500,6 +546,8 @@ main(int argc, char **argv)
 			sink.delay_ms = strtoull(optarg, NULL, 10);
 		else if (option == 'n')
 			sink.pace = strtoull(optarg, NULL, 10);
+		else if (option == 'c')
+			sink.has_chunking = true;
 		else if (option == 'r')
 			sink.read_rate = strtoull(optarg, NULL, 10);
 		else if (option == 'l' && (sink.log = fopen(optarg, "w")) != NULL)
