@@ -15,7 +15,7 @@
 
 /* Runs from this long on are worth a wait for company, a part of their length and no longer. */
 #define SLOW_MS 4
-#define PATIENCE_PART 4
+#define PATIENCE_PART 2
 #define PATIENCE_MAX_MS 10
 /* A row of lazy jobs this long is company enough. */
 #define LAZY_COUNT_MAX 1000
