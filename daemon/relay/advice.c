@@ -9,7 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define HOSTS_SHOWN_BYTES 110 /* a command that was cut would leave hosts out */
+#define REST_BYTES                                                                                 \
+	180 /* of advice behind the hosts, with the profile's name: what is cut is no command */
 
 void
 advise(const struct advice *advice, const char *format, ...)
@@ -55,8 +56,12 @@ find_failed(const struct hostlist *hosts, const char *text)
 
 /* False: it isn't known which one is meant, or there is no room for all. */
 static bool
-list_hosts(const struct hostlist *hosts, size_t failed, const char *name, struct buf *list)
+list_hosts(const struct advice *advice, const char *name, struct buf *list)
 {
+	const struct hostlist *hosts = advice->profile->hosts;
+	size_t failed = find_failed(hosts, advice->end->reply.text);
+	size_t rest = REST_BYTES + strlen(advice->profile->name);
+
 	buf_text(list, "");
 	for (size_t i = 0; i < hostlist_count(hosts); i++) {
 		const char *host = i == failed ? name : hostlist_name(hosts, i);
@@ -66,13 +71,12 @@ list_hosts(const struct hostlist *hosts, size_t failed, const char *name, struct
 			continue;
 		buf_printf(list, "%s%s", list->size > 0 ? "," : "", host);
 	}
-	return failed != HOSTLIST_NONE && list->size <= HOSTS_SHOWN_BYTES;
+	return failed != HOSTLIST_NONE && strlen(advice->buffer) + list->size + rest < advice->size;
 }
 
 void
 advise_host(const struct advice *advice, const char *name)
 {
-	const struct hostlist *hosts = advice->profile->hosts;
 	struct buf list;
 
 	if (!advise_has_others(advice)) {
@@ -80,7 +84,7 @@ advise_host(const struct advice *advice, const char *name)
 		return;
 	}
 	buf_init(&list);
-	if (list_hosts(hosts, find_failed(hosts, advice->end->reply.text), name, &list))
+	if (list_hosts(advice, name, &list))
 		advise(advice, " --host %s", list.bytes);
 	else
 		advise(advice, " --host with all its hosts, %s in place of the one", name);

@@ -501,6 +501,14 @@ delivery_note_account(struct delivery *delivery, const struct verdict *verdict,
 }
 
 void
+delivery_forget_account(struct delivery *delivery)
+{
+	delivery->account = (struct verdict){0};
+	free(delivery->account_reason);
+	delivery->account_reason = NULL;
+}
+
+void
 delivery_end(struct delivery *delivery, const struct channel_facts *facts, bool is_reused)
 {
 	struct msg_list_builder fates = {0};

@@ -91,6 +91,8 @@ uint32_t delivery_pump(struct delivery *delivery, struct channel *channel, uint3
 /* The account has to wait, whatever becomes of this one: its report says so too. The first counts. */
 void delivery_note_account(struct delivery *delivery, const struct verdict *verdict,
     const struct reply *reply, const char *reason);
+/* The profile was changed since. */
+void delivery_forget_account(struct delivery *delivery);
 /* The transaction has its verdict; facts may be NULL. */
 void delivery_end(struct delivery *delivery, const struct channel_facts *facts, bool is_reused);
 /* The profile has a problem. */

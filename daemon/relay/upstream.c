@@ -277,6 +277,8 @@ forget_profile(struct upstream *upstream)
 		struct slot *slot = LIST_ENTRY(at, struct slot, link);
 
 		slot->is_last_message = true;
+		if (slot->delivery != NULL)
+			delivery_forget_account(slot->delivery);
 		if (slot->is_opening)
 			slot_abandon(slot);
 		else if (slot->delivery == NULL && channel_is_ready(slot->channel))

@@ -256,7 +256,8 @@ test_one_of_several_hosts(void **state)
 		"the certificate is for x, not for y, not for b.example",
 		"with all its hosts, x in place of the one)", PIN},
 	    {"an-uncommonly-long-name-of-a-host.example;b.example;"
-	     "another-uncommonly-long-name-of-a-host.example;yet-another-host.example",
+	     "another-uncommonly-long-name-of-a-host.example;yet-another-host.example;"
+	     "the-last-uncommonly-long-name-of-a-host.example;and-one-more-behind-it.example",
 		PHASE_TLS, "the certificate is for a.example, not for b.example",
 		"with all its hosts, a.example in place of the one)", PIN},
 	    {"a.example;mx.example", PHASE_NAME,

@@ -195,10 +195,12 @@ set_script(struct scene *scene, const struct upstream_row *script)
 	(void)pthread_mutex_unlock(&scene->server.lock);
 }
 
-/* The password was changed meanwhile: the message that is on its way takes the news to queue, though none
- * waits for the connection, and arrives all the same. */
+static const uint8_t late_body[] = "Subject: x\r\n\r\nbody\r\n";
+
+/* The password was changed meanwhile: of the second message, whose body is to come yet, the connection
+ * that was opened ahead hears that. */
 static void
-test_refused_login_is_told_at_once(void **state)
+be_refused_ahead(struct scene *scene)
 {
 	static const struct upstream_row takes[] = {
 	    {"EHLO", "250-x\r\n250 AUTH PLAIN\r\n", ACT_REPLY},
@@ -206,10 +208,7 @@ test_refused_login_is_told_at_once(void **state)
 	static const struct upstream_row refuses[] = {
 	    {"EHLO", "250-x\r\n250 AUTH PLAIN\r\n", ACT_REPLY},
 	    {"AUTH", "535 5.7.8 bad\r\n", ACT_REPLY}, {NULL, NULL, ACT_REPLY}};
-	struct scene *scene = *state;
 	struct relay_world *world = &scene->world;
-	static const uint8_t body[] = "Subject: x\r\n\r\nbody\r\n";
-	struct msg_body piece = {.bytes = {body, sizeof(body) - 1}, .is_last = true};
 
 	set_script(scene, takes);
 	world->profile.auth = "plain";
@@ -219,18 +218,52 @@ test_refused_login_is_told_at_once(void **state)
 	deliver(scene, 1);
 	assert_string_equal(world->seen[0].reason, "");
 	set_script(scene, refuses);
-	/* Its body is to come yet. */
-	relay_world_begin(world, ++scene->sent, "a@x", piece.bytes.size);
+	relay_world_begin(world, ++scene->sent, "a@x", sizeof(late_body) - 1);
 	WAIT_UNTIL(world, count(scene).connections == 2 && count(scene).open == 1);
 	relay_world_settle(world);
-	piece.stream = scene->sent;
+}
+
+static void
+end_late_message(struct scene *scene)
+{
+	struct relay_world *world = &scene->world;
+	const struct msg_body piece = {
+	    .stream = scene->sent, .bytes = {late_body, sizeof(late_body) - 1}, .is_last = true};
+
 	link_send(world->queue, MSG_BODY, &piece);
 	WAIT_UNTIL(world, world->reports == 2);
 	assert_int_equal(world->seen[1].outcome, ATTEMPT_ATTEMPTED);
 	assert_int_equal(world->seen[1].fates[0].fate, FATE_DELIVERED);
-	assert_non_null(strstr(world->seen[1].reason, "auth: 535 5.7.8 bad"));
-	WAIT_UNTIL(world, count(scene).open == 0);
+}
+
+/* The message that is on its way takes the news to queue, though none waits for the connection. */
+static void
+test_refused_login_is_told_at_once(void **state)
+{
+	struct scene *scene = *state;
+
+	be_refused_ahead(scene);
+	end_late_message(scene);
+	assert_non_null(strstr(scene->world.seen[1].reason, "auth: 535 5.7.8 bad"));
+	WAIT_UNTIL(&scene->world, count(scene).open == 0);
 	assert_int_equal(count(scene).connections, 2);
+}
+
+/* An operator was quicker: what was said of the old password stops nothing any more. */
+static void
+test_refused_login_of_a_profile_that_was_changed_since(void **state)
+{
+	struct scene *scene = *state;
+	struct relay_world *world = &scene->world;
+	const struct msg_profile stale = {.profile_id = 7, .version = world->profile.version + 1};
+
+	be_refused_ahead(scene);
+	world->profile.version++;
+	link_send(world->accounts, MSG_PROFILE, &stale);
+	WAIT_UNTIL(world, world->fetches == 2);
+	relay_world_settle(world);
+	end_late_message(scene);
+	assert_string_equal(world->seen[1].reason, "");
 }
 
 int
@@ -245,6 +278,7 @@ main(void)
 	    T(one_too_many_is_not_repeated),
 	    T(not_for_a_profile_in_trouble),
 	    T(refused_login_is_told_at_once),
+	    T(refused_login_of_a_profile_that_was_changed_since),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
