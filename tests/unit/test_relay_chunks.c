@@ -71,9 +71,15 @@ check_taken(struct scene *scene, struct msg_bytes body)
 }
 
 static bool
-was_said(const struct scene *scene, const char *command)
+was_said(struct scene *scene, const char *command)
 {
-	return strstr(scene->server.commands.bytes, command) != NULL;
+	bool was;
+
+	(void)pthread_mutex_lock(&scene->server.lock);
+	was = scene->server.commands.size > 0 &&
+	      strstr(scene->server.commands.bytes, command) != NULL;
+	(void)pthread_mutex_unlock(&scene->server.lock);
+	return was;
 }
 
 static struct buf
@@ -347,6 +353,39 @@ test_refused_while_it_comes(void **state)
 }
 
 static void
+send_piece(struct scene *scene, const struct buf *body, uint32_t size)
+{
+	struct msg_body piece = {.stream = 1, .bytes = {(const uint8_t *)body->bytes, size}};
+
+	link_send(scene->world.queue, MSG_BODY, &piece);
+}
+
+/* Nor while the reply to another chunk is due. */
+static void
+test_refused_with_more_to_come(void **state)
+{
+	static const struct upstream_row slow[] = {CHUNKING,
+	    {"BDAT 65536", "552 5.3.4 too big\r\n", ACT_REPLY}, {"BDAT", NULL, ACT_REPLY}, END};
+	struct scene *scene = open_scene(slow);
+	struct relay_world *world = &scene->world;
+	struct buf body = make_large(65536);
+
+	world->profile.dot_timeout_ms = 1000;
+	relay_world_begin(world, 1, "a@x", 1000000);
+	send_piece(scene, &body, 65536);
+	send_piece(scene, &body, 100);
+	WAIT_UNTIL(world, was_said(scene, "BDAT 100\n"));
+	relay_world_settle(world);
+	send_piece(scene, &body, 50);
+	WAIT_UNTIL(world, world->reports == 1);
+	assert_int_equal(world->seen[0].fates[0].fate, FATE_FAILED);
+	assert_int_equal(world->seen[0].fates[0].code, 552);
+	assert_false(was_said(scene, "BDAT 50\n"));
+	buf_fini(&body);
+	close_scene(scene);
+}
+
+static void
 test_refused_recipients(void **state)
 {
 	static const struct upstream_row nobody[] = {CHUNKING,
@@ -448,6 +487,7 @@ main(void)
 	    cmocka_unit_test(test_unknown),
 	    cmocka_unit_test(test_refused_early),
 	    cmocka_unit_test(test_refused_while_it_comes),
+	    cmocka_unit_test(test_refused_with_more_to_come),
 	    cmocka_unit_test(test_refused_recipients),
 	    cmocka_unit_test(test_account_among_recipients),
 	    cmocka_unit_test(test_drain_past_the_end),
