@@ -40,6 +40,7 @@ daemon_core_libcore_a_SOURCES = \
 	daemon/core/tls_session.c \
 	daemon/core/tls_session.h \
 	daemon/core/tls_words.c \
+	daemon/core/tls_staple.c \
 	daemon/core/tls_tickets.c \
 	daemon/core/tls_tickets.h \
 	daemon/core/values.h

@@ -223,6 +223,8 @@ use_verification(
 	if (settings->store == NULL)
 		return err_set(err_out, "there are no trusted CAs to verify certificates with");
 	ensure(SSL_CTX_set1_verify_cert_store(context->ssl, settings->store->store) == 1);
+	ensure(SSL_CTX_set_tlsext_status_type(context->ssl, TLSEXT_STATUSTYPE_ocsp) == 1);
+	(void)SSL_CTX_set_tlsext_status_cb(context->ssl, tls_check_staple);
 	return 0;
 }
 

@@ -33,7 +33,11 @@ const char *tls_error_words(void);
 /* What OpenSSL's verification of this certificate, `depth` above the server's, found. */
 void tls_certificate_words(
     int error, int depth, X509 *certificate, const char *server, struct err *words_out);
+/* Whether the server itself shows that its verified certificate was revoked. */
+bool tls_staple_is_revoked(SSL *ssl, struct err *words_out);
 void tls_fingerprint_text(X509 *certificate, char text[static TLS_FINGERPRINT_TEXT_SIZE]);
+/* For SSL_CTX_set_tlsext_status_cb(). */
+int tls_check_staple(SSL *ssl, void *unused);
 /* For SSL_CTX_set_cert_verify_callback(). */
 int tls_verify_fingerprint(X509_STORE_CTX *store, void *unused);
 

@@ -132,6 +132,20 @@ tls_verify_fingerprint(X509_STORE_CTX *store, void *unused)
 	return 0;
 }
 
+/* Called behind the verification, also for a server that shows nothing. */
+int
+tls_check_staple(SSL *ssl, void *unused)
+{
+	struct tls_session *session = SSL_get_app_data(ssl);
+	struct err words;
+
+	if (!tls_staple_is_revoked(ssl, &words))
+		return 1;
+	tls_fingerprint_text(SSL_get0_peer_certificate(ssl), session->fingerprint);
+	fail(session, CONN_CERTIFICATE_BAD, "%s", words.text);
+	return 0;
+}
+
 static struct tls_session *
 session_new(struct tls_context *context, struct evbuffer *wire_in, struct evbuffer *wire_out)
 {

@@ -111,10 +111,21 @@ advise_changed(const struct advice *advice, const char *prefix)
 	advise(advice, ". If nobody has, somebody may stand between: change nothing, ask.");
 }
 
+/* Not even the command that takes it all the same. */
+static void
+advise_revoked(const struct advice *advice)
+{
+	advise(advice,
+	    "Its key may be in other hands, so nothing is sent there: the server's operator has "
+	    "to get a new certificate.");
+}
+
 void
 advise_certificate(const struct advice *advice, const char *prefix)
 {
-	if (says(advice, "certificate is for")) {
+	if (says(advice, "was revoked")) {
+		advise_revoked(advice);
+	} else if (says(advice, "certificate is for")) {
 		advise_name(advice, prefix);
 	} else if (says(advice, "expired on")) {
 		advise_expired(advice, prefix);

@@ -72,6 +72,18 @@ class TestCa:
                  *(['-startdate', start, '-enddate', end] if start else ['-days', days]))
         return files
 
+    def revoke(self, files):
+        self.run('ca', '-config', 'ca.cnf', '-cert', self.path, '-keyfile', self.key, '-revoke', files.certificate)
+
+    def staple(self, files, *, signer=None):
+        """What a responder says of the certificate just now, signed by the CA or by somebody else."""
+        request, response = self.directory / 'staple.req', self.directory / f'{files.certificate.stem}.der'
+        by = signer or Certificate(self.path, self.key)
+        self.run('ocsp', '-issuer', self.path, '-cert', files.certificate, '-no_nonce', '-reqout', request)
+        self.run('ocsp', '-index', 'index.txt', '-CA', self.path, '-rsigner', by.certificate, '-rkey', by.key,
+                 '-reqin', request, '-respout', response, '-ndays', '7')
+        return response
+
     def self_signed(self, name, *, names=('localhost',), addresses=()):
         files = self._files(name)
         self.run('req', '-x509', *NEW_KEY, '-keyout', files.key, '-out', files.certificate,

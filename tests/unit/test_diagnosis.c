@@ -186,6 +186,8 @@ static const struct tls_row {
 	{"a name that its certificate has", PIN}},
     {"the certificate is for no host name, not for smtp.example.com", true, PROFILE_STARTTLS,
 	TLS_VERSION_1_2, TLS_VERSION_1_3, {"Look at host", PIN}},
+    {"the certificate was revoked on 2024-02-01, as its CA says", true, PROFILE_STARTTLS,
+	TLS_VERSION_1_2, TLS_VERSION_1_3, {"other hands", "new certificate"}},
     {"the certificate expired on 2020-02-01", true, PROFILE_STARTTLS, TLS_VERSION_1_2,
 	TLS_VERSION_1_3, {"renew", PIN, "clock"}},
     {"the certificate is not valid before 2045-01-01", true, PROFILE_STARTTLS, TLS_VERSION_1_2,
