@@ -68,6 +68,9 @@ def test_revoked_certificate_is_refused(upstream, version):
     assert done.returncode == 1
     assert 'the certificate was revoked on 20' in done.stdout and ', as its CA says' in done.stdout, done
     assert 'get a new certificate' in done.stderr and '--tls-verify' not in done.stderr
+    # As a responder says it that the CA has named.
+    responder = upstream.ca.issue('responder', extensions=['extendedKeyUsage = OCSPSigning'])
+    assert 'was revoked on 20' in upstream(files, upstream.ca.staple(files, signer=responder), version).stdout
     # Whoever shows nothing is taken, as before.
     assert upstream(files, None, version).returncode == 0
     # Who pins the certificate itself has asked no CA.

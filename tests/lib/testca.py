@@ -62,13 +62,13 @@ class TestCa:
                                             [f'IP:{address}' for address in addresses])
 
     def issue(self, name, *, names=('localhost',), addresses=(), start=None, end=None, days=60,
-              new_key=NEW_KEY):
+              new_key=NEW_KEY, extensions=()):
         files, request = self._files(name), self.directory / f'{name}.csr'
-        extensions = self.directory / f'{name}.ext'
-        extensions.write_text(self._alternatives(names, addresses) + '\n')
+        extension_file = self.directory / f'{name}.ext'
+        extension_file.write_text('\n'.join([self._alternatives(names, addresses), *extensions]) + '\n')
         self.run('req', *new_key, '-keyout', files.key, '-out', request, '-subj', f'/CN={name}')
         self.run('ca', '-batch', '-notext', '-config', 'ca.cnf', '-cert', self.path, '-keyfile',
-                 self.key, '-in', request, '-out', files.certificate, '-extfile', extensions,
+                 self.key, '-in', request, '-out', files.certificate, '-extfile', extension_file,
                  *(['-startdate', start, '-enddate', end] if start else ['-days', days]))
         return files
 
