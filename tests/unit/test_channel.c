@@ -1,4 +1,4 @@
-/* A channel in mid-stream: whose fault it is when nothing moves. */
+/* A channel in mid-stream: whose fault it is when nothing moves; and what comes at a bad time. */
 #include "common/xalloc.h"
 #include "daemon/relay/channel.h"
 #include "tests/unit/relay_world.h"
@@ -10,6 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <cmocka.h>
 
 #define BLOCK_MS 200
@@ -23,7 +27,15 @@ struct scene {
 	struct client_recipient recipient;
 	struct client_transaction mail;
 	bool is_wanted, is_done, is_over;
+	const char *said_ahead; /* as the message is handed over; NULL: nothing */
+	int listener, peer;     /* where there is no server that answers by itself */
 };
+
+static void
+tell(struct scene *scene, const char *line)
+{
+	assert_int_equal(send(scene->peer, line, strlen(line), MSG_NOSIGNAL), strlen(line));
+}
 
 static void
 on_ready(struct channel *channel, void *ctx)
@@ -32,6 +44,9 @@ on_ready(struct channel *channel, void *ctx)
 
 	if (!scene->is_done)
 		channel_send(channel, &scene->mail);
+	if (scene->said_ahead != NULL)
+		tell(scene, scene->said_ahead);
+	scene->said_ahead = NULL;
 }
 
 static void
@@ -54,19 +69,18 @@ on_closed(struct channel *channel, const struct client_end *end, void *ctx)
 	((struct scene *)ctx)->is_over = true;
 }
 
-static struct scene *
-open_scene(void)
+static void
+open_channel(struct scene *scene, uint16_t port, uint64_t bandwidth, struct reply_rules *rules)
 {
-	static const struct upstream_row script[] = {{NULL, NULL, ACT_REPLY}};
 	static const struct channel_callbacks callbacks = {.on_ready = on_ready,
 	    .on_body_wanted = on_body_wanted,
 	    .on_done = on_done,
 	    .on_closed = on_closed};
-	struct scene *scene = xcalloc(1, sizeof(*scene));
 	struct msg_profile settings = {.name = "office",
 	    .problem = "",
 	    .capture = "",
 	    .host = "127.0.0.1",
+	    .port = port,
 	    .auth = "none",
 	    .auth_worked = "",
 	    .username = "",
@@ -82,28 +96,36 @@ open_scene(void)
 	    .provider = "",
 	    .connection_rate = "",
 	    .fingerprint = "",
-	    .bandwidth = 1024};
-	struct profile_surroundings surroundings = {.hostname = "relay.example"};
+	    .bandwidth = bandwidth};
+	struct profile_surroundings surroundings = {.hostname = "relay.example", .rules = rules};
 	struct err err;
 
-	upstream_server_start(&scene->server, script);
-	settings.port = scene->server.port;
 	scene->loop = loop_new();
 	scene->dns = dns_new(scene->loop, (struct msg_bytes){0}, (struct msg_bytes){0}, &err);
 	assert_non_null(scene->dns);
 	scene->profile = profile_new(&settings, &surroundings);
 	assert_null(scene->profile->problem);
-	scene->profile->block_timeout_ms = BLOCK_MS;
 	scene->recipient.address = "a@x";
 	scene->mail = (struct client_transaction){
 	    .sender = "s@x", .recipients = &scene->recipient, .recipient_count = 1};
 	scene->channel = channel_open(scene->loop, scene->dns, scene->profile, &callbacks, scene);
+}
+
+static struct scene *
+open_scene(void)
+{
+	static const struct upstream_row script[] = {{NULL, NULL, ACT_REPLY}};
+	struct scene *scene = xcalloc(1, sizeof(*scene));
+
+	upstream_server_start(&scene->server, script);
+	open_channel(scene, scene->server.port, 1024, NULL);
+	scene->profile->block_timeout_ms = BLOCK_MS;
 	WAIT_UNTIL(scene, scene->is_wanted);
 	return scene;
 }
 
 static void
-close_scene(struct scene *scene)
+close_channel(struct scene *scene)
 {
 	if (!scene->is_over)
 		channel_close(scene->channel);
@@ -112,6 +134,12 @@ close_scene(struct scene *scene)
 	loop_turn(scene->loop, 0);
 	dns_free(scene->dns);
 	loop_free(scene->loop);
+}
+
+static void
+close_scene(struct scene *scene)
+{
+	close_channel(scene);
 	upstream_server_stop(&scene->server);
 	free(scene);
 }
@@ -163,12 +191,72 @@ test_not_held(void **state)
 	close_scene(scene);
 }
 
+/* ---- a server that answers when the test says so ---- */
+
+static uint16_t
+listen_anywhere(struct scene *scene)
+{
+	struct sockaddr_in address = {
+	    .sin_family = AF_INET, .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+	socklen_t size = sizeof(address);
+
+	scene->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(scene->listener, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(scene->listener, 8), 0);
+	assert_int_equal(getsockname(scene->listener, (struct sockaddr *)&address, &size), 0);
+	return ntohs(address.sin_port);
+}
+
+/* The next connection, up to EHLO. */
+static void
+greet(struct scene *scene)
+{
+	char line[256];
+
+	WAIT_UNTIL(scene, (scene->peer = accept(scene->listener, NULL, NULL)) >= 0);
+	tell(scene, "220 up\r\n");
+	WAIT_UNTIL(scene, recv(scene->peer, line, sizeof(line), MSG_DONTWAIT) > 0);
+	assert_memory_equal(line, "EHLO ", 5);
+	tell(scene, "250-up\r\n250-PIPELINING\r\n250 CHUNKING\r\n");
+}
+
+/* The upstream minds our name before it has heard of a message that is to go in one group: that goes on
+ * another connection, with another name. */
+static void
+test_refused_before_a_group(void **state)
+{
+	struct scene *scene = xcalloc(1, sizeof(*scene));
+	struct reply_rules *rules;
+	struct err err;
+
+	assert_int_equal(reply_rules_parse("none", "", 0, &rules, &err), 0);
+	open_channel(scene, listen_anywhere(scene), 0, rules);
+	scene->mail.is_whole = true;
+	scene->said_ahead = "550 5.5.0 Invalid HELO name\r\n";
+	greet(scene);
+	WAIT_UNTIL(scene, scene->said_ahead == NULL);
+	(void)close(scene->peer);
+	greet(scene);
+	WAIT_UNTIL(scene, scene->is_wanted);
+	assert_true(scene->mail.is_grouped);
+	(void)channel_body_end(scene->channel, NULL);
+	tell(scene, "250 ok\r\n250 ok\r\n250 taken\r\n");
+	WAIT_UNTIL(scene, scene->is_done);
+	assert_int_equal(scene->mail.verdict.fate, FATE_DELIVERED);
+	close_channel(scene);
+	reply_rules_release(rules);
+	(void)close(scene->peer);
+	(void)close(scene->listener);
+	free(scene);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_held_by_us),
 	    cmocka_unit_test(test_not_held),
+	    cmocka_unit_test(test_refused_before_a_group),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
