@@ -66,6 +66,13 @@ channel_close(struct channel *channel)
 		detach(channel);
 }
 
+/* A transaction that was over before anything was said; that was to be told in the next turn. */
+static bool
+is_done_untold(const struct channel *channel)
+{
+	return channel->event == CLIENT_IS_DONE;
+}
+
 static void
 tell_closed(struct channel *channel)
 {
@@ -73,6 +80,8 @@ tell_closed(struct channel *channel)
 		return;
 	if (channel->resends && !channel->is_closed)
 		channel_fail_transaction(channel);
+	if (is_done_untold(channel) && !channel->is_closed)
+		channel->callbacks->on_done(channel, channel->ctx);
 	if (channel->is_closed)
 		return;
 	detach(channel);
@@ -200,6 +209,7 @@ become_done(struct channel *channel)
 {
 	channel->is_sending_body = channel->is_past_dot = false;
 	timer_stop(channel->soon);
+	channel->event = CLIENT_WAITS;
 	channel->callbacks->on_done(channel, channel->ctx);
 }
 
@@ -254,7 +264,8 @@ channel_act(struct channel *channel, enum client_event event)
 			channel_act(channel, client_next(channel->client));
 		break;
 	case CLIENT_IS_OVER:
-		if (channel_retries_end(channel) || channel_renames_end(channel))
+		if (!is_done_untold(channel) &&
+		    (channel_retries_end(channel) || channel_renames_end(channel)))
 			break;
 		channel->end = *client_end(channel->client);
 		tell_closed(channel);
@@ -266,8 +277,10 @@ static void
 on_soon(void *ctx)
 {
 	struct channel *channel = ctx;
+	enum client_event event = channel->event;
 
-	channel_act(channel, channel->event);
+	channel->event = CLIENT_WAITS;
+	channel_act(channel, event);
 }
 
 static void

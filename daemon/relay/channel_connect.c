@@ -198,6 +198,7 @@ channel_leave_conn(struct channel *channel)
 	channel_drop_client(channel);
 	silence_end(channel->silence);
 	timer_stop(channel->soon); /* it is of this client */
+	channel->event = CLIENT_WAITS;
 	if (channel->conn != NULL)
 		conn_close(channel->conn);
 	channel->conn = NULL;

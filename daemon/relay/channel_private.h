@@ -55,7 +55,7 @@ struct channel {
 
 	struct silence *silence; /* of a test's upstream; NULL: it isn't watched */
 	struct timer *soon;      /* for an event that is told in a later turn */
-	enum client_event event; /* that event */
+	enum client_event event; /* that event; CLIENT_WAITS: none */
 	bool is_ready, is_established, is_sending_body, is_past_dot, is_closed;
 	bool is_handshake;                 /* of implicit TLS, before the greeting */
 	enum phase phase;                  /* of the step under way */

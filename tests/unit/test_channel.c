@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #define BLOCK_MS 200
+#define CHUNKING "250-up\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
 
 struct scene {
 	struct upstream_server server;
@@ -209,7 +210,7 @@ listen_anywhere(struct scene *scene)
 
 /* The next connection, up to EHLO. */
 static void
-greet(struct scene *scene)
+greet(struct scene *scene, const char *extensions)
 {
 	char line[256];
 
@@ -217,7 +218,7 @@ greet(struct scene *scene)
 	tell(scene, "220 up\r\n");
 	WAIT_UNTIL(scene, recv(scene->peer, line, sizeof(line), MSG_DONTWAIT) > 0);
 	assert_memory_equal(line, "EHLO ", 5);
-	tell(scene, "250-up\r\n250-PIPELINING\r\n250 CHUNKING\r\n");
+	tell(scene, extensions);
 }
 
 /* The upstream minds our name before it has heard of a message that is to go in one group: that goes on
@@ -233,10 +234,10 @@ test_refused_before_a_group(void **state)
 	open_channel(scene, listen_anywhere(scene), 0, rules);
 	scene->mail.is_whole = true;
 	scene->said_ahead = "550 5.5.0 Invalid HELO name\r\n";
-	greet(scene);
+	greet(scene, CHUNKING);
 	WAIT_UNTIL(scene, scene->said_ahead == NULL);
 	(void)close(scene->peer);
-	greet(scene);
+	greet(scene, CHUNKING);
 	WAIT_UNTIL(scene, scene->is_wanted);
 	assert_true(scene->mail.is_grouped);
 	(void)channel_body_end(scene->channel, NULL);
@@ -250,6 +251,27 @@ test_refused_before_a_group(void **state)
 	free(scene);
 }
 
+/* A message fails without a word to the upstream, which ends the connection before that is told: it has
+ * failed all the same. */
+static void
+test_left_before_it_was_told(void **state)
+{
+	struct scene *scene = xcalloc(1, sizeof(*scene));
+
+	open_channel(scene, listen_anywhere(scene), 0, NULL);
+	scene->mail.size_bytes = 2000;
+	scene->said_ahead = "421 4.4.2 idle\r\n";
+	greet(scene, "250-up\r\n250 SIZE 1000\r\n");
+	WAIT_UNTIL(scene, scene->is_over);
+	assert_true(scene->is_done);
+	assert_int_equal(scene->mail.verdict.fate, FATE_FAILED);
+	assert_int_equal(scene->mail.reply.code, 552);
+	close_channel(scene);
+	(void)close(scene->peer);
+	(void)close(scene->listener);
+	free(scene);
+}
+
 int
 main(void)
 {
@@ -257,6 +279,7 @@ main(void)
 	    cmocka_unit_test(test_held_by_us),
 	    cmocka_unit_test(test_not_held),
 	    cmocka_unit_test(test_refused_before_a_group),
+	    cmocka_unit_test(test_left_before_it_was_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
