@@ -78,8 +78,9 @@ client_begin_chunks(struct client *client)
 
 /* ---- replies ---- */
 
-/* Of a first chunk that somebody is to get: the command is none that the upstream knows, so it may take the
- * octets behind it for commands. */
+/* The command is none that the upstream knows, or it is wrong in its eyes, which it isn't: nothing is said of the
+ * message, and it may take the octets behind it for commands. Where nobody is to get the message a refusal is due,
+ * and only that of a first chunk can say this. */
 static bool
 is_unknown_command(const struct client *client, const struct reply *reply)
 {
@@ -87,10 +88,10 @@ is_unknown_command(const struct client *client, const struct reply *reply)
 			strcmp(reply->enhanced, "5.5.2") == 0 ||
 			strcmp(reply->enhanced, "5.5.4") == 0;
 
-	if (client->chunks_answered != 1 || !is_plain)
+	if (!is_plain || (client->is_settled && client->chunks_answered != 1))
 		return false;
 	return reply->code == 500 || reply->code == 502 || reply->code == 504 ||
-	       (reply->code == 503 && !client->is_settled);
+	       ((reply->code == 501 || reply->code == 503) && !client->is_settled);
 }
 
 /* It has the message by DATA, on another connection. */
