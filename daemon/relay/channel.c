@@ -199,8 +199,10 @@ want_body(struct channel *channel)
 	/* What came since may have settled it. */
 	if (!client_takes_body(channel->client))
 		return;
+	if (!channel->is_sending_body)
+		channel->stuff =
+		    (struct dotstuff){.keeps_dots = client_is_chunked(channel->client)};
 	channel->is_sending_body = true;
-	channel->stuff = (struct dotstuff){.keeps_dots = client_is_chunked(channel->client)};
 	channel->callbacks->on_body_wanted(channel, channel->ctx);
 }
 
@@ -402,13 +404,19 @@ channel_send(struct channel *channel, struct client_transaction *transaction)
 bool
 channel_takes_body(const struct channel *channel)
 {
-	return channel->is_sending_body && conn_waiting_bytes(channel->conn) < BODY_HIGH_BYTES;
+	return channel_awaits_body(channel) && conn_waiting_bytes(channel->conn) < BODY_HIGH_BYTES;
 }
 
 bool
 channel_awaits_body(const struct channel *channel)
 {
-	return channel->is_sending_body;
+	return channel->is_sending_body && !client_awaits_trial(channel->client);
+}
+
+bool
+channel_tries_chunks(const struct channel *channel)
+{
+	return client_tries_chunks(channel->client);
 }
 
 /* Octets of the piece on the wire; `*stuff` is behind it then. */

@@ -64,6 +64,8 @@ bool channel_takes_body(const struct channel *channel);
 uint32_t channel_body(struct channel *channel, const struct slice *slice);
 /* Whether more of the body is waited for, or its end. */
 bool channel_awaits_body(const struct channel *channel);
+/* The next piece must be no more than a line: nobody knows yet whether the upstream takes chunks. */
+bool channel_tries_chunks(const struct channel *channel);
 /* No piece comes just now, by our own doing: no deadline runs once the others have left. */
 void channel_hold_body(struct channel *channel);
 /* The last piece, NULL: there is none, and the end. */

@@ -7,11 +7,16 @@
  * decides about such messages, nor on a connection that has waited for a while, which the upstream may be about to
  * close. Within a bandwidth every body waits for its turn.
  *
+ * What knows no BDAT takes the octets behind it for commands, and a message's writer for one who may give them. So
+ * the first chunk of all is only the first line, the trace field that our side wrote, and nothing follows before it was
+ * taken. That is asked once of a profile; of one with several hosts, which need not be alike, once of a connection.
+ *
  * An upstream that refuses BDAT has DATA from then on. One that is lost with a body in chunks, be it for what stands
  * between, which knows no more of SMTP than DATA, has DATA for an hour.
  */
 #include "common/log.h"
 #include "daemon/relay/channel_private.h"
+#include "daemon/relay/hostlist.h"
 
 #include <string.h>
 
@@ -25,9 +30,12 @@ channel_choose_way(struct channel *channel)
 	const struct profile *profile = channel->profile;
 	struct client_settings *settings = &channel->settings;
 	int64_t now_ms = loop_now_ms(channel->loop);
+	bool is_known = channel->takes_chunks || profile->takes_chunks;
 
 	settings->skips_chunking = now_ms < profile->chunks_from_ms;
-	settings->groups_body = !profile->is_uncertain_held && profile->bandwidth == 0 &&
+	settings->tries_chunks = !is_known;
+	settings->groups_body = is_known && !profile->is_uncertain_held &&
+				profile->bandwidth == 0 &&
 				now_ms - channel->ready_at_ms <= FRESH_MS;
 }
 
@@ -62,6 +70,13 @@ note_unknown(struct channel *channel)
 	channel->profile->chunks_from_ms = NEVER;
 }
 
+static void
+note_known(struct channel *channel)
+{
+	channel->takes_chunks = true;
+	channel->profile->takes_chunks |= hostlist_count(channel->profile->hosts) == 1;
+}
+
 static bool
 is_lost(const struct client_transaction *transaction)
 {
@@ -69,13 +84,12 @@ is_lost(const struct client_transaction *transaction)
 	       transaction->reply.code == 0;
 }
 
-/* Only of a group the body is still in hand. */
 static bool
 may_say_again(const struct client_transaction *transaction)
 {
 	const char *rule = transaction->verdict.rule;
 
-	return transaction->is_grouped && rule != NULL && strcmp(rule, CHUNKING_UNKNOWN) == 0;
+	return transaction->is_in_hand && rule != NULL && strcmp(rule, CHUNKING_UNKNOWN) == 0;
 }
 
 bool
@@ -83,6 +97,8 @@ channel_unchunks_transaction(struct channel *channel)
 {
 	struct client_transaction *transaction = channel->transaction;
 
+	if (transaction->takes_bdat)
+		note_known(channel);
 	if (transaction->lacks_bdat)
 		note_unknown(channel);
 	else if (is_lost(transaction) && channel->profile->chunks_from_ms != NEVER)

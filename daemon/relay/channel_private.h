@@ -51,6 +51,7 @@ struct channel {
 	struct key_job *key;   /* that is being derived, NULL: none */
 	struct client *client; /* from the connection on */
 	unsigned step;         /* of the automaton, that the deadline is for */
+	bool takes_chunks;     /* that was seen to work here */
 	struct dotstuff stuff;
 
 	struct silence *silence; /* of a test's upstream; NULL: it isn't watched */

@@ -54,9 +54,10 @@ struct client_settings {
 	bool skips_starttls; /* opportunistic, and TLS has failed with this upstream */
 	bool
 	    skips_chunking; /* it is announced, and BDAT is not known; read as a transaction begins */
-	bool groups_body;   /* with the envelope, where that can be; likewise */
-	bool allows_clear;    /* credentials also where there is no TLS */
-	bool is_loopback;     /* the connection doesn't leave this machine */
+	bool tries_chunks; /* it is not known yet that they are: the first is awaited; likewise */
+	bool groups_body;  /* with the envelope, where that can be; likewise */
+	bool allows_clear; /* credentials also where there is no TLS */
+	bool is_loopback;  /* the connection doesn't leave this machine */
 	bool has_certificate; /* of our own, which TLS shows */
 	const char *host;     /* the upstream's name */
 	uint16_t port;
@@ -108,6 +109,8 @@ struct client_transaction {
 	bool is_chunked;  /* the body goes by BDAT; also before it is done */
 	bool is_grouped;  /* and with the envelope; likewise */
 	bool lacks_bdat;  /* the upstream announced CHUNKING, and does not know what that is */
+	bool is_in_hand;  /* and the body can be said again */
+	bool takes_bdat;  /* it took a chunk */
 	bool has_dsn;     /* the upstream knows of the notices that are wanted (RFC 3461) */
 	/* What was said to some of the recipients, who are postponed, of the account: it has to wait,
 	 * or takes fewer at a time. REPLY_NONE: nothing. */
@@ -149,6 +152,9 @@ enum client_event client_body_sent(struct client *client);
 bool client_is_chunked(const struct client *client);
 void client_chunk(struct client *client, uint64_t size);
 void client_last_chunk(struct client *client, uint64_t size);
+/* The first chunk decides whether any other follows: it is not more than a line, and the reply to it is awaited. */
+bool client_tries_chunks(const struct client *client);
+bool client_awaits_trial(const struct client *client);
 /* The upstream has refused none of it so far. */
 bool client_takes_body(const struct client *client);
 /* The end of the body, be it a dot or the last chunk, has not left after all; before client_lost(). */

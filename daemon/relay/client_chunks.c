@@ -52,6 +52,18 @@ client_takes_body(const struct client *client)
 	return client->transaction != NULL && !client->is_settled && !client->has_said_last;
 }
 
+bool
+client_tries_chunks(const struct client *client)
+{
+	return client->is_chunked && client->settings->tries_chunks && client->chunks_answered == 0;
+}
+
+bool
+client_awaits_trial(const struct client *client)
+{
+	return client_tries_chunks(client) && client->chunks_said > 0;
+}
+
 void
 client_chunk(struct client *client, uint64_t size)
 {
@@ -96,7 +108,7 @@ is_unknown_command(const struct client *client, const struct reply *reply)
 
 /* It has the message by DATA, on another connection. */
 static void
-note_unknown(struct client *client, const struct reply *reply)
+note_unknown(struct client *client, const struct reply *reply, bool is_trial)
 {
 	const struct verdict verdict = {.outcome = ATTEMPT_ATTEMPTED,
 	    .fate = FATE_DEFERRED,
@@ -105,6 +117,7 @@ note_unknown(struct client *client, const struct reply *reply)
 	    .rule = CHUNKING_UNKNOWN};
 
 	client->transaction->lacks_bdat = true;
+	client->transaction->is_in_hand = client->transaction->is_grouped || is_trial;
 	if (client->is_settled)
 		client->transaction->verdict.is_over = true;
 	else
@@ -123,12 +136,13 @@ settle_shifted(struct client *client, enum phase phase)
 }
 
 static void
-judge_chunk(struct client *client, const struct reply *reply, bool is_last)
+judge_chunk(struct client *client, const struct reply *reply, bool is_last, bool is_trial)
 {
 	bool is_taken = reply->code / 100 == 2;
 
+	client->transaction->takes_bdat |= is_taken;
 	if (is_unknown_command(client, reply)) {
-		note_unknown(client, reply);
+		note_unknown(client, reply, is_trial);
 	} else if (client->is_settled) {
 		client->transaction->verdict.is_over |= reply->code == 421;
 	} else if (is_last && is_taken && client->is_followed) {
@@ -139,10 +153,12 @@ judge_chunk(struct client *client, const struct reply *reply, bool is_last)
 	}
 }
 
-/* Behind a refusal no more chunks are said. */
+/* Behind a refusal no more chunks are said, behind the one that was a trial all others. */
 static enum client_event
-go_on(struct client *client)
+go_on(struct client *client, bool was_trial)
 {
+	if (was_trial && client_takes_body(client))
+		return CLIENT_WANTS_BODY;
 	if (client->is_settled &&
 	    (client->transaction->verdict.is_over || !client_awaits_chunk(client)))
 		return client_finish(client);
@@ -154,7 +170,7 @@ go_on(struct client *client)
 enum client_event
 client_on_chunk(struct client *client, const struct smtp_reply *from)
 {
-	bool is_due = client_awaits_chunk(client), is_last;
+	bool is_due = client_awaits_chunk(client), is_trial = client_awaits_trial(client), is_last;
 	struct reply reply;
 
 	client_read_reply(from, &reply);
@@ -163,9 +179,9 @@ client_on_chunk(struct client *client, const struct smtp_reply *from)
 	if (!is_due && client_is_positive(from))
 		settle_shifted(client, PHASE_BODY);
 	else
-		judge_chunk(client, &reply, is_last);
+		judge_chunk(client, &reply, is_last, is_trial);
 	/* A refusal that was not asked for is the last word. */
 	if (!is_due)
 		client->transaction->verdict.is_over = true;
-	return go_on(client);
+	return go_on(client, is_trial);
 }

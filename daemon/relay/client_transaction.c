@@ -415,6 +415,6 @@ client_transaction_reset(struct client_transaction *transaction)
 	transaction->verdict = (struct verdict){0};
 	transaction->put_off = (struct verdict){0};
 	transaction->recipients_max = 0;
-	transaction->is_answered = transaction->lacks_bdat = false;
-	transaction->is_chunked = transaction->is_grouped = false;
+	transaction->is_answered = transaction->lacks_bdat = transaction->takes_bdat = false;
+	transaction->is_chunked = transaction->is_grouped = transaction->is_in_hand = false;
 }

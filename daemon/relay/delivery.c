@@ -371,6 +371,44 @@ pump_piece(struct delivery *delivery, struct channel *channel, const struct slic
 	return channel_body(channel, slice);
 }
 
+/* So much of what is in hand is the first line, or a part of it. */
+static uint32_t
+first_line(const struct delivery *delivery)
+{
+	const struct slice *slice = &LIST_ENTRY(delivery->pieces.next, struct piece, link)->slice;
+	const uint8_t *bytes = slice_bytes(slice), *end = memchr(bytes, '\n', slice->size);
+
+	return end == NULL ? slice->size : (uint32_t)(end + 1 - bytes);
+}
+
+/* It stays here as well, until it was taken: it may have to be said again, as data. */
+static uint32_t
+pump_trial(struct delivery *delivery, struct channel *channel)
+{
+	const struct slice *piece = &LIST_ENTRY(delivery->pieces.next, struct piece, link)->slice;
+	struct slice line;
+	uint32_t moved;
+
+	delivery->tried_bytes = first_line(delivery);
+	line = slice_of(piece->chunk, piece->offset, delivery->tried_bytes);
+	moved = channel_body(channel, &line);
+	slice_release(&line);
+	return moved;
+}
+
+static void
+end_trial(struct delivery *delivery)
+{
+	struct slice slice;
+
+	if (delivery->tried_bytes > 0 && delivery->transaction.takes_bdat &&
+	    delivery_take_piece(delivery, delivery->tried_bytes, &slice)) {
+		delivery_give_credit(delivery, slice.size);
+		slice_release(&slice);
+	}
+	delivery->tried_bytes = 0;
+}
+
 uint32_t
 delivery_pump(struct delivery *delivery, struct channel *channel, uint32_t limit)
 {
@@ -379,6 +417,11 @@ delivery_pump(struct delivery *delivery, struct channel *channel, uint32_t limit
 
 	if (delivery->transaction.is_grouped && channel_awaits_body(channel))
 		return pump_whole(delivery, channel);
+	if (channel_awaits_body(channel) && channel_tries_chunks(channel) &&
+	    !list_is_empty(&delivery->pieces))
+		return pump_trial(delivery, channel);
+	if (channel_awaits_body(channel))
+		end_trial(delivery);
 	while (moved < limit && channel_takes_body(channel) &&
 	       delivery_take_piece(delivery, limit - moved, &slice)) {
 		moved += pump_piece(delivery, channel, &slice);

@@ -44,9 +44,11 @@ struct delivery {
 	char *envelope_sender;     /* in place of `sender`, or NULL */
 	struct capture *capture;   /* the Maildir file it goes to, or NULL */
 	char *transcript;          /* for the report, or NULL */
-	struct verdict account;    /* attempted, but the account has to wait */
-	char *account_reason;      /* and why, or NULL */
-	uint16_t account_code;     /* of the reply that said so */
+	uint32_t
+	    tried_bytes; /* of the first piece, that the upstream was sent to see what it does */
+	struct verdict account; /* attempted, but the account has to wait */
+	char *account_reason;   /* and why, or NULL */
+	uint16_t account_code;  /* of the reply that said so */
 	char account_enhanced[16];
 	void *owner; /* of relay's own ones; else NULL */
 };

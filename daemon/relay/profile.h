@@ -55,6 +55,7 @@ struct profile {
 	bool has_own_ehlo_name;   /* the operator chose it: no other one is tried */
 	bool is_known_by_address; /* the upstream takes our address, and not that name */
 	int64_t chunks_from_ms;   /* loop_now_ms(): its CHUNKING is not used before that */
+	bool takes_chunks;        /* that was seen to work, at its only host */
 	int64_t timeout_ms, block_timeout_ms, dot_timeout_ms;
 	bool is_uncertain_held; /* an operator decides about what may have been sent */
 	unsigned connections;

@@ -151,6 +151,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	    .has_certificate = true,
 	    .is_loopback = true,
 	    .groups_body = size > 0 && (bytes[0] & 64) == 0,
+	    .tries_chunks = size > 0 && (bytes[0] & 192) == 192,
 	    .binding = &binding,
 	    .timeout_ms = 1000,
 	    .dot_timeout_ms = 1000,

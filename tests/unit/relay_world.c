@@ -216,7 +216,8 @@ run_session(void *ctx)
 		else if (!read_line(session, line, sizeof(line)))
 			break;
 		note_command(session, line);
-		if (strncmp(line, "BDAT ", 5) == 0 && !read_chunk(session, line))
+		if (strncmp(line, "BDAT ", 5) == 0 && !session->server->is_blind_to_chunks &&
+		    !read_chunk(session, line))
 			break;
 	}
 	(void)close(session->fd);

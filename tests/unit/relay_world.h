@@ -40,6 +40,7 @@ struct upstream_server {
 	struct buf commands; /* every line of all connections */
 	struct buf data;  /* what came between 354 and the final dot, dot-stuffed, and in chunks */
 	unsigned grouped; /* messages whose BDAT came with MAIL */
+	bool is_blind_to_chunks; /* their octets are read as commands */
 	unsigned connections, messages;
 	const char *enough;  /* the reply to a third MAIL on a connection; NULL: it is taken */
 	unsigned open_max;   /* more connections at once are refused; 0: none is */

@@ -110,6 +110,8 @@ set(struct talk *talk, const char *key, const char *value)
 		talk->settings.skips_starttls = true;
 	else if (strcmp(key, "group") == 0)
 		talk->settings.groups_body = true;
+	else if (strcmp(key, "try") == 0)
+		talk->settings.tries_chunks = true;
 	else if (strcmp(key, "data") == 0)
 		talk->settings.skips_chunking = true;
 	else

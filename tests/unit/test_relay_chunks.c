@@ -99,16 +99,42 @@ bytes_of(const struct buf *body)
 	return (struct msg_bytes){(const uint8_t *)body->bytes, (uint32_t)body->size};
 }
 
+/* BDAT is seen to work, the connection stays open, and goes on with the script. */
+static void
+prove(struct scene *scene, const struct upstream_row *script)
+{
+	struct upstream_server *server = &scene->server;
+
+	check_taken(scene, BODY);
+	scene->world.reports = 0;
+	(void)pthread_mutex_lock(&server->lock);
+	server->script = script;
+	server->grouped = server->messages = 0;
+	buf_clear(&server->commands);
+	buf_clear(&server->data);
+	(void)pthread_mutex_unlock(&server->lock);
+}
+
+static struct scene *
+open_proven(const struct upstream_row *script)
+{
+	struct scene *scene = open_scene(kind);
+
+	prove(scene, script);
+	return scene;
+}
+
 /* One after the other on a connection, each with its envelope; nothing is stuffed. */
 static void
 test_with_the_envelope(void **state)
 {
 	static const struct upstream_row script[] = {
 	    CHUNKING, {"RCPT TO:<b@", "550 5.1.1 unknown\r\n", ACT_REPLY}, END};
-	struct scene *scene = open_scene(script);
+	struct scene *scene = open_scene(kind);
 	const struct report_seen *seen;
 
 	scene->world.profile.transcript = TRANSCRIPT_ALWAYS;
+	prove(scene, script);
 	seen = deliver(scene, "a@x,b@x,c@x", BODY);
 	assert_int_equal(seen->outcome, ATTEMPT_ATTEMPTED);
 	assert_int_equal(seen->fates[0].fate, FATE_DELIVERED);
@@ -143,7 +169,7 @@ test_line_ends(void **state)
 	    {".\r\n.\r\nQUIT\r\n", ".\r\n.\r\nQUIT\r\n"},
 	    {"a\r\n.\rRSET\n", "a\r\n.\r\nRSET\r\n"},
 	};
-	struct scene *scene = open_scene(kind);
+	struct scene *scene = open_proven(kind);
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		buf_clear(&scene->server.data);
@@ -159,7 +185,7 @@ test_line_ends(void **state)
 static void
 test_large(void **state)
 {
-	struct scene *scene = open_scene(kind);
+	struct scene *scene = open_proven(kind);
 	struct buf body = make_large(3u << 20);
 
 	check_taken(scene, bytes_of(&body));
@@ -179,7 +205,7 @@ test_large(void **state)
 static void
 test_end_alone(void **state)
 {
-	struct scene *scene = open_scene(kind);
+	struct scene *scene = open_proven(kind);
 	struct relay_world *world = &scene->world;
 	struct msg_body piece = {.stream = 1, .bytes = BYTES("Subject: x\r\n\r\nno end")};
 
@@ -202,12 +228,14 @@ test_not_with_the_envelope(void **state)
 	struct scene *scene = open_scene(kind);
 
 	scene->world.profile.is_uncertain_held = true;
+	prove(scene, kind);
 	check_taken(scene, BODY);
 	assert_true(was_said(scene, "BDAT 26 LAST"));
 	assert_int_equal(scene->server.grouped, 0);
 	close_scene(scene);
 	scene = open_scene(kind);
 	scene->world.profile.bandwidth = 1u << 20;
+	prove(scene, kind);
 	check_taken(scene, BODY);
 	assert_true(was_said(scene, "BDAT 26 LAST"));
 	assert_int_equal(scene->server.grouped, 0);
@@ -218,7 +246,7 @@ test_not_with_the_envelope(void **state)
 static void
 test_not_after_a_pause(void **state)
 {
-	struct scene *scene = open_scene(kind);
+	struct scene *scene = open_proven(kind);
 
 	check_taken(scene, BODY);
 	assert_int_equal(scene->server.grouped, 1);
@@ -238,7 +266,7 @@ test_lost(void **state)
 {
 	static const struct upstream_row lost[] = {CHUNKING, {"MAIL", NULL, ACT_REPLY},
 	    {"RCPT", NULL, ACT_REPLY}, {"BDAT", NULL, ACT_CLOSE}, END};
-	struct scene *scene = open_scene(lost);
+	struct scene *scene = open_proven(lost);
 	const struct report_seen *seen = deliver(scene, "a@x,b@x", BODY);
 
 	assert_int_equal(seen->outcome, ATTEMPT_ATTEMPTED);
@@ -262,7 +290,7 @@ test_moves_whole(void **state)
 	    "421 4.7.0 Maximum number of messages per connection reached\r\n"};
 
 	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
-		struct scene *scene = open_scene(kind);
+		struct scene *scene = open_proven(kind);
 
 		scene->server.enough = replies[i];
 		for (unsigned count = 0; count < 3; count++)
@@ -276,26 +304,67 @@ test_moves_whole(void **state)
 	}
 }
 
-/* It is announced and not known: the message goes by DATA at once, and so do those after it. */
+/* The first chunk is not more than a line, and nothing follows before it was taken; once on a connection of
+ * each host if there are several. */
+static void
+test_trial(void **state)
+{
+	static const struct upstream_row slow[] = {
+	    CHUNKING, {"BDAT 12\n", NULL, ACT_SILENT}, {"BDAT 12", NULL, ACT_SILENT}, END};
+	struct scene *scene = open_scene(slow);
+	struct relay_world *world = &scene->world;
+
+	relay_world_deliver(world, 1, "a@x", BODY);
+	WAIT_UNTIL(world, was_said(scene, "BDAT 12\n"));
+	relay_world_settle(world);
+	assert_string_equal(scene->server.data.bytes, "Subject: x\r\n");
+	assert_int_equal(world->reports, 0);
+	close_scene(scene);
+	scene = open_scene(kind);
+	check_taken(scene, BODY);
+	assert_true(was_said(scene, "BDAT 12\nBDAT 14 LAST\n"));
+	assert_string_equal(scene->server.data.bytes, "Subject: x\r\n\r\n.dot\r\nlast\r\n");
+	check_taken(scene, BODY);
+	assert_int_equal(scene->server.grouped, 1);
+	close_scene(scene);
+}
+
+/* It is announced and not known: the message goes by DATA at once, and so do those after it. Whoever wrote it gave
+ * no command by that. */
 static void
 test_unknown(void **state)
 {
 	static const struct upstream_row unknown[] = {
 	    CHUNKING, {"BDAT", "502 5.5.1 Unrecognized command\r\n", ACT_REPLY}, END};
 	struct scene *scene = open_scene(unknown);
-	struct relay_world *world = &scene->world;
 	struct buf body = make_large(200000);
 
+	scene->server.is_blind_to_chunks = true;
+	check_taken(scene, BYTES("Received: by us\r\nMAIL FROM:<forged@x>\r\n\r\nQUIT\r\n"));
+	assert_true(was_said(scene, "BDAT 17\nReceived: by us\n"));
+	assert_true(was_said(scene, "DATA"));
+	assert_false(was_said(scene, "forged"));
+	check_taken(scene, bytes_of(&body));
+	assert_int_equal(scene->server.connections, 2);
+	close_scene(scene);
+	scene = open_scene(unknown);
+	scene->server.is_blind_to_chunks = true;
+	check_taken(scene, bytes_of(&body));
+	assert_in_range(scene->server.data.size, body.size, body.size * 2);
+	assert_int_equal(scene->server.connections, 2);
+	close_scene(scene);
+	/* Later it knows it no more. */
+	scene = open_proven(unknown);
 	check_taken(scene, BODY);
+	assert_int_equal(scene->server.grouped, 1);
 	assert_true(was_said(scene, "DATA"));
 	check_taken(scene, BODY);
 	assert_int_equal(scene->server.connections, 2);
 	close_scene(scene);
 	/* What is gone of a large one is given again. */
-	scene = open_scene(unknown);
-	world = &scene->world;
+	scene = open_proven(unknown);
 	assert_int_equal(deliver(scene, "a@x", bytes_of(&body))->outcome, ATTEMPT_CANCELLED);
-	assert_int_equal(world->reports, 1);
+	assert_int_equal(scene->world.reports, 1);
 	check_taken(scene, bytes_of(&body));
 	assert_true(was_said(scene, "DATA"));
 	close_scene(scene);
@@ -315,7 +384,7 @@ test_refused_early(void **state)
 {
 	static const struct upstream_row too_big[] = {
 	    CHUNKING, {"BDAT 65536", "552 5.3.4 too big\r\n", ACT_REPLY}, END};
-	struct scene *scene = open_scene(too_big);
+	struct scene *scene = open_proven(too_big);
 	struct relay_world *world = &scene->world;
 	struct buf body = make_large(190000);
 	struct msg_body piece = {.stream = 1, .bytes = {(const uint8_t *)body.bytes, 65536}};
@@ -338,7 +407,7 @@ test_refused_while_it_comes(void **state)
 {
 	static const struct upstream_row too_big[] = {
 	    CHUNKING, {"BDAT 65536", "552 5.3.4 too big\r\n", ACT_REPLY}, END};
-	struct scene *scene = open_scene(too_big);
+	struct scene *scene = open_proven(too_big);
 	struct buf body = make_large(200000);
 
 	for (unsigned i = 0; i < 20; i++) {
@@ -366,11 +435,12 @@ test_refused_with_more_to_come(void **state)
 {
 	static const struct upstream_row slow[] = {CHUNKING,
 	    {"BDAT 65536", "552 5.3.4 too big\r\n", ACT_REPLY}, {"BDAT", NULL, ACT_REPLY}, END};
-	struct scene *scene = open_scene(slow);
+	struct scene *scene = open_scene(kind);
 	struct relay_world *world = &scene->world;
 	struct buf body = make_large(65536);
 
 	world->profile.dot_timeout_ms = 1000;
+	prove(scene, slow);
 	relay_world_begin(world, 1, "a@x", 1000000);
 	send_piece(scene, &body, 65536);
 	send_piece(scene, &body, 100);
@@ -391,7 +461,7 @@ test_refused_recipients(void **state)
 	static const struct upstream_row nobody[] = {CHUNKING,
 	    {"RCPT", "550 5.1.1 unknown\r\n", ACT_REPLY}, {"BDAT", "250 taken\r\n", ACT_REPLY},
 	    END};
-	struct scene *scene = open_scene(nobody);
+	struct scene *scene = open_proven(nobody);
 	const struct report_seen *seen = deliver(scene, "a@x,b@x", BODY);
 
 	assert_int_equal(seen->fates[0].fate, FATE_FAILED);
@@ -408,7 +478,7 @@ test_account_among_recipients(void **state)
 {
 	static const struct upstream_row quota[] = {CHUNKING,
 	    {"RCPT TO:<a@", "550 5.4.5 Daily sending quota exceeded\r\n", ACT_REPLY}, END};
-	struct scene *scene = open_scene(quota);
+	struct scene *scene = open_proven(quota);
 	const struct report_seen *seen = deliver(scene, "a@x,b@x", BODY);
 
 	assert_int_equal(seen->outcome, ATTEMPT_ATTEMPTED);
@@ -424,7 +494,7 @@ static void
 test_drain_past_the_end(void **state)
 {
 	static const struct upstream_row silent[] = {CHUNKING, {"BDAT", NULL, ACT_SILENT}, END};
-	struct scene *scene = open_scene(silent);
+	struct scene *scene = open_proven(silent);
 	struct relay_world *world = &scene->world;
 
 	relay_world_deliver(world, 1, "a@x", BODY);
@@ -451,7 +521,7 @@ test_changed_by_mime(void **state)
 	WAIT_UNTIL(world, world->reports == 1);
 	assert_int_equal(world->seen[0].fates[0].fate, FATE_DELIVERED);
 	assert_string_equal(scene->server.data.bytes, "Subject: x\r\n\r\n.signed\r\n");
-	assert_true(was_said(scene, "BDAT 23 LAST"));
+	assert_true(was_said(scene, "BDAT 12\nBDAT 11 LAST\n"));
 	close_scene(scene);
 }
 
@@ -484,6 +554,7 @@ main(void)
 	    cmocka_unit_test(test_not_after_a_pause),
 	    cmocka_unit_test(test_lost),
 	    cmocka_unit_test(test_moves_whole),
+	    cmocka_unit_test(test_trial),
 	    cmocka_unit_test(test_unknown),
 	    cmocka_unit_test(test_refused_early),
 	    cmocka_unit_test(test_refused_while_it_comes),
