@@ -92,7 +92,8 @@ log_row(const struct settlement *settlement, const struct entry *entry, int64_t 
 	else if (event == EVENT_HELD && row->class == REPLY_SENDER_DENIED)
 		log_text(
 		    &line, KEY_REASON, "the upstream does not let the profile send as this sender");
-	else if (event == EVENT_DEFERRED || event == EVENT_UNCERTAIN)
+	else if ((event == EVENT_DEFERRED || event == EVENT_UNCERTAIN) &&
+		 settlement->job.next_at_ms != 0) /* 0: others of the message go on at once */
 		log_time(&line, KEY_UNTIL, settlement->job.next_at_ms);
 	log_number(&line, KEY_SIZE, (int64_t)entry->mail->size);
 	log_delay(&line, entry, now_ms);

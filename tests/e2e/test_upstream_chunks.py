@@ -112,6 +112,18 @@ def test_some_recipients_refused(relay):
     assert sorted(message.recipients[0] for message in host.messages) == ['a@example.com', TO[0], TO[2]]
 
 
+def test_one_refused_for_now_beside_one_too_many(relay):
+    """The message goes on at once, for whom there was no room: there is no time to say of the other."""
+    postern, host, send = relay('rcpt match=<c@ times=1: reply 452 4.5.3 Too many recipients\n'
+                                'rcpt match=<d@ times=1: reply 450 4.2.1 Later')
+    send(TO)
+    host.wait_for(2)
+    postern.wait_until_queue_is(0)
+    line, = postern.log_lines('event=deferred', f'to=<{TO[2]}>')
+    assert 'code=450' in line and 'until=' not in line
+    assert sorted(name for message in host.messages for name in message.recipients) == TO
+
+
 def test_all_recipients_refused(relay):
     """The reply to a body that was on its way already is nobody's."""
     postern, host, send = relay('rcpt match=example.net: reply 550 5.1.1 Unknown')
