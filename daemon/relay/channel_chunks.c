@@ -5,7 +5,8 @@
  * A body with its envelope saves a round trip. It has a price: if the connection breaks before any reply, nobody
  * knows whether the message was taken, where otherwise it would just go again. So it is not done where an operator
  * decides about such messages, nor on a connection that has waited for a while, which the upstream may be about to
- * close. Within a bandwidth every body waits for its turn.
+ * close; nor on any that has carried a message before the upstream has shown that it keeps those: some end them
+ * behind each, without a word. Within a bandwidth every body waits for its turn.
  *
  * What knows no BDAT takes the octets behind it for commands, and a message's writer for one who may give them. So
  * the first chunk of all is only the first line, the trace field that our side wrote, and nothing follows before it was
@@ -36,7 +37,8 @@ channel_choose_way(struct channel *channel)
 	settings->tries_chunks = !is_known;
 	settings->groups_body = is_known && !profile->is_uncertain_held &&
 				profile->bandwidth == 0 &&
-				now_ms - channel->ready_at_ms <= FRESH_MS;
+				now_ms - channel->ready_at_ms <= FRESH_MS &&
+				(!channel->is_kept || profile->keeps_connections);
 }
 
 bool
@@ -92,6 +94,18 @@ may_say_again(const struct client_transaction *transaction)
 	return transaction->is_in_hand && rule != NULL && strcmp(rule, CHUNKING_UNKNOWN) == 0;
 }
 
+/* Of a connection that was kept. */
+static void
+note_kept(struct channel *channel, const struct client_transaction *transaction)
+{
+	struct profile *profile = channel->profile;
+
+	profile->has_left_kept |=
+	    transaction->is_grouped && !transaction->is_answered && is_lost(transaction);
+	profile->keeps_connections |= transaction->is_answered;
+	profile->keeps_connections &= !profile->has_left_kept;
+}
+
 bool
 channel_unchunks_transaction(struct channel *channel)
 {
@@ -99,6 +113,9 @@ channel_unchunks_transaction(struct channel *channel)
 
 	if (transaction->takes_bdat)
 		note_known(channel);
+	if (channel->is_kept)
+		note_kept(channel, transaction);
+	channel->is_kept = true;
 	if (transaction->lacks_bdat)
 		note_unknown(channel);
 	else if (is_lost(transaction) && channel->profile->chunks_from_ms != NEVER)

@@ -203,7 +203,7 @@ channel_leave_conn(struct channel *channel)
 		conn_close(channel->conn);
 	channel->conn = NULL;
 	channel->is_ready = channel->is_sending_body = channel->is_handshake = false;
-	channel->is_past_dot = channel->takes_chunks = false;
+	channel->is_past_dot = channel->takes_chunks = channel->is_kept = false;
 	channel->settings.binding = NULL;
 	channel->facts.tls = "";
 	dial_restart(&channel->dial);

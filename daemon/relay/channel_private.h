@@ -62,6 +62,7 @@ struct channel {
 	enum phase phase;                  /* of the step under way */
 	int64_t started_at_ms, step_at_ms; /* loop_now_ms() */
 	int64_t ready_at_ms;               /* since when it waits for a transaction */
+	bool is_kept;                      /* the connection has carried a message */
 	struct client_end end;
 	struct channel_facts facts;
 };

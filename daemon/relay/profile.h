@@ -56,6 +56,8 @@ struct profile {
 	bool is_known_by_address; /* the upstream takes our address, and not that name */
 	int64_t chunks_from_ms;   /* loop_now_ms(): its CHUNKING is not used before that */
 	bool takes_chunks;        /* that was seen to work, at its only host */
+	bool keeps_connections;   /* it has answered on one that had carried a message */
+	bool has_left_kept;       /* it has ended one without a word, and may have had a message */
 	int64_t timeout_ms, block_timeout_ms, dot_timeout_ms;
 	bool is_uncertain_held; /* an operator decides about what may have been sent */
 	unsigned connections;

@@ -87,6 +87,8 @@ act(struct session *session, const char *line)
 			;
 		return false;
 	}
+	if (session->server->keeps_none && session->messages == 1 && strncmp(line, "MAIL", 4) == 0)
+		return false;
 	if (has_enough(session, line)) {
 		const char *reply = session->server->enough;
 

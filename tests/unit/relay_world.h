@@ -43,6 +43,7 @@ struct upstream_server {
 	bool is_blind_to_chunks; /* their octets are read as commands */
 	unsigned connections, messages;
 	const char *enough;  /* the reply to a third MAIL on a connection; NULL: it is taken */
+	bool keeps_none;     /* it hangs up at a second MAIL on a connection, without a word */
 	unsigned open_max;   /* more connections at once are refused; 0: none is */
 	unsigned open_count; /* connections that are not over */
 	unsigned connections_awaited; /* a message is not taken before there were so many */

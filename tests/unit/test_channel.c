@@ -232,6 +232,7 @@ test_refused_before_a_group(void **state)
 
 	assert_int_equal(reply_rules_parse("none", "", 0, &rules, &err), 0);
 	open_channel(scene, listen_anywhere(scene), 0, rules);
+	scene->profile->takes_chunks = true;
 	scene->mail.is_whole = true;
 	scene->said_ahead = "550 5.5.0 Invalid HELO name\r\n";
 	greet(scene, CHUNKING);

@@ -99,12 +99,13 @@ bytes_of(const struct buf *body)
 	return (struct msg_bytes){(const uint8_t *)body->bytes, (uint32_t)body->size};
 }
 
-/* BDAT is seen to work, the connection stays open, and goes on with the script. */
+/* BDAT is seen to work, and that connections are kept; this one is, and goes on with the script. */
 static void
 prove(struct scene *scene, const struct upstream_row *script)
 {
 	struct upstream_server *server = &scene->server;
 
+	check_taken(scene, BODY);
 	check_taken(scene, BODY);
 	scene->world.reports = 0;
 	(void)pthread_mutex_lock(&server->lock);
@@ -282,6 +283,25 @@ test_lost(void **state)
 	close_scene(scene);
 }
 
+/* The upstream takes one message on a connection, and says so to nobody: none is uncertain for it. */
+static void
+test_connections_not_kept(void **state)
+{
+	struct scene *scene = open_scene(kind);
+	struct relay_world *world = &scene->world;
+
+	scene->server.keeps_none = true;
+	for (uint64_t i = 1; i <= 5; i++)
+		relay_world_deliver(world, i, "a@x", BODY);
+	WAIT_UNTIL(world, world->reports == 5);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(world->seen[i].fates[0].fate, FATE_DELIVERED);
+	assert_int_equal(scene->server.messages, 5);
+	assert_int_equal(scene->server.connections, 5);
+	assert_int_equal(scene->server.grouped, 4);
+	close_scene(scene);
+}
+
 /* It goes on another connection, with its body. */
 static void
 test_moves_whole(void **state)
@@ -293,10 +313,10 @@ test_moves_whole(void **state)
 		struct scene *scene = open_proven(kind);
 
 		scene->server.enough = replies[i];
-		for (unsigned count = 0; count < 3; count++)
+		for (unsigned count = 0; count < 2; count++)
 			check_taken(scene, BODY);
 		assert_int_equal(scene->server.connections, 2);
-		assert_int_equal(scene->server.grouped, 4);
+		assert_int_equal(scene->server.grouped, 3);
 		buf_clear(&scene->server.data);
 		check_taken(scene, BODY);
 		assert_int_equal(scene->server.data.size, BODY.size);
@@ -324,6 +344,7 @@ test_trial(void **state)
 	check_taken(scene, BODY);
 	assert_true(was_said(scene, "BDAT 12\nBDAT 14 LAST\n"));
 	assert_string_equal(scene->server.data.bytes, "Subject: x\r\n\r\n.dot\r\nlast\r\n");
+	check_taken(scene, BODY);
 	check_taken(scene, BODY);
 	assert_int_equal(scene->server.grouped, 1);
 	close_scene(scene);
@@ -553,6 +574,7 @@ main(void)
 	    cmocka_unit_test(test_not_with_the_envelope),
 	    cmocka_unit_test(test_not_after_a_pause),
 	    cmocka_unit_test(test_lost),
+	    cmocka_unit_test(test_connections_not_kept),
 	    cmocka_unit_test(test_moves_whole),
 	    cmocka_unit_test(test_trial),
 	    cmocka_unit_test(test_unknown),
