@@ -451,7 +451,7 @@ def test_end_of_a_login_raises_an_alert(postern, make_tokens, make_upstream):
 def kill(postern, role):
     pid = postern.roles()[role]
     subprocess.run(['kill', '-9', str(pid)], check=True)
-    wait_until(lambda: postern.is_ready() and postern.roles()[role] != pid, f'{role} is back')
+    wait_until(lambda: postern.roles()[role] != pid and postern.is_ready(), f'{role} is back')
 
 
 def test_rotation(postern, make_tokens, make_upstream):
@@ -515,7 +515,7 @@ def test_accounts_is_away_when_a_token_rotates(postern, make_tokens, make_upstre
             assert len(tokens.stale) == 1 and host.connections == []
         finally:
             subprocess.run(['kill', '-KILL', str(accounts)], check=True)
-    wait_until(lambda: postern.is_ready() and postern.roles()['accounts'] != accounts,
+    wait_until(lambda: postern.roles()['accounts'] != accounts and postern.is_ready(),
                'accounts is back')
     wait_until_on_disk(postern, 1)
     host.wait_for(1)
@@ -550,7 +550,7 @@ def test_relay_dies_with_a_refresh_token_that_is_not_on_disk(postern, make_token
     postern.wait_for_log('a token that holds')
     for pid in reversed(victims):       # with accounts also what it was told and has not read
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: postern.is_ready() and not {*victims} & {*postern.roles().values()}, 'they are back')
+    wait_until(lambda: not {*victims} & {*postern.roles().values()} and postern.is_ready(), 'they are back')
     if not forgives:
         wait_until(lambda: hurry(postern) and postern.ctl('profile', 'show', 'office')['state'] == 'stopped', 'a stop')
         assert 'log in again' in postern.ctl('profile', 'show', 'office')['last_error']

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -42,7 +43,7 @@ check_device(const struct oauth_request *request, const struct http_answer *answ
 
 	if (oauth_read_device(request, answer, &device, &failure) == 0) {
 		check_visible(device.device_code, 1024);
-		ensure(strncmp(device.url, "http", 4) == 0);
+		ensure(strncasecmp(device.url, "http", 4) == 0);
 		ensure(device.life_s > 0 && device.interval_s > 0);
 	} else {
 		ensure(failure.reason[0] != '\0' && strstr(failure.reason, "hush hush") == NULL);
