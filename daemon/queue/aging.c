@@ -173,6 +173,25 @@ ask(struct aging *aging)
 	storage_post(aging->storage, STORE_AGED, &slice->job);
 }
 
+static void
+on_entered(struct job *job)
+{
+	struct aging *aging = job->ctx;
+
+	aging->is_asking = false;
+	aging->has_entered = job->outcome != JOB_DONE || aging->entering.is_end_out;
+	timer_set(aging->timer, aging->has_entered ? 0 : PAUSE_MS);
+}
+
+static void
+enter(struct aging *aging)
+{
+	aging->is_asking = true;
+	aging->entering.job =
+	    (struct job){.on_done = on_entered, .ctx = aging, .urgency = JOB_WRITES_LAZILY};
+	storage_post(aging->storage, STORE_ENTER_AGES, &aging->entering.job);
+}
+
 /* What a slice began is ended before the next one is read: this bounds what is in memory. */
 static bool
 is_busy(const struct aging *aging)
@@ -200,10 +219,14 @@ on_timer(void *ctx)
 	while (aging->step < STEPS && !is_wanted(aging, &steps[aging->step]))
 		next_step(aging);
 	if (aging->step < STEPS) {
-		ask(aging);
+		if (aging->has_entered)
+			ask(aging);
+		else
+			enter(aging);
 		return;
 	}
 	aging->step = 0;
+	aging->has_entered = false;
 	timer_set(aging->timer, look_every_ms(aging->role->config));
 }
 

@@ -18,6 +18,8 @@ struct aging {
 	struct timer *timer;
 	unsigned step; /* of the look that is under way */
 	bool is_asking;
+	bool has_entered; /* for this look, what came since the last one */
+	struct enter_ages_job entering;
 	struct aged_job slice;
 	unsigned warnings; /* being written */
 	bool is_marking;

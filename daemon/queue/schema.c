@@ -7,7 +7,9 @@
  *	           their ids), "whose time has come" (by next_at), and listings by id of what has no
  *	           time; message_later the listings of what has one. The second is partial: it costs
  *	           nothing for a message that goes at the first attempt. message_age serves "who has
- *	           been waiting for so long" (begins_at) and was not told of yet. message_file has
+ *	           been waiting for so long" (begins_at) and was not told of yet. Messages come into
+ *	           it when it is asked: up to the id `entered` all are in it, those behind have an age
+ *	           below 0 (-1 - age) and mostly go before. message_file has
  *	           those whose bodies are in files: no two in the same. body_file is the file's name,
  *	           0 if the body is in rows.
  *	owner      under which logins and lists users had mail here since they last had none at a
@@ -19,7 +21,8 @@
  *	used       what users with a limit sent lately; slot_ms is a slot's width, slot its number
  *	booked     what a profile may have sent: a slot of a period that its rates name (budget.h)
  *	journal    what happened to messages (journal.h), until history.db has it
- *	meta       next_id: ids below it are never given again; epoch: how often this was opened
+ *	meta       next_id: ids below it are never given again; epoch: how often this was opened;
+ *	           entered: see message_age
  *
  * A message is inserted in one transaction with its recipients and body and deleted in one with
  * them, so no row is ever without its message. What is to be changed here needs a new user_version
@@ -34,7 +37,7 @@
 #include <string.h>
 
 #define APPLICATION_ID 0x706f7374 /* "post" */
-#define SCHEMA_VERSION 6
+#define SCHEMA_VERSION 7
 /* A larger file is not read through at start: a restart with a long queue takes a moment. */
 #define CHECK_PAGES_MAX 32768
 #define XSTR(x) #x
@@ -65,10 +68,11 @@ static const char pragmas_sql[] =
 
 #define JOURNAL_SQL "CREATE TABLE journal(id INTEGER PRIMARY KEY, record BLOB NOT NULL);"
 
+#define AGE_INDEX_SQL "CREATE INDEX message_age ON message(age, state, begins_at) WHERE age >= 0;"
+
 #define INDEXES_SQL                                                                                \
 	"CREATE INDEX message_order ON message(state, next_at, user_id, priority);"                \
-	"CREATE INDEX message_later ON message(user_id, state) WHERE next_at > 0;"                 \
-	"CREATE INDEX message_age ON message(age, state, begins_at);"
+	"CREATE INDEX message_later ON message(user_id, state) WHERE next_at > 0;" AGE_INDEX_SQL
 
 #define FILE_INDEX_SQL                                                                             \
 	"CREATE UNIQUE INDEX message_file ON message(body_file) WHERE body_file <> 0;"
@@ -82,7 +86,7 @@ static const char tables_sql[] =
     "BEGIN IMMEDIATE;"
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
     /* Seven digits in base 32 from the first id on. */
-    "INSERT INTO meta VALUES('next_id', 1 << 30), ('epoch', 0);"
+    "INSERT INTO meta VALUES('next_id', 1 << 30), ('epoch', 0), ('entered', 0);"
     "CREATE TABLE message("
     " id INTEGER PRIMARY KEY, state INTEGER NOT NULL, next_at INTEGER NOT NULL,"
     " user_id INTEGER NOT NULL, priority INTEGER NOT NULL, received_at INTEGER NOT NULL,"
@@ -179,9 +183,20 @@ static const char step_6_sql[] =
     "PRAGMA user_version=6;"
     "COMMIT;";
 
+static const char step_7_sql[] =
+    "BEGIN IMMEDIATE;"
+    "DROP INDEX message_age;" AGE_INDEX_SQL
+    "INSERT OR REPLACE INTO meta SELECT 'entered', coalesce(max(id), 0) FROM message;"
+    "PRAGMA user_version=7;"
+    "COMMIT;";
+
 /* The step to each version from the one before. */
-static const char *const steps_sql[SCHEMA_VERSION + 1] = {
-    [2] = step_2_sql, [3] = step_3_sql, [4] = step_4_sql, [5] = step_5_sql, [6] = step_6_sql};
+static const char *const steps_sql[SCHEMA_VERSION + 1] = {[2] = step_2_sql,
+    [3] = step_3_sql,
+    [4] = step_4_sql,
+    [5] = step_5_sql,
+    [6] = step_6_sql,
+    [7] = step_7_sql};
 
 static int
 refuse_damaged(const char *path, const char *how, struct err *err_out)

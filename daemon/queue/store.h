@@ -43,6 +43,7 @@ enum store_job_kind {
 	STORE_SWEEP_USED,
 	STORE_LOAD_USED,
 	STORE_RELEASE,
+	STORE_ENTER_AGES,
 	STORE_AGED,
 	STORE_AGE,
 	STORE_JOURNAL_ADD,
@@ -340,6 +341,15 @@ struct used_job {
 	uint32_t waiting_count_out;
 };
 
+#define ENTERED_A_JOB 500
+
+/* What is to be found by aged_job has to be entered before: what came since the last time is, in
+ * slices. Ids that come behind one that was entered already are entered as they come. */
+struct enter_ages_job {
+	struct job job;
+	bool is_end_out;
+};
+
 /* A message that has been waiting for long. */
 struct aged_row {
 	uint64_t message_id, user_id;
@@ -348,7 +358,7 @@ struct aged_row {
 
 #define AGED_ROWS_MAX 100
 
-/* Messages of one state and age that began by `until_ms`, the oldest first, behind the one named;
+/* Messages of one state and age, of those that were entered, that began by `until_ms`, the oldest first, behind the one named;
  * AGED_ROWS_MAX at the most. */
 struct aged_job {
 	struct job job;

@@ -146,11 +146,15 @@ static const char *const statements_sql[SQL_COUNT] = {
 			" FROM message WHERE id = ?",
     [SQL_FREE_PAGES] = "PRAGMA freelist_count",
     [SQL_PAGES] = "PRAGMA page_count",
-    [SQL_GET_AGED] = "SELECT id, user_id, begins_at, next_at FROM message"
-		     " INDEXED BY message_age WHERE age = ? AND state = ? AND begins_at <= ?"
-		     " AND (begins_at, id) > (?, ?) ORDER BY begins_at, id LIMIT ?",
-    [SQL_SET_AGE] = "UPDATE message SET age = ?2 WHERE id = ?1 AND age < ?2"
+    [SQL_GET_AGED] =
+	"SELECT id, user_id, begins_at, next_at FROM message"
+	" INDEXED BY message_age WHERE age >= 0 AND age = ? AND state = ? AND begins_at <= ?"
+	" AND (begins_at, id) > (?, ?) ORDER BY begins_at, id LIMIT ?",
+    [SQL_SET_AGE] = "UPDATE message SET age = ?2 WHERE id = ?1 AND max(age, -1 - age) < ?2"
 		    " AND last_attempt <= ?3",
+    [SQL_GET_ENTERING] = "SELECT id FROM message WHERE id > ? ORDER BY id LIMIT ?",
+    [SQL_ENTER] = "UPDATE message SET age = -1 - age WHERE id = ? AND age < 0",
+    [SQL_SET_ENTERED] = "UPDATE meta SET value = ? WHERE name = 'entered'",
     [SQL_SHRINK] = "PRAGMA incremental_vacuum(" SHRINK_PAGES ")",
 };
 
@@ -255,6 +259,8 @@ read_meta(struct store *store, struct err *err_out)
 			store->next_id = (uint64_t)value;
 		else if (strcmp(name, "epoch") == 0)
 			store->epoch = (uint32_t)value;
+		else if (strcmp(name, "entered") == 0)
+			store->entered = (uint64_t)value;
 		else if (strcmp(name, "backup_at") == 0)
 			store->backup_at_ms = value;
 	}
@@ -358,6 +364,7 @@ enum store_result
 store_begin(struct store *store)
 {
 	store->journal.before = store->journal.counts;
+	store->entered_before = store->entered;
 	store->journal.is_off = false;
 	return sql_run(store, SQL_BEGIN, "");
 }
@@ -387,6 +394,7 @@ void
 store_rollback(struct store *store)
 {
 	store->journal.counts = store->journal.before;
+	store->entered = store->entered_before;
 	tally_undo(&store->tally);
 	/* SQLite rolls back by itself when the disk is full; a second one would be an error. */
 	if (!sqlite3_get_autocommit(store->db))
@@ -562,6 +570,8 @@ store_run(struct store *store, struct job *job)
 		return store_release(store, at);
 	case STORE_AGED:
 		return store_aged(store, at);
+	case STORE_ENTER_AGES:
+		return store_enter_ages(store, at);
 	case STORE_AGE:
 		return store_age(store, at);
 	case STORE_JOURNAL_ADD:

@@ -77,6 +77,9 @@ enum statement {
 	SQL_FREE_PAGES,
 	SQL_PAGES,
 	SQL_GET_AGED,
+	SQL_GET_ENTERING,
+	SQL_ENTER,
+	SQL_SET_ENTERED,
 	SQL_SET_AGE,
 	SQL_SHRINK,
 	SQL_COUNT
@@ -105,6 +108,8 @@ struct store {
 		struct buf record;
 	} journal;
 	struct tally tally;
+	/* Up to this id all messages are in message_age; and before the transaction. */
+	uint64_t entered, entered_before;
 	int64_t backup_at_ms;
 	struct pages_copy *snapshot; /* NULL: none is being made */
 	char problem[256];
@@ -187,6 +192,7 @@ enum store_result store_release(struct store *store, struct release_job *job);
 /* None: nothing is done. */
 enum store_result store_add_notice(struct store *store, const struct notice *notice);
 enum store_result store_aged(struct store *store, struct aged_job *job);
+enum store_result store_enter_ages(struct store *store, struct enter_ages_job *job);
 enum store_result store_age(struct store *store, struct age_job *job);
 /* Where the journal ends, when the database has been opened. */
 enum store_result store_open_journal(struct store *store);

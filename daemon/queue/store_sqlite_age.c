@@ -3,6 +3,35 @@
 
 #include <stdlib.h>
 
+static enum store_result
+enter(struct store *store, const uint64_t *ids, uint32_t count)
+{
+	enum store_result result = STORE_OK;
+
+	for (uint32_t i = 0; i < count && result == STORE_OK; i++)
+		result = sql_run(store, SQL_ENTER, "i", (int64_t)ids[i]);
+	if (result == STORE_OK && count > 0) {
+		store->entered = ids[count - 1];
+		result = sql_run(store, SQL_SET_ENTERED, "i", (int64_t)store->entered);
+	}
+	return result;
+}
+
+enum store_result
+store_enter_ages(struct store *store, struct enter_ages_job *job)
+{
+	sqlite3_stmt *statement = sql_bind(
+	    store, SQL_GET_ENTERING, "ii", (int64_t)store->entered, (int64_t)ENTERED_A_JOB);
+	uint64_t ids[ENTERED_A_JOB];
+	uint32_t count = 0;
+	int code;
+
+	while ((code = sql_step(statement)) == SQLITE_ROW)
+		ids[count++] = (uint64_t)sqlite3_column_int64(statement, 0);
+	job->is_end_out = count < ENTERED_A_JOB;
+	return code == SQLITE_DONE ? enter(store, ids, count) : sql_result(store, code);
+}
+
 enum store_result
 store_aged(struct store *store, struct aged_job *job)
 {

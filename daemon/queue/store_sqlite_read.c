@@ -27,6 +27,13 @@ text_bytes(sqlite3_stmt *row)
 }
 
 /* `more_bytes`: for the texts that stand in other tables. */
+/* Below 0 it was not entered yet. */
+static uint8_t
+age_of(int stored)
+{
+	return (uint8_t)(stored < 0 ? -1 - stored : stored);
+}
+
 static struct mail *
 read_message(sqlite3_stmt *row, uint32_t recipient_count, size_t more_bytes)
 {
@@ -50,7 +57,7 @@ read_message(sqlite3_stmt *row, uint32_t recipient_count, size_t more_bytes)
 		*texts[i] = mail_text(m, sql_text(row, FIRST_TEXT_COLUMN + i));
 	m->has_wishes = sqlite3_column_int(row, HAS_WISHES_COLUMN) != 0;
 	m->begins_at_ms = sqlite3_column_int64(row, BEGINS_COLUMN);
-	m->age = (uint8_t)sqlite3_column_int(row, AGE_COLUMN);
+	m->age = age_of(sqlite3_column_int(row, AGE_COLUMN));
 	m->wishes.envid = mail_text(m, "");
 	return m;
 }

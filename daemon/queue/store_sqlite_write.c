@@ -3,6 +3,13 @@
 
 #include "common/clock.h"
 
+/* Most go before anybody asks how long they have been waiting: only then they come into the index. */
+static int64_t
+age_of(const struct store *store, const struct mail *m)
+{
+	return m->id <= store->entered ? m->age : -1 - (int64_t)m->age;
+}
+
 static enum store_result
 insert_row(struct store *store, const struct mail *m)
 {
@@ -11,7 +18,7 @@ insert_row(struct store *store, const struct mail *m)
 	    m->received_at_ms, (int64_t)m->attempts, (int64_t)m->last_attempt, (int64_t)m->size,
 	    (int64_t)m->has_8bit, (int64_t)m->body_file, (int64_t)m->is_notice, m->login, m->list,
 	    m->sender, m->header_from, m->message_id, m->subject, m->client, (int64_t)m->has_wishes,
-	    m->begins_at_ms, (int64_t)m->age, (int64_t)m->recipient_count);
+	    m->begins_at_ms, age_of(store, m), (int64_t)m->recipient_count);
 }
 
 static struct tally_place

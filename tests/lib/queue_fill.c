@@ -134,6 +134,25 @@ fill_part(struct store *store, const struct fill_options *options, uint64_t firs
 	return result;
 }
 
+/* What has been waiting for a minute has been entered. */
+static enum store_result
+enter_ages(struct store *store)
+{
+	struct enter_ages_job job = {.job = {.kind = STORE_ENTER_AGES}};
+	enum store_result result = STORE_OK;
+
+	while (result == STORE_OK && !job.is_end_out) {
+		result = store_begin(store);
+		if (result == STORE_OK)
+			result = store_run(store, &job.job);
+		if (result == STORE_OK)
+			result = store_commit(store);
+		if (result == STORE_OK && store_wal_bytes(store) > WAL_MAX)
+			result = store_checkpoint(store);
+	}
+	return result;
+}
+
 int
 fill_queue(const char *path, const struct fill_options *options, uint64_t *first_id_out,
     struct err *err_out)
@@ -153,6 +172,8 @@ fill_queue(const char *path, const struct fill_options *options, uint64_t *first
 		result = store_commit(store);
 	for (uint64_t n = 0; n < options->count && result == STORE_OK; n += MESSAGES_A_COMMIT)
 		result = fill_part(store, options, *first_id_out, n);
+	if (result == STORE_OK)
+		result = enter_ages(store);
 	if (result == STORE_OK)
 		result = store_checkpoint(store);
 	if (result != STORE_OK)

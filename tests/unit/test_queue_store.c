@@ -693,6 +693,101 @@ count_aged(struct queue_rig *rig, struct aged_job *job)
 	return job->row_count_out;
 }
 
+static bool
+enter_ages(struct queue_rig *rig)
+{
+	struct enter_ages_job job = {.is_end_out = false};
+
+	assert_int_equal(rig_do(rig, STORE_ENTER_AGES, JOB_WRITES, &job), JOB_DONE);
+	return job.is_end_out;
+}
+
+static void
+insert_aged(struct queue_rig *rig, uint64_t id, uint8_t age)
+{
+	struct mail *mail = rig_mail(id, 1);
+
+	mail->begins_at_ms = 3000;
+	mail->age = age;
+	assert_int_equal(rig_insert(rig, mail, "body"), JOB_DONE);
+	free(mail);
+	mail = load(rig, id);
+	assert_int_equal(mail->age, age);
+	free(mail);
+}
+
+static void
+test_what_waits_is_found_once_it_was_entered(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct aged_job fresh = {.state = MAIL_WAITING, .age = AGE_FRESH, .until_ms = 5000};
+	struct aged_job delayed = {.state = MAIL_WAITING, .age = AGE_DELAYED, .until_ms = 5000};
+
+	assert_true(rig_open(rig));
+	insert_aged(rig, (1 << 30) + 10, AGE_FRESH);
+	insert_aged(rig, (1 << 30) + 11, AGE_DELAYED);
+	assert_int_equal(count_aged(rig, &fresh) + count_aged(rig, &delayed), 0);
+	assert_true(enter_ages(rig));
+	assert_int_equal(count_aged(rig, &fresh), 1);
+	assert_int_equal(fresh.rows[0].message_id, (1 << 30) + 10);
+	assert_int_equal(count_aged(rig, &delayed), 1);
+	assert_int_equal(delayed.rows[0].message_id, (1 << 30) + 11);
+	/* Of a block that was given before: nobody comes back for it. */
+	insert_aged(rig, (1 << 30) + 3, AGE_FRESH);
+	assert_int_equal(count_aged(rig, &fresh), 2);
+	insert_aged(rig, (1 << 30) + 12, AGE_FRESH);
+	assert_int_equal(count_aged(rig, &fresh), 2);
+	/* How far it came is known to the next start. */
+	rig_close(rig);
+	assert_true(rig_open(rig));
+	insert_aged(rig, (1 << 30) + 4, AGE_FRESH);
+	assert_int_equal(count_aged(rig, &fresh), 3);
+	insert_aged(rig, (1 << 30) + 13, AGE_DELAYED);
+	assert_int_equal(count_aged(rig, &delayed), 1);
+	assert_true(enter_ages(rig));
+	assert_int_equal(count_aged(rig, &fresh), 4);
+	assert_int_equal(count_aged(rig, &delayed), 2);
+}
+
+static void
+test_what_waits_is_entered_in_slices(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct aged_job look = {.state = MAIL_WAITING, .age = AGE_FRESH, .until_ms = 5000};
+
+	assert_true(rig_open(rig));
+	for (uint64_t i = 0; i < ENTERED_A_JOB + 3; i++) {
+		struct mail *mail = rig_mail((1 << 30) + i, 1);
+
+		/* Of the first slice only the last one is old enough. */
+		mail->begins_at_ms = i < ENTERED_A_JOB - 1 ? 6000 : 3000;
+		assert_int_equal(rig_insert(rig, mail, "body"), JOB_DONE);
+		free(mail);
+	}
+	assert_false(enter_ages(rig));
+	assert_int_equal(count_aged(rig, &look), 1);
+	assert_true(enter_ages(rig));
+	assert_int_equal(count_aged(rig, &look), 4);
+}
+
+static void
+test_what_could_not_be_entered_is_entered_later(void **state)
+{
+	struct queue_rig *rig = *state;
+	struct aged_job look = {.state = MAIL_WAITING, .age = AGE_FRESH, .until_ms = 5000};
+	struct enter_ages_job job = {.is_end_out = false};
+
+	assert_true(rig_open(rig));
+	insert_aged(rig, (1 << 30) + 10, AGE_FRESH);
+	faultvfs_set_quota(1);
+	assert_int_equal(rig_do(rig, STORE_ENTER_AGES, JOB_WRITES, &job), JOB_DISK_FULL);
+	faultvfs_set_quota(0);
+	insert_aged(rig, (1 << 30) + 3, AGE_FRESH);
+	assert_int_equal(count_aged(rig, &look), 0);
+	assert_true(enter_ages(rig));
+	assert_int_equal(count_aged(rig, &look), 2);
+}
+
 static void
 test_what_waits_for_long_is_found_in_slices_the_oldest_first(void **state)
 {
@@ -710,6 +805,7 @@ test_what_waits_for_long_is_found_in_slices_the_oldest_first(void **state)
 		assert_int_equal(rig_insert(rig, mail, "body"), JOB_DONE);
 		free(mail);
 	}
+	assert_true(enter_ages(rig));
 	assert_int_equal(count_aged(rig, &look), AGED_ROWS_MAX);
 	assert_false(look.is_end_out);
 	assert_int_equal(look.rows[0].message_id, (1 << 30) + 60);
@@ -1259,6 +1355,9 @@ main(void)
 	    T(full_disk_refuses_and_goes_on),
 	    T(file_that_is_no_database_is_left_alone),
 	    T(database_of_another_program_is_refused),
+	    T(what_waits_is_found_once_it_was_entered),
+	    T(what_waits_is_entered_in_slices),
+	    T(what_could_not_be_entered_is_entered_later),
 	    T(what_waits_for_long_is_found_in_slices_the_oldest_first),
 	    T(age_is_set_once_and_not_past_a_later_attempt),
 	    T(newer_version_is_refused),
