@@ -59,7 +59,8 @@ def run_quietly(words, **more):
 class Sink:
     def __init__(self, build, *options):
         self.process = subprocess.Popen(
-            [f"{build}/tests/bench/smtpsink", *map(str, options)], stdout=subprocess.PIPE, text=True)
+            [f"{build}/tests/bench/smtpsink", *map(str, options)], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, **(SLOW_DISK if "--flush" in options else {})})
         self.port = int(self.process.stdout.readline().partition("=")[2])
         self.conn = socket.create_connection(("127.0.0.1", self.port))
         self.file = self.conn.makefile("rw", newline="")

@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -31,6 +32,8 @@
 #define EVENTS 64
 #define LIMITED_READ 4096          /* at a time, with --read-rate: all get their turn */
 #define LIMITED_BUFFER (64 * 1024) /* of the kernel, then */
+#define FLUSHED_SIZE 8192          /* with --flush, for each message */
+#define FLUSHED_COUNT 1024         /* then over the first of them again: the file has a size */
 #define IDLE_US 1000               /* nothing came for so long: then nothing is made up for */
 
 static const char usage[] =
@@ -41,6 +44,7 @@ static const char usage[] =
     "  --delay MS       before each reply to the end of the data\n"
     "  --pace N         so many of these replies a second in all, in the order of the data\n"
     "  --read-rate N    so many bytes a second in all\n"
+    "  --flush FILE     writes two pages there before each of these replies, and flushes them\n"
     "  --chunking       is announced, and BDAT taken\n";
 
 struct client {
@@ -71,7 +75,8 @@ static struct {
 	FILE *log;
 	struct client *clients;
 	int epoll_fd;
-} sink;
+	int flushed_fd; /* -1: nothing is flushed */
+} sink = {.flushed_fd = -1};
 
 static volatile sig_atomic_t is_stopping;
 
@@ -141,9 +146,35 @@ find_due_ms(void)
 	return sink.delay_ms > 0 ? now / 1000 + sink.delay_ms : 0;
 }
 
+/* A file as long as it gets: no later flush has anything but data to write. */
+static int
+open_flushed(const char *path)
+{
+	static const char pages[FLUSHED_SIZE];
+
+	sink.flushed_fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	for (unsigned i = 0; i < FLUSHED_COUNT && sink.flushed_fd >= 0; i++)
+		if (write(sink.flushed_fd, pages, sizeof(pages)) != sizeof(pages))
+			return -1;
+	return sink.flushed_fd < 0 ? -1 : fsync(sink.flushed_fd);
+}
+
+/* What a message costs a server that does nothing else for it. */
+static void
+flush_pages(void)
+{
+	static const char pages[FLUSHED_SIZE];
+	off_t at = (off_t)(sink.messages % FLUSHED_COUNT * sizeof(pages));
+
+	ensure(pwrite(sink.flushed_fd, pages, sizeof(pages), at) == sizeof(pages));
+	ensure(fdatasync(sink.flushed_fd) == 0);
+}
+
 static void
 end_message(struct client *client)
 {
+	if (sink.flushed_fd >= 0)
+		flush_pages();
 	sink.messages++;
 	sink.last_us = now_us();
 	if (sink.first_us == 0)
@@ -530,6 +561,7 @@ main(int argc, char **argv)
 	    {"delay", required_argument, NULL, 'd'},
 	    {"pace", required_argument, NULL, 'n'},
 	    {"read-rate", required_argument, NULL, 'r'},
+	    {"flush", required_argument, NULL, 'f'},
 	    {"chunking", no_argument, NULL, 'c'},
 	    {NULL, 0, NULL, 0},
 	};
@@ -550,6 +582,8 @@ main(int argc, char **argv)
 			sink.has_chunking = true;
 		else if (option == 'r')
 			sink.read_rate = strtoull(optarg, NULL, 10);
+		else if (option == 'f' && open_flushed(optarg) == 0)
+			continue;
 		else if (option == 'l' && (sink.log = fopen(optarg, "w")) != NULL)
 			(void)setvbuf(sink.log, NULL, _IOLBF, 0);
 		else
