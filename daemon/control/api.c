@@ -118,6 +118,23 @@ reply_unavailable(struct gather *gather)
 		    name, (int)(deadline_ms / 1000));
 }
 
+/* Relay asks servers elsewhere, and does nothing any more once nobody waits for it; what the others do
+ * is ours, and may be done before they end. */
+static bool
+waits_for_others(const struct gather *gather)
+{
+	return gather->route->owner == ROLE_RELAY;
+}
+
+static void
+reply_stopping(struct gather *gather)
+{
+	reply_error(gather->request, 503, "stopping",
+	    waits_for_others(gather)
+		? "posternd is stopping, which ended this: try again once it runs"
+		: "posternd is stopping; it may still do what was asked: look once it runs");
+}
+
 static bool
 is_good(const struct part *part)
 {
@@ -191,6 +208,16 @@ reply_as_is(struct gather *gather)
 	    (struct msg_bytes){(const uint8_t *)part->body.bytes, (uint32_t)part->body.size});
 }
 
+/* It was answered. */
+static void
+gather_free(struct gather *gather)
+{
+	for (unsigned i = 0; i < gather->part_count; i++)
+		buf_fini(&gather->parts[i].body);
+	list_remove(&gather->link);
+	free(gather);
+}
+
 static void
 gather_finish(struct gather *gather)
 {
@@ -200,10 +227,17 @@ gather_finish(struct gather *gather)
 		reply_as_is(gather);
 	else
 		reply_composed(gather);
+	gather_free(gather);
+}
+
+static void
+gather_stop(struct gather *gather)
+{
 	for (unsigned i = 0; i < gather->part_count; i++)
-		buf_fini(&gather->parts[i].body);
-	list_remove(&gather->link);
-	free(gather);
+		if (gather->parts[i].is_waiting)
+			link_cancel(gather->parts[i].link, gather->parts[i].request_id);
+	reply_stopping(gather);
+	gather_free(gather);
 }
 
 static bool
@@ -396,15 +430,26 @@ api_open(api_link_fn link_to, void *ctx)
 }
 
 void
-api_close(struct api *api)
+api_drain(struct api *api)
 {
 	LIST_EACH_SAFE (&api->gathers, at, next) {
 		struct gather *gather = LIST_ENTRY(at, struct gather, link);
 
-		for (unsigned i = 0; i < gather->part_count; i++)
-			if (gather->parts[i].is_waiting)
-				link_cancel(gather->parts[i].link, gather->parts[i].request_id);
-		gather_finish(gather);
+		if (waits_for_others(gather))
+			gather_stop(gather);
 	}
+}
+
+void
+api_give_up(struct api *api)
+{
+	LIST_EACH_SAFE (&api->gathers, at, next)
+		gather_stop(LIST_ENTRY(at, struct gather, link));
+}
+
+void
+api_close(struct api *api)
+{
+	api_give_up(api);
 	free(api);
 }

@@ -19,7 +19,11 @@ struct api;
 typedef struct link *(*api_link_fn)(enum role owner, void *ctx);
 
 struct api *api_open(api_link_fn link_to, void *ctx);
-/* Answers what still waits with 503. */
+/* A stop: answers with 503 at once what waits for servers elsewhere, which may take minutes. */
+void api_drain(struct api *api);
+/* The same with all that still waits. */
+void api_give_up(struct api *api);
+/* Gives up what still waits. */
 void api_close(struct api *api);
 /* A piece of the answer to a call that is under way; dropped if there is none. */
 void api_on_progress(struct api *api, struct link *link, const struct msg_progress *progress);

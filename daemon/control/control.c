@@ -4,6 +4,7 @@
 #include "common/xalloc.h"
 #include "daemon/control/api.h"
 #include "daemon/control/http.h"
+#include "daemon/core/loop.h"
 
 #include <stdlib.h>
 
@@ -11,12 +12,21 @@ struct control {
 	struct role_context *role;
 	struct api *api;
 	struct http_server *server;
+	struct timer *drain;
 };
 
 static struct link *
 link_to(enum role owner, void *ctx)
 {
 	return role_link(ctx, owner, 0);
+}
+
+static void
+on_drain_timer(void *ctx)
+{
+	struct control *control = ctx;
+
+	api_give_up(control->api);
 }
 
 static int
@@ -27,6 +37,7 @@ start(struct role_context *role, struct err *err_out)
 	control->role = role;
 	control->api = api_open(link_to, role);
 	control->server = http_open(role->loop, api_on_request, control->api);
+	control->drain = timer_new(role->loop, on_drain_timer, control);
 	role->state = control;
 	return 0;
 }
@@ -60,13 +71,15 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 		log_trace("control has no use for %s", message_name(message->kind));
 }
 
-/* No timer: each answer has its own deadline, and the parent has one for the drain. */
+/* What changes something is waited for, within reason: an answer's own deadline may be far longer. */
 static void
 drain(struct role_context *role, int64_t within_ms)
 {
 	struct control *control = role->state;
 
 	http_drain(control->server, on_idle, control);
+	api_drain(control->api);
+	timer_set(control->drain, within_ms);
 }
 
 static void
@@ -76,6 +89,7 @@ stop(struct role_context *role)
 
 	api_close(control->api);
 	http_close(control->server);
+	timer_free(control->drain);
 	free(control);
 	role->state = NULL;
 }

@@ -39,7 +39,7 @@ struct profile_tests {
 struct test {
 	struct list link;
 	struct profile_tests *tests;
-	struct link *control; /* NULL: nobody waits any more */
+	struct link *control;
 	uint32_t request_id;
 	uint32_t fetch;
 	struct profile *profile;
@@ -145,7 +145,7 @@ tell_step(const struct test *test, const json_t *step)
 	struct msg_progress progress = {.call = test->request_id};
 	char *text;
 
-	if (!test->has_progress || test->control == NULL)
+	if (!test->has_progress)
 		return;
 	text = json_dumps(step, RESULT_FLAGS);
 	ensure(text != NULL);
@@ -500,9 +500,12 @@ profile_tests_call(
 void
 profile_tests_forget(struct profile_tests *tests, const struct link *control)
 {
-	LIST_EACH (&tests->running, at)
-		if (LIST_ENTRY(at, struct test, link)->control == control)
-			LIST_ENTRY(at, struct test, link)->control = NULL;
+	LIST_EACH_SAFE (&tests->running, at, next) {
+		struct test *test = LIST_ENTRY(at, struct test, link);
+
+		if (test->control == control)
+			test_free(test);
+	}
 }
 
 void

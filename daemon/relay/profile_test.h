@@ -34,7 +34,8 @@ void profile_tests_call(
 void profile_tests_set_mime_link(struct profile_tests *tests, struct link *link);
 /* A piece of a message that came back from mime. */
 void profile_tests_on_body(struct profile_tests *tests, const struct link_message *message);
-/* The link to control is gone: nobody waits for the answers. */
+/* The link to control is gone, as it is while posternd stops: its tests end, since nobody waits for
+ * their answers. */
 void profile_tests_forget(struct profile_tests *tests, const struct link *control);
 
 #endif

@@ -63,6 +63,7 @@ struct world {
 
 /* A call whose answer the test itself gives; 0: there is none. */
 #define SLOW_CALL "/v1/profiles/slow/test"
+#define SLOW_CHANGE "/v1/messages/hold"
 
 static uint32_t slow_call;
 
@@ -72,7 +73,7 @@ on_call(struct link *link, const struct link_message *message, void *ctx)
 	const struct msg_call *call = &message->body->call;
 	char text[512];
 
-	if (strcmp(call->path, SLOW_CALL) == 0) {
+	if (strcmp(call->path, SLOW_CALL) == 0 || strcmp(call->path, SLOW_CHANGE) == 0) {
 		slow_call = message->request_id;
 		return;
 	}
@@ -381,19 +382,24 @@ test_client_gone(void **state)
 /* ---- an answer in pieces ---- */
 
 static int
-begin_slow_call(struct world *world)
+begin_slowly(struct world *world, const char *text)
 {
-	static const char text[] =
-	    "POST " SLOW_CALL " HTTP/1.1\r\nHost: x\r\nContent-Length: 17\r\n\r\n"
-	    "{\"progress\":true}";
 	int fd = connect_client(world);
 
 	slow_call = 0;
-	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	for (int turn = 0; turn < TURNS_MAX && slow_call == 0; turn++)
 		loop_turn(world->loop, 10);
 	assert_int_not_equal(slow_call, 0);
 	return fd;
+}
+
+static int
+begin_slow_call(struct world *world)
+{
+	return begin_slowly(world,
+	    "POST " SLOW_CALL " HTTP/1.1\r\nHost: x\r\nContent-Length: 17\r\n\r\n"
+	    "{\"progress\":true}");
 }
 
 static void
@@ -500,6 +506,71 @@ test_client_that_leaves_in_the_middle(void **state)
 	(void)close(fd);
 }
 
+/* ---- a stop ---- */
+
+#define STOPPING "HTTP/1.1 503 Service Unavailable\r\n"
+
+static void
+test_stop_ends_what_waits_for_servers_elsewhere(void **state)
+{
+	struct world *world = *state;
+	char streamed[ANSWER_SIZE] = "", whole[ANSWER_SIZE] = "";
+	bool is_idle = false;
+	int fds[2];
+
+	connect_peer(world, ROLE_RELAY);
+	fds[0] = begin_slow_call(world);
+	tell_progress(world, slow_call, "{\"step\":1}");
+	assert_true(read_until(world, fds[0], "{\"step\":1}", streamed));
+	fds[1] = begin_slow_call(world);
+	http_drain(world->server, on_idle, &is_idle);
+	api_drain(world->api);
+	assert_false(read_until(world, fds[0], "never", streamed));
+	assert_non_null(
+	    strstr(streamed, "{\"error\":{\"code\":\"stopping\",\"message\":\"posternd is "
+			     "stopping, which ended this"));
+	assert_non_null(strstr(streamed, "\r\n0\r\n\r\n"));
+	assert_false(read_until(world, fds[1], "never", whole));
+	assert_int_equal(strncmp(whole, STOPPING, strlen(STOPPING)), 0);
+	assert_non_null(strstr(whole, "\"stopping\""));
+	for (int turn = 0; turn < TURNS_MAX && !is_idle; turn++)
+		loop_turn(world->loop, 10);
+	assert_true(is_idle);
+	end_slow_call(world, 200, "{}"); /* finds nobody */
+	loop_turn(world->loop, 10);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
+/* What changes something is waited for, but not for ever. */
+static void
+test_stop_waits_for_a_change(void **state)
+{
+	static const char text[] =
+	    "POST " SLOW_CHANGE " HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
+	struct world *world = *state;
+	char done[ANSWER_SIZE] = "", given_up[ANSWER_SIZE] = "";
+	int fds[2];
+
+	connect_peer(world, ROLE_QUEUE);
+	fds[0] = begin_slowly(world, text);
+	fds[1] = begin_slowly(world, text);
+	http_drain(world->server, NULL, NULL);
+	api_drain(world->api);
+	link_answer(world->theirs[ROLE_QUEUE], slow_call, MSG_RESULT,
+	    &(struct msg_result){.status = 200,
+		.content_type = "application/json",
+		.body = {(const uint8_t *)"{\"n\":7}", 7}});
+	assert_true(read_until(world, fds[1], "{\"n\":7}", done));
+	assert_int_equal(read(fds[0], given_up, 1), -1);
+	api_give_up(world->api);
+	assert_false(read_until(world, fds[0], "never", given_up));
+	assert_int_equal(strncmp(given_up, STOPPING, strlen(STOPPING)), 0);
+	assert_non_null(strstr(given_up, "it may still do what was asked"));
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
 int
 main(void)
 {
@@ -518,6 +589,9 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_role_that_ends_in_the_middle, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 		test_client_that_leaves_in_the_middle, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		test_stop_ends_what_waits_for_servers_elsewhere, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_stop_waits_for_a_change, set_up, tear_down),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN); /* as role_run() does */
