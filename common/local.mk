@@ -36,6 +36,8 @@ common_libcommon_a_SOURCES = \
 	common/octet.h \
 	common/percent.c \
 	common/percent.h \
+	common/place.c \
+	common/place.h \
 	common/rate.c \
 	common/rate.h \
 	common/sender_rules.c \

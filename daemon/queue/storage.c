@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #define SPACE_EVERY_MS 1000
@@ -151,7 +152,7 @@ open_disk(struct storage *storage, struct err *err_out)
 	if (store_open(path, &storage->store, err_out) != 0 ||
 	    bodyfile_open(storage->options.directory, &storage->files, err_out) != 0)
 		return -1;
-	if (stat(path, &storage->store_file) != 0)
+	if (place_note(&storage->store_place, path) != 0)
 		return err_set(err_out, "%s: %s", path, strerror(errno));
 	swept = bodyfile_sweep(storage->files, has_message, storage->store);
 	if (swept > 0)
@@ -242,11 +243,9 @@ bool
 storage_is_in_place(const struct storage *storage)
 {
 	char path[STORE_PATH_SIZE];
-	struct stat file;
 
 	format_store_path(storage, path);
-	return stat(path, &file) == 0 && file.st_dev == storage->store_file.st_dev &&
-	       file.st_ino == storage->store_file.st_ino;
+	return place_is_kept(&storage->store_place, path);
 }
 
 uint64_t

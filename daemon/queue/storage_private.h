@@ -9,11 +9,11 @@
 #ifndef POSTERN_QUEUE_STORAGE_PRIVATE_H
 #define POSTERN_QUEUE_STORAGE_PRIVATE_H
 
+#include "common/place.h"
 #include "daemon/queue/spares.h"
 #include "daemon/queue/storage.h"
 
 #include <stdatomic.h>
-#include <sys/stat.h>
 
 /* As long as lazy jobs wait: the thread wakes for them without being woken. */
 #define STORAGE_IDLE_MS WORKER_LAZY_MS
@@ -23,7 +23,7 @@
 struct storage {
 	struct storage_options options;
 	struct store *store;
-	struct stat store_file; /* as it was opened */
+	struct place store_place; /* of the file that is open */
 	struct bodyfiles *files;
 	struct worker *store_worker;
 	struct worker *file_workers[FILE_WORKERS];
