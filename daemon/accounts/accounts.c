@@ -9,6 +9,7 @@
 #include "daemon/accounts/accounts.h"
 
 #include "common/log.h"
+#include "common/place.h"
 #include "common/xalloc.h"
 #include "daemon/accounts/api.h"
 #include "daemon/accounts/gate.h"
@@ -17,16 +18,23 @@
 #include "daemon/accounts/profile_oauth.h"
 #include "daemon/accounts/routes.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define DERIVATIONS_WAITING_MAX 256 /* under a second of work on one CPU */
 #define THREADS_MAX 16
+#define DATABASE "accounts.db"
+#define PLACE_EVERY_MS 1000
 
 struct accounts {
 	struct parts parts;
 	struct api *api;
+	struct timer *place_timer;
+	struct place place; /* of the accounts.db that is open */
+	bool is_misplaced;  /* it wasn't there a second ago */
 };
 
 static unsigned
@@ -44,6 +52,7 @@ accounts_free(struct accounts *accounts)
 {
 	/* The pool first: what it still has is told to the others. */
 	pool_free(accounts->parts.pool);
+	timer_free(accounts->place_timer);
 	api_free(accounts->api);
 	sasl_free(accounts->parts.sasl);
 	grants_free(accounts->parts.grants);
@@ -55,14 +64,48 @@ accounts_free(struct accounts *accounts)
 	free(accounts);
 }
 
+/* All of it can still be read, but only by the process that has it open. */
+static void
+on_place_timer(void *ctx)
+{
+	static const char reason[] =
+	    DATABASE " was removed or replaced while it is in use: users and profiles are whole "
+		     "until a stop, which would lose them: posternctl queue backup saves them";
+	struct accounts *accounts = ctx;
+	bool is_misplaced = !place_is_kept(&accounts->place, DATABASE);
+
+	timer_set(accounts->place_timer, PLACE_EVERY_MS);
+	if (is_misplaced && !accounts->is_misplaced) {
+		log_problem(LOG_ERROR, "%s", reason);
+		alerts_raise(accounts->parts.alerts, &(struct msg_alert){.kind = "accounts-removed",
+							 .user = "",
+							 .list = "",
+							 .address = "",
+							 .detail = reason});
+	}
+	accounts->is_misplaced = is_misplaced;
+}
+
+static int
+open_database(struct accounts *accounts, struct err *err_out)
+{
+	(void)umask(077);
+	if (db_open(DATABASE, &accounts->parts.db, err_out) != 0)
+		return -1;
+	if (place_note(&accounts->place, DATABASE) != 0)
+		return err_set(err_out, DATABASE ": %s", strerror(errno));
+	accounts->place_timer = timer_new(accounts->parts.loop, on_place_timer, accounts);
+	timer_set(accounts->place_timer, PLACE_EVERY_MS);
+	return 0;
+}
+
 static int
 open_parts(struct accounts *accounts, struct err *err_out)
 {
 	struct parts *parts = &accounts->parts;
 	struct sasl_parts sasl;
 
-	(void)umask(077);
-	if (db_open("accounts.db", &parts->db, err_out) != 0)
+	if (open_database(accounts, err_out) != 0)
 		return -1;
 	parts->pool = pool_new(parts->loop, thread_count(), DERIVATIONS_WAITING_MAX);
 	parts->presence = presence_new(parts->loop, parts->config);

@@ -28,7 +28,8 @@ struct history {
 	struct history_thread thread;
 	struct timer *timer;
 	bool is_moving, is_stopping, has_room;
-	bool has_trouble; /* an operator was told */
+	bool has_trouble;  /* an operator was told */
+	bool is_misplaced; /* the same */
 	uint64_t moved;
 	uint64_t writes; /* that had been posted a turn ago */
 	unsigned quiet_turns;
@@ -131,6 +132,22 @@ note_lost(struct history *history, uint64_t count)
 	role_alert(history->role, "history-lost", "", "", "", detail);
 }
 
+/* Nothing is made anew in its place while it is open: a backup has all of it. */
+static void
+tell_of_place(struct history *history)
+{
+	static const char reason[] =
+	    "history.db was removed or replaced while it is in use: mail goes on, and what becomes "
+	    "of it is kept until a stop: posternctl queue backup saves it";
+	bool is_misplaced = atomic_load(&history->thread.is_misplaced);
+
+	if (is_misplaced && !history->is_misplaced) {
+		log_problem(LOG_ERROR, "%s", reason);
+		role_alert(history->role, "history-removed", "", "", "", reason);
+	}
+	history->is_misplaced = is_misplaced;
+}
+
 static void begin_cycle(struct history *history);
 
 static void
@@ -217,6 +234,7 @@ on_timer(void *ctx)
 	uint64_t writes = storage_writes(history->storage);
 
 	set_keep(history); /* the config may be another one */
+	tell_of_place(history);
 	history->quiet_turns = writes == history->writes ? history->quiet_turns + 1 : 0;
 	history->writes = writes;
 	if (history->quiet_turns < 2 || !list_is_empty(&history->waiting) || history->has_trouble)

@@ -7,6 +7,7 @@
 #ifndef POSTERN_QUEUE_HISTORY_PRIVATE_H
 #define POSTERN_QUEUE_HISTORY_PRIVATE_H
 
+#include "common/place.h"
 #include "daemon/queue/history.h"
 #include "daemon/queue/history_db.h"
 #include "daemon/queue/wary_clock.h"
@@ -27,12 +28,14 @@ struct history_thread {
 	const char *directory;
 	void *owner;           /* the loop's side */
 	struct history_db *db; /* NULL: not open */
+	struct place place;    /* of the file that is open */
 	struct wary_clock clock;
 	unsigned idle_turns;
 	char problem[256]; /* why it isn't open, or what went wrong last */
 
 	_Atomic int64_t keep_ms, stats_keep_ms;
 	atomic_bool was_set_aside; /* the loop is to be told */
+	atomic_bool is_misplaced;  /* what is open doesn't stand under its name any more */
 };
 
 void history_run(struct list *batch, void *thread);

@@ -60,6 +60,8 @@ open_once(struct history_thread *thread)
 		(void)snprintf(thread->problem, sizeof(thread->problem), "%.255s", err.text);
 		return result;
 	}
+	if (place_note(&thread->place, path) != 0)
+		thread->place = (struct place){0}; /* gone already: nothing is there */
 	result = history_db_newest(thread->db, &newest_ms);
 	wary_clock_init(&thread->clock, newest_ms, clock_wall_ms(), clock_monotonic_ms());
 	return result;
@@ -95,6 +97,16 @@ outcome_of(struct history_thread *thread, enum history_result result)
 		thread->db = NULL;
 	}
 	return result == HISTORY_FULL ? JOB_DISK_FULL : JOB_FAILED;
+}
+
+static void
+watch_place(struct history_thread *thread)
+{
+	char path[4096];
+
+	file_path(thread, "", path, sizeof(path));
+	atomic_store(
+	    &thread->is_misplaced, thread->db != NULL && !place_is_kept(&thread->place, path));
 }
 
 /* ---- jobs ---- */
@@ -186,6 +198,7 @@ history_run(struct list *batch, void *ctx)
 		run_job(thread, LIST_ENTRY(at, struct job, link));
 	if (thread->db != NULL && history_db_wal_bytes(thread->db) >= WAL_LIMIT_BYTES)
 		(void)outcome_of(thread, history_db_checkpoint(thread->db));
+	watch_place(thread);
 }
 
 /* ---- idle ---- */
@@ -209,6 +222,7 @@ history_idle(void *ctx)
 	bool is_done = true;
 	uint64_t waiting;
 
+	watch_place(thread);
 	if (thread->db == NULL)
 		return -1;
 	if (outcome_of(thread, tidy(thread, &is_done)) != JOB_DONE)

@@ -159,6 +159,147 @@ def test_queue_removed_beneath_it_takes_no_mail_and_can_be_saved(waiting, tmp_pa
         assert len(copy.queued('--state', 'held')) == 4
 
 
+def alert_kinds(postern):
+    return [alert['kind'] for alert in postern.ctl('alert', 'ls')]
+
+
+def lose(postern, name, how):
+    """The file goes, or another one comes in its place; the log of the old one stays where it is."""
+    path = postern.state_dir / name
+    if how == 'removed':
+        path.unlink()
+    else:
+        other = path.with_suffix('.other')
+        other.write_bytes(b'no database at all')
+        if IS_ROOT:
+            shutil.chown(other, 'postern', 'postern')
+        other.rename(path)
+
+
+def put_back(postern, name, backup='saved'):
+    """One file of a backup, as backup.md says: what else has its name goes first."""
+    for path in postern.state_dir.glob(f'{name}*'):
+        path.unlink()
+    shutil.copy(postern.state_dir / 'backups' / backup / name, postern.state_dir / name)
+    if IS_ROOT:
+        shutil.chown(postern.state_dir / name, 'postern', 'postern')
+
+
+@pytest.mark.parametrize('how', ['removed', 'replaced'])
+def test_accounts_lost_beneath_it_are_whole_and_can_be_saved(waiting, how):
+    waiting.expect_trouble('accounts.db was removed or replaced|no profile')
+    assert 'accounts-removed' not in alert_kinds(waiting)
+    lose(waiting, 'accounts.db', how)
+    wait_until(lambda: 'accounts-removed' in alert_kinds(waiting), 'an operator is told')
+    assert len(waiting.log_lines('event=problem', 'accounts.db was removed or replaced')) == 1
+    late = waiting.add_user('late')
+    with waiting.client(late) as client:
+        client.sendmail('a@example.com', ['late@example.net'], b'Subject: late\r\n\r\nlate\r\n')
+    assert waiting.ctl('queue', 'backup', 'saved')['sound']
+    waiting.stop()
+    put_back(waiting, 'accounts.db')
+    waiting.start()
+    with waiting.client(late) as client:
+        client.sendmail('a@example.com', ['2@example.net'], b'Subject: later\r\n\r\nlater\r\n')
+    assert {user['login'] for user in waiting.ctl('user', 'ls')} == {'shop', 'late'}
+    assert waiting.ctl('alert', 'ls')
+    assert len(waiting.queued()) == 6 and waiting.queued('--state', 'held') == []
+
+
+def test_start_without_accounts_has_no_users_and_keeps_the_queue(waiting):
+    waiting.expect_trouble('accounts.db was removed or replaced|no profile')
+    lose(waiting, 'accounts.db', 'removed')
+    wait_until(lambda: 'accounts-removed' in alert_kinds(waiting), 'an operator is told')
+    waiting.ctl('queue', 'backup', 'saved')
+    waiting.stop()
+    waiting.start()
+    assert waiting.ctl('user', 'ls') == [] and len(waiting.queued()) == 4
+    wait_until(lambda: 'no-profile' in alert_kinds(waiting), 'its mail has no way out')
+    waiting.stop()
+    put_back(waiting, 'accounts.db')
+    waiting.start()
+    with waiting.client(waiting.user) as client:
+        assert client.mail('a@example.com')[0] == 250
+    assert len(waiting.queued()) == 4
+
+
+@pytest.mark.parametrize('how', ['removed', 'replaced'])
+def test_history_lost_beneath_it_goes_on_and_can_be_saved(waiting, how):
+    waiting.expect_trouble('history.db')
+    assert len(waiting.ctl('track')) == 4
+    assert 'history-removed' not in alert_kinds(waiting)
+    lose(waiting, 'history.db', how)
+    wait_until(lambda: 'history-removed' in alert_kinds(waiting), 'an operator is told')
+    assert len(waiting.log_lines('event=problem', 'history.db was removed or replaced')) == 1
+    with waiting.client(waiting.user) as client:
+        client.sendmail('a@example.com', ['late@example.net'], b'Subject: late\r\n\r\nlate\r\n')
+    assert len(waiting.ctl('track')) == 5
+    assert waiting.ctl('queue', 'backup', 'saved')['sound']
+    waiting.stop()
+    put_back(waiting, 'history.db')
+    waiting.start()
+    found = [message['subject'] for message in waiting.ctl('track')]
+    assert sorted(found) == ['large', 'late', 'small', 'small', 'small']
+    assert len(waiting.queued()) == 5 and waiting.queued('--state', 'held') == []
+
+
+def test_start_without_history_begins_a_new_one(postern, sink):
+    """The last that happened may be in it: the journal gives it away with the commits behind it."""
+    postern.expect_trouble('history.db was removed or replaced')
+    postern.add_upstream(sink)
+    user = postern.add_user()
+
+    def send(subject):
+        with postern.client(user) as client:
+            client.sendmail('a@example.com', ['b@example.net'],
+                            f'Subject: {subject}\r\n\r\nhello\r\n'.encode())
+        wait_until(lambda: [message['fate'] for message in postern.ctl('track', '--limit', '1')
+                            if message['subject'] == subject] == ['delivered'], 'it is told')
+
+    send('old')
+    postern.ctl('track')    # by now the journal knows that it stands there
+    send('last')
+    lose(postern, 'history.db', 'removed')
+    wait_until(lambda: 'history-removed' in alert_kinds(postern), 'an operator is told')
+    send('between')
+    postern.restart()
+    assert 'old' not in [message['subject'] for message in postern.ctl('track')]
+    send('new')
+    assert 'old' not in [message['subject'] for message in postern.ctl('track')]
+
+
+@pytest.mark.parametrize('name, kind', [
+    ('accounts.db', 'accounts-removed'), ('history.db', 'history-removed')])
+def test_what_was_moved_and_comes_back_has_lost_nothing(waiting, name, kind):
+    waiting.expect_trouble(f'{name} was removed or replaced')
+    path = waiting.state_dir / name
+    path.rename(path.with_suffix('.away'))
+    wait_until(lambda: kind in alert_kinds(waiting), 'an operator is told')
+    waiting.add_user('late')
+    path.with_suffix('.away').rename(path)
+    waiting.restart()
+    assert {user['login'] for user in waiting.ctl('user', 'ls')} == {'shop', 'late'}
+    assert len(waiting.ctl('track')) == 4 and len(waiting.queued()) == 4
+    assert len(waiting.log_lines('event=alert', kind)) == 1
+
+
+def test_backup_of_what_was_lost_beneath_it_can_be_restored(waiting, tmp_path):
+    """All of it at once."""
+    waiting.expect_trouble('was removed or replaced')
+    for name in ('accounts.db', 'history.db', 'queue.db'):
+        for path in waiting.state_dir.glob(f'{name}*'):
+            path.unlink()
+    wait_until(lambda: {'accounts-removed', 'history-removed', 'queue-removed'} <= set(
+        alert_kinds(waiting)), 'an operator is told of each')
+    assert waiting.ctl('queue', 'backup', 'saved')['sound']
+    waiting.stop()
+    with restore(waiting.state_dir / 'backups' / 'saved', tmp_path / 'restored') as copy:
+        copy.expect_trouble('the queue is that of a backup')
+        assert len(copy.queued('--state', 'held')) == 4 and len(copy.ctl('track')) == 4
+        with copy.client(waiting.user) as client:
+            assert client.mail('a@example.com')[0] == 250
+
+
 def test_backups_have_names_that_do_no_harm(waiting):
     assert waiting.run_ctl('queue', 'backup').returncode == 0
     waiting.ctl('queue', 'backup', 'monday')
