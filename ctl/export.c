@@ -86,6 +86,7 @@ complete_recipients(struct exporting *exporting, json_t *message, bool *gone_out
 	json_int_t count = json_integer_value(json_object_get(message, "recipient_count"));
 	int status = STATUS_DONE;
 
+	(void)json_object_del(message, "has_more"); /* said of the answer */
 	while (status == STATUS_DONE && !*gone_out &&
 	       (json_int_t)json_array_size(recipients) < count) {
 		char *path = xasprintf(

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LIMIT_DEFAULT 100 /* posternd's */
+
 static const struct column columns[] = {
     {"ID", "id", COLUMN_PLAIN},
     {"STATE", "state", COLUMN_PLAIN},
@@ -106,20 +108,54 @@ summarize_recipients(json_t *message)
 	free(text);
 }
 
+/* Whether there is more that an answer had no room for; then the next one is to have it. */
+static bool
+ask_on(struct invocation *invocation, const json_t *messages, json_int_t limit)
+{
+	json_t *fields = invocation->arguments.fields, *last;
+	size_t count = json_array_size(messages);
+
+	last = count == 0 ? NULL : json_array_get(messages, count - 1);
+	if (!json_is_true(json_object_get(last, "has_more")))
+		return false;
+	(void)json_object_set_new(last, "has_more", json_false());
+	(void)json_object_set(fields, "after", json_object_get(last, "id"));
+	(void)json_object_set_new(fields, "limit", json_integer(limit - (json_int_t)count));
+	return true;
+}
+
+static int
+list_messages(struct invocation *invocation, json_t *messages)
+{
+	const json_t *wanted = json_object_get(invocation->arguments.fields, "limit");
+	json_int_t limit = wanted == NULL ? LIMIT_DEFAULT : json_integer_value(wanted);
+	json_t *page = NULL;
+	int status;
+
+	do {
+		char *path = invocation_query(invocation, "/v1/messages");
+
+		status = invocation_call(invocation, "GET", path, NULL, &page);
+		free(path);
+		if (status != STATUS_DONE)
+			return status;
+		(void)json_array_extend(messages, page);
+		json_decref(page);
+	} while (ask_on(invocation, messages, limit));
+	return status;
+}
+
 static int
 run_ls(struct invocation *invocation)
 {
-	char *path = invocation_query(invocation, "/v1/messages");
-	json_t *messages = NULL, *message;
-	int status = invocation_call(invocation, "GET", path, NULL, &messages);
+	json_t *messages = json_array(), *message;
+	int status = list_messages(invocation, messages);
 	size_t i;
 
-	free(path);
-	if (status != STATUS_DONE)
-		return status;
 	if (!invocation->is_json)
 		json_array_foreach(messages, i, message) summarize_recipients(message);
-	status = invocation_print_rows(invocation, messages, columns);
+	if (status == STATUS_DONE)
+		status = invocation_print_rows(invocation, messages, columns);
 	json_decref(messages);
 	return status;
 }

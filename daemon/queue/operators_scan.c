@@ -109,15 +109,23 @@ call_message(struct operators *operators, const struct mail *mail)
 	return object;
 }
 
-/* A page ends early rather than grow over what an answer may have. Takes the message. */
+/* A page ends early rather than grow over what an answer may have, and says so. Takes the message. */
 static void
 add_to_page(struct call *call, json_t *message)
 {
+	size_t count = json_array_size(call->page);
+
+	if (!call->is_single)
+		(void)json_object_set_new(message, "has_more", json_false());
 	call->page_bytes += json_dumpb(message, NULL, 0, JSON_COMPACT) + 1;
-	if (call->page_bytes < OPERATOR_ANSWER_MAX)
+	if (call->page_bytes < OPERATOR_ANSWER_MAX) {
 		(void)json_array_append_new(call->page, message);
-	else
-		json_decref(message);
+		return;
+	}
+	json_decref(message);
+	if (count > 0)
+		(void)json_object_set_new(
+		    json_array_get(call->page, count - 1), "has_more", json_true());
 }
 
 static void

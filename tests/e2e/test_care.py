@@ -464,6 +464,8 @@ def test_export(waiting, tmp_path):
     everything = tmp_path / 'everything'
     assert waiting.ctl('queue', 'export', everything)['messages'] == 4
     messages = waiting.queued()
+    envelope = json.loads((everything / f'{messages[0]["id"]}.json').read_text())
+    assert envelope['id'] == messages[0]['id'] and 'has_more' not in envelope
     assert {path.name for path in everything.iterdir()} == {
         f'{message["id"]}.{kind}' for message in messages for kind in ('eml', 'json')}
     for message in messages:

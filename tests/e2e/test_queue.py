@@ -60,6 +60,29 @@ def test_ls_goes_on_behind_an_id(waiting):
     assert [message['id'] for message in waiting.queued('--after', ids[0])] == ids[1:]
 
 
+def test_ls_of_more_than_one_answer_takes_has_all(postern, make_upstream):
+    """A thousand recipients, each with a long reply, fill half of an answer."""
+    postern.add_upstream(make_upstream('rcpt: reply 451 4.7.1 ' + 'x' * 400))
+    with postern.client(postern.add_user()) as client:
+        for _ in range(5):
+            client.sendmail('a@example.com', [f'r{number}@example.net' for number in range(1000)],
+                            HEADER + b'hello\r\n')
+    wait_until(lambda: postern.get('/v1/status')['queue']['deferred'] == 5, 'all are deferred')
+    page = postern.get('/v1/messages?limit=1000')
+    assert 0 < len(page) < 5
+    assert [message['has_more'] for message in page] == [False] * (len(page) - 1) + [True]
+    rest = postern.get(f'/v1/messages?limit=1000&after={page[-1]["id"]}')
+    messages = postern.queued()
+    ids = [message['id'] for message in messages]
+    assert len(set(ids)) == 5 and ids == sorted(ids)
+    assert ids[:len(page) + len(rest)] == [message['id'] for message in page + rest]
+    assert not any(message['has_more'] for message in messages)
+    assert [message['id'] for message in postern.queued('--limit', '4')] == ids[:4]
+    table = postern.run_ctl('queue', 'ls', '--state', 'deferred').stdout.splitlines()
+    assert len(table) == 6
+    assert 'has_more' not in postern.ctl('queue', 'show', ids[0])
+
+
 def test_show(waiting):
     ident = waiting.queued()[2]['id']
     assert waiting.ctl('queue', 'show', ident)['id'] == ident
