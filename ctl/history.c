@@ -51,6 +51,21 @@ static const struct column stats_columns[] = {
 
 /* ---- track ---- */
 
+/* An answer has a limit, whatever --limit says. */
+static void
+tell_of_more(json_t *messages)
+{
+	size_t count = json_array_size(messages);
+	const json_t *last = count == 0 ? NULL : json_array_get(messages, count - 1);
+	const char *at = json_string_value(json_object_get(last, "received_at"));
+
+	if (json_is_true(json_object_get(last, "has_more")))
+		(void)fprintf(stderr,
+		    "posternctl: there are more than these %zu, which one answer has no room for: "
+		    "--until %s shows those before\n",
+		    count, at == NULL ? "TIME" : at);
+}
+
 static int
 run_track(struct invocation *invocation)
 {
@@ -71,6 +86,7 @@ run_track(struct invocation *invocation)
 				(void)putchar('\n');
 			story_print(stdout, message);
 		}
+	tell_of_more(messages);
 	if (json_array_size(messages) == 0 &&
 	    json_object_get(invocation->arguments.fields, "id") != NULL)
 		status = invocation_fail(STATUS_REFUSED,

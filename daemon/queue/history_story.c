@@ -354,11 +354,61 @@ remove_pending(json_t *recipients)
 	}
 }
 
+static size_t
+size_of(const json_t *value)
+{
+	return json_dumpb(value, NULL, 0, JSON_COMPACT);
+}
+
+/* The middle half. */
+static void
+halve_attempts(struct stories *stories)
+{
+	size_t count = json_array_size(stories->attempts), keep = count / 2;
+
+	for (size_t i = keep; i < count; i++)
+		(void)json_array_remove(stories->attempts, keep / 2);
+	stories->left_out += (json_int_t)(count - keep);
+	set(stories->message, "attempts_left_out", json_integer(stories->left_out));
+}
+
+static void
+halve_recipients(struct stories *stories)
+{
+	size_t keep = json_array_size(stories->recipients) / 2;
+
+	while (json_array_size(stories->recipients) > keep)
+		(void)json_array_remove(stories->recipients, keep);
+}
+
+/* One that is too long for any answer would never be told, nor any that is older. */
+static void
+shorten(struct stories *stories)
+{
+	while (size_of(stories->message) > stories->size_max &&
+	       json_array_size(stories->attempts) + json_array_size(stories->recipients) > 0)
+		if (size_of(stories->attempts) > size_of(stories->recipients))
+			halve_attempts(stories);
+		else
+			halve_recipients(stories);
+}
+
+void
+stories_mark_cut(json_t *messages)
+{
+	size_t count = json_array_size(messages);
+
+	if (count > 0)
+		set(json_array_get(messages, count - 1), "has_more", json_true());
+}
+
 static void
 end(void *ctx)
 {
 	struct stories *stories = ctx;
 	json_t *message = stories->message;
+	bool is_first = json_array_size(stories->array) == 0;
+	size_t size;
 
 	if (stories->has_ended) {
 		set(message, "fate", json_string(fate_of(stories)));
@@ -369,12 +419,18 @@ end(void *ctx)
 	set(message, "recipients", stories->recipients);
 	set(message, "attempts", stories->attempts);
 	set(message, "attempts_left_out", json_integer(stories->left_out));
-	stories->bytes += json_dumpb(message, NULL, 0, JSON_COMPACT) + 1;
-	stories->is_full = stories->bytes > stories->size_max;
-	if (stories->is_full)
+	set(message, "has_more", json_false());
+	if (is_first)
+		shorten(stories);
+	size = size_of(message) + 1;
+	stories->is_full = !is_first && stories->bytes + size > stories->size_max;
+	if (stories->is_full) {
 		json_decref(message);
-	else
+		stories_mark_cut(stories->array);
+	} else {
 		(void)json_array_append_new(stories->array, message);
+		stories->bytes += size;
+	}
 	stories->message = stories->recipients = stories->attempts = NULL;
 }
 

@@ -4,6 +4,8 @@
  */
 #include "common/ident.h"
 #include "common/xalloc.h"
+#include "daemon/core/result.h"
+#include "daemon/queue/history_story.h"
 #include "daemon/queue/operators_private.h"
 
 #include <stdlib.h>
@@ -13,6 +15,8 @@
 #define LIMIT_MAX 1000
 /* A message may end between the history's answer and the queue's. */
 #define ASKED_MAX 2
+/* What the queue knows of a message's recipients goes in beside all else that its story has. */
+#define STORIES_SIZE_MAX (OPERATOR_ANSWER_MAX / 2 - 16384)
 
 struct track {
 	struct history_find_job find;
@@ -20,7 +24,8 @@ struct track {
 	struct call *call;
 	char *texts[5]; /* of the query */
 	json_t *messages;
-	size_t at; /* the message that is looked at */
+	size_t size; /* of them as text */
+	size_t at;   /* the message that is looked at */
 	unsigned asked;
 	bool has_missing; /* neither ended nor in the queue */
 };
@@ -56,6 +61,38 @@ merge_live(json_t *message, json_t *live)
 		(void)json_object_set(message, fields[i], json_object_get(live, fields[i]));
 }
 
+static size_t
+size_of(const json_t *value)
+{
+	return json_dumpb(value, NULL, 0, RESULT_FLAGS);
+}
+
+/* The oldest are left out if those before them have grown. */
+static void
+cut_to_size(struct track *track)
+{
+	size_t count;
+
+	while (
+	    track->size > OPERATOR_ANSWER_MAX && (count = json_array_size(track->messages)) > 1) {
+		track->size -= size_of(json_array_get(track->messages, count - 1)) + 1;
+		(void)json_array_remove(track->messages, count - 1);
+		stories_mark_cut(track->messages);
+	}
+}
+
+static void
+take_live(struct track *track, json_t *message)
+{
+	json_t *live = call_message(track->call->operators, track->load.mail_out);
+
+	track->size -= size_of(message);
+	merge_live(message, live);
+	track->size += size_of(message);
+	json_decref(live);
+	cut_to_size(track);
+}
+
 static void ask(struct track *track);
 static void look_at_next(struct track *track);
 
@@ -64,12 +101,9 @@ on_loaded(struct job *job)
 {
 	struct track *track = job->ctx;
 	json_t *message = json_array_get(track->messages, track->at);
-	json_t *live;
 
 	if (track->load.mail_out != NULL) {
-		live = call_message(track->call->operators, track->load.mail_out);
-		merge_live(message, live);
-		json_decref(live);
+		take_live(track, message);
 		free(track->load.mail_out);
 	} else if (job->outcome == JOB_DONE) {
 		track->has_missing = true;
@@ -118,6 +152,7 @@ on_found(struct job *job)
 	struct track *track = job->ctx;
 
 	track->messages = track->find.messages_out;
+	track->size = size_of(track->messages);
 	if (job->outcome != JOB_DONE)
 		answer_error(
 		    track, 503, "history_failed", "the history can't be read just now", NULL);
@@ -191,11 +226,14 @@ call_start_track(struct call *call, const char *path)
 	const char *field = NULL, *problem;
 
 	track->call = call;
-	track->find.size_max = OPERATOR_ANSWER_MAX / 2;
+	track->find.size_max = STORIES_SIZE_MAX;
 	take_texts(track, path);
 	problem = take_numbers(track, path, &field);
 	if (problem == NULL)
 		problem = call_parse_span(call, path, &query->since_ms, &query->until_ms, &field);
+	/* Times are told in whole seconds: one that was told finds its message. */
+	if (query->until_ms != 0 && query->until_ms % 1000 == 0)
+		query->until_ms += 999;
 	if (problem == NULL)
 		ask(track);
 	else

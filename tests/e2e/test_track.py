@@ -121,6 +121,58 @@ def test_what_makes_no_sense_is_refused(postern, options):
     assert done.returncode == 1 and options[0][2:] in done.stderr, done
 
 
+def send_to_many(postern, name, count, domain='example.net'):
+    send(postern, name, *[f'recipient{number}@{domain}' for number in range(count)])
+
+
+def test_answer_without_room_for_all_says_so(postern, sink):
+    """Fifty messages of 60 recipients are some 600 KiB; the first half of them has a second of its own."""
+    postern.add_upstream(sink)
+    postern.user = postern.add_user()
+    for number in range(25):
+        send_to_many(postern, f'a{number:02}', 60)
+    second = int(time.time())
+    wait_until(lambda: int(time.time()) > second, 'another second')
+    for number in range(25):
+        send_to_many(postern, f'b{number:02}', 60)
+    postern.wait_until_queue_is(0)
+    everything = {f'{half}{number:02}' for half in 'ab' for number in range(25)}
+    newest = postern.ctl('track', '--limit', '1000')
+    assert 25 < len(newest) < 50
+    assert [message['has_more'] for message in newest] == [False] * (len(newest) - 1) + [True]
+    told = {message['message_id'][1:4] for message in newest}
+    done = postern.run_ctl('track', '--limit', '1000')
+    assert (done.returncode, done.stdout.count('accepted from')) == (0, len(newest))
+    time_of_last = newest[-1]['received_at']
+    assert f'there are more than these {len(newest)}' in done.stderr
+    assert f'--until {time_of_last} ' in done.stderr
+    older = postern.ctl('track', '--limit', '1000', '--until', time_of_last)
+    assert newest[-1]['id'] in [message['id'] for message in older]
+    assert not older[-1]['has_more']
+    assert told | {message['message_id'][1:4] for message in older} == everything
+    done = postern.run_ctl('track', '--limit', '3')
+    assert (done.stdout.count('accepted from'), done.stderr) == (3, '')
+
+
+def test_messages_that_alone_fill_an_answer_are_told(postern, make_upstream):
+    """So many recipients, each with a long reply: what the queue knows of them is even more."""
+    host = make_upstream('rcpt: reply 451 4.7.1 ' + 'x' * 400)
+    postern.add_upstream(host)
+    postern.user = postern.add_user()
+    for name in ('one', 'two', 'six'):
+        send_to_many(postern, name, 1000)
+    postern.wait_until_queue_is(3, '--state', 'deferred')
+    for name in ('one', 'two', 'six'):
+        message, = postern.ctl('track', '--message-id', f'{name}@example.com')
+        assert message['state'] == 'deferred' and message['recipient_count'] == 1000
+        assert 100 < len(message['recipients']) < 1000 and not message['has_more']
+        assert message['recipients'][0]['reply'] == 'x' * 400
+        assert 'deferred for recipient0@example.net' in postern.run_ctl(
+            'track', '--id', message['id']).stdout
+    newest, = postern.ctl('track')
+    assert newest['message_id'] == '<six@example.com>' and newest['has_more']
+
+
 def totals(postern, *options):
     return postern.ctl('stats', *options)['total']
 

@@ -30,6 +30,7 @@ struct world {
 	uint64_t number;
 	struct history_keep keep;
 	json_t *found;
+	size_t answer_max;
 };
 
 /* ---- */
@@ -69,6 +70,7 @@ set_up(void **state)
 	world->keep = (struct history_keep){
 	    .now_ms = START + HOUR, .keep_ms = 30 * 24 * HOUR, .stats_keep_ms = 365 * 24 * HOUR};
 	world->number = 1000;
+	world->answer_max = 1u << 20;
 	open_db(world);
 	*state = world;
 	return 0;
@@ -184,7 +186,7 @@ move_all(struct world *world)
 static size_t
 find(struct world *world, struct history_query query)
 {
-	struct stories *stories = stories_new(true, 1u << 20);
+	struct stories *stories = stories_new(true, world->answer_max);
 	bool is_cut;
 
 	if (query.limit == 0)
@@ -346,6 +348,77 @@ test_many_attempts_and_recipients_are_counted_not_told(void **state)
 	assert_int_equal(json_integer_value(json_object_get(message, "recipient_count")), 1500);
 	assert_int_equal(json_array_size(json_object_get(message, "attempts")), 100);
 	assert_int_equal(json_integer_value(json_object_get(message, "attempts_left_out")), 200);
+}
+
+static bool
+has_more(struct world *world, size_t at)
+{
+	const json_t *field = json_object_get(json_array_get(world->found, at), "has_more");
+
+	assert_true(json_is_boolean(field));
+	return json_is_true(field);
+}
+
+/* Asked again for what is older than the last one, all of them are told, each once. */
+static void
+test_answer_without_room_for_all_says_so(void **state)
+{
+	enum { COUNT = 100 };
+	struct world *world = *state;
+	struct history_query query = {.user = "shop"};
+	size_t told = 0, count, answers = 0;
+
+	for (unsigned i = 0; i < COUNT; i++)
+		add_delivered(world, FIRST + i, START + i * INT64_C(1000));
+	move_all(world);
+	assert_int_equal(find(world, query), COUNT);
+	assert_false(has_more(world, COUNT - 1));
+	world->answer_max = 20000;
+	do {
+		count = find(world, query);
+		assert_in_range(count, 2, COUNT / 2);
+		assert_true(json_dumpb(world->found, NULL, 0, JSON_COMPACT) <= 20000 + 2);
+		for (size_t i = 0; i + 1 < count; i++)
+			assert_false(has_more(world, i));
+		told += count;
+		answers++;
+		query.until_ms = START + (int64_t)(COUNT - told) * 1000 - 1000;
+	} while (has_more(world, count - 1));
+	assert_int_equal(told, COUNT);
+	assert_true(answers > 2);
+	/* So many were asked for, and so many there are. */
+	query = (struct history_query){.user = "shop", .limit = 2};
+	assert_int_equal(find(world, query), 2);
+	assert_false(has_more(world, 1));
+}
+
+static void
+test_message_too_long_for_any_answer_is_told_in_part(void **state)
+{
+	struct world *world = *state;
+	json_t *message, *attempts;
+	json_int_t left_out;
+
+	add_accepted(world, FIRST + 1, START + 1000, 1500);
+	for (int i = 1; i <= 300; i++)
+		add_attempt(world, FIRST + 1, START + 1000, i, JOURNAL_GOES_ON, &mixed[1], 1);
+	move_all(world);
+	world->answer_max = 10000;
+	assert_int_equal(find(world, (struct history_query){.to = "r1499@example.net"}), 1);
+	assert_false(has_more(world, 0));
+	message = json_array_get(world->found, 0);
+	assert_true(json_dumpb(message, NULL, 0, JSON_COMPACT) <= 10000);
+	assert_true(json_array_size(json_object_get(message, "recipients")) > 5);
+	assert_int_equal(json_integer_value(json_object_get(message, "recipient_count")), 1500);
+	attempts = json_object_get(message, "attempts");
+	left_out = json_integer_value(json_object_get(message, "attempts_left_out"));
+	assert_true(json_array_size(attempts) > 5);
+	assert_int_equal(json_array_size(attempts) + (size_t)left_out, 300);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(attempts, 0), "at")),
+	    "2023-11-14T12:00:02Z");
+	assert_string_equal(json_string_value(json_object_get(
+				json_array_get(attempts, json_array_size(attempts) - 1), "at")),
+	    "2023-11-14T12:05:01Z");
 }
 
 static void
@@ -681,6 +754,8 @@ main(void)
 	    T(newest_first_whatever_the_ids),
 	    T(story),
 	    T(many_attempts_and_recipients_are_counted_not_told),
+	    T(answer_without_room_for_all_says_so),
+	    T(message_too_long_for_any_answer_is_told_in_part),
 	    T(transcript_stands_with_its_attempt),
 	    T(removed_message),
 	    T(message_whose_acceptance_is_unknown_is_found_by_its_attempt),
