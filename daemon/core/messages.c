@@ -59,7 +59,7 @@ struct field {
 		typedef struct msg_##name THIS;                                                    \
 		static const struct field fields[] = {
 #define END_MESSAGE END_RECORD
-#define NO_FIELDS
+#define NO_FIELDS {FIELD_END, offsetof(THIS, unused), 0, 0, NULL, false},
 #define U8(field) FIELD(FIELD_U8, field, 0, 0)
 #define U16(field) FIELD(FIELD_U16, field, 0, 0)
 #define U32(field) FIELD(FIELD_U32, field, 0, 0)
