@@ -169,6 +169,7 @@ reload(struct role_context *role)
 	sasl_set_mechanisms(parts->sasl, role->config->auth.mechanisms);
 	parts_drop_secrets(parts);
 	presence_set_config(parts->presence, role->config);
+	gate_call_back(parts);
 	guessing_set_config(parts->guessing, role->config);
 	grants_set_unauthorized(parts->grants, role->config->sender_authorization);
 	alerts_set_interval(parts->alerts, role->config->alerts.interval_ms);
@@ -193,6 +194,8 @@ on_link(struct role_context *role, struct link *link)
 
 	if (link_peer(link) == ROLE_RELAY)
 		accounts->parts.relay = link;
+	if (link_peer(link) == ROLE_SMTPD)
+		accounts->parts.smtpds[link_peer_index(link)] = link;
 	if (link_peer(link) != ROLE_QUEUE)
 		return;
 	accounts->parts.queue = link;
@@ -208,8 +211,10 @@ on_link_lost(struct role_context *role, struct link *link)
 		accounts->parts.relay = NULL;
 	if (accounts->parts.queue == link)
 		accounts->parts.queue = NULL;
-	if (link_peer(link) == ROLE_SMTPD)
+	if (link_peer(link) == ROLE_SMTPD) {
+		accounts->parts.smtpds[link_peer_index(link)] = NULL;
 		presence_forget_smtpd(accounts->parts.presence, link_peer_index(link));
+	}
 	sasl_forget_link(accounts->parts.sasl, link);
 	grants_forget_link(accounts->parts.grants, link);
 	api_forget_link(accounts->api, link);
@@ -238,6 +243,9 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 		break;
 	case MSG_PRESENT:
 		gate_restore(parts, link, &body->present);
+		break;
+	case MSG_LEASE_END:
+		gate_end_lease(parts, link);
 		break;
 	case MSG_GRANT_GET:
 		grants_answer(parts->grants, link, id, &body->grant_get);

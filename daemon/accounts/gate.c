@@ -12,6 +12,16 @@ take_address(struct msg_bytes bytes, struct netaddr *address_out)
 	return true;
 }
 
+void
+gate_call_back(struct parts *parts)
+{
+	static const struct msg_lease_end message;
+
+	for (unsigned smtpd = 0; smtpd < SMTPD_PROCESSES_MAX; smtpd++)
+		if (parts->smtpds[smtpd] != NULL && presence_call_back(parts->presence, smtpd))
+			link_send(parts->smtpds[smtpd], MSG_LEASE_END, &message);
+}
+
 static void
 judge(struct parts *parts, struct link *link, const struct msg_admit *message,
     const struct netaddr *address, struct msg_admitted *answer_out)
@@ -28,6 +38,8 @@ judge(struct parts *parts, struct link *link, const struct msg_admit *message,
 		answer_out->is_user_taken = presence_take_user(
 		    parts->presence, link_peer_index(link), message->connection, message->user_id);
 	answer_out->is_roomy = presence_is_roomy(parts->presence);
+	if (message->wants_lease)
+		answer_out->lease = presence_lend(parts->presence, link_peer_index(link));
 }
 
 void
@@ -40,6 +52,7 @@ gate_admit(
 	if (take_address(message->address, &address))
 		judge(parts, link, message, &address, &answer);
 	link_answer(link, request_id, MSG_ADMITTED, &answer);
+	gate_call_back(parts);
 }
 
 void
@@ -64,10 +77,20 @@ gate_restore(struct parts *parts, struct link *link, const struct msg_present *m
 	struct rec_client client;
 	struct netaddr address;
 
-	while (message_list_next(&clients, REC_CLIENT, &client))
+	while (message_list_next(&clients, REC_CLIENT, &client)) {
+		if (message->is_leased)
+			presence_use_lease(parts->presence, link_peer_index(link));
 		if (take_address(client.address, &address))
 			presence_restore(parts->presence, link_peer_index(link), client.connection,
 			    &address, client.user_id);
+	}
+	gate_call_back(parts);
+}
+
+void
+gate_end_lease(struct parts *parts, struct link *link)
+{
+	presence_end_lease(parts->presence, link_peer_index(link));
 }
 
 /* ---- logins ---- */

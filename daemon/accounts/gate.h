@@ -16,6 +16,9 @@ void gate_admit(
 void gate_abuse(struct parts *parts, struct link *link, const struct msg_abuse *message);
 void gate_leave(struct parts *parts, struct link *link, const struct msg_left *message);
 void gate_restore(struct parts *parts, struct link *link, const struct msg_present *message);
+void gate_end_lease(struct parts *parts, struct link *link);
+/* Limits may be near, or new: smtpds are to give back what room they were lent. */
+void gate_call_back(struct parts *parts);
 
 /* For sasl; ctx is the parts. */
 int64_t gate_shut_until(unsigned smtpd, uint64_t connection, const char *login, void *ctx);

@@ -33,7 +33,9 @@ struct parts {
 	struct grants *grants;
 	struct sasl *sasl;
 	struct alerts *alerts;
-	struct link *queue, *relay; /* NULL while there is none */
+	/* NULL while there is none */
+	struct link *queue, *relay;
+	struct link *smtpds[SMTPD_PROCESSES_MAX];
 };
 
 /* A user was added, changed or removed. */

@@ -13,6 +13,7 @@
 #define BUCKETS 8192
 #define LOG_EVERY_MS 60000
 #define CLIENTS_MAX 2000000 /* whatever an smtpd says */
+#define LEASE_PART 8        /* of the room that is left: other smtpds want some, too */
 
 #define TEXT_FULL "Too many connections, try again later"
 #define TEXT_CLIENT_FULL "Too many connections from your address"
@@ -40,7 +41,9 @@ struct presence {
 	const struct config *config;
 	uint64_t seed;
 	unsigned count;
-	struct party all; /* for the log only */
+	struct party all;                             /* for the log only */
+	unsigned leases[SMTPD_PROCESSES_MAX], leased; /* for so many clients, and in all */
+	bool is_called_back[SMTPD_PROCESSES_MAX];
 	struct list clients[BUCKETS], origins[BUCKETS], users[BUCKETS];
 };
 
@@ -122,6 +125,8 @@ note_refused(struct presence *presence, struct party *party, const struct netadd
 {
 	int64_t now_ms = loop_now_ms(presence->loop);
 
+	if (party == NULL) /* an origin without clients: what is lent fills a limit that is new */
+		party = &presence->all;
 	party->refused++;
 	if (party->logged_at_ms != 0 && now_ms - party->logged_at_ms < LOG_EVERY_MS)
 		return;
@@ -205,11 +210,11 @@ presence_admit(
 	struct party *origin = party_find(presence, presence->origins, &key);
 	unsigned limit = presence->config->limits.connections_per_client;
 
-	if (limit != 0 && party_count(origin) >= limit) {
+	if (limit != 0 && party_count(origin) + presence->leased >= limit) {
 		note_refused(presence, origin, &key, "4.7.0", TEXT_CLIENT_FULL);
 		return ADMISSION_CLIENT_FULL;
 	}
-	if (presence->count >= presence->config->limits.connections) {
+	if (presence->count + presence->leased >= presence->config->limits.connections) {
 		note_refused(presence, &presence->all, &key, "4.3.2", TEXT_FULL);
 		return ADMISSION_FULL;
 	}
@@ -241,16 +246,18 @@ presence_take_user(struct presence *presence, unsigned smtpd, uint64_t connectio
 
 	if (client == NULL || (user != NULL && client->user == user))
 		return true;
-	if (limit != 0 && party_count(user) >= limit)
+	if (limit != 0 && party_count(user) + presence->leased >= limit)
 		return false;
 	user_leave(client->user);
 	client->user = party_join(presence, presence->users, &key);
 	return true;
 }
 
-bool
-presence_is_roomy(const struct presence *presence)
+/* How many clients are missing to half of the least limit. */
+static unsigned
+room(const struct presence *presence)
 {
+	unsigned taken = presence->count + presence->leased;
 	unsigned least = presence->config->limits.connections;
 	unsigned per_client = presence->config->limits.connections_per_client;
 	unsigned per_user = presence->config->limits.connections_per_user;
@@ -259,7 +266,13 @@ presence_is_roomy(const struct presence *presence)
 		least = per_client;
 	if (per_user != 0 && per_user < least)
 		least = per_user;
-	return presence->count < least / 2;
+	return taken < least / 2 ? least / 2 - taken : 0;
+}
+
+bool
+presence_is_roomy(const struct presence *presence)
+{
+	return room(presence) > 0;
 }
 
 void
@@ -270,6 +283,51 @@ presence_leave(struct presence *presence, unsigned smtpd, uint64_t connection)
 	if (client != NULL)
 		client_free(presence, client);
 }
+
+/* ---- leases ---- */
+
+void
+presence_end_lease(struct presence *presence, unsigned smtpd)
+{
+	presence->leased -= presence->leases[smtpd];
+	presence->leases[smtpd] = 0;
+}
+
+unsigned
+presence_lend(struct presence *presence, unsigned smtpd)
+{
+	presence_end_lease(presence, smtpd);
+	presence->leases[smtpd] = room(presence) / LEASE_PART;
+	presence->leased += presence->leases[smtpd];
+	presence->is_called_back[smtpd] = false;
+	return presence->leases[smtpd];
+}
+
+bool
+presence_call_back(struct presence *presence, unsigned smtpd)
+{
+	if (presence->leases[smtpd] == 0 || presence->is_called_back[smtpd] || room(presence) > 0)
+		return false;
+	presence->is_called_back[smtpd] = true;
+	return true;
+}
+
+void
+presence_use_lease(struct presence *presence, unsigned smtpd)
+{
+	if (presence->leases[smtpd] == 0)
+		return;
+	presence->leases[smtpd]--;
+	presence->leased--;
+}
+
+unsigned
+presence_leased(const struct presence *presence, unsigned smtpd)
+{
+	return presence->leases[smtpd];
+}
+
+/* ---- the end ---- */
 
 static void
 forget(struct presence *presence, bool is_all, unsigned smtpd)
@@ -286,6 +344,7 @@ forget(struct presence *presence, bool is_all, unsigned smtpd)
 void
 presence_forget_smtpd(struct presence *presence, unsigned smtpd)
 {
+	presence_end_lease(presence, smtpd);
 	forget(presence, false, smtpd);
 }
 

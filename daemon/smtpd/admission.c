@@ -4,6 +4,11 @@
  * The client is greeted on its answer, which is a turn of two loops away. A limit is worth less
  * than a greeting: without an answer within a second the client is taken, and accounts hears of
  * it behind its question, or once it is back.
+ *
+ * Where no limit is near accounts lends room with its answer: the next clients are greeted at once,
+ * and accounts hears of them a little later, but before whatever else is said of them. Only clients of
+ * trusted networks come that way: those accounts never refuses for guessing, and others wait for
+ * accounts with their login anyway.
  */
 #include "daemon/smtpd/client_private.h"
 
@@ -51,6 +56,22 @@ add_client(struct msg_list_builder *clients, const struct client *client, unsign
 	(*count)++;
 }
 
+/* It's below every limit, so it is taken as its network's user, too. */
+static void
+enter_on_lease(struct client *client, struct link *link)
+{
+	struct msg_list_builder clients = {0};
+	struct msg_present message = {.is_leased = true};
+	unsigned count = 0;
+
+	add_client(&clients, client, &count);
+	message.clients = message_list_value(&clients);
+	link_send_lazily(link, MSG_PRESENT, &message);
+	message_list_fini(&clients);
+	client->is_in_no_hurry = true;
+	client_begin(client);
+}
+
 static void
 tell(struct link *link, struct msg_list_builder *clients, unsigned *count)
 {
@@ -84,6 +105,10 @@ on_admitted(const union message *answer, void *ctx)
 	struct client *client = ctx;
 
 	client->admission = NULL;
+	if (answer == NULL)
+		lease_on_no_answer(client->house->lease, client->number);
+	else
+		lease_on_answer(client->house->lease, client->number, answer->admitted.lease);
 	if (client->is_over)
 		return;
 	if (answer == NULL || !answer->admitted.is_user_taken)
@@ -116,6 +141,11 @@ admission_ask(struct client *client)
 		return;
 	}
 	client->trusted_user_id = message.user_id;
+	if (message.is_trusted && lease_take(client->house->lease)) {
+		enter_on_lease(client, link);
+		return;
+	}
+	message.wants_lease = message.is_trusted && lease_ask(client->house->lease, client->number);
 	client->admission = link;
 	client->admission_request =
 	    link_request(link, MSG_ADMIT, &message, ADMIT_DEADLINE_MS, on_admitted, client);
@@ -127,8 +157,10 @@ admission_end(struct client *client)
 	struct link *link = role_link(client->house->role, ROLE_ACCOUNTS, 0);
 	struct msg_left message = {.connection = client->number};
 
-	if (client->admission != NULL)
+	if (client->admission != NULL) {
 		link_cancel(client->admission, client->admission_request);
+		lease_on_no_answer(client->house->lease, client->number);
+	}
 	client->admission = NULL;
 	if (link == NULL)
 		return;
@@ -150,4 +182,15 @@ admission_tell_all(struct client_house *house, struct link *link)
 			tell(link, &clients, &count);
 	}
 	tell(link, &clients, &count);
+}
+
+void
+admission_give_back(void *ctx)
+{
+	static const struct msg_lease_end message;
+	struct client_house *house = ctx;
+	struct link *link = role_link(house->role, ROLE_ACCOUNTS, 0);
+
+	if (link != NULL)
+		link_send(link, MSG_LEASE_END, &message);
 }

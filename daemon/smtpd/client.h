@@ -14,6 +14,7 @@
 #include "daemon/core/tls.h"
 #include "daemon/smtpd/grants.h"
 #include "daemon/smtpd/handoff.h"
+#include "daemon/smtpd/lease.h"
 #include "daemon/smtpd/listener.h"
 #include "daemon/smtpd/user_limits.h"
 
@@ -25,6 +26,7 @@ struct client_house {
 	struct grant_table *grants;
 	struct handoff *handoff;
 	struct user_limits *user_limits;
+	struct lease *lease;
 	struct list clients;
 	uint64_t next_exchange, last_number;
 	/* A client is gone. */
@@ -42,6 +44,8 @@ void client_open(
     struct client_house *house, const struct listener_guest *guest, const struct client_door *door);
 /* Who is connected, to an accounts role that is new. */
 void admission_tell_all(struct client_house *house, struct link *link);
+/* For the lease; ctx is the house. */
+void admission_give_back(void *ctx);
 /* 421 to all who have no transaction under way. */
 void client_drain_all(struct client_house *house);
 /* At once, whatever they do. */

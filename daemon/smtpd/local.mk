@@ -29,6 +29,8 @@ daemon_smtpd_libsmtpd_a_SOURCES = \
 	daemon/smtpd/header.h \
 	daemon/smtpd/handoff.c \
 	daemon/smtpd/handoff.h \
+	daemon/smtpd/lease.c \
+	daemon/smtpd/lease.h \
 	daemon/smtpd/listener.c \
 	daemon/smtpd/listener.h \
 	daemon/smtpd/mail.c \

@@ -196,6 +196,7 @@ start(struct role_context *role, struct err *err_out)
 	smtpd->house.grants = grant_table_new();
 	smtpd->house.handoff = handoff_new();
 	smtpd->house.user_limits = user_limits_new();
+	smtpd->house.lease = lease_new(role->loop, admission_give_back, &smtpd->house);
 	smtpd->house.on_gone = on_client_gone;
 	smtpd->house.ctx = smtpd;
 	list_init(&smtpd->house.clients);
@@ -251,6 +252,7 @@ on_link_lost(struct role_context *role, struct link *link)
 		user_limits_forget_all(smtpd->house.user_limits);
 	} else if (link_peer(link) == ROLE_ACCOUNTS) {
 		grant_table_forget_all(smtpd->house.grants);
+		lease_forget(smtpd->house.lease);
 	}
 }
 
@@ -262,6 +264,9 @@ on_message(struct role_context *role, struct link *link, const struct link_messa
 	switch (message->kind) {
 	case MSG_GRANT:
 		(void)grant_table_put(smtpd->house.grants, &message->body->grant);
+		break;
+	case MSG_LEASE_END:
+		lease_end(smtpd->house.lease);
 		break;
 	case MSG_INTAKE:
 		handoff_on_state(smtpd->house.handoff, &message->body->intake);
@@ -323,6 +328,7 @@ smtpd_free(void *object)
 	grant_table_free(smtpd->house.grants);
 	handoff_free(smtpd->house.handoff);
 	user_limits_free(smtpd->house.user_limits);
+	lease_free(smtpd->house.lease);
 	release_contexts(smtpd->contexts);
 	tls_tickets_release(smtpd->tickets);
 	timer_free(smtpd->drain);

@@ -192,6 +192,118 @@ def test_trusted_clients_are_held_to_the_users_senders_and_limits(make_limited):
     close_all(clients + [late])
 
 
+def held(postern, count):
+    """So many connections at once: those that are greeted. Everybody else is told why not."""
+    clients = [Client(postern) for _ in range(count)]
+    stay = []
+    for client in clients:
+        line = client.line()
+        if line.startswith(b'220 '):
+            stay.append(client)
+        else:
+            assert line == TOO_MANY
+            client.close()
+    return stay
+
+
+def prompt(act):
+    """What it returns when accounts has had an answer in time for everybody. On a machine so busy
+    that it hadn't within a second clients are taken all the same: again."""
+    while True:
+        begun = time.monotonic()
+        clients = act()
+        if time.monotonic() - begun < 0.9:
+            return clients
+        close_all(clients)
+
+
+def fill(postern, clients, limit):
+    """Up to the limit, which is reached and not passed."""
+    def is_full():
+        if len(clients) < limit:
+            clients.extend(prompt(lambda: held(postern, 1)))
+        return len(clients) >= limit
+    wait_until(is_full, f'{limit} clients')
+    assert prompt(lambda: held(postern, 5)) == []
+
+
+def test_a_trusted_client_is_greeted_on_a_lease_without_accounts(make_limited):
+    postern = make_limited('connections_per_client = 200;', config=TRUSTED, smtpd_processes=1)
+    pid = postern.roles()['accounts']
+
+    def is_greeted_at_once():
+        first = greeted(postern, 1)[0]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            begun = time.monotonic()
+            others = greeted(postern, 5)
+            took_s = time.monotonic() - begun
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        close_all([first] + others)
+        return took_s < 0.5     # and not the second after which it's greeted anyway
+
+    wait_until(is_greeted_at_once, 'greeting on a lease')
+
+
+def test_a_client_that_may_be_guessing_is_greeted_by_accounts_alone(make_limited):
+    postern = make_limited('connections_per_client = 200;', smtpd_processes=1,
+                           config='trusted = ( { network = "127.0.0.1/32"; user = "shop"; } );')
+    close_all(greeted(postern, 1))      # there is a lease now
+    pid = postern.roles()['accounts']
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        close_all(greeted(postern, 1, source='127.0.0.2'))
+        assert time.monotonic() - begun > 0.9
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_bursts_beyond_a_limit_over_several_smtpds(make_limited):
+    postern = make_limited('connections_per_client = 40;', config=TRUSTED)
+    for _ in range(5):
+        close_all(greeted(postern, 6))      # leases are about
+        clients = prompt(lambda: held(postern, 150))
+        assert 30 <= len(clients) <= 40
+        fill(postern, clients, 40)
+        close_all(clients)
+        wait_until(lambda: is_room(postern, 19), 'they have left')
+
+
+@pytest.mark.parametrize('end', [signal.SIGCONT, signal.SIGKILL])
+def test_what_an_smtpd_that_stands_still_was_lent_is_nobody_elses(make_limited, end):
+    postern = make_limited('connections_per_client = 40;', config=TRUSTED, smtpd_processes=2)
+    roles = postern.roles()
+    still, other = roles['smtpd0'], roles['smtpd1']
+    os.kill(other, signal.SIGSTOP)
+    # of 19 that are free below the half an eighth is lent
+    clients = prompt(lambda: greeted(postern, 1))
+    os.kill(still, signal.SIGSTOP)
+    os.kill(other, signal.SIGCONT)
+    try:
+        clients += prompt(lambda: held(postern, 60))
+        assert 30 <= len(clients) <= 40 - 2     # what the other one is lent is on its way back
+    finally:
+        if end == signal.SIGKILL:
+            postern.expect_trouble(r'event=role-restarted|ended by signal 9')
+            clients.pop(0).close()
+        os.kill(still, end)
+    gone = still if end == signal.SIGKILL else None
+    wait_until(lambda: postern.roles().get('smtpd0') not in (None, gone), 'smtpd0 is there')
+    wait_until(postern.is_ready, 'all roles are ready')
+    fill(postern, clients, 40)
+    close_all(clients)
+
+
+def test_leases_end_with_accounts(make_limited):
+    postern = make_limited('connections_per_client = 40;', config=TRUSTED)
+    clients = greeted(postern, 12)
+    kill(postern, 'accounts')
+    fill(postern, clients, 40)
+    close_all(clients)
+
+
 def shop_mail(client):
     assert client.say('EHLO me').startswith(b'250')
     return client.say('MAIL FROM:<shop@example.com>')

@@ -9,6 +9,8 @@ check_PROGRAMS += \
 	tests/unit/test_choices \
 	tests/unit/test_guessing \
 	tests/unit/test_pool \
+	tests/unit/test_lease \
+	tests/unit/test_lease_model \
 	tests/unit/test_presence \
 	tests/unit/test_presets \
 	tests/unit/test_providers \
@@ -51,6 +53,14 @@ tests_unit_test_guessing_LDADD = $(ACCOUNTS_LIBS)
 tests_unit_test_pool_SOURCES = tests/unit/test_pool.c
 tests_unit_test_pool_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pool_LDADD = $(ACCOUNTS_LIBS)
+
+tests_unit_test_lease_SOURCES = tests/unit/test_lease.c
+tests_unit_test_lease_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_lease_LDADD = daemon/smtpd/libsmtpd.a $(ACCOUNTS_LIBS)
+
+tests_unit_test_lease_model_SOURCES = tests/unit/test_lease_model.c
+tests_unit_test_lease_model_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_lease_model_LDADD = daemon/smtpd/libsmtpd.a $(ACCOUNTS_LIBS)
 
 tests_unit_test_presence_SOURCES = tests/unit/test_presence.c
 tests_unit_test_presence_CFLAGS = $(UNIT_CFLAGS)

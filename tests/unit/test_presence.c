@@ -195,6 +195,78 @@ test_new_limits(void **state)
 	assert_int_equal(presence_count(presence), 4);
 }
 
+/* Room that is lent is room for nobody else, whatever limit it is. */
+static void
+test_what_is_lent_counts_against_every_limit(void **state)
+{
+	struct netaddr one = address("192.0.2.1");
+
+	config.limits.connections_per_client = 40;
+	config.limits.connections_per_user = 50;
+	for (unsigned i = 1; i <= 4; i++)
+		assert_int_equal(admit(0, i, "192.0.2.1"), ADMISSION_GRANTED);
+	assert_int_equal(presence_lend(presence, 1), 2); /* of 16 below the half of 40 */
+	assert_int_equal(presence_lend(presence, 1), 2); /* not 2 more */
+	config.limits.connections_per_client = 6;
+	assert_int_equal(admit(0, 5, "192.0.2.1"), ADMISSION_CLIENT_FULL);
+	assert_int_equal(admit(0, 5, "192.0.2.2"), ADMISSION_GRANTED);
+	config.limits.connections = 7;
+	assert_int_equal(admit(0, 6, "192.0.2.2"), ADMISSION_FULL);
+	config.limits.connections_per_user = 3;
+	assert_true(presence_take_user(presence, 0, 1, 7));
+	assert_false(presence_take_user(presence, 0, 2, 7));
+	presence_use_lease(presence, 1);
+	presence_restore(presence, 1, 1, &one, 7);
+	assert_int_equal(count_from("192.0.2.1"), 5);
+	assert_int_equal(presence_count(presence), 6);
+	assert_int_equal(presence_leased(presence, 1), 1);
+	assert_int_equal(admit(0, 6, "192.0.2.1"), ADMISSION_CLIENT_FULL);
+	presence_end_lease(presence, 1);
+	assert_int_equal(admit(0, 6, "192.0.2.1"), ADMISSION_GRANTED);
+	assert_true(presence_take_user(presence, 0, 2, 7));
+	assert_int_equal(presence_count(presence), 7);
+}
+
+static void
+test_a_lease_goes_with_its_process(void **state)
+{
+	config.limits.connections_per_client = config.limits.connections_per_user = 0;
+	assert_int_equal(presence_lend(presence, 0), 6); /* of 50 */
+	assert_int_equal(presence_lend(presence, 1), 5);
+	presence_forget_smtpd(presence, 0);
+	assert_int_equal(presence_leased(presence, 0), 0);
+	assert_int_equal(presence_leased(presence, 1), 5);
+	assert_int_equal(presence_lend(presence, 0), 5); /* of 45 */
+	for (unsigned i = 0; i < 9; i++) /* more than it was lent, whatever it says */
+		presence_use_lease(presence, 0);
+	assert_int_equal(presence_leased(presence, 0), 0);
+	assert_int_equal(presence_leased(presence, 1), 5);
+}
+
+/* Of a config that has just come: nobody has come from there, and all of it is lent. */
+static void
+test_more_is_lent_than_a_new_limit_allows(void **state)
+{
+	config.limits.connections_per_client = config.limits.connections_per_user = 0;
+	assert_int_equal(presence_lend(presence, 0), 6);
+	config.limits.connections_per_client = 5;
+	assert_int_equal(admit(1, 1, "192.0.2.1"), ADMISSION_CLIENT_FULL);
+	assert_false(presence_is_roomy(presence));
+	assert_int_equal(presence_lend(presence, 1), 0);
+}
+
+static void
+test_small_limits_lend_nothing(void **state)
+{
+	config.limits.connections_per_client = 15;
+	config.limits.connections_per_user = 0;
+	assert_true(presence_is_roomy(presence));
+	assert_int_equal(presence_lend(presence, 0), 0);
+	config.limits.connections_per_client = 16;
+	assert_int_equal(presence_lend(presence, 0), 1);
+	assert_int_equal(presence_lend(presence, 1), 0);
+}
+
 #define ROW(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int
@@ -210,6 +282,10 @@ main(void)
 	    ROW(test_a_process_that_dies_takes_its_clients_along),
 	    ROW(test_told_again),
 	    ROW(test_new_limits),
+	    ROW(test_what_is_lent_counts_against_every_limit),
+	    ROW(test_a_lease_goes_with_its_process),
+	    ROW(test_more_is_lent_than_a_new_limit_allows),
+	    ROW(test_small_limits_lend_nothing),
 	};
 
 	log_set_level(LOG_ERROR);
