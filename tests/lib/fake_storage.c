@@ -29,6 +29,7 @@ static struct {
 	struct booked_row booked[BOOKED_MAX];
 	size_t booked_count;
 	void (*on_woken)(uint64_t id);
+	int64_t (*run_batch)(struct list *batch);
 	struct profile_row profile;
 } fake;
 
@@ -361,20 +362,29 @@ run(struct job *job)
 }
 
 static void
-run_batch(void)
+run_in_memory(void)
 {
-	struct list *first;
-
-	while ((first = list_take_first(&fake.gathering)) != NULL)
-		list_append(&fake.batch, first);
 	LIST_EACH (&fake.batch, at)
 		if (LIST_ENTRY(at, struct job, link)->urgency != JOB_READS)
 			run(LIST_ENTRY(at, struct job, link));
 	LIST_EACH (&fake.batch, at)
 		if (LIST_ENTRY(at, struct job, link)->urgency == JOB_READS)
 			run(LIST_ENTRY(at, struct job, link));
+}
+
+static void
+run_batch(void)
+{
+	struct list *first;
+
+	while ((first = list_take_first(&fake.gathering)) != NULL)
+		list_append(&fake.batch, first);
 	fake.is_running = true;
 	fake.done_at_ms = fake.now_ms + fake.chance((uint32_t)fake.latency_most_ms + 1);
+	if (fake.run_batch != NULL)
+		fake.done_at_ms += fake.run_batch(&fake.batch);
+	else
+		run_in_memory();
 }
 
 static void
@@ -420,6 +430,12 @@ fake_reopen(void)
 {
 	fake.is_closing = false;
 	fake.epoch++;
+}
+
+void
+fake_run_batches(int64_t (*run_all)(struct list *batch))
+{
+	fake.run_batch = run_all;
 }
 
 void

@@ -54,6 +54,8 @@ void fake_post(struct fake_write *write);
 const struct profile_row *fake_profile(void);
 /* By its id: FAKE_FIRST_ID and up. */
 struct fake_message *fake_message(uint64_t id);
+/* Who runs the batches in place of the store in memory, a real store say; gives how long that takes. */
+void fake_run_batches(int64_t (*run_batch)(struct list *batch));
 /* Called with each message that a wake made ready, before the scheduler hears of it. */
 void fake_on_woken(void (*on_woken)(uint64_t id));
 

@@ -64,7 +64,9 @@ fill_mail(const struct fill_options *options, uint64_t n, uint64_t id)
 	mail->user_id = user->id;
 	mail->priority = priorities[random % 10];
 	mail->received_at_ms = options->now_ms - (int64_t)(options->count - n);
-	if (!options->is_all_ready)
+	if (options->due_at_ms != 0)
+		mail->next_at_ms = options->due_at_ms;
+	else if (!options->is_all_ready)
 		set_state(mail, options, random >> 8);
 	mail->begins_at_ms =
 	    mail->state == MAIL_SCHEDULED ? mail->next_at_ms : mail->received_at_ms;

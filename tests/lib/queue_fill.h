@@ -23,6 +23,7 @@ struct fill_options {
 	uint64_t count;
 	uint32_t body_bytes;
 	bool is_all_ready; /* otherwise some are deferred, held, scheduled, uncertain */
+	int64_t due_at_ms; /* all are deferred until then; 0: as above */
 	int64_t
 	    now_ms; /* the newest is as old as this; the time of deferred ones is half an hour to an hour behind it */
 };

@@ -6,6 +6,7 @@ check_PROGRAMS += \
 	tests/unit/test_queue_caps \
 	tests/unit/test_queue_copies \
 	tests/unit/test_queue_dsn \
+	tests/unit/test_queue_due \
 	tests/unit/test_queue_flow \
 	tests/unit/test_queue_hostile \
 	tests/unit/test_queue_history \
@@ -81,6 +82,11 @@ tests_unit_test_queue_journal_SOURCES = tests/unit/test_queue_journal.c $(QUEUE_
 	tests/lib/faultvfs.c tests/lib/faultvfs.h
 tests_unit_test_queue_journal_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_queue_journal_LDADD = $(QUEUE_TEST_LIBS)
+
+tests_unit_test_queue_due_SOURCES = tests/unit/test_queue_due.c tests/lib/fake_storage.c \
+	tests/lib/fake_storage.h tests/lib/queue_fill.c tests/lib/queue_fill.h
+tests_unit_test_queue_due_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_queue_due_LDADD = $(QUEUE_TEST_LIBS)
 
 tests_unit_test_queue_model_SOURCES = tests/unit/test_queue_model.c tests/lib/fake_storage.c \
 	tests/lib/fake_storage.h tests/lib/queue_model.c tests/lib/queue_model.h
