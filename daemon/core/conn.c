@@ -311,6 +311,13 @@ conn_set_marks(struct conn *conn, size_t low, size_t high)
 }
 
 void
+conn_hear_out(struct conn *conn)
+{
+	conn->hears_out = true;
+	conn_settle_later(conn);
+}
+
+void
 conn_set_deadline(struct conn *conn, int64_t after_ms)
 {
 	if (conn_is_over(conn))

@@ -85,6 +85,10 @@ size_t conn_waiting_bytes(const struct conn *conn);
 /* Marks for on_drained; default 0 and 256 KiB. Above the high mark reading stops as well. */
 void conn_set_marks(struct conn *conn, size_t low, size_t high);
 
+/* The peer may have its last word while it is written to, and close: so it is read from also above the high
+ * mark; and when it takes nothing more, what it had said comes to on_input before on_closed. */
+void conn_hear_out(struct conn *conn);
+
 /* The connection ends with CONN_TIMEOUT after so long without being set again; 0: never. */
 void conn_set_deadline(struct conn *conn, int64_t after_ms);
 

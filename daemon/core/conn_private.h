@@ -51,6 +51,8 @@ struct conn {
 	bool has_written; /* on_drained is due once the output is empty */
 	bool is_at_end;   /* the peer sends no more; told when the owner is not paused */
 	bool owes_ack;    /* the last read was a short one, and nothing was written since */
+	bool hears_out;   /* what the peer says is read whatever becomes of the output */
+	int write_error;  /* the peer takes no more, and is heard out; then that fails */
 	bool has_failed;  /* `end` and `detail` are set; told at once */
 	bool forgoes_end; /* finishing: closed once all is written */
 	bool is_shut;     /* finishing: all is written, what the peer still sends is thrown away */

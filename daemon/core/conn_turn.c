@@ -21,6 +21,7 @@
 #define INPUT_LIMIT (64u * 1024)    /* reading stops while so much input waits */
 #define SEGMENT_SIZE 1400           /* about what one packet carries */
 #define WRITE_VECTORS 32
+#define REST_SIZE 4096
 
 static void
 fail_with_errno(struct conn *conn, int error)
@@ -83,7 +84,30 @@ read_socket(struct conn *conn)
 	}
 }
 
+/* A reset doesn't take away what came before it. */
+static void
+read_rest(struct conn *conn)
+{
+	char block[REST_SIZE];
+	ssize_t size;
+
+	while (evbuffer_get_length(read_target(conn)) < INPUT_LIMIT &&
+	       (size = read(conn->fd, block, sizeof(block))) > 0) {
+		ensure(evbuffer_add(read_target(conn), block, (size_t)size) == 0);
+		conn->has_news |= conn->tls == NULL;
+	}
+}
+
 /* ---- writing ---- */
+
+static void
+fail_writing(struct conn *conn, int error)
+{
+	if (conn->hears_out && (conn->state == STATE_OPEN || conn->state == STATE_SECURE))
+		conn->write_error = error;
+	else
+		fail_with_errno(conn, error);
+}
 
 /* sendmsg() rather than writev(): no SIGPIPE, whatever the process does about it. The last bytes of a
  * connection wait for its end, which follows at once, and leave in the same packet. */
@@ -102,7 +126,7 @@ write_socket(struct conn *conn)
 		(void)evbuffer_drain(conn->wire_out, (size_t)size);
 		conn->owes_ack = false; /* it went along */
 	} else if (size < 0 && errno != EAGAIN && errno != EINTR)
-		fail_with_errno(conn, errno);
+		fail_writing(conn, errno);
 }
 
 static void
@@ -112,7 +136,7 @@ flush(struct conn *conn)
 		return;
 	conn_filter_output(conn);
 	/* Also after a failure of TLS: the alert is to leave. */
-	if (evbuffer_get_length(conn->wire_out) > 0)
+	if (evbuffer_get_length(conn->wire_out) > 0 && conn->write_error == 0)
 		write_socket(conn);
 	if (conn->is_choked && conn_waiting_bytes(conn) <= conn->low_mark) {
 		conn->is_choked = false;
@@ -134,7 +158,8 @@ wants_to_read(const struct conn *conn)
 	switch (conn->state) {
 	case STATE_OPEN:
 	case STATE_SECURE:
-		return !conn->is_at_end && !conn->is_paused && !conn->is_choked &&
+		return !conn->is_at_end && !conn->is_paused &&
+		       (!conn->is_choked || conn->hears_out) &&
 		       evbuffer_get_length(conn->input) < INPUT_LIMIT;
 	case STATE_HANDSHAKE:
 	case STATE_FINISHING:
@@ -210,13 +235,30 @@ settle_finish(struct conn *conn)
 
 /* ---- one turn ---- */
 
+static bool
+is_input_due(const struct conn *conn)
+{
+	return conn->has_news && !conn->is_paused && evbuffer_get_length(conn->input) > 0;
+}
+
 static void
 hand_over_input(struct conn *conn)
 {
-	if (!conn->has_news || conn->is_paused || evbuffer_get_length(conn->input) == 0)
+	if (!is_input_due(conn))
 		return;
 	conn->has_news = false;
 	conn->callbacks->on_input(conn, conn->ctx);
+}
+
+static void
+hear_out(struct conn *conn)
+{
+	read_rest(conn);
+	conn_filter_input(conn);
+	if (!conn_is_over(conn))
+		hand_over_input(conn);
+	if (!conn_is_over(conn))
+		fail_with_errno(conn, conn->write_error);
 }
 
 /* Returns false when a callback has ended the connection. */
@@ -230,6 +272,10 @@ run_callbacks(struct conn *conn)
 	if (conn_is_over(conn))
 		return false;
 	flush(conn);
+	if (conn->write_error != 0) {
+		hear_out(conn);
+		return !conn_is_over(conn);
+	}
 	if (is_drained(conn)) {
 		conn->has_written = false;
 		if (conn->callbacks->on_drained != NULL && !conn->has_failed)
@@ -257,6 +303,9 @@ conn_settle(struct conn *conn)
 	if (!conn_is_over(conn))
 		conn_arm_events(conn);
 	conn->is_settling = false;
+	/* A callback resumed it. */
+	if (!conn_is_over(conn) && is_input_due(conn))
+		conn_settle_later(conn);
 }
 
 /* ---- events ---- */

@@ -193,6 +193,14 @@ become_ready(struct channel *channel)
 	channel->callbacks->on_ready(channel, channel->ctx);
 }
 
+void
+channel_read_early(struct channel *channel)
+{
+	if (!channel->is_closed && channel->conn != NULL &&
+	    evbuffer_get_length(conn_input(channel->conn)) > 0)
+		conn_resume(channel->conn);
+}
+
 static void
 want_body(struct channel *channel)
 {
@@ -204,6 +212,7 @@ want_body(struct channel *channel)
 		    (struct dotstuff){.keeps_dots = client_is_chunked(channel->client)};
 	channel->is_sending_body = true;
 	channel->callbacks->on_body_wanted(channel, channel->ctx);
+	channel_read_early(channel);
 }
 
 static void
@@ -498,9 +507,7 @@ channel_body_end(struct channel *channel, const struct slice *slice)
 	end = dotstuff_end(&channel->stuff);
 	conn_write(channel->conn, end, strlen(end));
 	channel_act(channel, client_body_sent(channel->client));
-	/* An answer that came early waits in the input. */
-	if (evbuffer_get_length(conn_input(channel->conn)) > 0)
-		conn_resume(channel->conn);
+	channel_read_early(channel);
 	return size;
 }
 

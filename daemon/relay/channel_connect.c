@@ -15,6 +15,15 @@
 
 static void connect_next(struct channel *channel, const char *problem);
 
+/* What comes before the dot has left is no answer to it. */
+static void
+note_unsent(struct channel *channel)
+{
+	if (channel->is_past_dot && !client_is_chunked(channel->client) &&
+	    conn_waiting_bytes(channel->conn) > 0)
+		client_body_unsent(channel->client);
+}
+
 static void
 on_input(struct conn *conn, void *ctx)
 {
@@ -24,11 +33,7 @@ on_input(struct conn *conn, void *ctx)
 	enum client_event event;
 
 	silence_end(channel->silence);
-	/* A refusal before the final dot is read behind it; nothing else can come. Chunks have replies. */
-	if (channel->is_sending_body && !client_is_chunked(channel->client)) {
-		channel_act(channel, CLIENT_WAITS);
-		return;
-	}
+	note_unsent(channel);
 	event = client_input(channel->client, evbuffer_pullup(input, -1), size, &used);
 	(void)evbuffer_drain(input, used);
 	channel->is_sending_body &= client_takes_body(channel->client);
@@ -187,6 +192,7 @@ connect_next(struct channel *channel, const char *problem)
 			channel_end_early(channel, channel->dial.furthest, channel->dial.problem);
 		return;
 	}
+	conn_hear_out(channel->conn);
 	/* Who writes at a pace wants to hear when all has left: see channel_hold_body(). */
 	conn_set_marks(
 	    channel->conn, channel->profile->bandwidth > 0 ? 0 : BODY_LOW_BYTES, BODY_HIGH_BYTES);

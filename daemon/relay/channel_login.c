@@ -15,14 +15,11 @@ struct key_job {
 	struct scram_key *key;
 };
 
-/* The automaton goes on, also with an answer that came early. */
 static void
 go_on(struct channel *channel, enum client_event event)
 {
 	channel_act(channel, event);
-	if (!channel->is_closed && channel->conn != NULL &&
-	    evbuffer_get_length(conn_input(channel->conn)) > 0)
-		conn_resume(channel->conn);
+	channel_read_early(channel);
 }
 
 /* ---- the credential ---- */

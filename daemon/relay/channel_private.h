@@ -74,6 +74,8 @@ void channel_end_with(struct channel *channel, const struct client_end *end);
 void channel_step_done(struct channel *channel, enum phase phase, const char *detail);
 /* Does what the automaton asks for, until it waits. */
 void channel_act(struct channel *channel, enum client_event event);
+/* What came before it could be read, for the automaton. */
+void channel_read_early(struct channel *channel);
 void channel_drop_client(struct channel *channel);
 /* The socket stands, for the greeting. */
 void channel_begin_dialogue(struct channel *channel, bool has_tls);

@@ -169,7 +169,7 @@ static const struct row rows[] = {
 	[CLIENT_STATE_AUTH]      = {"auth",      PHASE_AUTH,     STEP,        NULL,                 client_on_auth},
 	[CLIENT_STATE_READY]     = {"ready",     PHASE_MAIL,     NEVER,       NULL,                 client_on_idle},
 	[CLIENT_STATE_ENVELOPE]  = {"envelope",  PHASE_MAIL,     IN_ENVELOPE, client_send_envelope, client_on_envelope},
-	[CLIENT_STATE_BODY]      = {"body",      PHASE_BODY,     FOR_BLOCK,   NULL,                 client_on_chunk},
+	[CLIENT_STATE_BODY]      = {"body",      PHASE_BODY,     FOR_BLOCK,   NULL,                 client_on_body},
 	[CLIENT_STATE_DOT]       = {"dot",       PHASE_DOT,      FOR_DOT,     NULL,                 client_on_dot},
 	[CLIENT_STATE_ABANDON]   = {"abandon",   PHASE_DATA,     FOR_BLOCK,   client_send_dot,      client_on_abandoned},
 	[CLIENT_STATE_RSET]      = {"rset",      PHASE_MAIL,     IN_ENVELOPE, client_send_rset,     client_on_rset},
@@ -256,12 +256,12 @@ is_refusal(uint8_t digit)
 	return digit == '4' || digit == '5';
 }
 
-/* What comes during DATA is read behind the dot. */
+/* Behind DATA and before the final dot there can only be a refusal. */
 static bool
-reads_replies(const struct client *client)
+is_taken_early(const struct client *client, const uint8_t *bytes, size_t size)
 {
-	return rows[client->state].on_reply != NULL &&
-	       (client->state != CLIENT_STATE_BODY || client->is_chunked);
+	return client->state == CLIENT_STATE_BODY && !client->is_chunked && size > 0 &&
+	       !is_refusal(*bytes);
 }
 
 static bool
@@ -304,7 +304,11 @@ client_input(struct client *client, const uint8_t *bytes, size_t size, size_t *u
 	*used_out = 0;
 	if (is_other_protocol(client, bytes, size, &words))
 		return client_lost(client, words.text);
-	while (event == CLIENT_WAITS && reads_replies(client)) {
+	if (is_taken_early(client, bytes, size)) {
+		*used_out = size;
+		return client_end_ahead(client);
+	}
+	while (event == CLIENT_WAITS && rows[client->state].on_reply != NULL) {
 		struct err err;
 		size_t used;
 		enum smtp_reply_outcome outcome = smtp_reply_read(

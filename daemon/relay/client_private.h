@@ -149,6 +149,7 @@ void client_send_dot(struct client *client);
 void client_send_rset(struct client *client);
 enum client_event client_on_idle(struct client *client, const struct smtp_reply *reply);
 enum client_event client_on_envelope(struct client *client, const struct smtp_reply *from);
+enum client_event client_on_body(struct client *client, const struct smtp_reply *from);
 enum client_event client_on_dot(struct client *client, const struct smtp_reply *from);
 enum client_event client_on_abandoned(struct client *client, const struct smtp_reply *reply);
 enum client_event client_on_rset(struct client *client, const struct smtp_reply *reply);

@@ -281,6 +281,22 @@ client_on_envelope(struct client *client, const struct smtp_reply *from)
 	return CLIENT_WAITS;
 }
 
+/* A refusal before the final dot is the reply to DATA (RFC 5321 3.3, 4.2.5). Whether the upstream reads the rest,
+ * and answers the dot as well, nobody knows: without one it can't have taken the message, so the connection ends here.
+ */
+enum client_event
+client_on_body(struct client *client, const struct smtp_reply *from)
+{
+	struct reply reply;
+
+	if (client->is_chunked)
+		return client_on_chunk(client, from);
+	client_read_reply(from, &reply);
+	client_settle(client, client_judge(client, PHASE_DOT, &reply), &reply, PHASE_DOT);
+	client->transaction->verdict.is_over = true;
+	return client_finish(client);
+}
+
 enum client_event
 client_on_dot(struct client *client, const struct smtp_reply *from)
 {

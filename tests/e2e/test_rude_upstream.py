@@ -1,6 +1,7 @@
 """An upstream that misbehaves: what the log calls it, what waits, and that the mail arrives."""
 import pytest
 
+from fakehost import CHUNKING, EXTENSIONS
 from posternd import wait_until
 
 RETRY = 'queue = { retry = "1s 1s 1s"; };'
@@ -45,10 +46,53 @@ def test_deferred_and_then_delivered(relay, script):
 
 def test_lost_before_the_final_dot(relay):
     postern, host, send = relay('body times=1: drop')
-    send(message=MESSAGE + b'a line of a body that takes its time\r\n' * 100_000)
+    send(message=LARGE)
     postern.wait_for_log('event=deferred', 'profile=upstream')
     assert len(host.wait_for(1)[0].body) > 3_000_000
     assert 'event=uncertain' not in postern.log()
+
+
+LARGE = MESSAGE + b'a line of a body that takes its time\r\n' * 100_000
+# Of chunks the replies to all that were said are awaited, so there is no stall.
+MID_BODY = pytest.mark.parametrize('way,extensions', [
+    ('drop', EXTENSIONS), ('read', EXTENSIONS), ('stall', EXTENSIONS), ('drop', CHUNKING), ('read', CHUNKING),
+], ids=['drop', 'read', 'stall', 'drop-bdat', 'read-bdat'])
+
+
+@MID_BODY
+@pytest.mark.parametrize('tls', ['none', 'implicit'])
+def test_refused_for_good_in_the_middle_of_the_body(relay, way, extensions, tls):
+    """What was said before the connection ended counts: it isn't tried again."""
+    options = ('--tls-verify', 'no') if tls != 'none' else ()
+    postern, host, send = relay(f'body times=1: reply-{way} 552 5.3.4 Too big', '--tls', tls, *options,
+                                tls=tls, extensions=extensions)
+    send(message=LARGE)
+    assert 'Too big' in str(postern.wait_for_log('event=bounced', 'code=552'))
+    notice = host.wait_for(1)[0]
+    assert notice.sender == '' and notice.recipients == ['a@example.com']
+    postern.wait_until_queue_is(0)
+    assert 'event=deferred' not in postern.log() and len(host.messages) == 1
+    assert len(host.connections) == 2       # the second is the notice's
+
+
+@MID_BODY
+def test_refused_for_now_in_the_middle_of_the_body(relay, way, extensions):
+    postern, host, send = relay(f'body times=1: reply-{way} 451 4.3.0 No room', extensions=extensions)
+    send(message=LARGE)
+    assert 'No room' in str(postern.wait_for_log('event=deferred', 'code=451'))
+    assert len(host.wait_for(1)[0].body) > 3_000_000
+    postern.wait_until_queue_is(0)
+    assert 'event=bounced' not in postern.log() and 'event=uncertain' not in postern.log()
+    assert len(host.messages) == 1
+
+
+def test_refused_in_the_middle_of_a_body_that_is_read_to_its_end(relay):
+    """The dot would be answered too, even so that the message was taken: it is not sent."""
+    postern, host, send = relay('body times=1: reply 552 5.3.4 Too big')
+    send(message=LARGE)
+    postern.wait_for_log('event=bounced', 'code=552')
+    postern.wait_until_queue_is(0)
+    assert [message.sender for message in host.messages] == ['']
 
 
 @pytest.mark.parametrize('script,code', [

@@ -18,7 +18,7 @@ behaves. `#` begins a comment.
     EVENT [CONDITION...]: ACTION [ARGUMENT]
 
 Events: banner tls ehlo helo starttls auth mail rcpt data body bdat dot rset noop vrfy quit any.
-`body` comes when the first bytes of the data have been read, `dot` when its end has been, before
+`body` comes when the first bytes of the data, or of a chunk that is not there whole, have been read, `dot` when its end has been, before
 anything is answered; `bdat` when a chunk has been read, for the last one `dot` comes as well; `tls`
 comes before a handshake.
 
@@ -32,6 +32,9 @@ Actions:
     half CODE TEXT       sends half of the reply, without its end, and is silent from then on
     half-drop CODE TEXT  sends half of the reply and closes
     silent               answers nothing from then on, and reads on
+    reply-drop CODE TEXT answers so and closes, whatever has come and was not read: that makes it a reset
+    reply-read CODE TEXT answers so, reads on for a while, and closes
+    reply-stall CODE TEXT  answers so, and reads nothing from then on until the test calls release()
     accept-drop          (dot) keeps the message, then closes without a reply
     accept-silent        (dot) keeps the message, then is silent
     inject TEXT          (starttls) sends TEXT behind its 220, in the same segment and in clear
@@ -61,7 +64,7 @@ from ntlm_acceptor import NtlmAcceptor
 
 EVENTS = {'banner', 'tls', 'ehlo', 'helo', 'starttls', 'auth', 'mail', 'rcpt', 'data', 'body', 'bdat',
           'dot', 'rset', 'noop', 'vrfy', 'quit', 'any'}
-ACTIONS = {'reply', 'drop', 'reset', 'half', 'half-drop', 'silent', 'accept-drop',
+ACTIONS = {'reply', 'drop', 'reset', 'half', 'half-drop', 'silent', 'reply-drop', 'reply-read', 'reply-stall', 'accept-drop',
            'accept-silent', 'inject', 'garbage', 'sleep', 'hold', 'raw'}
 EXTENSIONS = ('PIPELINING', 'SIZE 52428800', '8BITMIME', 'ENHANCEDSTATUSCODES')
 CHUNKING = (*EXTENSIONS, 'CHUNKING')
@@ -190,6 +193,13 @@ class Connection:
             self.buffer = b''
             self.fill()
 
+    def read_on(self):
+        """Until nothing comes for a second, since the client may wait as well."""
+        self.sock.settimeout(1)
+        for _ in range(10):
+            self.buffer = b''
+            self.fill()
+
     def reset(self):
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
         raise Closed
@@ -208,6 +218,13 @@ class Connection:
             raise Closed
         elif action == 'reset':
             self.reset()
+        elif action in ('reply-drop', 'reply-read', 'reply-stall'):
+            self.reply(argument)
+            if action == 'reply-read':
+                self.read_on()
+            elif action == 'reply-stall':
+                self.host.released.wait(self.host.patience_s)
+            raise Closed
         elif action in ('half', 'half-drop'):
             self.send(argument[:max(2, len(argument) // 2)])
             if action == 'half-drop':
@@ -450,8 +467,11 @@ class Connection:
             self.current = None
 
     def read_octets(self, size):
-        octets = bytearray(self.buffer)
+        octets, is_first = bytearray(self.buffer), True
         while len(octets) < size:
+            if octets and is_first:
+                is_first = False
+                self.act('body')
             self.buffer = b''
             self.fill()
             octets += self.buffer

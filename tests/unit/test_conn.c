@@ -85,25 +85,36 @@ owe_nothing(struct peer *peer)
 	conn_owe_no_ack(peer->conn);
 }
 
-static void
-test_short_pieces_without_an_answer_are_acknowledged(void **state)
+/* One conn, the server, whose socket this is; returns the other end. */
+static int
+open_tcp(struct peers *peers, int *server_out)
 {
 	struct sockaddr_in address = {
 	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof(address);
 	int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	size_t received = 0;
-	struct peers peers;
-	int unused = peers_open_raw(&peers, SOCK_STREAM), server;
+	int unused = peers_open_raw(peers, SOCK_STREAM);
 
-	conn_close(peers.server.conn);
+	conn_close(peers->server.conn);
+	(void)close(unused);
 	assert_int_equal(bind(listening, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(listening, 1), 0);
 	assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &size), 0);
 	assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_true((server = accept4(listening, NULL, NULL, SOCK_CLOEXEC)) >= 0);
-	peers.server.conn = conn_open(peers.loop, server, &peer_callbacks, &peers.server);
+	assert_true((*server_out = accept4(listening, NULL, NULL, SOCK_CLOEXEC)) >= 0);
+	(void)close(listening);
+	peers->server.conn = conn_open(peers->loop, *server_out, &peer_callbacks, &peers->server);
+	return client;
+}
+
+static void
+test_short_pieces_without_an_answer_are_acknowledged(void **state)
+{
+	size_t received = 0;
+	struct peers peers;
+	int server, client = open_tcp(&peers, &server);
+
 	peers.server.on_input = answer;
 	/* only answers within 40 ms or so count as a dialogue */
 	for (size_t commands = 0; acknowledges_at_once(server) || commands < 3;) {
@@ -121,8 +132,6 @@ test_short_pieces_without_an_answer_are_acknowledged(void **state)
 	peers_wait_bytes(&peers, &peers.server, received + 6);
 	assert_true(acknowledges_at_once(server));
 	(void)close(client);
-	(void)close(listening);
-	(void)close(unused);
 	peers_close(&peers);
 }
 
@@ -265,6 +274,31 @@ test_pause_and_resume(void **state)
 	conn_resume(peers.server.conn);
 	peers.server.is_in_call = false;
 	peers_wait_text(&peers, &peers.server, "one\r\ntwo\r\n");
+	peers_close(&peers);
+}
+
+static void
+read_at_second_sight(struct peer *peer)
+{
+	if (peer->inputs > 1)
+		return;
+	peer->keeps_input = false;
+	conn_resume(peer->conn);
+}
+
+static void
+test_resume_inside_on_input(void **state)
+{
+	struct peers peers;
+
+	peers_open(&peers);
+	peers.server.keeps_input = true;
+	peers.server.on_input = read_at_second_sight;
+	write_text(&peers.client, "one\r\n");
+	peers_wait_text(&peers, &peers.server, "one\r\n");
+	assert_int_equal(peers.server.inputs, 2);
+	peers_idle(&peers);
+	assert_int_equal(peers.server.inputs, 2);
 	peers_close(&peers);
 }
 
@@ -445,6 +479,66 @@ test_reset_while_writing(void **state)
 	peers_close(&peers);
 }
 
+/* The last word of a server that refuses in the middle of a body, and goes: the socket is written to before
+ * anybody looks whether there is something to read. */
+static void
+test_last_word_before_a_reset(void **state)
+{
+	struct peers peers;
+	int server, client = open_tcp(&peers, &server);
+
+	conn_hear_out(peers.server.conn);
+	write_text(&peers.server, "what is not read\r\n");
+	peers_idle(&peers);
+	assert_int_equal(write(client, "552 no\r\n", 8), 8);
+	(void)close(client);
+	write_text(&peers.server, "what can't be written\r\n");
+	peers_wait_true(&peers, &peers.server.is_closed);
+	assert_int_equal(peers.server.inputs, 1);
+	assert_string_equal(peers.server.got.bytes, "552 no\r\n");
+	assert_int_equal(peers.server.end, CONN_PEER_CLOSED);
+	peers_close(&peers);
+}
+
+static void close_it(struct peer *peer);
+
+static void
+test_last_word_that_is_enough(void **state)
+{
+	struct peers peers;
+	int server, client = open_tcp(&peers, &server);
+
+	conn_hear_out(peers.server.conn);
+	peers.server.on_input = close_it;
+	write_text(&peers.server, "what is not read\r\n");
+	peers_idle(&peers);
+	assert_int_equal(write(client, "552 no\r\n", 8), 8);
+	(void)close(client);
+	write_text(&peers.server, "what can't be written\r\n");
+	peers_wait_text(&peers, &peers.server, "552 no\r\n");
+	peers_idle(&peers);
+	assert_false(peers.server.is_closed);
+	peers_close(&peers);
+}
+
+static void
+test_is_heard_while_output_waits(void **state)
+{
+	struct peers peers;
+	int server, client = open_tcp(&peers, &server);
+
+	conn_set_marks(peers.server.conn, 16 * 1024, 32 * 1024);
+	conn_hear_out(peers.server.conn);
+	peer_stream(&peers.server, 64 * 1024 * 1024);
+	peers_idle(&peers);
+	assert_true(conn_waiting_bytes(peers.server.conn) > 16 * 1024);
+	assert_int_equal(write(client, "552 no\r\n", 8), 8);
+	peers_wait_text(&peers, &peers.server, "552 no\r\n");
+	assert_true(conn_waiting_bytes(peers.server.conn) > 16 * 1024);
+	(void)close(client);
+	peers_close(&peers);
+}
+
 static void
 close_it(struct peer *peer)
 {
@@ -556,6 +650,7 @@ main(void)
 	    cmocka_unit_test(test_both_ways_at_once),
 	    cmocka_unit_test(test_input_has_a_limit),
 	    cmocka_unit_test(test_pause_and_resume),
+	    cmocka_unit_test(test_resume_inside_on_input),
 	    cmocka_unit_test(test_end_waits_for_a_paused_owner),
 	    cmocka_unit_test(test_deadline),
 	    cmocka_unit_test(test_connection_refused),
@@ -564,6 +659,9 @@ main(void)
 	    cmocka_unit_test(test_finish_has_a_limit),
 	    cmocka_unit_test(test_finish_without_the_peers_end),
 	    cmocka_unit_test(test_reset_while_writing),
+	    cmocka_unit_test(test_last_word_before_a_reset),
+	    cmocka_unit_test(test_last_word_that_is_enough),
+	    cmocka_unit_test(test_is_heard_while_output_waits),
 	    cmocka_unit_test(test_closing_inside_callbacks),
 	    cmocka_unit_test(test_close_right_after_write),
 	    cmocka_unit_test(test_idle_is_small),
