@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TRACK_LIMIT_DEFAULT 100
+
 static const struct option_row track_options[] = {
     {"to", VALUE_TEXT, "ADDR", "to this recipient, or @DOMAIN"},
     {"from", VALUE_TEXT, "ADDR", "from this sender, or @DOMAIN"},
@@ -16,6 +18,7 @@ static const struct option_row track_options[] = {
     {"since", VALUE_TEXT, "TIME", "accepted since then: a time, or how long ago, as 2h"},
     {"until", VALUE_TEXT, "TIME", "accepted until then"},
     {"limit", VALUE_NUMBER, "N", "so many at most, the newest; default 100"},
+    {"skip", VALUE_NUMBER, "N", "without the newest N of them"},
     {"transcript", VALUE_FLAG, NULL, "with what was said to upstreams, where that is kept"},
     {.name = NULL},
 };
@@ -51,43 +54,118 @@ static const struct column stats_columns[] = {
 
 /* ---- track ---- */
 
-/* An answer has a limit, whatever --limit says. */
-static void
-tell_of_more(json_t *messages)
+static json_int_t
+number_option(struct invocation *invocation, const char *name, json_int_t if_absent)
+{
+	const json_t *value = json_object_get(invocation->arguments.fields, name);
+
+	return value == NULL ? if_absent : json_integer_value(value);
+}
+
+/* Whether there are more than these; then the last of them doesn't say so any more. */
+static bool
+take_has_more(json_t *messages)
 {
 	size_t count = json_array_size(messages);
-	const json_t *last = count == 0 ? NULL : json_array_get(messages, count - 1);
-	const char *at = json_string_value(json_object_get(last, "received_at"));
+	json_t *last = count == 0 ? NULL : json_array_get(messages, count - 1);
 
-	if (json_is_true(json_object_get(last, "has_more")))
-		(void)fprintf(stderr,
-		    "posternctl: there are more than these %zu, which one answer has no room for: "
-		    "--until %s shows those before\n",
-		    count, at == NULL ? "TIME" : at);
+	if (!json_is_true(json_object_get(last, "has_more")))
+		return false;
+	(void)json_object_set_new(last, "has_more", json_false());
+	return true;
+}
+
+/* Of a new message that came meanwhile each is one place further back: some come twice. */
+static bool
+has_message(json_t *messages, json_t *wanted)
+{
+	json_t *message;
+	size_t i;
+
+	json_array_foreach(
+	    messages, i, message) if (json_equal(json_object_get(message, "id"),
+					  json_object_get(wanted, "id"))) return true;
+	return false;
+}
+
+static void
+add_page(json_t *messages, json_t *page)
+{
+	json_t *message;
+	size_t i;
+
+	json_array_foreach(page, i, message) if (!has_message(messages, message))(void)
+	    json_array_append(messages, message);
+}
+
+static int
+get_page(struct invocation *invocation, json_int_t limit, json_int_t skip, json_t **page_out)
+{
+	json_t *fields = invocation->arguments.fields;
+	char *path;
+	int status;
+
+	(void)json_object_set_new(fields, "limit", json_integer(limit));
+	(void)json_object_set_new(fields, "skip", json_integer(skip));
+	path = invocation_query(invocation, "/v1/track");
+	status = invocation_call(invocation, "GET", path, NULL, page_out);
+	free(path);
+	return status;
+}
+
+static void
+tell_of_more(json_t *messages, json_int_t skip)
+{
+	size_t count = json_array_size(messages);
+
+	(void)json_object_set_new(json_array_get(messages, count - 1), "has_more", json_true());
+	(void)fprintf(stderr,
+	    "posternctl: there are more than these %zu: --skip %lld shows those before\n", count,
+	    (long long)skip);
+}
+
+/* An answer has a limit in bytes, too: asks until there are as many as are wanted. */
+static int
+get_stories(struct invocation *invocation, json_t *messages)
+{
+	json_int_t limit = number_option(invocation, "limit", TRACK_LIMIT_DEFAULT);
+	json_int_t skip = number_option(invocation, "skip", 0);
+	bool has_more;
+
+	do {
+		json_t *page = NULL;
+		int status = get_page(
+		    invocation, limit - (json_int_t)json_array_size(messages), skip, &page);
+
+		if (status != STATUS_DONE)
+			return status;
+		has_more = take_has_more(page);
+		skip += (json_int_t)json_array_size(page);
+		add_page(messages, page);
+		json_decref(page);
+	} while (has_more && (json_int_t)json_array_size(messages) < limit);
+	if (has_more)
+		tell_of_more(messages, skip);
+	return STATUS_DONE;
 }
 
 static int
 run_track(struct invocation *invocation)
 {
-	char *path = invocation_query(invocation, "/v1/track");
-	json_t *messages = NULL, *message;
-	int status = invocation_call(invocation, "GET", path, NULL, &messages);
+	json_t *messages = json_array(), *message;
+	int status = get_stories(invocation, messages);
 	size_t i;
 
-	free(path);
-	if (status != STATUS_DONE)
-		return status;
-	if (invocation->is_json)
+	if (status == STATUS_DONE && invocation->is_json)
 		invocation_print_json(messages);
-	else
+	else if (status == STATUS_DONE)
 		json_array_foreach(messages, i, message)
 		{
 			if (i > 0)
 				(void)putchar('\n');
 			story_print(stdout, message);
 		}
-	tell_of_more(messages);
-	if (json_array_size(messages) == 0 &&
+	if (status == STATUS_DONE && json_array_size(messages) == 0 &&
 	    json_object_get(invocation->arguments.fields, "id") != NULL)
 		status = invocation_fail(STATUS_REFUSED,
 		    "no message of this id is known: it was never accepted, or longer ago than "

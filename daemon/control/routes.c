@@ -46,7 +46,7 @@ static const struct route routes[] = {
 	{"/v1/backups/*",                ROUTE_POST,                 ROLE_QUEUE,    ANSWER_BACKUP,   LONG, false, "", NULL},
 	{"/v1/queue/check",              ROUTE_POST,                 ROLE_QUEUE,    ANSWER_AS_IS,    LONG, false, "", NULL},
 	{"/v1/queue",                    ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, "", NULL},
-	{"/v1/track",                    ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, "to from message_id user list id since until limit transcript", NULL},
+	{"/v1/track",                    ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, "to from message_id user list id since until limit skip transcript", NULL},
 	{"/v1/stats",                    ROUTE_GET,                  ROLE_QUEUE,    ANSWER_AS_IS,    SOON, false, "list user profile since until by", NULL},
 	{"/v1/status",                   ROUTE_GET,                  ROLE_PARENT,   ANSWER_STATUS,   SOON, false, "", NULL},
 	{"/v1/reload",                   ROUTE_POST,                 ROLE_PARENT,   ANSWER_AS_IS,    SOON, false, "", NULL},

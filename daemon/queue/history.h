@@ -30,7 +30,7 @@ struct history_find_job {
 	bool has_transcripts;
 	size_t size_max; /* of them as text */
 	json_t *messages_out;
-	bool is_cut_out; /* too many had to be looked at */
+	struct history_extent extent_out; /* what didn't fit is told with the last message */
 };
 
 /* Fills the report with the hours' counts. */

@@ -60,10 +60,9 @@ struct history_story_ops {
 	void (*end)(void *ctx);
 };
 
-/* The messages that the query means, the newest first. Only so many are looked at: *is_cut_out
- * says that there were more. */
+/* The messages that the query means, the newest first. */
 enum history_result history_db_search(struct history_db *db, const struct history_query *query,
-    const struct history_story_ops *ops, void *ctx, bool *is_cut_out);
+    const struct history_story_ops *ops, void *ctx, struct history_extent *extent_out);
 
 /* The rows of these hours, in their order. */
 enum history_result history_db_statistics(

@@ -14,15 +14,30 @@ struct search {
 	void *ctx;
 	bool has_key;
 	uint32_t key;
-	uint32_t looked_at, found;
-	bool is_over, is_cut;
+	uint32_t looked_at, skipped, found;
+	bool is_over;
+	struct history_extent extent;
 };
+
+/* One of those that are meant; whether it is one of those that are told. */
+static bool
+is_told(struct search *search)
+{
+	if (search->skipped < search->query->skip) {
+		search->skipped++;
+		return false;
+	}
+	if (search->found < search->query->limit)
+		return true;
+	search->extent.has_more = search->is_over = true;
+	return false;
+}
 
 /* True: it was one of those that are wanted. */
 static bool
 begin_story(struct search *search, const struct journal_record *first)
 {
-	if (!history_query_matches(search->query, first))
+	if (!history_query_matches(search->query, first) || !is_told(search))
 		return false;
 	if (!search->ops->begin(first, search->ctx)) {
 		search->is_over = true;
@@ -79,9 +94,10 @@ search_hour(struct search *search, int64_t hour)
 
 	while (
 	    result == HISTORY_OK && !search->is_over && (code = history_step(row)) == SQLITE_ROW) {
-		if (search->found == search->query->limit || search->looked_at++ == LOOKED_AT_MAX) {
+		if (search->looked_at++ == LOOKED_AT_MAX) {
 			search->is_over = true;
-			search->is_cut = search->found < search->query->limit;
+			search->extent.is_cut = search->found < search->query->limit;
+			search->extent.has_more = !search->extent.is_cut; /* nobody knows */
 		} else {
 			result = tell(search, hour, sqlite3_column_int64(row, 0));
 		}
@@ -104,7 +120,7 @@ latest_hour(struct history_db *db, int64_t first, int64_t last, int64_t *hour_ou
 
 enum history_result
 history_db_search(struct history_db *db, const struct history_query *query,
-    const struct history_story_ops *ops, void *ctx, bool *is_cut_out)
+    const struct history_story_ops *ops, void *ctx, struct history_extent *extent_out)
 {
 	struct search search = {.db = db, .query = query, .ops = ops, .ctx = ctx};
 	int64_t first = query->since_ms / HOUR_MS, hour;
@@ -121,7 +137,7 @@ history_db_search(struct history_db *db, const struct history_query *query,
 		if (result == HISTORY_OK)
 			result = latest_hour(db, first, hour - 1, &hour);
 	}
-	*is_cut_out = search.is_cut;
+	*extent_out = search.extent;
 	return result;
 }
 

@@ -20,7 +20,14 @@ struct history_query {
 	const char *message_id_header; /* with or without its brackets */
 	const char *user, *list;
 	int64_t since_ms, until_ms; /* when it was accepted */
+	uint32_t skip;              /* of what is meant, the newest that are left out */
 	uint32_t limit;
+};
+
+/* How what was found relates to what there is. */
+struct history_extent {
+	bool is_cut;   /* too many had to be looked at, and fewer than the limit were found */
+	bool has_more; /* than the limit */
 };
 
 typedef void (*history_key_fn)(uint32_t key, void *ctx);

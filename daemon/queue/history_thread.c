@@ -141,8 +141,10 @@ run_find(struct history_thread *thread, struct history_find_job *job)
 	if (job->query.since_ms <= keep.now_ms - keep.keep_ms)
 		job->query.since_ms = keep.now_ms - keep.keep_ms + 1;
 	result =
-	    history_db_search(thread->db, &job->query, &stories_ops, stories, &job->is_cut_out);
+	    history_db_search(thread->db, &job->query, &stories_ops, stories, &job->extent_out);
 	job->messages_out = stories_give(stories);
+	if (job->extent_out.has_more)
+		stories_mark_cut(job->messages_out);
 	stories_free(stories);
 	return result;
 }

@@ -13,6 +13,7 @@
 
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX 1000
+#define SKIP_MAX 200000
 /* A message may end between the history's answer and the queue's. */
 #define ASKED_MAX 2
 /* What the queue knows of a message's recipients goes in beside all else that its story has. */
@@ -156,7 +157,7 @@ on_found(struct job *job)
 	if (job->outcome != JOB_DONE)
 		answer_error(
 		    track, 503, "history_failed", "the history can't be read just now", NULL);
-	else if (track->find.is_cut_out)
+	else if (track->find.extent_out.is_cut)
 		answer_error(track, 413, "too_many",
 		    "too many messages to look through: narrow the search with since and until",
 		    "since");
@@ -199,8 +200,8 @@ take_numbers(struct track *track, const char *path, const char **field_out)
 {
 	struct history_query *query = &track->find.query;
 	char *id = operator_query(path, "id"), *limit = operator_query(path, "limit");
-	char *transcript = operator_query(path, "transcript");
-	uint64_t number = LIMIT_DEFAULT;
+	char *transcript = operator_query(path, "transcript"), *skip = operator_query(path, "skip");
+	uint64_t number = LIMIT_DEFAULT, skipped = 0;
 	const char *problem = NULL;
 
 	track->find.has_transcripts = transcript != NULL;
@@ -210,10 +211,15 @@ take_numbers(struct track *track, const char *path, const char **field_out)
 	} else if (limit != NULL && !call_parse_number(limit, 1, LIMIT_MAX, &number)) {
 		*field_out = "limit";
 		problem = "limit is a number from 1 to 1000";
+	} else if (skip != NULL && !call_parse_number(skip, 0, SKIP_MAX, &skipped)) {
+		*field_out = "skip";
+		problem = "skip is a number from 0 to 200000";
 	}
 	query->limit = (uint32_t)number;
+	query->skip = (uint32_t)skipped;
 	free(id);
 	free(limit);
+	free(skip);
 	free(transcript);
 	return problem;
 }

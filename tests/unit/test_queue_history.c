@@ -187,15 +187,17 @@ static size_t
 find(struct world *world, struct history_query query)
 {
 	struct stories *stories = stories_new(true, world->answer_max);
-	bool is_cut;
+	struct history_extent extent;
 
 	if (query.limit == 0)
 		query.limit = 100;
 	json_decref(world->found);
 	assert_int_equal(
-	    history_db_search(world->db, &query, &stories_ops, stories, &is_cut), HISTORY_OK);
-	assert_false(is_cut);
+	    history_db_search(world->db, &query, &stories_ops, stories, &extent), HISTORY_OK);
+	assert_false(extent.is_cut);
 	world->found = stories_give(stories);
+	if (extent.has_more)
+		stories_mark_cut(world->found);
 	stories_free(stories);
 	return json_array_size(world->found);
 }
@@ -386,10 +388,39 @@ test_answer_without_room_for_all_says_so(void **state)
 	} while (has_more(world, count - 1));
 	assert_int_equal(told, COUNT);
 	assert_true(answers > 2);
-	/* So many were asked for, and so many there are. */
+	/* So many were asked for. */
 	query = (struct history_query){.user = "shop", .limit = 2};
 	assert_int_equal(find(world, query), 2);
-	assert_false(has_more(world, 1));
+	assert_false(has_more(world, 0));
+	assert_true(has_more(world, 1));
+}
+
+static void
+test_the_newest_can_be_left_out(void **state)
+{
+	struct world *world = *state;
+	struct history_query query = {.user = "shop", .limit = 3};
+
+	/* Of one second, and of two hours. */
+	for (unsigned i = 0; i < 4; i++)
+		add_accepted(world, FIRST + i, START, 1);
+	for (unsigned i = 4; i < 7; i++)
+		add_accepted(world, FIRST + i, START + 3600000, 1);
+	move_all(world);
+	world->answer_max = 1 << 20;
+	for (query.skip = 0; query.skip < 6; query.skip += 3) {
+		assert_int_equal(find(world, query), 3);
+		assert_true(has_more(world, 2));
+		assert_string_equal(found_text(world, 0, "received_at"),
+		    query.skip == 0 ? "2023-11-14T13:00:00Z" : "2023-11-14T12:00:00Z");
+	}
+	assert_int_equal(find(world, query), 1);
+	assert_false(has_more(world, 0));
+	query.limit = 1;
+	assert_int_equal(find(world, query), 1);
+	assert_false(has_more(world, 0));
+	query.skip = 7;
+	assert_int_equal(find(world, query), 0);
 }
 
 static void
@@ -755,6 +786,7 @@ main(void)
 	    T(story),
 	    T(many_attempts_and_recipients_are_counted_not_told),
 	    T(answer_without_room_for_all_says_so),
+	    T(the_newest_can_be_left_out),
 	    T(message_too_long_for_any_answer_is_told_in_part),
 	    T(transcript_stands_with_its_attempt),
 	    T(removed_message),
