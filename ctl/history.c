@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TRACK_LIMIT_DEFAULT 100
+#define LIMIT_DEFAULT 100 /* posternd's */
 
 static const struct option_row track_options[] = {
     {"to", VALUE_TEXT, "ADDR", "to this recipient, or @DOMAIN"},
@@ -62,40 +62,24 @@ number_option(struct invocation *invocation, const char *name, json_int_t if_abs
 	return value == NULL ? if_absent : json_integer_value(value);
 }
 
-/* Whether there are more than these; then the last of them doesn't say so any more. */
-static bool
-take_has_more(json_t *messages)
-{
-	size_t count = json_array_size(messages);
-	json_t *last = count == 0 ? NULL : json_array_get(messages, count - 1);
-
-	if (!json_is_true(json_object_get(last, "has_more")))
-		return false;
-	(void)json_object_set_new(last, "has_more", json_false());
-	return true;
-}
-
 /* Of a new message that came meanwhile each is one place further back: some come twice. */
 static bool
-has_message(json_t *messages, json_t *wanted)
+has_message(const json_t *messages, const json_t *wanted)
 {
-	json_t *message;
-	size_t i;
+	const json_t *id = json_object_get(wanted, "id");
 
-	json_array_foreach(
-	    messages, i, message) if (json_equal(json_object_get(message, "id"),
-					  json_object_get(wanted, "id"))) return true;
+	for (size_t i = 0; i < json_array_size(messages); i++)
+		if (json_equal(json_object_get(json_array_get(messages, i), "id"), id))
+			return true;
 	return false;
 }
 
 static void
-add_page(json_t *messages, json_t *page)
+add_page(json_t *messages, const json_t *page)
 {
-	json_t *message;
-	size_t i;
-
-	json_array_foreach(page, i, message) if (!has_message(messages, message))(void)
-	    json_array_append(messages, message);
+	for (size_t i = 0; i < json_array_size(page); i++)
+		if (!has_message(messages, json_array_get(page, i)))
+			(void)json_array_append(messages, json_array_get(page, i));
 }
 
 static int
@@ -128,7 +112,7 @@ tell_of_more(json_t *messages, json_int_t skip)
 static int
 get_stories(struct invocation *invocation, json_t *messages)
 {
-	json_int_t limit = number_option(invocation, "limit", TRACK_LIMIT_DEFAULT);
+	json_int_t limit = number_option(invocation, "limit", LIMIT_DEFAULT);
 	json_int_t skip = number_option(invocation, "skip", 0);
 	bool has_more;
 
@@ -139,7 +123,7 @@ get_stories(struct invocation *invocation, json_t *messages)
 
 		if (status != STATUS_DONE)
 			return status;
-		has_more = take_has_more(page);
+		has_more = invocation_take_has_more(page);
 		skip += (json_int_t)json_array_size(page);
 		add_page(messages, page);
 		json_decref(page);

@@ -255,6 +255,18 @@ invocation_query(const struct invocation *invocation, const char *path)
 	return buf_give(&query);
 }
 
+bool
+invocation_take_has_more(json_t *messages)
+{
+	size_t count = json_array_size(messages);
+	json_t *last = count == 0 ? NULL : json_array_get(messages, count - 1);
+
+	if (!json_is_true(json_object_get(last, "has_more")))
+		return false;
+	(void)json_object_set_new(last, "has_more", json_false());
+	return true;
+}
+
 /* The rows behind what there is of them already. */
 static int
 get_page(struct invocation *invocation, const char *collection, json_t **page_out)

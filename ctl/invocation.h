@@ -46,6 +46,10 @@ void invocation_print_json(const json_t *value);
 /* A line for each text of the array. */
 void invocation_print_notes(const json_t *notes);
 
+/* Whether the last of these messages has has_more: there are more than the answer had room for, or than it
+ * was asked for. It doesn't say so any more then: the next answer is to have them. */
+bool invocation_take_has_more(json_t *messages);
+
 /* GET `collection` with the options as its query; a table. */
 int invocation_ls(
     struct invocation *invocation, const char *collection, const struct column *columns);

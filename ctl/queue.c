@@ -108,18 +108,17 @@ summarize_recipients(json_t *message)
 	free(text);
 }
 
-/* Whether there is more that an answer had no room for; then the next one is to have it. */
+/* Whether there is more that an answer had no room for; then it is asked for what stands behind it. */
 static bool
-ask_on(struct invocation *invocation, const json_t *messages, json_int_t limit)
+ask_on(struct invocation *invocation, json_t *messages, json_int_t limit)
 {
-	json_t *fields = invocation->arguments.fields, *last;
+	json_t *fields = invocation->arguments.fields;
 	size_t count = json_array_size(messages);
 
-	last = count == 0 ? NULL : json_array_get(messages, count - 1);
-	if (!json_is_true(json_object_get(last, "has_more")))
+	if (!invocation_take_has_more(messages))
 		return false;
-	(void)json_object_set_new(last, "has_more", json_false());
-	(void)json_object_set(fields, "after", json_object_get(last, "id"));
+	(void)json_object_set(
+	    fields, "after", json_object_get(json_array_get(messages, count - 1), "id"));
 	(void)json_object_set_new(fields, "limit", json_integer(limit - (json_int_t)count));
 	return true;
 }
